@@ -1,0 +1,1 @@
+//! Instances: the ledger, its steps and the plans of up and down.

@@ -1,0 +1,1 @@
+//! Bundles: format, images, install engine and readiness.

@@ -1,0 +1,1 @@
+//! CEL with the Kubernetes and OpenChoreo extensions.

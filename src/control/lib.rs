@@ -1,0 +1,1 @@
+//! The control plane's doors: REST, MCP, identity, authorization and the cluster gateway.

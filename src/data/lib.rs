@@ -1,0 +1,1 @@
+//! The data plane: Gateway API proxy and cluster agent.

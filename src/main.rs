@@ -1,0 +1,3 @@
+//! The `curtain` binary.
+
+fn main() {}

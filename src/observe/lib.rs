@@ -1,0 +1,1 @@
+//! Observability: collect, store, query, REST and MCP.

@@ -1,0 +1,1 @@
+//! openchoreo.dev/v1alpha1: types, rendering and controllers.

@@ -1,0 +1,1 @@
+//! The web portal, an ordinary client of the public APIs.

@@ -1,0 +1,1 @@
+//! What every role shares: runtime, shutdown, health, kube client, DNS and back-off.

@@ -1,0 +1,1 @@
+//! OpenAPI v3 structural schemas: default, prune, validate; and the table of built-in kinds.

@@ -1,0 +1,1 @@
+//! The ${CEL} template language shared by bundles and the platform.
