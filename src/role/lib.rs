@@ -1,1 +1,29 @@
-//! What every role shares: runtime, shutdown, health, kube client, DNS and back-off.
+//! What every role shares, so that a role is only its own idea.
+//!
+//! A role is a library function `run(config, shutdown)` that a container reaches through the command line. Around it
+//! stand the pieces of this room: a [current-thread runtime](runtime), [signals turned into a token](Shutdown),
+//! [health endpoints](Health), a [Kubernetes client](KubeAccess), the [watch back-off](Backoff) and
+//! [name lookup](dns) that never reaches for the C library (a static binary must not call `getaddrinfo`).
+//!
+//! Invariants: nothing here reads the environment except the in-cluster client configuration, which is the
+//! kubelet's documented contract; nothing prints; every wait has a bound.
+
+mod backoff;
+pub mod dns;
+mod health;
+mod http;
+mod kubernetes;
+mod shutdown;
+
+pub use backoff::Backoff;
+pub use health::{Check, Health, HealthError};
+pub use http::{HttpClient, http_client};
+pub use kubernetes::{KubeAccess, KubeError};
+pub use shutdown::Shutdown;
+
+/// The runtime of a role: one thread, all drivers on.
+///
+/// A role waits far more than it computes, and a thread less is half a megabyte less.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
