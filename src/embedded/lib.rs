@@ -1,1 +1,3 @@
 //! The embedded cluster: API server, controllers and node.
+
+pub mod node;
