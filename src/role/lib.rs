@@ -3,7 +3,8 @@
 //! A role is a library function `run(config, shutdown)` that a container reaches through the command line. Around it
 //! stand the pieces of this room: a [current-thread runtime](runtime), [signals turned into a token](Shutdown),
 //! [health endpoints](Health), a [Kubernetes client](KubeAccess), the [watch back-off](Backoff) and
-//! [name lookup](dns) that never reaches for the C library (a static binary must not call `getaddrinfo`).
+//! [name lookup](dns) that never reaches for the C library (a static binary must not call `getaddrinfo`). Servers that
+//! a browser could be made to call stand behind [the Host and Origin check](origin).
 //!
 //! Invariants: nothing here reads the environment except the in-cluster client configuration, which is the
 //! kubelet's documented contract; nothing prints; every wait has a bound.
@@ -13,6 +14,7 @@ pub mod dns;
 mod health;
 mod http;
 mod kubernetes;
+pub mod origin;
 mod shutdown;
 
 pub use backoff::Backoff;
