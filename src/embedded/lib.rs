@@ -1,3 +1,30 @@
-//! The embedded cluster: API server, controllers and node.
+//! The embedded cluster: just enough Kubernetes, faithfully, from one binary.
+//!
+//! Three parts share this crate: `apiserver` stores and serves objects, `controllers` reconcile them,
+//! `node` runs their pods. They meet only at the API: controllers and node are ordinary clients of the server,
+//! with ordinary identities, so a missing role fails here as it would on any cluster.
+//!
+//! Nothing here knows of the platform that is installed on it, prints, reads the environment, or looks for a home:
+//! everything comes in through [`ClusterConfig`].
+//!
+//! Entry points: [`init`] (directories, keys, kubeconfig), `start` (the supervisor as a daemon), `stop`,
+//! `destroy`, `residue` (what a destroy would still find), `images` (the content store), and the three process
+//! entries a binary dispatches to before it starts any thread: `supervise`, `run_node`, `run_shim`.
+//!
+//! The binary re-executes itself. It must map these argument vectors to the functions above:
+//!
+//! ```text
+//! <binary> node supervise --config <path>            → supervise(path)
+//! <binary> node run --config <path> --control-fd <n> → run_node(path, n)
+//! <binary> node shim --control-fd <n>                → run_shim(n)
+//! ```
 
+mod config;
+mod error;
+mod files;
 pub mod node;
+mod pki;
+
+pub use config::{Cidr, ClusterConfig, FrontDoor};
+pub use error::Error;
+pub use pki::{PkiPaths, init};

@@ -1,3 +1,13 @@
-//! The node: supervisor, shims, images, pods and the pod network.
+//! The node of the embedded cluster: it runs pods with nothing but the kernel.
+//!
+//! Three kinds of process share this code. The *supervisor* is small, single-threaded and boring, so that it never
+//! dies: it holds the host's listeners and a socket to every shim, starts the node and starts it again. A *shim* per
+//! pod, single-threaded too, owns the pod's namespaces, starts its containers, writes their logs and exit records.
+//! The *node* (API server, controllers, pod agent, network) may crash at any time: pods run on, new connections wait
+//! in the listeners' queues, and the next node takes over sockets and pods.
+//!
+//! Invariants: every process of an instance is in its cgroup tree, so that whatever is left can be found and ended
+//! without trusting a file; all mounts live in a container's own mount namespace, so that none outlives it; the death
+//! of a parent kills its children (supervisor → node and shims → containers).
 
 pub mod network;

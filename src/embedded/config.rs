@@ -1,0 +1,259 @@
+//! What an embedded cluster is made of: the one settings file every process of an instance reads.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::files;
+
+/// The settings of one embedded cluster, stored as `<home>/config.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterConfig {
+    /// Version of this file's format; [`ClusterConfig::VERSION`] is the one written and read here.
+    pub version: u32,
+    /// Name of the instance; the node is called `curtain-<instance>`.
+    pub instance: String,
+    /// Everything the cluster keeps lies below this absolute directory.
+    pub home: PathBuf,
+    /// The executable that node and shims are started from: a copy that does not change while the instance lives.
+    pub binary: PathBuf,
+    /// Image reference that stands for `binary` itself.
+    pub own_image: String,
+    /// Where the API server listens on the host; a loopback address.
+    pub api_listen: SocketAddr,
+    /// Host listeners that lead to Services.
+    pub front_doors: Vec<FrontDoor>,
+    /// Range of the Services' virtual addresses.
+    pub service_cidr: Cidr,
+    /// Range of the pods' addresses.
+    pub pod_cidr: Cidr,
+}
+
+/// A host listener that leads to one port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrontDoor {
+    /// Host address to accept connections on.
+    pub listen: SocketAddr,
+    /// Namespace of the Service.
+    pub namespace: String,
+    /// Name of the Service.
+    pub service: String,
+    /// Port of the Service (not of its pods).
+    pub port: u16,
+}
+
+impl ClusterConfig {
+    /// The format version this build writes and reads.
+    pub const VERSION: u32 = 1;
+
+    /// Reads the settings file.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = files::read(path)?;
+        let config: Self = serde_json::from_slice(&bytes)
+            .map_err(|source| Error::Format { path: path.to_owned(), source })?;
+        if config.version != Self::VERSION {
+            return Err(Error::Version {
+                path: path.to_owned(),
+                found: config.version,
+                known: Self::VERSION,
+            });
+        }
+        Ok(config)
+    }
+
+    /// Writes the settings to [`ClusterConfig::path`] (0600, atomically).
+    pub fn write(&self) -> Result<(), Error> {
+        files::make_private_dir(&self.home)?;
+        let bytes = serde_json::to_vec_pretty(self)
+            .map_err(|source| Error::Format { path: self.path(), source })?;
+        files::write_private(&self.path(), &bytes)
+    }
+
+    /// The settings file itself.
+    pub fn path(&self) -> PathBuf {
+        self.home.join("config.json")
+    }
+
+    /// Name of the one node.
+    pub fn node_name(&self) -> String {
+        format!("curtain-{}", self.instance)
+    }
+
+    /// Certificates and keys.
+    pub fn pki_dir(&self) -> PathBuf {
+        self.home.join("pki")
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn admin_kubeconfig(&self) -> PathBuf {
+        self.home.join("admin.kubeconfig")
+    }
+
+    /// Objects of the API server.
+    pub fn data_dir(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// What pods keep while they exist: volumes, writable layers, exit records.
+    pub fn pods_dir(&self) -> PathBuf {
+        self.home.join("pods")
+    }
+
+    /// Container logs in CRI format, `<namespace>_<pod>_<uid>/<container>/<attempt>.log`.
+    pub fn logs_dir(&self) -> PathBuf {
+        self.home.join("logs")
+    }
+
+    /// Process records and the supervisor's lock.
+    pub fn run_dir(&self) -> PathBuf {
+        self.home.join("run")
+    }
+
+    /// Address of the Service `default/kubernetes`: the first of the service range.
+    pub fn api_service_ip(&self) -> Ipv4Addr {
+        self.service_cidr.host(1)
+    }
+
+    /// Address of the cluster's name server: the tenth of the service range.
+    pub fn dns_service_ip(&self) -> Ipv4Addr {
+        self.service_cidr.host(10)
+    }
+}
+
+/// An IPv4 range, written `a.b.c.d/len`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cidr {
+    network: Ipv4Addr,
+    prefix: u8,
+}
+
+impl Cidr {
+    /// The range that holds `address`, with its host bits cleared. `prefix` above 32 counts as 32.
+    pub fn new(address: Ipv4Addr, prefix: u8) -> Self {
+        let prefix = prefix.min(32);
+        Self { network: Ipv4Addr::from_bits(address.to_bits() & mask(prefix)), prefix }
+    }
+
+    /// First address of the range.
+    pub fn network(&self) -> Ipv4Addr {
+        self.network
+    }
+
+    /// Number of leading bits that all addresses share.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// How many addresses the range has.
+    pub fn size(&self) -> u64 {
+        1 << (32 - u32::from(self.prefix))
+    }
+
+    /// Whether `address` lies in the range.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        address.to_bits() & mask(self.prefix) == self.network.to_bits()
+    }
+
+    /// The `n`th address of the range, counted from its network address; wraps inside the range.
+    pub fn host(&self, n: u32) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network.to_bits() | (n & !mask(self.prefix)))
+    }
+}
+
+fn mask(prefix: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or_default()
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.prefix)
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = || Error::Cidr(text.to_owned());
+        let (address, prefix) = text.split_once('/').ok_or_else(invalid)?;
+        let address: Ipv4Addr = address.parse().map_err(|_| invalid())?;
+        let prefix: u8 = prefix.parse().map_err(|_| invalid())?;
+        let cidr = Self::new(address, prefix);
+        if prefix > 32 || cidr.network != address {
+            return Err(invalid());
+        }
+        Ok(cidr)
+    }
+}
+
+impl Serialize for Cidr {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cidr {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cidr_knows_its_addresses() {
+        let cidr: Cidr = "10.96.0.0/16".parse().unwrap();
+        assert_eq!(cidr.to_string(), "10.96.0.0/16");
+        assert_eq!(cidr.host(10), Ipv4Addr::new(10, 96, 0, 10));
+        assert!(cidr.contains(Ipv4Addr::new(10, 96, 255, 1)));
+        assert!(!cidr.contains(Ipv4Addr::new(10, 97, 0, 1)));
+        assert_eq!(Cidr::new(Ipv4Addr::UNSPECIFIED, 0).size(), 1 << 32);
+        for bad in ["10.96.0.1/16", "10.96.0.0", "10.96.0.0/33", "x/8"] {
+            assert!(bad.parse::<Cidr>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn another_version_of_the_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = sample(dir.path());
+        config.version = 2;
+        config.write().unwrap();
+        let error = ClusterConfig::read(&config.path()).unwrap_err();
+        assert!(matches!(error, Error::Version { found: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn the_file_keeps_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = sample(dir.path());
+        config.write().unwrap();
+        assert_eq!(ClusterConfig::read(&config.path()).unwrap(), config);
+    }
+
+    fn sample(home: &Path) -> ClusterConfig {
+        ClusterConfig {
+            version: ClusterConfig::VERSION,
+            instance: "test".into(),
+            home: home.to_owned(),
+            binary: "/bin/true".into(),
+            own_image: "docker.io/library/curtain:test".into(),
+            api_listen: SocketAddr::from(([127, 0, 0, 1], 6443)),
+            front_doors: vec![FrontDoor {
+                listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+                namespace: "default".into(),
+                service: "web".into(),
+                port: 80,
+            }],
+            service_cidr: "10.96.0.0/16".parse().unwrap(),
+            pod_cidr: "10.244.0.0/16".parse().unwrap(),
+        }
+    }
+}
