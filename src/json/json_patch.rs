@@ -52,10 +52,9 @@ pub fn json_patch(document: &mut Value, patch: &Value) -> Result<(), JsonPatchEr
 
 fn apply(document: &mut Value, operation: &Value) -> Result<(), JsonPatchError> {
     let text = |name: &str| {
-        operation
-            .get(name)
-            .and_then(Value::as_str)
-            .ok_or_else(|| Malformed(format!("an operation lacks the string {name:?}: {operation}")))
+        operation.get(name).and_then(Value::as_str).ok_or_else(|| {
+            Malformed(format!("an operation lacks the string {name:?}: {operation}"))
+        })
     };
     let value = || {
         operation
@@ -164,7 +163,12 @@ fn parent<'v>(
     Ok(Some((here, last)))
 }
 
-fn add(document: &mut Value, path: &str, value: Value, op: &'static str) -> Result<(), JsonPatchError> {
+fn add(
+    document: &mut Value,
+    path: &str,
+    value: Value,
+    op: &'static str,
+) -> Result<(), JsonPatchError> {
     let missing = || Missing { op, path: path.to_owned() };
     let Some((parent, step)) = parent(document, path, op)? else {
         *document = value;
@@ -212,14 +216,38 @@ mod tests {
     fn every_operation_works() {
         let cases = [
             (json!({"a":1}), json!([{"op":"add","path":"/b","value":2}]), json!({"a":1,"b":2})),
-            (json!({"a":[1,3]}), json!([{"op":"add","path":"/a/1","value":2}]), json!({"a":[1,2,3]})),
+            (
+                json!({"a":[1,3]}),
+                json!([{"op":"add","path":"/a/1","value":2}]),
+                json!({"a":[1,2,3]}),
+            ),
             (json!({"a":[1]}), json!([{"op":"add","path":"/a/-","value":2}]), json!({"a":[1,2]})),
             (json!({"a":[1,2]}), json!([{"op":"remove","path":"/a/0"}]), json!({"a":[2]})),
-            (json!({"a":1}), json!([{"op":"replace","path":"/a","value":{"b":1}}]), json!({"a":{"b":1}})),
-            (json!({"a":{"b":1}}), json!([{"op":"move","from":"/a/b","path":"/c"}]), json!({"a":{},"c":1})),
-            (json!({"a":[1]}), json!([{"op":"copy","from":"/a","path":"/b"}]), json!({"a":[1],"b":[1]})),
-            (json!({"a/b":{"~":1}}), json!([{"op":"replace","path":"/a~1b/~0","value":2}]), json!({"a/b":{"~":2}})),
-            (json!({"a":1}), json!([{"op":"test","path":"/a","value":1.0},{"op":"add","path":"/b","value":null}]), json!({"a":1,"b":null})),
+            (
+                json!({"a":1}),
+                json!([{"op":"replace","path":"/a","value":{"b":1}}]),
+                json!({"a":{"b":1}}),
+            ),
+            (
+                json!({"a":{"b":1}}),
+                json!([{"op":"move","from":"/a/b","path":"/c"}]),
+                json!({"a":{},"c":1}),
+            ),
+            (
+                json!({"a":[1]}),
+                json!([{"op":"copy","from":"/a","path":"/b"}]),
+                json!({"a":[1],"b":[1]}),
+            ),
+            (
+                json!({"a/b":{"~":1}}),
+                json!([{"op":"replace","path":"/a~1b/~0","value":2}]),
+                json!({"a/b":{"~":2}}),
+            ),
+            (
+                json!({"a":1}),
+                json!([{"op":"test","path":"/a","value":1.0},{"op":"add","path":"/b","value":null}]),
+                json!({"a":1,"b":null}),
+            ),
         ];
         for (document, patch, expected) in cases {
             assert_eq!(patched(document, patch.clone()), Ok(expected), "{patch}");
@@ -259,8 +287,18 @@ mod tests {
                 "{operation}"
             );
         }
-        for patch in [json!({}), json!([1]), json!([{"op":"add"}]), json!([{"op":"add","path":"x","value":1}]), json!([{"op":"jump","path":""}]), json!([{"op":"move","from":"/a","path":"/a/b"}])] {
-            assert!(matches!(patched(document.clone(), patch.clone()), Err(Malformed(_))), "{patch}");
+        for patch in [
+            json!({}),
+            json!([1]),
+            json!([{"op":"add"}]),
+            json!([{"op":"add","path":"x","value":1}]),
+            json!([{"op":"jump","path":""}]),
+            json!([{"op":"move","from":"/a","path":"/a/b"}]),
+        ] {
+            assert!(
+                matches!(patched(document.clone(), patch.clone()), Err(Malformed(_))),
+                "{patch}"
+            );
         }
     }
 }

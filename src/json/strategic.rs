@@ -52,7 +52,11 @@ use StrategicError as Error;
 ///
 /// # Errors
 /// [`StrategicError`]; the document may be half changed.
-pub fn strategic_merge(document: &mut Value, patch: &Value, schema: Node<'_>) -> Result<(), StrategicError> {
+pub fn strategic_merge(
+    document: &mut Value,
+    patch: &Value,
+    schema: Node<'_>,
+) -> Result<(), StrategicError> {
     let (Value::Object(target), Value::Object(patch)) = (document, patch.clone()) else {
         return Err(Error::NotAnObject);
     };
@@ -85,7 +89,9 @@ fn merge_map(
         patch.keys().filter(|key| key.starts_with(SET_ORDER)).map(|key| key.to_owned()).collect();
     let mut ordered = Vec::with_capacity(orders.len());
     for key in orders {
-        let Some(Value::Array(order)) = patch.remove(&key) else { return Err(Error::DirectiveType(key)) };
+        let Some(Value::Array(order)) = patch.remove(&key) else {
+            return Err(Error::DirectiveType(key));
+        };
         ordered.push((key[SET_ORDER.len()..].to_owned(), order));
     }
     for (field, order) in ordered {
@@ -129,8 +135,9 @@ fn retain_keys(
 ) -> Result<(), Error> {
     let keys = keys.as_array().ok_or_else(|| Error::DirectiveType(RETAIN_KEYS.into()))?;
     let named = |name: &str| keys.iter().any(|key| key.as_str() == Some(name));
-    if let Some((name, _)) =
-        patch.iter().find(|(name, value)| !name.starts_with('$') && !value.is_null() && !named(name))
+    if let Some((name, _)) = patch
+        .iter()
+        .find(|(name, value)| !name.starts_with('$') && !value.is_null() && !named(name))
     {
         return Err(Error::RetainKeys(name.clone()));
     }
@@ -173,7 +180,12 @@ fn set_order(
     Ok(())
 }
 
-fn merge_list(live: Vec<Value>, patch: Vec<Value>, name: &str, node: Node<'_>) -> Result<Vec<Value>, Error> {
+fn merge_list(
+    live: Vec<Value>,
+    patch: Vec<Value>,
+    name: &str,
+    node: Node<'_>,
+) -> Result<Vec<Value>, Error> {
     let strategy = node.patch();
     if !strategy.merge {
         return Ok(without_directives_in_list(patch));
@@ -218,7 +230,9 @@ fn special_items(
     for mut item in patch {
         let directive = item.get(PATCH).and_then(Value::as_str).map(str::to_owned);
         match directive.as_deref() {
-            None if item.get(PATCH).is_some() => return Err(Error::Directive(item[PATCH].to_string())),
+            None if item.get(PATCH).is_some() => {
+                return Err(Error::Directive(item[PATCH].to_string()));
+            }
             None => ordinary.push(item),
             Some("replace") => replace = true,
             Some("delete") => {

@@ -42,29 +42,56 @@ pub struct FieldError {
 impl FieldError {
     /// `Required value`, with an optional hint.
     pub fn required(path: impl Into<String>, detail: impl Into<String>) -> Self {
-        FieldError { path: path.into(), kind: ErrorKind::Required, value: None, detail: detail.into() }
+        FieldError {
+            path: path.into(),
+            kind: ErrorKind::Required,
+            value: None,
+            detail: detail.into(),
+        }
     }
 
     /// `Invalid value`.
     pub fn invalid(path: impl Into<String>, value: Value, detail: impl Into<String>) -> Self {
-        FieldError { path: path.into(), kind: ErrorKind::Invalid, value: Some(value), detail: detail.into() }
+        FieldError {
+            path: path.into(),
+            kind: ErrorKind::Invalid,
+            value: Some(value),
+            detail: detail.into(),
+        }
     }
 
     /// `Forbidden`.
     pub fn forbidden(path: impl Into<String>, detail: impl Into<String>) -> Self {
-        FieldError { path: path.into(), kind: ErrorKind::Forbidden, value: None, detail: detail.into() }
+        FieldError {
+            path: path.into(),
+            kind: ErrorKind::Forbidden,
+            value: None,
+            detail: detail.into(),
+        }
     }
 
     /// `Duplicate value`.
     pub fn duplicate(path: impl Into<String>, value: Value) -> Self {
-        FieldError { path: path.into(), kind: ErrorKind::Duplicate, value: Some(value), detail: String::new() }
+        FieldError {
+            path: path.into(),
+            kind: ErrorKind::Duplicate,
+            value: Some(value),
+            detail: String::new(),
+        }
     }
 
     /// `Unsupported value`, listing the supported ones in the given order.
-    pub fn not_supported<S: AsRef<str>>(path: impl Into<String>, value: Value, supported: &[S]) -> Self {
+    pub fn not_supported<S: AsRef<str>>(
+        path: impl Into<String>,
+        value: Value,
+        supported: &[S],
+    ) -> Self {
         let list: Vec<String> = supported.iter().map(|s| quote(s.as_ref())).collect();
-        let detail =
-            if list.is_empty() { String::new() } else { format!("supported values: {}", list.join(", ")) };
+        let detail = if list.is_empty() {
+            String::new()
+        } else {
+            format!("supported values: {}", list.join(", "))
+        };
         FieldError { path: path.into(), kind: ErrorKind::NotSupported, value: Some(value), detail }
     }
 
@@ -77,7 +104,12 @@ impl FieldError {
     /// `Too many`: `actual` items where at most `max` may be.
     pub fn too_many(path: impl Into<String>, actual: u64, max: u64) -> Self {
         let detail = format!("must have at most {max} item{}", if max == 1 { "" } else { "s" });
-        FieldError { path: path.into(), kind: ErrorKind::TooMany, value: Some(actual.into()), detail }
+        FieldError {
+            path: path.into(),
+            kind: ErrorKind::TooMany,
+            value: Some(actual.into()),
+            detail,
+        }
     }
 
     /// The cause's reason, such as `FieldValueInvalid`.
@@ -157,14 +189,21 @@ mod tests {
         let cases = [
             (FieldError::required("spec.a", ""), "spec.a: Required value"),
             (
-                FieldError::invalid("spec.replicas", (-1).into(), "must be greater than or equal to 0"),
+                FieldError::invalid(
+                    "spec.replicas",
+                    (-1).into(),
+                    "must be greater than or equal to 0",
+                ),
                 "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
             ),
             (
                 FieldError::not_supported("spec.type", "x".into(), &["A", "B"]),
                 "spec.type: Unsupported value: \"x\": supported values: \"A\", \"B\"",
             ),
-            (FieldError::too_many("spec.l", 3, 2), "spec.l: Too many: 3: must have at most 2 items"),
+            (
+                FieldError::too_many("spec.l", 3, 2),
+                "spec.l: Too many: 3: must have at most 2 items",
+            ),
             (FieldError::duplicate("l[1]", "a".into()), "l[1]: Duplicate value: \"a\""),
         ];
         for (error, text) in cases {

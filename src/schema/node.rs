@@ -284,7 +284,11 @@ impl<'s> Node<'s> {
     /// What strategic merge patch does here.
     pub fn patch(self) -> Patch<'s> {
         let shape = self.field_shape();
-        Patch { merge: shape.merge, merge_key: shape.merge_key.as_deref(), retain_keys: shape.retain_keys }
+        Patch {
+            merge: shape.merge,
+            merge_key: shape.merge_key.as_deref(),
+            retain_keys: shape.retain_keys,
+        }
     }
 
     /// The value that a missing field gets.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use super::*;
 
 fn kind(kind: &str) -> Node<'static> {
-    builtin::root(if kind == "Deployment" { "apps" } else { "" }, "v1", kind).expect("a built-in kind")
+    builtin::root(if kind == "Deployment" { "apps" } else { "" }, "v1", kind)
+        .expect("a built-in kind")
 }
 
 fn pod(document: Value, patch: Value) -> Value {
@@ -64,7 +65,8 @@ fn an_order_that_misses_an_item_is_refused() {
 
 #[test]
 fn retain_keys_switches_the_deployment_strategy() {
-    let mut document = json!({"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1}}}});
+    let mut document =
+        json!({"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1}}}});
     let patch = json!({"spec":{"strategy":{"$retainKeys":["type"],"type":"Recreate"}}});
     strategic_merge(&mut document, &patch, kind("Deployment")).expect("applies");
     assert_eq!(document["spec"]["strategy"], json!({"type":"Recreate"}));
@@ -87,7 +89,8 @@ fn volumes_switch_their_source_by_retain_keys() {
 #[test]
 fn finalizers_merge_as_a_set_and_lose_named_values() {
     let mut document = json!({"metadata":{"finalizers":["a","b"]}});
-    let patch = json!({"metadata":{"finalizers":["c","a"],"$deleteFromPrimitiveList/finalizers":["b"]}});
+    let patch =
+        json!({"metadata":{"finalizers":["c","a"],"$deleteFromPrimitiveList/finalizers":["b"]}});
     strategic_merge(&mut document, &patch, kind("Pod")).expect("applies");
     assert_eq!(document["metadata"]["finalizers"], json!(["c", "a"]));
 }
@@ -131,5 +134,8 @@ fn items_without_their_key_are_refused() {
     let mut document = json!({"spec":{"containers":[{"name":"a"}]}});
     let patch = json!({"spec":{"containers":[{"image":"x"}]}});
     let error = strategic_merge(&mut document, &patch, kind("Pod")).expect_err("no name");
-    assert_eq!(error.to_string(), r#"map: {"image":"x"} does not contain declared merge key: name"#);
+    assert_eq!(
+        error.to_string(),
+        r#"map: {"image":"x"} does not contain declared merge key: name"#
+    );
 }

@@ -53,7 +53,8 @@ pub(super) fn table(text: &'static str) -> Table {
                 }
             }
         } else if let Some(header) = line.strip_prefix('@') {
-            current = header.split(' ').next().and_then(|name| parser.definitions.get(name)).copied();
+            current =
+                header.split(' ').next().and_then(|name| parser.definitions.get(name)).copied();
         } else if let (false, Some(owner)) = (line.starts_with('#'), current) {
             parser.field(owner, line);
         }
@@ -113,7 +114,8 @@ impl Parser {
     }
 
     fn shape(&mut self, kind: &'static str) -> Shape {
-        let inside = |open, close| kind.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        let inside =
+            |open, close| kind.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         if let Some(item) = inside('[', ']') {
             let mut shape = Shape::new(Kind::Array);
             shape.items = Some(self.plain(item));
@@ -167,7 +169,11 @@ mod tests {
         let text = include_str!("table.txt");
         let table = builtin::table();
         let fields: usize = text.lines().filter(|l| !l.starts_with(['=', '@', '#'])).count();
-        let parsed: usize = table.definitions.values().map(|id| table.arena.shapes[*id as usize].fields.len()).sum();
+        let parsed: usize = table
+            .definitions
+            .values()
+            .map(|id| table.arena.shapes[*id as usize].fields.len())
+            .sum();
         assert_eq!(parsed, fields);
         assert_eq!(table.kinds.len(), text.lines().filter(|l| l.starts_with('=')).count());
         for line in text.lines().filter(|l| !l.starts_with(['=', '@', '#'])) {
@@ -202,14 +208,20 @@ mod tests {
         let ports = at(POD, "spec.containers.[].ports");
         let ListType::Map(keys) = ports.list_type() else { panic!("{ports:?}") };
         assert_eq!(keys.iter().collect::<Vec<_>>(), ["containerPort", "protocol"]);
-        assert_eq!(ports.item().and_then(|i| i.field("protocol")).and_then(Node::default), Some(&"TCP".into()));
+        assert_eq!(
+            ports.item().and_then(|i| i.field("protocol")).and_then(Node::default),
+            Some(&"TCP".into())
+        );
         assert_eq!(at(POD, "metadata.finalizers").list_type(), ListType::Set);
         assert_eq!(at(POD, "spec.containers.[].command").list_type(), ListType::Atomic);
         assert!(at(POD, "spec.volumes").patch().retain_keys);
         assert!(at(("apps", "v1", "Deployment"), "spec.strategy").patch().retain_keys);
         assert!(at(("apps", "v1", "Deployment"), "spec.selector").is_atomic());
         assert_eq!(at(POD, "metadata.labels.any").kind(), Kind::String);
-        assert_eq!(at(("apps", "v1", "Deployment"), "spec.template.spec.containers.[].name").kind(), Kind::String);
+        assert_eq!(
+            at(("apps", "v1", "Deployment"), "spec.template.spec.containers.[].name").kind(),
+            Kind::String
+        );
         assert!(at(POD, "spec").field("nonsense").is_none());
     }
 }
