@@ -1,1 +1,25 @@
 //! Real clients against a real instance.
+//!
+//! Every test brings up an instance of its own with the binary that was built beside it, in a home directory of its
+//! own, and ends by proving that nothing is left: [`Instance::down`] asks the instance, and [`Residue`] asks the
+//! machine. The clients (kubectl, Helm, MCP SDKs, a browser) are those that `scripts/clients` installs.
+//!
+//! A test that panics still takes its instance down (`Drop`), and never touches another one.
+
+mod browser;
+mod clients;
+mod http;
+mod image;
+mod instance;
+mod mcp;
+mod residue;
+mod wait;
+
+pub use browser::Browser;
+pub use clients::{Clients, Output};
+pub use http::{Answer, get};
+pub use image::busybox_archive;
+pub use instance::{Instance, binary};
+pub use mcp::{Agent, Server};
+pub use residue::Residue;
+pub use wait::eventually;

@@ -1,0 +1,122 @@
+//! A headless Chromium, driven over W3C WebDriver.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{eventually, http::post};
+
+/// One browser session with a profile of its own; both the browser and its driver end when dropped.
+#[derive(Debug)]
+pub struct Browser {
+    driver: Child,
+    session: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Starts chromedriver and a session with a window of 1280 × 900.
+    #[track_caller]
+    pub fn start() -> Self {
+        let profile = tempfile::tempdir().expect("temporary profile");
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start chromedriver, which scripts/clients installs");
+        let lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
+        let port = lines
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let rest = line.split("started successfully on port ").nth(1)?;
+                rest.trim_end_matches('.').parse::<u16>().ok()
+            })
+            .expect("chromedriver names its port");
+        let args = [
+            "--headless=new".into(),
+            "--no-sandbox".into(),
+            "--disable-gpu".into(),
+            "--disable-quic".into(),
+            "--no-first-run".into(),
+            "--disable-background-networking".into(),
+            "--disable-component-update".into(),
+            "--disable-sync".into(),
+            "--window-size=1280,900".into(),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let base = format!("http://127.0.0.1:{port}/session");
+        let options =
+            json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": args}}}});
+        let answer = post(&base, &options).expect("a browser session");
+        let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        Self { driver, session: format!("{base}/{id}"), _profile: profile }
+    }
+
+    /// Goes to `url` and waits for the page to load.
+    #[track_caller]
+    pub fn open(&self, url: &str) {
+        self.ask("url", &json!({ "url": url })).expect("navigate");
+    }
+
+    /// What a script returns in the page.
+    pub fn script(&self, script: &str) -> Result<Value, String> {
+        self.ask("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// The text that the page shows.
+    pub fn text(&self) -> String {
+        let text = self.script("return document.body.innerText").expect("the page's text");
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page shows `text`.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        eventually(&format!("the page to show {text:?}"), Duration::from_secs(20), || {
+            let shown = self.text();
+            if shown.contains(text) { Ok(()) } else { Err(shown) }
+        });
+    }
+
+    /// Clicks the first element that a CSS selector finds.
+    #[track_caller]
+    pub fn click(&self, selector: &str) {
+        let script = format!("document.querySelector({}).click()", json!(selector));
+        self.script(&script).unwrap_or_else(|error| panic!("click {selector}: {error}"));
+    }
+
+    /// Saves what the window shows as a PNG.
+    #[track_caller]
+    pub fn screenshot(&self, path: &Path) {
+        let answer = crate::get(&format!("{}/screenshot", self.session)).expect("a screenshot");
+        let answer: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let png = base64::Engine::decode(
+            &base64::engine::general_purpose::STANDARD,
+            answer["value"].as_str().expect("an encoded picture"),
+        );
+        std::fs::write(path, png.expect("base64")).expect("save the screenshot");
+    }
+
+    fn ask(&self, command: &str, body: &Value) -> Result<Value, String> {
+        let mut answer = post(&format!("{}/{command}", self.session), body)?;
+        if answer["value"]["error"].is_string() {
+            return Err(answer["value"].to_string());
+        }
+        Ok(answer["value"].take())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Ends the browser; the driver then has nothing to leave behind.
+        let _ = crate::http::delete(&self.session);
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

@@ -1,0 +1,84 @@
+//! The clients installed by `scripts/clients`, and how they are run.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// What a program printed and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// The command line, for messages.
+    pub command: String,
+    /// Exit code; −1 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Runs `command` to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let line = format!("{command:?}");
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("cannot run {line}: {error}"));
+        Self {
+            command: line,
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Standard output of a success; panics with everything it said otherwise.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.code, 0, "{}\n{}{}", self.command, self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Like [`success`](Self::success), as a result for [`eventually`](crate::eventually).
+    pub fn ok(self) -> Result<String, String> {
+        if self.code == 0 {
+            Ok(self.stdout)
+        } else {
+            Err(format!("{} ended with {}: {}", self.command, self.code, self.stderr.trim()))
+        }
+    }
+}
+
+/// The folder of `scripts/clients`.
+#[derive(Debug, Clone)]
+pub struct Clients(PathBuf);
+
+impl Clients {
+    /// The folder, from `CURTAIN_E2E_CLIENTS` or `target/clients`. Panics with what to run when it is not there.
+    pub fn find() -> Self {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let dir = std::env::var_os("CURTAIN_E2E_CLIENTS")
+            .map_or_else(|| workspace.join("target/clients"), PathBuf::from);
+        assert!(
+            dir.join("bin/kubectl-1.37").exists(),
+            "no clients in {}: run scripts/clients first, or set CURTAIN_E2E_CLIENTS",
+            dir.display()
+        );
+        Self(dir)
+    }
+
+    /// The kubectl releases there are: the oldest and the newest that are tried.
+    pub const KUBECTLS: [&'static str; 2] = ["kubectl-1.32", "kubectl-1.37"];
+
+    /// A program of the folder.
+    pub fn program(&self, name: &str) -> Command {
+        Command::new(self.0.join("bin").join(name))
+    }
+
+    /// A Python that has the MCP SDK.
+    pub fn python(&self) -> PathBuf {
+        self.0.join("mcp/bin/python")
+    }
+}

@@ -1,0 +1,59 @@
+//! Single HTTP requests, as a shell would make them.
+
+use std::time::Duration;
+
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body as text.
+    pub body: String,
+}
+
+/// Asks `url` (plain HTTP; `localhost` and names below it are 127.0.0.1), for 30 seconds at most.
+pub fn get(url: &str) -> Result<Answer, String> {
+    send(Method::GET, url, None)
+}
+
+/// Posts JSON and takes a JSON answer, whatever its status.
+pub(crate) fn post(url: &str, body: &Value) -> Result<Value, String> {
+    let answer = send(Method::POST, url, Some(body.to_string()))?;
+    serde_json::from_str(&answer.body).map_err(|error| format!("{error}: {}", answer.body))
+}
+
+/// Sends a DELETE.
+pub(crate) fn delete(url: &str) -> Result<Answer, String> {
+    send(Method::DELETE, url, None)
+}
+
+fn send(method: Method, url: &str, body: Option<String>) -> Result<Answer, String> {
+    let line = format!("{method} {url}");
+    let uri: Uri = url.parse().map_err(|error| format!("{line}: {error}"))?;
+    let mut request = Request::builder().method(method).uri(uri);
+    if body.is_some() {
+        request = request.header("content-type", "application/json");
+    }
+    let request = request
+        .body(Full::from(body.unwrap_or_default()))
+        .map_err(|error| format!("{line}: {error}"))?;
+    let runtime = curtain_role::runtime().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let ask = async {
+            let client = curtain_role::http_client();
+            let response = client.request(request).await.map_err(|error| format!("{error:?}"))?;
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await.map_err(|error| error.to_string())?;
+            let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+            Ok(Answer { status, body })
+        };
+        tokio::time::timeout(Duration::from_secs(30), ask)
+            .await
+            .unwrap_or_else(|_| Err("no answer within 30 s".into()))
+            .map_err(|error: String| format!("{line}: {error}"))
+    })
+}

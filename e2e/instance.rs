@@ -1,0 +1,154 @@
+//! An instance of the test's own.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use serde_json::Value;
+
+use crate::{Clients, Output, Residue};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A running instance in a home of its own, down again when dropped.
+#[derive(Debug)]
+pub struct Instance {
+    name: String,
+    home: tempfile::TempDir,
+    before: Residue,
+    up: Value,
+    /// The clients to try it with.
+    pub clients: Clients,
+    gone: bool,
+}
+
+impl Instance {
+    /// Runs `curtain up` and takes its JSON answer.
+    #[track_caller]
+    pub fn up() -> Self {
+        let mut instance = Self::prepare();
+        let text = instance.curtain(&["up", "-o", "json"]).success();
+        instance.up = serde_json::from_str(&text).expect("`up -o json` prints one JSON object");
+        assert_eq!(instance.up["ready"], true, "{text}");
+        instance
+    }
+
+    /// An instance that is not up yet: a name, a home and a scan of the machine.
+    #[track_caller]
+    pub fn prepare() -> Self {
+        let clients = Clients::find();
+        let home =
+            tempfile::Builder::new().prefix("curtain-e2e-").tempdir().expect("temporary home");
+        let before = Residue::scan(home.path());
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("e2e-{}-{number}", std::process::id());
+        Self { name, home, before, up: Value::Null, clients, gone: false }
+    }
+
+    /// The answer of `up`.
+    pub fn facts(&self) -> &Value {
+        &self.up
+    }
+
+    /// The name given by `--name`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The home directory that the instance and its clients see.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// One of the printed endpoints.
+    #[track_caller]
+    pub fn endpoint(&self, name: &str) -> String {
+        let url = self.up["endpoints"][name].as_str();
+        url.unwrap_or_else(|| panic!("no endpoint {name} in {}", self.up)).to_owned()
+    }
+
+    /// The kubeconfig that `up` printed.
+    #[track_caller]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.up["kubeconfig"].as_str().expect("`up` prints the kubeconfig").into()
+    }
+
+    /// `curtain ARGS --name NAME`, not yet started, in the home of the test.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.isolated(&Command::new(binary()));
+        command.args(args).args(["--name", &self.name]);
+        command
+    }
+
+    /// The token that `curtain token --as WHO` prints.
+    #[track_caller]
+    pub fn token(&self, who: &str) -> String {
+        self.curtain(&["token", "--as", who]).success().trim().to_owned()
+    }
+
+    /// Runs `curtain ARGS --name NAME`.
+    pub fn curtain(&self, args: &[&str]) -> Output {
+        Output::of(&mut self.command(args))
+    }
+
+    /// Runs a kubectl of [`Clients::KUBECTLS`] as the cluster's administrator.
+    pub fn kubectl(&self, release: &str, args: &[&str]) -> Output {
+        let mut command = self.isolated(&self.clients.program(release));
+        Output::of(command.args(args).env("KUBECONFIG", self.kubeconfig()))
+    }
+
+    /// Runs a kubectl with a manifest on disk: `kubectl ARGS -f FILE`.
+    #[track_caller]
+    pub fn kubectl_file(&self, release: &str, args: &[&str], manifest: &str) -> Output {
+        let file = tempfile::NamedTempFile::new().expect("temporary manifest");
+        std::fs::write(file.path(), manifest).expect("write the manifest");
+        let path = file.path().to_string_lossy().into_owned();
+        self.kubectl(release, &[args, &["-f", &path]].concat())
+    }
+
+    /// Takes the instance down and proves that nothing is left, by its word and by the machine's.
+    #[track_caller]
+    pub fn down(mut self) {
+        self.gone = true;
+        let text = self.curtain(&["down", "-o", "json"]).success();
+        let answer: Value = serde_json::from_str(&text).expect("`down -o json` prints one object");
+        assert_eq!(answer["leftovers"], Value::Array(Vec::new()), "{text}");
+        self.before.assert_gone_since();
+    }
+
+    /// Asserts that the machine is as it was before the instance.
+    #[track_caller]
+    pub fn assert_no_residue(&self) {
+        self.before.assert_gone_since();
+    }
+
+    /// The command with nothing of the caller's own configuration in reach.
+    pub(crate) fn isolated(&self, command: &Command) -> Command {
+        let mut fresh = Command::new(command.get_program());
+        fresh.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        fresh.env("HOME", self.home.path()).env("TERM", "dumb").current_dir(self.home.path());
+        fresh
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if !self.gone {
+            let _ = self.curtain(&["down"]);
+        }
+    }
+}
+
+/// The binary under test: `CURTAIN_E2E_BINARY`, or the one built beside the test.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("CURTAIN_E2E_BINARY") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the path of this test");
+    let profile = test.parent().and_then(Path::parent).expect("tests are in target/…/deps");
+    let binary = profile.join("curtain");
+    assert!(binary.exists(), "no {}: build the workspace first", binary.display());
+    binary
+}

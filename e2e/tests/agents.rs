@@ -1,0 +1,128 @@
+//! An AI agent at the platform's door: the Python MCP SDK with tools only.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use curtain_e2e::{Agent, Instance, Server, binary, busybox_archive, eventually, get};
+use serde_json::{Value, json};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const IMAGE: &str = "docker.io/library/shelf:1";
+
+/// Deploys a component with tools alone, reaches it, reads its logs by both servers, promotes and removes it.
+fn deploys_with_tools(
+    instance: &Instance,
+    project: &str,
+    control: &mut Agent,
+    observer: Option<&mut Agent>,
+) {
+    let component = format!("{project}-shelf");
+    control.call("create_project", json!({"namespace_name": "default", "name": project})).unwrap();
+    let made = control.call(
+        "create_component",
+        json!({"namespace_name": "default", "project_name": project, "name": component,
+               "component_type": "deployment/service"}),
+    );
+    assert_eq!(made.unwrap()["action"], "created");
+    let endpoints = json!({"web": {"type": "HTTP", "port": 8080, "visibility": ["external"]}});
+    control
+        .call(
+            "create_workload",
+            json!({"namespace_name": "default", "component_name": component,
+                   "workload_spec": {"container": {"image": IMAGE}, "endpoints": endpoints}}),
+        )
+        .unwrap();
+
+    let bindings = json!({"namespace_name": "default", "component_name": component});
+    let binding = eventually("the release to be ready", LIMIT, || {
+        let list = control.call("list_release_bindings", bindings.clone())?;
+        let ready =
+            list["bindings"].as_array().into_iter().flatten().find(|b| b["status"] == "Ready");
+        ready.cloned().ok_or(list.to_string())
+    });
+    let url = format!("{}/@development-default/{component}-web/", instance.endpoint("gateway"));
+    eventually("the component to answer", LIMIT, || {
+        let answer = get(&url)?;
+        (answer.body == "from an agent\n").then_some(()).ok_or(format!("{answer:?}"))
+    });
+
+    let observer = observer.unwrap_or(control);
+    let now = jiff::Timestamp::now();
+    let hour = jiff::SignedDuration::from_hours(1);
+    let query = json!({"namespace": "default", "project": project, "component": component,
+        "environment": "development", "limit": 20,
+        "start_time": (now - hour).to_string(), "end_time": (now + hour).to_string()});
+    eventually("the request to be in the logs", LIMIT, || {
+        let logs = observer.call("query_component_logs", query.clone())?.to_string();
+        if logs.contains("GET /") || logs.contains("response:200") { Ok(()) } else { Err(logs) }
+    });
+    drop(binding);
+}
+
+fn removes_with_tools(project: &str, control: &mut Agent) {
+    let component =
+        json!({"namespace_name": "default", "component_name": format!("{project}-shelf")});
+    control.call("delete_component", component.clone()).unwrap();
+    eventually("the component to be gone", LIMIT, || {
+        match control.call("get_component", component.clone()) {
+            Err(_) => Ok(()),
+            Ok(still) => Err(still.to_string()),
+        }
+    });
+}
+
+#[test]
+fn agents_deploy_by_tools_and_a_reader_is_refused() {
+    let instance = Instance::up();
+    let archive = instance.home().join("shelf.tar");
+    busybox_archive(&archive, IMAGE, "from an agent").unwrap();
+    instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+
+    // Over HTTP, once with each revision of the protocol.
+    let token = instance.token("developer");
+    let (mcp, observer) = (instance.endpoint("mcp"), instance.endpoint("observerMcp"));
+    for (mode, revision) in [("legacy", "2025-11-25"), ("2026-07-28", "2026-07-28")] {
+        let http = |url| Server::Http { url, token: &token };
+        let mut control = Agent::connect(&instance, mode, &http(&mcp));
+        let mut observer = Agent::connect(&instance, mode, &http(&observer));
+        assert_eq!(control.hello["protocol"], revision);
+        let project = format!("by-http-{}", &revision[..4]);
+        deploys_with_tools(&instance, &project, &mut control, Some(&mut observer));
+        removes_with_tools(&project, &mut control);
+    }
+
+    // Over stdio, both servers in one connection.
+    let serve = ["mcp", "serve", "--stdio", "--as", "developer", "--name", instance.name()];
+    let line: Vec<String> = std::iter::once(binary().to_string_lossy().into_owned())
+        .chain(serve.map(String::from))
+        .collect();
+    let mut developer = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
+    deploys_with_tools(&instance, "by-stdio", &mut developer, None);
+
+    // As the client that `mcp install` wires: it reads, and is told who can let it write.
+    instance.curtain(&["mcp", "install", "claude"]).success();
+    let config = std::fs::read_to_string(instance.home().join(".claude.json")).unwrap();
+    let config: Value = serde_json::from_str(&config).unwrap();
+    let entry = &config["mcpServers"]["curtain"];
+    let line: Vec<String> = std::iter::once(&entry["command"])
+        .chain(entry["args"].as_array().unwrap())
+        .map(|part| part.as_str().unwrap().to_owned())
+        .collect();
+    let mut reader = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
+    assert!(reader.tools().contains(&"list_components"), "{}", reader.hello);
+    assert!(!reader.tools().contains(&"delete_component"), "{}", reader.hello);
+    let seen = reader
+        .call("list_components", json!({"namespace_name": "default", "project_name": "by-stdio"}))
+        .unwrap();
+    assert_eq!(seen["components"][0]["name"], "by-stdio-shelf");
+    let target = json!({"namespace_name": "default", "component_name": "by-stdio-shelf"});
+    let refusal = reader.call("delete_component", target).unwrap_err();
+    assert!(refusal.contains("component:delete"), "{refusal}");
+    assert!(refusal.contains("can allow it"), "{refusal}");
+    drop(reader);
+
+    removes_with_tools("by-stdio", &mut developer);
+    drop(developer);
+    instance.down();
+}
