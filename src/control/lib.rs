@@ -1,1 +1,11 @@
 //! The control plane's doors: REST, MCP, identity, authorization and the cluster gateway.
+//!
+//! The role `api-server` is one process with two ports: REST and identity on one, MCP with bearer tokens on the other
+//! (apart, because clients drop a configured token when its origin also offers OAuth discovery). The cluster gateway
+//! is a role of its own.
+//!
+//! Invariants: one function decides every request ([`authz`]), whichever door it came through; every decision about a
+//! change leaves an audit line; the API server of the cluster is the only store.
+
+mod follow;
+pub mod identity;
