@@ -11,6 +11,7 @@
 //! A patch that fails may leave the document half changed: work on a copy and drop it.
 
 mod json_patch;
+pub mod managed;
 mod merge;
 mod strategic;
 
