@@ -51,7 +51,9 @@ impl<'v> Walker<'v> {
     fn compare(&mut self, old: Option<&'v Value>, new: Option<&'v Value>, node: Node<'_>) {
         let Some(one) = new.or(old) else { return };
         let same_shape = match (old, new) {
-            (Some(old), Some(new)) => old.is_object() == new.is_object() && old.is_array() == new.is_array(),
+            (Some(old), Some(new)) => {
+                old.is_object() == new.is_object() && old.is_array() == new.is_array()
+            }
             _ => true,
         };
         let empty = |value: Option<&Value>| match value {

@@ -62,7 +62,8 @@ pub(super) fn read(object: &Value) -> Option<Vec<Entry>> {
     let list = object.get("metadata")?.get("managedFields")?.as_array()?;
     let mut entries: Vec<Entry> = Vec::with_capacity(list.len());
     for item in list {
-        let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let operation = match text("operation").as_str() {
             "Apply" => Operation::Apply,
             "Update" => Operation::Update,
@@ -86,7 +87,8 @@ pub(super) fn read(object: &Value) -> Option<Vec<Entry>> {
 
 /// True for the one spelling that asks to forget all managers: a single empty entry.
 pub(super) fn asks_for_reset(object: &Value) -> bool {
-    let list = object.get("metadata").and_then(|m| m.get("managedFields")).and_then(Value::as_array);
+    let list =
+        object.get("metadata").and_then(|m| m.get("managedFields")).and_then(Value::as_array);
     list.is_some_and(|list| list.len() == 1 && list[0] == json!({}))
 }
 
@@ -96,7 +98,13 @@ pub(super) fn write(object: &mut Value, mut entries: Vec<Entry>) {
     fold(&mut entries);
     entries.sort_by(|a, b| {
         let key = |e: &Entry| {
-            (e.operation, e.time.clone(), e.manager.clone(), e.api_version.clone(), e.subresource.clone())
+            (
+                e.operation,
+                e.time.clone(),
+                e.manager.clone(),
+                e.api_version.clone(),
+                e.subresource.clone(),
+            )
         };
         key(a).cmp(&key(b))
     });
@@ -112,10 +120,13 @@ pub(super) fn write(object: &mut Value, mut entries: Vec<Entry>) {
             item.insert("fieldsType".into(), "FieldsV1".into());
             item.insert("fieldsV1".into(), entry.fields.to_fields_v1());
             item.insert("manager".into(), entry.manager.as_str().into());
-            item.insert("operation".into(), match entry.operation {
-                Operation::Apply => "Apply".into(),
-                Operation::Update => "Update".into(),
-            });
+            item.insert(
+                "operation".into(),
+                match entry.operation {
+                    Operation::Apply => "Apply".into(),
+                    Operation::Update => "Update".into(),
+                },
+            );
             if !entry.subresource.is_empty() {
                 item.insert("subresource".into(), entry.subresource.as_str().into());
             }
@@ -136,7 +147,9 @@ pub(super) fn write(object: &mut Value, mut entries: Vec<Entry>) {
 fn fold(entries: &mut Vec<Entry>) {
     let updaters = |entries: &[Entry]| {
         let mut at: Vec<usize> = (0..entries.len())
-            .filter(|i| entries[*i].operation == Operation::Update && entries[*i].subresource.is_empty())
+            .filter(|i| {
+                entries[*i].operation == Operation::Update && entries[*i].subresource.is_empty()
+            })
             .collect();
         at.sort_by(|a, b| entries[*a].time.cmp(&entries[*b].time));
         at
@@ -147,7 +160,9 @@ fn fold(entries: &mut Vec<Entry>) {
             return;
         }
         let first = entries[oldest[0]].clone();
-        let Some(second) = oldest[1..].iter().find(|i| entries[**i].api_version == first.api_version) else {
+        let Some(second) =
+            oldest[1..].iter().find(|i| entries[**i].api_version == first.api_version)
+        else {
             return;
         };
         let second = &mut entries[*second];

@@ -11,7 +11,11 @@ use super::set::{Set, field, is_leaf, item_value, key};
 pub struct TypedError(pub String);
 
 /// The path element of one list item; `Err` names what is wrong with it.
-pub(super) fn element(item: &Value, list: ListType<'_>, node: Option<Node<'_>>) -> Result<String, String> {
+pub(super) fn element(
+    item: &Value,
+    list: ListType<'_>,
+    node: Option<Node<'_>>,
+) -> Result<String, String> {
     match list {
         ListType::Set => Ok(item_value(item)),
         ListType::Atomic => Err("items of an atomic list have no identity".into()),
@@ -24,7 +28,9 @@ pub(super) fn element(item: &Value, list: ListType<'_>, node: Option<Node<'_>>) 
                     if keys.iter().count() > 1 {
                         continue;
                     }
-                    return Err(format!("element 0: associative list with keys has an element that omits key field {name:?} (and doesn't have default value)"));
+                    return Err(format!(
+                        "element 0: associative list with keys has an element that omits key field {name:?} (and doesn't have default value)"
+                    ));
                 };
                 pairs.push((name, value));
             }
@@ -106,7 +112,10 @@ fn walk(value: &Value, node: Node<'_>, strict: bool, path: &mut String) -> Resul
                     if strict {
                         let mut one = Set::default();
                         one.insert([element.as_str()]);
-                        return fail(path, format!("duplicate entries for key {}", one.paths().concat()));
+                        return fail(
+                            path,
+                            format!("duplicate entries for key {}", one.paths().concat()),
+                        );
                     }
                     continue;
                 }

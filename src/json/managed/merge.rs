@@ -26,7 +26,9 @@ pub(super) fn merge(live: &Value, applied: &Value, node: Node<'_>) -> Value {
             }
             Value::Object(result)
         }
-        (Value::Array(live), Value::Array(applied)) => Value::Array(merge_items(live, applied, node)),
+        (Value::Array(live), Value::Array(applied)) => {
+            Value::Array(merge_items(live, applied, node))
+        }
         _ => applied.clone(),
     }
 }
@@ -37,7 +39,8 @@ fn merge_items(live: &[Value], applied: &[Value], node: Node<'_>) -> Vec<Value> 
     let (left, right) = (elements(live, node), elements(applied, node));
     let in_left = |element: &str| left.iter().find(|(other, _)| other == element).map(|(_, v)| *v);
     let in_right = |element: &str| right.iter().any(|(other, _)| other == element);
-    let mut shared = right.iter().map(|(e, _)| e.as_str()).filter(|e| in_left(e).is_some()).peekable();
+    let mut shared =
+        right.iter().map(|(e, _)| e.as_str()).filter(|e| in_left(e).is_some()).peekable();
     let mut merged: HashSet<&str> = HashSet::new();
     let mut result = Vec::with_capacity(left.len() + right.len());
     let (mut l, mut r) = (0, 0);
@@ -91,7 +94,9 @@ pub(super) fn remove(value: &mut Value, gone: &Set, node: Node<'_>) {
                 let path = field(&name);
                 if gone.has(&path) {
                     fields.remove(&name);
-                } else if let (Some(below), Some(inner)) = (gone.below(&path), fields.get_mut(&name)) {
+                } else if let (Some(below), Some(inner)) =
+                    (gone.below(&path), fields.get_mut(&name))
+                {
                     let had = !is_empty(inner);
                     remove(inner, below, node.field(&name).unwrap_or_else(Node::untyped));
                     if had && is_empty(inner) {

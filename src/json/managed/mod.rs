@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use compare::Comparison;
 pub use conflict::{Conflict, Conflicts};
-pub use entries::Operation;
 use entries::Entry;
+pub use entries::Operation;
 pub use items::TypedError;
 pub use set::Set;
 
@@ -263,8 +263,9 @@ fn settle(
         let taken = other.fields.intersection(&written);
         if !taken.is_empty() && !force {
             let manager = other.to_string();
-            conflicts
-                .extend(taken.paths().into_iter().map(|field| Conflict { manager: manager.clone(), field }));
+            conflicts.extend(
+                taken.paths().into_iter().map(|field| Conflict { manager: manager.clone(), field }),
+            );
         }
         other.fields = other.fields.difference(&taken).difference(&comparison.removed);
     }

@@ -46,7 +46,9 @@ impl Set {
         let mut fields = Map::new();
         for (element, entry) in &self.0 {
             let mut below = entry.below.to_fields_v1();
-            if let (true, false, Value::Object(below)) = (entry.member, entry.below.is_empty(), &mut below) {
+            if let (true, false, Value::Object(below)) =
+                (entry.member, entry.below.is_empty(), &mut below)
+            {
                 below.insert(".".into(), Value::Object(Map::new()));
             }
             fields.insert(element.clone(), below);
@@ -221,7 +223,8 @@ fn print(element: &str, out: &mut String) {
         "v:" => write!(out, "[={text}]"),
         "k:" => {
             let keys: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
-            let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let keys: Vec<String> =
+                keys.iter().map(|(name, value)| format!("{name}={value}")).collect();
             write!(out, "[{}]", keys.join(","))
         }
         _ => write!(out, "[{text}]"),
@@ -289,12 +292,20 @@ mod tests {
         let value = json!({"f:metadata":{"f:labels":{".":{},"f:a":{}}},
             "f:spec":{"f:ports":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{".":{},"f:name":{}}},"f:set":{"v:\"x\"":{}}}});
         assert_eq!(set(value.clone()).to_fields_v1(), value);
-        assert_eq!(set(json!({"k:{ \"b\" : 1, \"a\" : 2 }":{}})), set(json!({"k:{\"a\":2,\"b\":1}":{}})));
+        assert_eq!(
+            set(json!({"k:{ \"b\" : 1, \"a\" : 2 }":{}})),
+            set(json!({"k:{\"a\":2,\"b\":1}":{}}))
+        );
         assert_eq!(Set::from_fields_v1(&json!({"x":{}})), None);
         assert_eq!(
             set(value).paths(),
-            [".metadata.labels", ".metadata.labels.a", ".spec.ports[port=80,protocol=\"TCP\"]",
-             ".spec.ports[port=80,protocol=\"TCP\"].name", ".spec.set[=\"x\"]"]
+            [
+                ".metadata.labels",
+                ".metadata.labels.a",
+                ".spec.ports[port=80,protocol=\"TCP\"]",
+                ".spec.ports[port=80,protocol=\"TCP\"].name",
+                ".spec.set[=\"x\"]"
+            ]
         );
     }
 
@@ -304,7 +315,9 @@ mod tests {
         let all: Vec<Set> = (0..8u8)
             .map(|bits| {
                 let mut set = Set::default();
-                for (bit, path) in [vec!["f:a"], vec!["f:a", "f:b"], vec!["f:c"]].into_iter().enumerate() {
+                for (bit, path) in
+                    [vec!["f:a"], vec!["f:a", "f:b"], vec!["f:c"]].into_iter().enumerate()
+                {
                     if bits & (1 << bit) != 0 {
                         set.insert(path);
                     }

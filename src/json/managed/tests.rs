@@ -18,7 +18,12 @@ fn deployment(spec: Value) -> Value {
     json!({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},"spec":spec})
 }
 
-fn applied(live: Option<&Value>, spec: Value, manager: &str, now: &str) -> Result<Value, ApplyError> {
+fn applied(
+    live: Option<&Value>,
+    spec: Value,
+    manager: &str,
+    now: &str,
+) -> Result<Value, ApplyError> {
     apply(live, &deployment(spec), &by(manager, now), false, schema())
 }
 
@@ -55,7 +60,8 @@ fn an_applied_object_is_owned_by_its_applier_without_identity() {
 #[test]
 fn a_second_identical_apply_changes_nothing_not_even_the_time() {
     let first = applied(None, template(json!([container("a", "1")])), "me", T0).expect("applies");
-    let second = applied(Some(&first), template(json!([container("a", "1")])), "me", T1).expect("applies");
+    let second =
+        applied(Some(&first), template(json!([container("a", "1")])), "me", T1).expect("applies");
     assert_eq!(first, second);
 }
 
@@ -63,9 +69,13 @@ fn a_second_identical_apply_changes_nothing_not_even_the_time() {
 fn a_changed_value_of_another_applier_is_a_conflict_unless_forced() {
     let live = applied(None, json!({"replicas": 1}), "one", T0).expect("applies");
     let error = applied(Some(&live), json!({"replicas": 2}), "two", T1).expect_err("owned by one");
-    assert_eq!(error.to_string(), "Apply failed with 1 conflict: conflict with \"one\": .spec.replicas");
-    let forced = apply(Some(&live), &deployment(json!({"replicas": 2})), &by("two", T1), true, schema())
-        .expect("forced");
+    assert_eq!(
+        error.to_string(),
+        "Apply failed with 1 conflict: conflict with \"one\": .spec.replicas"
+    );
+    let forced =
+        apply(Some(&live), &deployment(json!({"replicas": 2})), &by("two", T1), true, schema())
+            .expect("forced");
     assert_eq!(forced["spec"]["replicas"], 2);
     assert_eq!(fields(&forced, "one"), Value::Null);
     assert_eq!(fields(&forced, "two"), json!({"f:spec":{"f:replicas":{}}}));
@@ -86,7 +96,8 @@ fn the_same_value_is_shared_and_stays_until_its_last_owner_drops_it() {
 fn several_conflicts_are_listed_by_manager_with_the_updaters_version_and_time() {
     let mut live = deployment(json!({"replicas": 1, "paused": true}));
     update(None, &mut live, &by("kubectl", T0), schema());
-    let error = applied(Some(&live), json!({"replicas": 2, "paused": false}), "me", T1).expect_err("conflicts");
+    let error = applied(Some(&live), json!({"replicas": 2, "paused": false}), "me", T1)
+        .expect_err("conflicts");
     assert_eq!(
         error.to_string(),
         format!(
@@ -94,15 +105,20 @@ fn several_conflicts_are_listed_by_manager_with_the_updaters_version_and_time() 
         )
     );
     let ApplyError::Conflicts(conflicts) = error else { panic!("a conflict") };
-    assert_eq!(conflicts.0[0].message(), format!("conflict with \"kubectl\" using apps/v1 at {T0}"));
+    assert_eq!(
+        conflicts.0[0].message(),
+        format!("conflict with \"kubectl\" using apps/v1 at {T0}")
+    );
 }
 
 #[test]
 fn a_dropped_list_item_goes_and_others_keep_their_order() {
     let both = json!([container("a", "1"), container("b", "1")]);
     let live = applied(None, template(both), "me", T0).expect("applies");
-    let other = applied(Some(&live), template(json!([container("side", "1")])), "mesh", T0).expect("applies");
-    let after = applied(Some(&other), template(json!([container("b", "2")])), "me", T1).expect("applies");
+    let other = applied(Some(&live), template(json!([container("side", "1")])), "mesh", T0)
+        .expect("applies");
+    let after =
+        applied(Some(&other), template(json!([container("b", "2")])), "me", T1).expect("applies");
     assert_eq!(
         after["spec"]["template"]["spec"]["containers"],
         json!([container("b", "2"), container("side", "1")])
@@ -111,9 +127,11 @@ fn a_dropped_list_item_goes_and_others_keep_their_order() {
 
 #[test]
 fn an_item_keeps_the_defaults_that_nobody_owns() {
-    let mut live = applied(None, template(json!([container("a", "1")])), "me", T0).expect("applies");
+    let mut live =
+        applied(None, template(json!([container("a", "1")])), "me", T0).expect("applies");
     live["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] = "Always".into();
-    let after = applied(Some(&live), template(json!([container("a", "2")])), "me", T1).expect("applies");
+    let after =
+        applied(Some(&live), template(json!([container("a", "2")])), "me", T1).expect("applies");
     assert_eq!(
         after["spec"]["template"]["spec"]["containers"],
         json!([{"name":"a","image":"2","imagePullPolicy":"Always"}])
@@ -129,7 +147,8 @@ fn ports_are_identified_with_the_default_protocol() {
         keys["f:ports"],
         json!({"k:{\"containerPort\":80,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{}}})
     );
-    let after = applied(Some(&live), with(json!([{"containerPort":80,"protocol":"UDP"}])), "me", T1);
+    let after =
+        applied(Some(&live), with(json!([{"containerPort":80,"protocol":"UDP"}])), "me", T1);
     assert_eq!(
         after.expect("applies")["spec"]["template"]["spec"]["containers"][0]["ports"],
         json!([{"containerPort":80,"protocol":"UDP"}])
@@ -141,7 +160,8 @@ fn atomic_values_are_owned_as_one() {
     let selector = json!({"selector":{"matchLabels":{"a":"b"}}});
     let live = applied(None, selector, "me", T0).expect("applies");
     assert_eq!(fields(&live, "me"), json!({"f:spec":{"f:selector":{}}}));
-    let error = applied(Some(&live), json!({"selector":{"matchLabels":{"a":"b","c":"d"}}}), "you", T1);
+    let error =
+        applied(Some(&live), json!({"selector":{"matchLabels":{"a":"b","c":"d"}}}), "you", T1);
     assert_eq!(
         error.expect_err("owned").to_string(),
         "Apply failed with 1 conflict: conflict with \"me\": .spec.selector"
@@ -155,13 +175,26 @@ fn labels_and_finalizers_of_two_appliers_live_side_by_side() {
         merge_into(&mut object["metadata"], metadata);
         object
     };
-    let live = apply(None, &with(json!({"labels":{"a":"1"},"finalizers":["x/a"]})), &by("one", T0), false, schema())
-        .expect("applies");
-    let live = apply(Some(&live), &with(json!({"labels":{"b":"2"},"finalizers":["x/b"]})), &by("two", T0), false, schema())
-        .expect("applies");
+    let live = apply(
+        None,
+        &with(json!({"labels":{"a":"1"},"finalizers":["x/a"]})),
+        &by("one", T0),
+        false,
+        schema(),
+    )
+    .expect("applies");
+    let live = apply(
+        Some(&live),
+        &with(json!({"labels":{"b":"2"},"finalizers":["x/b"]})),
+        &by("two", T0),
+        false,
+        schema(),
+    )
+    .expect("applies");
     assert_eq!(live["metadata"]["labels"], json!({"a":"1","b":"2"}));
     assert_eq!(live["metadata"]["finalizers"], json!(["x/a", "x/b"]));
-    let live = apply(Some(&live), &with(json!({})), &by("one", T1), false, schema()).expect("applies");
+    let live =
+        apply(Some(&live), &with(json!({})), &by("one", T1), false, schema()).expect("applies");
     assert_eq!(live["metadata"]["labels"], json!({"b":"2"}));
     assert_eq!(live["metadata"]["finalizers"], json!(["x/b"]));
     assert_eq!(live["metadata"]["name"], "web");
@@ -173,7 +206,9 @@ fn merge_into(target: &mut Value, fields: Value) {
 
 #[test]
 fn an_update_tracks_what_it_changed_and_takes_it_from_others() {
-    let mut live = deployment(json!({"replicas": 1, "paused": true, "strategy": {"rollingUpdate": {"maxSurge": 1}}}));
+    let mut live = deployment(
+        json!({"replicas": 1, "paused": true, "strategy": {"rollingUpdate": {"maxSurge": 1}}}),
+    );
     live["metadata"]["labels"] = json!({"a":"1"});
     update(None, &mut live, &by("create", T0), schema());
     assert_eq!(
@@ -203,7 +238,8 @@ fn status_has_its_own_manager_and_the_main_door_cannot_own_it() {
     let mut next = live.clone();
     update(None, &mut next, &by("me", T0), schema());
     assert_eq!(fields(&next, "me"), json!({"f:spec":{"f:replicas":{}}}));
-    let status = Writer { manager: "me", subresource: "status", reset: Reset::AllButStatus, ..by("me", T0) };
+    let status =
+        Writer { manager: "me", subresource: "status", reset: Reset::AllButStatus, ..by("me", T0) };
     let mut with_status = next.clone();
     with_status["status"]["readyReplicas"] = 1.into();
     update(Some(&next), &mut with_status, &status, schema());
@@ -225,7 +261,9 @@ fn what_was_there_before_the_first_apply_has_an_owner() {
     let error = applied(Some(&live), json!({"replicas": 2}), "me", T0).expect_err("owned");
     assert_eq!(
         error.to_string(),
-        format!("Apply failed with 1 conflict: conflict with \"before-first-apply\" using apps/v1 at {T0}: .spec.replicas")
+        format!(
+            "Apply failed with 1 conflict: conflict with \"before-first-apply\" using apps/v1 at {T0}: .spec.replicas"
+        )
     );
 }
 
@@ -240,7 +278,10 @@ fn a_configuration_outside_the_schema_is_refused() {
     assert!(refuse(json!({"template": []})).starts_with(".spec.template: expected map"));
     let mut config = deployment(json!({}));
     config["metadata"]["managedFields"] = json!([{}]);
-    assert_eq!(apply(None, &config, &by("me", T0), false, schema()), Err(ApplyError::ManagedFields));
+    assert_eq!(
+        apply(None, &config, &by("me", T0), false, schema()),
+        Err(ApplyError::ManagedFields)
+    );
 }
 
 #[test]
