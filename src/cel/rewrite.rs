@@ -1,0 +1,248 @@
+//! One pass over a parsed expression: resolves what the caller's environment adds, puts the
+//! bounds in, and collects the free variables.
+//!
+//! - The range of every comprehension goes through `@items`, which counts it against the budget
+//!   and sorts the keys of a map.
+//! - `+` goes through `@add`, the other arithmetic through its like where numbers may mix.
+//! - Calls of the caller's functions become `@call(name, [arguments])`.
+
+use crate::env::{Alias, Env};
+use crate::macros;
+use cel::common::ast::{
+    CallExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators,
+};
+use std::collections::BTreeSet;
+
+/// How deep an expression may nest after macros are expanded; evaluation recurses as deep.
+pub(crate) const MAX_DEPTH: usize = 160;
+
+pub(crate) struct Rewritten {
+    pub(crate) expression: IdedExpr,
+    pub(crate) variables: BTreeSet<String>,
+    /// How many levels it nests.
+    pub(crate) depth: usize,
+}
+
+pub(crate) enum Problem {
+    UnknownFunction(String),
+    Incomplete,
+    Macro(String),
+    TooDeep,
+}
+
+pub(crate) fn rewrite(env: &Env, expression: IdedExpr) -> Result<Rewritten, Problem> {
+    let mut pass =
+        Pass { env, bound: Vec::new(), variables: BTreeSet::new(), depth: 0, deepest: 0 };
+    let expression = pass.expr(expression)?;
+    Ok(Rewritten { expression, variables: pass.variables, depth: pass.deepest })
+}
+
+struct Pass<'e> {
+    env: &'e Env,
+    bound: Vec<String>,
+    variables: BTreeSet<String>,
+    depth: usize,
+    deepest: usize,
+}
+
+impl Pass<'_> {
+    fn expr(&mut self, node: IdedExpr) -> Result<IdedExpr, Problem> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Problem::TooDeep);
+        }
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        let result = self.visit(node);
+        self.depth -= 1;
+        result
+    }
+
+    fn visit(&mut self, node: IdedExpr) -> Result<IdedExpr, Problem> {
+        let IdedExpr { id, expr } = node;
+        let expr = match expr {
+            Expr::Unspecified => return Err(Problem::Incomplete),
+            Expr::Literal(literal) => Expr::Literal(literal),
+            Expr::Ident(name) => {
+                self.mention(&name);
+                Expr::Ident(name)
+            }
+            Expr::Select(mut select) => {
+                select.operand = Box::new(self.expr(*select.operand)?);
+                Expr::Select(select)
+            }
+            Expr::List(mut list) => {
+                list.elements = self.all(list.elements)?;
+                Expr::List(list)
+            }
+            Expr::Map(mut map) => {
+                for entry in &mut map.entries {
+                    if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                        entry.key = self.expr(std::mem::take(&mut entry.key))?;
+                        entry.value = self.expr(std::mem::take(&mut entry.value))?;
+                    }
+                }
+                Expr::Map(map)
+            }
+            // Message literals need types that no environment of ours declares.
+            Expr::Struct(literal) => return Err(Problem::UnknownFunction(literal.type_name)),
+            Expr::Comprehension(mut fold) => {
+                fold.iter_range = self.expr(fold.iter_range)?;
+                fold.accu_init = self.expr(fold.accu_init)?;
+                let is_bind =
+                    matches!(&fold.iter_range.expr, Expr::List(l) if l.elements.is_empty());
+                if !is_bind {
+                    fold.iter_range = call("@items", vec![fold.iter_range]);
+                }
+                let depth = self.bound.len();
+                self.bound.push(fold.iter_var.clone());
+                self.bound.push(fold.accu_var.clone());
+                fold.loop_cond = self.expr(fold.loop_cond)?;
+                fold.loop_step = self.step(fold.loop_step)?;
+                fold.result = self.expr(fold.result)?;
+                self.bound.truncate(depth);
+                Expr::Comprehension(fold)
+            }
+            Expr::Call(call) => self.call(call)?,
+        };
+        Ok(IdedExpr { id, expr })
+    }
+
+    fn all(&mut self, nodes: Vec<IdedExpr>) -> Result<Vec<IdedExpr>, Problem> {
+        nodes.into_iter().map(|node| self.expr(node)).collect()
+    }
+
+    /// A loop step keeps `@result + [x]` as it is: the interpreter appends to such in place, and
+    /// its length is bounded by the range.
+    fn step(&mut self, node: IdedExpr) -> Result<IdedExpr, Problem> {
+        match node.expr {
+            Expr::Call(mut call)
+                if call.func_name == operators::ADD
+                    && matches!(&call.args[..], [IdedExpr { expr: Expr::Ident(name), .. }, _]
+                        if name.starts_with('@')) =>
+            {
+                call.args = self.all(call.args)?;
+                Ok(IdedExpr { id: node.id, expr: Expr::Call(call) })
+            }
+            Expr::Call(mut call)
+                if call.func_name == operators::CONDITIONAL && call.args.len() == 3 =>
+            {
+                let mut args = call.args.into_iter();
+                let (Some(guard), Some(then), Some(other)) =
+                    (args.next(), args.next(), args.next())
+                else {
+                    return Err(Problem::Incomplete);
+                };
+                call.args = vec![self.expr(guard)?, self.step(then)?, self.step(other)?];
+                Ok(IdedExpr { id: node.id, expr: Expr::Call(call) })
+            }
+            expr => self.expr(IdedExpr { id: node.id, expr }),
+        }
+    }
+
+    fn call(&mut self, call_expr: CallExpr) -> Result<Expr, Problem> {
+        let CallExpr { func_name, target, args } =
+            match macros::expand(call_expr).map_err(Problem::Macro)? {
+                Ok(expanded) => return Ok(self.expr(expanded)?.expr),
+                Err(call_expr) => call_expr,
+            };
+        if let Some(target) = &target {
+            if let Some(alias) = self.alias(target, &func_name, args.len()) {
+                return self.expand(alias, args);
+            }
+            if let Some(namespace) = qualified(&target.expr) {
+                let full = format!("{namespace}.{func_name}");
+                if self.env.0.known.contains(full.as_str()) {
+                    // A namespace is not a variable: leave the target unvisited.
+                    let args = self.all(args)?;
+                    return Ok(Expr::Call(CallExpr {
+                        func_name,
+                        target: Some(target.clone()),
+                        args,
+                    }));
+                }
+            }
+        }
+        if target.is_none() && self.env.0.functions.contains_key(&func_name) {
+            let list = Expr::List(ListExpr::new(self.all(args)?));
+            let name = Expr::Literal(LiteralValue::String(func_name.into()));
+            return Ok(call("@call", vec![bare(name), bare(list)]).expr);
+        }
+        let target = target.map(|target| self.expr(*target).map(Box::new)).transpose()?;
+        let args = self.all(args)?;
+        let replaced = match func_name.as_str() {
+            operators::ADD => Some("@add"),
+            operators::SUBSTRACT if self.env.0.mixed_numbers => Some("@sub"),
+            operators::MULTIPLY if self.env.0.mixed_numbers => Some("@mul"),
+            operators::DIVIDE if self.env.0.mixed_numbers => Some("@div"),
+            operators::MODULO if self.env.0.mixed_numbers => Some("@mod"),
+            _ => None,
+        };
+        if let Some(name) = replaced
+            && args.len() == 2
+        {
+            return Ok(call(name, args).expr);
+        }
+        if !is_operator(&func_name) && !self.env.0.known.contains(func_name.as_str()) {
+            return Err(Problem::UnknownFunction(func_name));
+        }
+        Ok(Expr::Call(CallExpr { func_name, target, args }))
+    }
+
+    fn alias(&self, target: &IdedExpr, method: &str, args: usize) -> Option<Alias> {
+        let Expr::Ident(receiver) = &target.expr else { return None };
+        self.env
+            .0
+            .aliases
+            .iter()
+            .find(|alias| {
+                alias.receiver == *receiver
+                    && alias.method == method
+                    && args == usize::from(alias.takes_key)
+            })
+            .cloned()
+    }
+
+    fn expand(&mut self, alias: Alias, args: Vec<IdedExpr>) -> Result<Expr, Problem> {
+        let mut path = alias.path.into_iter();
+        let root = path.next().ok_or(Problem::Incomplete)?;
+        self.mention(&root);
+        let read = path.fold(bare(Expr::Ident(root)), |operand, field| {
+            bare(Expr::Select(SelectExpr { operand: Box::new(operand), field, test: false }))
+        });
+        match self.all(args)?.pop() {
+            None => Ok(read.expr),
+            Some(key) => Ok(call(operators::OPT_INDEX, vec![read, key]).expr),
+        }
+    }
+
+    fn mention(&mut self, name: &str) {
+        let plain = name.trim_start_matches('.');
+        let is_type = crate::names::TYPES.contains(&plain);
+        if !plain.starts_with('@') && !is_type && !self.bound.iter().any(|bound| bound == plain) {
+            self.variables.insert(plain.to_owned());
+        }
+    }
+}
+
+fn bare(expr: Expr) -> IdedExpr {
+    IdedExpr { id: 0, expr }
+}
+
+fn call(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
+    bare(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
+}
+
+fn is_operator(name: &str) -> bool {
+    name.contains('@') || name.contains('_') && name.contains(|c: char| "?!-+*/%=<>[&|".contains(c))
+}
+
+/// The dotted name an expression spells, if it is one.
+fn qualified(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Ident(name) => Some(name.trim_start_matches('.').to_owned()),
+        Expr::Select(select) if !select.test => {
+            Some(format!("{}.{}", qualified(&select.operand.expr)?, select.field))
+        }
+        _ => None,
+    }
+}
