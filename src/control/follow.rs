@@ -58,3 +58,14 @@ where
         })
         .filter_map(future::ready)
 }
+
+impl<K> Change<K> {
+    /// The same change of something made from the object.
+    pub(crate) fn map<T>(self, mut make: impl FnMut(K) -> T) -> Change<T> {
+        match self {
+            Self::Reset(all) => Change::Reset(all.into_iter().map(make).collect()),
+            Self::Applied(object) => Change::Applied(make(object)),
+            Self::Deleted(object) => Change::Deleted(make(object)),
+        }
+    }
+}

@@ -7,5 +7,6 @@
 //! Invariants: one function decides every request ([`authz`]), whichever door it came through; every decision about a
 //! change leaves an audit line; the API server of the cluster is the only store.
 
+pub mod authz;
 mod follow;
 pub mod identity;

@@ -1,0 +1,106 @@
+//! The door every request goes through.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Attributes, Decision, Denial, Hierarchy, Index, Question};
+use crate::identity::Caller;
+
+/// Which door a request came through, for the audit line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// The REST API.
+    Rest,
+    /// A tool of the MCP server.
+    Mcp,
+}
+
+impl Via {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::Mcp => "mcp",
+        }
+    }
+}
+
+/// Decides with the newest policies, and audits. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Authorizer(watch::Receiver<Arc<Index>>);
+
+impl Authorizer {
+    /// Over an index that is replaced when policies change.
+    pub fn new(index: watch::Receiver<Arc<Index>>) -> Self {
+        Self(index)
+    }
+
+    /// The policies as they are now.
+    pub fn index(&self) -> Arc<Index> {
+        self.0.borrow().clone()
+    }
+
+    /// Whether `caller` may, without a trace: for filtering lists.
+    pub fn allows(
+        &self,
+        caller: &Caller,
+        action: &str,
+        at: &Hierarchy,
+        attributes: &Attributes,
+    ) -> bool {
+        let question = Question { action, at, attributes };
+        self.0.borrow().decide(caller.entitlements(), question).is_allowed()
+    }
+
+    /// Whether `caller` may; a question about a change, and every refusal, leaves an audit line.
+    ///
+    /// # Errors
+    /// The [`Denial`].
+    pub fn authorize(
+        &self,
+        caller: &Caller,
+        via: Via,
+        action: &str,
+        at: &Hierarchy,
+        attributes: &Attributes,
+    ) -> Result<(), Denial> {
+        let question = Question { action, at, attributes };
+        let decision = self.0.borrow().decide(caller.entitlements(), question);
+        let reading = action.ends_with(":view");
+        if !(reading && decision.is_allowed()) {
+            audit(caller, via, action, at, attributes, &decision);
+        }
+        match decision {
+            Decision::Allowed { .. } => Ok(()),
+            refused => Err(Denial::new(caller, action, at, attributes, &refused)),
+        }
+    }
+}
+
+/// One line a decision: who, what, where, the answer, and the binding that gave it.
+fn audit(
+    caller: &Caller,
+    via: Via,
+    action: &str,
+    at: &Hierarchy,
+    attributes: &Attributes,
+    decision: &Decision,
+) {
+    let (result, binding) = match decision {
+        Decision::Allowed { binding, .. } => ("allowed", binding.as_str()),
+        Decision::Forbidden { binding } => ("forbidden", binding.as_str()),
+        Decision::Missing { unmet } => ("missing", unmet.as_deref().unwrap_or_default()),
+    };
+    tracing::info!(
+        target: "audit",
+        actor = caller.subject,
+        actor_kind = caller.kind.as_str(),
+        via = via.as_str(),
+        action,
+        at = at.path(),
+        environment = attributes.environment.as_deref().unwrap_or_default(),
+        result,
+        binding,
+        "decision"
+    );
+}

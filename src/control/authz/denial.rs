@@ -1,0 +1,207 @@
+//! A refusal that helps: what is missing, and how a person can grant it.
+
+use serde_json::{Value, json};
+
+use super::{Attributes, Decision, Hierarchy};
+use crate::identity::Caller;
+
+/// Why a caller may not do something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// `agent claude-1`.
+    caller: String,
+    /// The `sub` that a grant would name.
+    subject: String,
+    /// The missing action.
+    pub action: String,
+    /// Where it is missing.
+    pub at: Hierarchy,
+    /// The binding that forbids it, if one does.
+    forbidden_by: Option<String>,
+    /// The binding whose condition did not hold, if that was the reason.
+    unmet: Option<String>,
+    environment: Option<String>,
+}
+
+impl Denial {
+    pub(super) fn new(
+        caller: &Caller,
+        action: &str,
+        at: &Hierarchy,
+        attributes: &Attributes,
+        decision: &Decision,
+    ) -> Self {
+        let (forbidden_by, unmet) = match decision {
+            Decision::Forbidden { binding } => (Some(binding.clone()), None),
+            Decision::Missing { unmet } => (None, unmet.clone()),
+            Decision::Allowed { .. } => (None, None),
+        };
+        Self {
+            caller: caller.to_string(),
+            subject: caller.subject.clone(),
+            action: action.to_owned(),
+            at: at.clone(),
+            forbidden_by,
+            unmet,
+            environment: attributes.environment.clone(),
+        }
+    }
+
+    /// Whether a binding forbids it outright.
+    pub fn is_explicit(&self) -> bool {
+        self.forbidden_by.is_some()
+    }
+
+    /// What is missing, in one sentence.
+    pub fn reason(&self) -> String {
+        let Self { caller, action, at, .. } = self;
+        let place = match &self.environment {
+            Some(environment) => format!("{at}, environment {environment}"),
+            None => at.to_string(),
+        };
+        if let Some(binding) = &self.forbidden_by {
+            format!("{binding} forbids \"{action}\" on {place} to {caller}")
+        } else if let Some(binding) = &self.unmet {
+            format!(
+                "{caller} has \"{action}\" only under a condition of {binding}, which {place} does not meet"
+            )
+        } else {
+            format!("missing permission \"{action}\" on {place} for {caller}")
+        }
+    }
+
+    /// What a person can do about it: a command that grants exactly the missing action, exactly there.
+    pub fn remedy(&self) -> String {
+        match (&self.forbidden_by, &self.unmet) {
+            (Some(binding), _) => {
+                format!("A person who may administer access can change {binding}.")
+            }
+            (None, Some(binding)) => {
+                format!("A person who may administer access can widen the condition of {binding}.")
+            }
+            (None, None) => format!(
+                "A person who may administer access can allow it: echo '{}' | kubectl apply -f -",
+                // Names come from the request: none may end the shell's quotes.
+                self.grant().to_string().replace('\'', "\\u0027")
+            ),
+        }
+    }
+
+    /// A role with the one action and a binding of it to the caller.
+    fn grant(&self) -> Value {
+        let name = object_name(&format!("{}-{}", self.subject, self.action));
+        let (prefix, namespace, mut scope) = if self.at.namespace.is_empty() {
+            ("Cluster", None, json!({}))
+        } else {
+            ("", Some(&self.at.namespace), json!({}))
+        };
+        for (level, value) in [
+            ("project", &self.at.project),
+            ("component", &self.at.component),
+            ("resource", &self.at.resource),
+        ] {
+            // A new object's own name would be in the place: allow the next one too.
+            let creates_it = self.action == format!("{level}:create");
+            if !value.is_empty() && !creates_it {
+                scope[level] = json!(value);
+            }
+        }
+        let mut metadata = json!({"name": name});
+        if let Some(namespace) = namespace {
+            metadata["namespace"] = json!(namespace);
+        }
+        let mut mapping = json!({"roleRef": {"kind": format!("{prefix}AuthzRole"), "name": name}});
+        if scope.as_object().is_some_and(|scope| !scope.is_empty()) {
+            mapping["scope"] = scope;
+        }
+        json!({"apiVersion": "v1", "kind": "List", "items": [
+            {
+                "apiVersion": "openchoreo.dev/v1alpha1",
+                "kind": format!("{prefix}AuthzRole"),
+                "metadata": metadata,
+                "spec": {"actions": [self.action]},
+            },
+            {
+                "apiVersion": "openchoreo.dev/v1alpha1",
+                "kind": format!("{prefix}AuthzRoleBinding"),
+                "metadata": metadata,
+                "spec": {
+                    "entitlement": {"claim": "sub", "value": self.subject},
+                    "roleMappings": [mapping],
+                },
+            },
+        ]})
+    }
+}
+
+/// Reason and remedy.
+impl std::fmt::Display for Denial {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}. {}", self.reason(), self.remedy())
+    }
+}
+
+/// `text` as a Kubernetes object name.
+fn object_name(text: &str) -> String {
+    let plain: String = text
+        .to_ascii_lowercase()
+        .chars()
+        .map(|char| if char.is_ascii_alphanumeric() { char } else { '-' })
+        .take(63)
+        .collect();
+    plain.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::SubjectKind;
+
+    fn denied(action: &str, at: Hierarchy, decision: Decision) -> Denial {
+        let caller = Caller {
+            subject: "claude-1".into(),
+            kind: SubjectKind::Agent,
+            groups: vec!["agents".into()],
+            display_name: "Claude".into(),
+            expires: 0,
+        };
+        Denial::new(&caller, action, &at, &Attributes::default(), &decision)
+    }
+
+    #[test]
+    fn says_what_is_missing_and_how_to_grant_exactly_that() {
+        let at = Hierarchy::namespace("default").project("shop").component("web");
+        let denial = denied("component:create", at, Decision::Missing { unmet: None });
+        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"v1","items":[{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}},{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}],"kind":"List"}' | kubectl apply -f -"#);
+    }
+
+    #[test]
+    fn a_name_from_the_request_cannot_leave_the_quotes() {
+        let at = Hierarchy::namespace("x'; touch /tmp/owned; '");
+        let remedy = denied("project:view", at, Decision::Missing { unmet: None }).remedy();
+        assert_eq!(remedy.matches('\'').count(), 2, "{remedy}");
+    }
+
+    #[test]
+    fn a_cluster_action_needs_a_cluster_role() {
+        let denial = denied(
+            "clustercomponenttype:view",
+            Hierarchy::cluster(),
+            Decision::Missing { unmet: None },
+        );
+        let grant = denial.grant();
+        assert_eq!(grant["items"][0]["kind"], "ClusterAuthzRole");
+        assert_eq!(
+            grant["items"][1]["spec"]["roleMappings"][0]["roleRef"]["kind"],
+            "ClusterAuthzRole"
+        );
+        assert!(grant["items"][1]["metadata"].get("namespace").is_none());
+    }
+
+    #[test]
+    fn a_binding_that_forbids_is_named() {
+        let forbidden = Decision::Forbidden { binding: "AuthzRoleBinding default/freeze".into() };
+        let denial = denied("releasebinding:update", Hierarchy::namespace("default"), forbidden);
+        insta::assert_snapshot!(denial, @r#"AuthzRoleBinding default/freeze forbids "releasebinding:update" on namespace default to agent claude-1. A person who may administer access can change AuthzRoleBinding default/freeze."#);
+    }
+}

@@ -1,0 +1,29 @@
+//! What a caller may do: one decision for REST, MCP and every other door.
+//!
+//! Roles and bindings (`openchoreo.dev/v1alpha1`, four kinds) are followed into a pure [`Index`]; [`Authorizer`]
+//! asks it and leaves an audit line for every decision about a change.
+//!
+//! Rules that hold here: nothing is allowed without a binding; a matching deny wins over every allow, of whichever
+//! entitlement; a condition that cannot be evaluated never helps the caller; a binding of a namespace reaches
+//! nothing outside it.
+
+mod actions;
+mod authorizer;
+mod condition;
+mod decide;
+mod denial;
+mod hierarchy;
+mod policy;
+mod profile;
+pub mod routes;
+mod watch;
+
+pub use actions::{ACTIONS, Action, Level};
+pub use authorizer::{Authorizer, Via};
+pub use condition::{Attributes, Condition};
+pub use decide::{Decision, Question};
+pub use denial::Denial;
+pub use hierarchy::Hierarchy;
+pub use policy::{Binding, Effect, Index, Pattern, Policy, Role};
+pub use profile::{Capability, Profile};
+pub use watch::{Policies, watch_policies};
