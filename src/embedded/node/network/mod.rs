@@ -8,15 +8,190 @@
 //! Invariants:
 //! - the source of a connection is the listener that accepted it; an address
 //!   in a packet is never believed;
+//! - every connection passes [`decide::decide`] once;
 //! - an address inside the pod or Service range without an owner is refused,
 //!   never dialled through the host;
 //! - every socket is made by the pod's shim and handed over, so the node needs
 //!   no privilege here and queued connections outlive a crash of the node.
 //!
-//! Entry points: [`sandbox`] for the shim (synchronous, no runtime).
+//! Entry points: [`sandbox`] for the shim (synchronous, no runtime), and
+//! [`Network`] for the node.
 
+pub mod decide;
 pub mod sandbox;
 
+mod dns;
+mod host;
+mod index;
 mod netlink;
 mod nft;
+mod object;
+mod packet;
+mod pods;
+mod pool;
+mod proxy;
+mod relay;
 mod route;
+#[cfg(test)]
+mod samples;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod udp;
+mod watch;
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use self::dns::resolv_conf;
+pub use self::index::{Key, Protocol};
+pub use self::pods::PodIdentity;
+pub use self::pool::Refill;
+pub use self::settings::Settings;
+
+use self::decide::{Destination, Refusal, Route, Source};
+use self::index::Index;
+use self::pods::{Pod, Pods};
+use self::pool::Pool;
+use self::sandbox::PodSockets;
+
+/// The node's side of the pod network. Clones share it.
+#[derive(Clone)]
+pub struct Network(Arc<Shared>);
+
+/// What all tasks of the network share.
+struct Shared {
+    settings: Settings,
+    index: RwLock<Index>,
+    pods: Pods,
+    sessions: udp::Sessions,
+    /// Counts connections, so that a Service's endpoints take turns.
+    turn: AtomicUsize,
+    /// Told when Services have changed.
+    changed: Notify,
+}
+
+impl Network {
+    /// A network without pods. Nothing is served before pods and doors are
+    /// attached, and no Service is known before [`run`](Self::run).
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(Shared {
+            settings,
+            index: RwLock::default(),
+            pods: Pods::default(),
+            sessions: udp::Sessions::default(),
+            turn: AtomicUsize::new(0),
+            changed: Notify::new(),
+        }))
+    }
+
+    /// Follow Services and EndpointSlices through `client` and keep node ports
+    /// open, until `shutdown`.
+    pub async fn run(&self, client: kube::Client, shutdown: CancellationToken) {
+        let shared = || self.0.clone();
+        tokio::select! {
+            () = watch::services(shared(), client.clone()) => {}
+            () = watch::slices(shared(), client) => {}
+            () = host::node_ports(shared()) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    /// Serve a pod: everything it connects to from now on, and what waits in
+    /// its accept queue already. `refill` is called when dial sockets run low;
+    /// what the shim then sends goes to [`add_dial_sockets`](Self::add_dial_sockets).
+    ///
+    /// Attaching a pod again, after the node has restarted, is the same call.
+    ///
+    /// # Errors
+    /// When the runtime cannot wait for one of the sockets.
+    pub fn attach(
+        &self,
+        identity: PodIdentity,
+        sockets: PodSockets,
+        refill: Refill,
+    ) -> io::Result<()> {
+        let listener = TcpListener::from_std(StdListener::from(sockets.listener))?;
+        let udp = UdpSocket::from_std(sockets.udp.into())?;
+        let pod = Arc::new(Pod::new(identity, Pool::new(sockets.dial, refill), sockets.raw));
+        self.0.pods.insert(pod.clone());
+        tokio::spawn(proxy::serve_pod(self.0.clone(), pod.clone(), listener));
+        tokio::spawn(udp::serve(self.0.clone(), pod, udp));
+        Ok(())
+    }
+
+    /// Add sockets that the shim of the pod with this uid sent; those of a pod
+    /// that is gone are closed.
+    pub fn add_dial_sockets(&self, uid: &str, sockets: Vec<OwnedFd>) {
+        if let Some(pod) = self.0.pods.by_uid(uid) {
+            pod.pool.add(sockets);
+        }
+    }
+
+    /// Stop serving a pod whose containers have ended. What is still on its
+    /// way gets a second; then its connections are reset and its namespace can go.
+    pub fn detach(&self, uid: &str) {
+        if let Some(pod) = self.0.pods.by_uid(uid) {
+            self.0.pods.remove(uid);
+            self.0.sessions.forget_pod(pod.identity.ip);
+        }
+    }
+
+    /// Connect to a pod as the node does, for probes and port-forwards.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` when nothing listens or no such pod is attached,
+    /// `TimedOut` when the pod does not accept within 10 s.
+    pub async fn dial(&self, ip: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+        let pod = self.0.pods.by_ip(ip).ok_or(io::ErrorKind::ConnectionRefused)?;
+        proxy::dial(&pod, self.0.settings.node, port).await
+    }
+
+    /// Serve a host listener as the front door of one Service port until
+    /// `shutdown`; the listener itself belongs to whoever passed it.
+    ///
+    /// # Errors
+    /// When the runtime cannot wait for the listener.
+    pub fn serve_front_door(
+        &self,
+        listener: OwnedFd,
+        service: Key,
+        port: u16,
+        shutdown: CancellationToken,
+    ) -> io::Result<()> {
+        let listener = StdListener::from(listener);
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let destination = Destination::Service(service, port);
+        tokio::spawn(proxy::serve_host(self.0.clone(), listener, destination, shutdown));
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decide(
+        &self,
+        source: Source,
+        destination: &Destination,
+        protocol: Protocol,
+    ) -> Result<Route, Refusal> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let lives = |ip| self.pods.lives(ip);
+        decide::decide(&self.settings, &self.index(), source, destination, protocol, turn, lives)
+    }
+}

@@ -24,7 +24,7 @@ pub const PROXY_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1
 /// Dial sockets that go along with the first hand-over, and the size of each
 /// later batch. Sockets return to the pool when their connection ends cleanly,
 /// so this bounds concurrency without a refill, not the number of connections.
-pub const DIAL_BATCH: usize = 32;
+pub const DIAL_BATCH: usize = 16;
 
 /// Most descriptors that one `SCM_RIGHTS` message carries.
 pub const MAX_FDS: usize = 253;

@@ -1,0 +1,283 @@
+//! Datagrams: one receiving task per pod, one table of sessions for all.
+//!
+//! A session remembers which endpoint a pod's datagrams to a Service go to,
+//! and by which name the answers have to come back.
+
+use std::collections::HashMap;
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use super::Shared;
+use super::decide::{Destination, Route, Source};
+use super::dns;
+use super::index::Protocol;
+use super::packet::MAX_PAYLOAD;
+use super::pods::Pod;
+
+/// A session without datagrams for this long is forgotten.
+const IDLE: Duration = Duration::from_secs(60);
+/// Sessions of all pods together; above it the idle ones go, then new ones are dropped.
+const MOST: usize = 4096;
+
+/// Who talks to whom, as the client names it.
+type Ends = (SocketAddrV4, SocketAddrV4);
+
+/// All sessions.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    /// By client and the address it sends to.
+    forward: HashMap<Ends, Session>,
+    /// By endpoint and client: the address that the client knows.
+    back: HashMap<Ends, SocketAddrV4>,
+}
+
+struct Session {
+    way: Way,
+    used: Instant,
+}
+
+#[derive(Clone)]
+enum Way {
+    Pod(SocketAddrV4),
+    Outside(Arc<UdpSocket>),
+}
+
+impl Sessions {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, ends: Ends) -> Option<Way> {
+        let mut table = self.table();
+        let session = table.forward.get_mut(&ends)?;
+        session.used = Instant::now();
+        Some(session.way.clone())
+    }
+
+    /// The name under which `client` knows `endpoint`, when this is an answer.
+    fn answers_as(&self, endpoint: SocketAddrV4, client: SocketAddrV4) -> Option<SocketAddrV4> {
+        let mut table = self.table();
+        let name = *table.back.get(&(endpoint, client))?;
+        if let Some(session) = table.forward.get_mut(&(client, name)) {
+            session.used = Instant::now();
+        }
+        Some(name)
+    }
+
+    /// Remember a way; `false` when there is no room.
+    fn remember(&self, ends: Ends, way: Way) -> bool {
+        let mut table = self.table();
+        if table.forward.len() >= MOST {
+            table.forget(|session| session.used.elapsed() > IDLE);
+        }
+        if table.forward.len() >= MOST {
+            return false;
+        }
+        if let Way::Pod(endpoint) = way {
+            table.back.insert((endpoint, ends.0), ends.1);
+        }
+        table.forward.insert(ends, Session { way, used: Instant::now() });
+        true
+    }
+
+    /// Forget everything that leads from or to this pod.
+    pub(super) fn forget_pod(&self, ip: Ipv4Addr) {
+        let mut table = self.table();
+        table.forward.retain(|(client, _), session| {
+            let into = matches!(session.way, Way::Pod(endpoint) if *endpoint.ip() == ip);
+            *client.ip() != ip && !into
+        });
+        table.back.retain(|(endpoint, client), _| *endpoint.ip() != ip && *client.ip() != ip);
+    }
+
+    fn forget(&self, ends: Ends) {
+        self.table().forward.remove(&ends);
+    }
+}
+
+impl Table {
+    fn forget(&mut self, is_old: impl Fn(&Session) -> bool) {
+        let Self { forward, back } = self;
+        forward.retain(|(client, _), session| {
+            let old = is_old(session);
+            if let (true, Way::Pod(endpoint)) = (old, &session.way) {
+                back.remove(&(*endpoint, *client));
+            }
+            !old
+        });
+    }
+}
+
+/// Receive from a pod's socket until the pod is detached.
+pub(super) async fn serve(shared: Arc<Shared>, pod: Arc<Pod>, socket: UdpSocket) {
+    loop {
+        let ready = tokio::select! {
+            ready = socket.readable() => ready,
+            () = pod.gone.cancelled() => return,
+        };
+        if let Err(error) = ready {
+            tracing::error!(pod = pod.identity.name, %error, "datagrams of this pod are lost");
+            return;
+        }
+        let mut buffer = vec![0; MAX_PAYLOAD];
+        loop {
+            match socket.try_io(Interest::READABLE, || receive(&socket, &mut buffer)) {
+                Ok((length, client, target)) => {
+                    datagram(&shared, &pod, client, target, &buffer[..length]).await;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => tracing::debug!(%error, "cannot receive a datagram"),
+            }
+            tokio::task::coop::consume_budget().await;
+        }
+    }
+}
+
+/// One datagram with its sender and the address it was sent to.
+fn receive(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddrV4, SocketAddrV4)> {
+    let mut control = nix::cmsg_space!(libc::sockaddr_in);
+    let mut into = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrIn>(
+        socket.as_raw_fd(),
+        &mut into,
+        Some(&mut control),
+        MsgFlags::MSG_DONTWAIT,
+    )?;
+    let target = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4OrigDstAddr(address) => Some(SocketAddrV4::new(
+            Ipv4Addr::from_bits(u32::from_be(address.sin_addr.s_addr)),
+            u16::from_be(address.sin_port),
+        )),
+        _ => None,
+    });
+    match (message.address, target) {
+        (Some(client), Some(target)) => Ok((message.bytes, client.into(), target)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a datagram without its addresses")),
+    }
+}
+
+async fn datagram(
+    shared: &Arc<Shared>,
+    pod: &Arc<Pod>,
+    client: SocketAddrV4,
+    target: SocketAddrV4,
+    payload: &[u8],
+) {
+    // What a packet says of its own source counts only if it is the pod's.
+    if *client.ip() != pod.identity.ip {
+        return;
+    }
+    if let Some(name) = shared.sessions.answers_as(client, target) {
+        return deliver(shared, name, target, payload);
+    }
+    let way = match shared.sessions.known((client, target)) {
+        Some(Way::Pod(endpoint)) if !shared.pods.lives(*endpoint.ip()) => None,
+        known => known,
+    };
+    let way = match way {
+        Some(way) => way,
+        None => match open(shared, pod, client, target, payload).await {
+            Some(way) => way,
+            None => return,
+        },
+    };
+    match way {
+        Way::Pod(endpoint) => deliver(shared, client, endpoint, payload),
+        // Full buffers lose datagrams, as on any network.
+        Way::Outside(socket) => drop(socket.try_send(payload)),
+    }
+}
+
+/// Decide on a datagram without a session. Queries to the name server are
+/// answered here and need none.
+async fn open(
+    shared: &Arc<Shared>,
+    pod: &Arc<Pod>,
+    client: SocketAddrV4,
+    target: SocketAddrV4,
+    payload: &[u8],
+) -> Option<Way> {
+    let source = Source::Pod(pod.identity.ip);
+    let route = shared.decide(source, &Destination::Address(target), Protocol::Udp);
+    let way = match route {
+        Ok(Route::Dns) => {
+            let (shared, pod, query) = (shared.clone(), pod.clone(), payload.to_vec());
+            tokio::spawn(async move {
+                if let Some(answer) = dns::respond(&shared, &query, dns::Transport::Udp).await {
+                    let _ = pod.deliver(target, client.port(), &answer);
+                }
+            });
+            return None;
+        }
+        Ok(Route::Pod(endpoint)) => Way::Pod(endpoint),
+        Ok(Route::Outside(address)) => Way::Outside(outside(shared, pod, client, address).await.ok()?),
+        Ok(Route::Api(_)) => return None,
+        Err(refusal) => {
+            tracing::debug!(%client, %target, %refusal, "datagram refused");
+            return None;
+        }
+    };
+    shared.sessions.remember((client, target), way.clone()).then_some(way)
+}
+
+fn deliver(shared: &Shared, source: SocketAddrV4, target: SocketAddrV4, payload: &[u8]) {
+    if let Some(pod) = shared.pods.by_ip(*target.ip()) {
+        let _ = pod.deliver(source, target.port(), payload);
+    }
+}
+
+/// A socket of the host for one session, with a task that brings answers back
+/// until the session has been idle for [`IDLE`].
+async fn outside(
+    shared: &Arc<Shared>,
+    pod: &Arc<Pod>,
+    client: SocketAddrV4,
+    target: SocketAddrV4,
+) -> io::Result<Arc<UdpSocket>> {
+    let socket = Arc::new(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?);
+    socket.connect(target).await?;
+    // A new socket is not known to be writable before the runtime has looked.
+    socket.writable().await?;
+    let (shared, pod, answers) = (shared.clone(), pod.clone(), socket.clone());
+    tokio::spawn(async move {
+        loop {
+            let readable = tokio::select! {
+                readable = timeout(IDLE, answers.readable()) => readable,
+                () = pod.gone.cancelled() => break,
+            };
+            match readable {
+                Ok(Ok(())) => {
+                    let mut buffer = vec![0; MAX_PAYLOAD];
+                    while let Ok(length) = answers.try_recv(&mut buffer) {
+                        let _ = pod.deliver(target, client.port(), &buffer[..length]);
+                    }
+                }
+                Ok(Err(_)) => break,
+                Err(_) if shared.sessions.idle((client, target)) => break,
+                Err(_) => {}
+            }
+        }
+        shared.sessions.forget((client, target));
+    });
+    Ok(socket)
+}
+
+impl Sessions {
+    fn idle(&self, ends: Ends) -> bool {
+        self.table().forward.get(&ends).is_none_or(|session| session.used.elapsed() >= IDLE)
+    }
+}
