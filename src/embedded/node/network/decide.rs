@@ -170,7 +170,9 @@ mod tests {
     #[test]
     fn the_rest_of_the_world_goes_through_the_host_but_not_to_it() {
         assert_eq!(from_pod("1.2.3.4:443"), Ok(Route::Outside("1.2.3.4:443".parse().unwrap())));
-        for own in ["127.0.0.1:15001", "127.9.9.9:1", "0.0.0.0:6443", "224.0.0.1:1", "255.255.255.255:1"] {
+        for own in
+            ["127.0.0.1:15001", "127.9.9.9:1", "0.0.0.0:6443", "224.0.0.1:1", "255.255.255.255:1"]
+        {
             assert_eq!(from_pod(own), Err(Refusal::NotRoutable), "{own}");
         }
     }

@@ -192,18 +192,25 @@ mod tests {
         let mut index = Index::default();
         index.put_service(web(), service(r#"{"clusterIP":"10.96.0.20","type":"NodePort","ports":[
             {"name":"http","port":80,"nodePort":30080},{"name":"dns","port":53,"protocol":"UDP"}]}"#));
-        let slice = slice("web", r#"[{"name":"http","port":8080}]"#, r#"[
+        let slice = slice(
+            "web",
+            r#"[{"name":"http","port":8080}]"#,
+            r#"[
             {"addresses":["10.244.0.5"],"conditions":{"ready":true}},
             {"addresses":["10.244.0.6"]},
             {"addresses":["10.244.0.7"],"conditions":{"ready":false,"serving":true,"terminating":true}},
-            {"addresses":["10.244.0.8"],"conditions":{"ready":false}}]"#);
+            {"addresses":["10.244.0.8"],"conditions":{"ready":false}}]"#,
+        );
         index.put_slice(Key::new("shop", "web-x"), slice);
         index
     }
 
     fn picks(index: &Index, usable: impl Fn(Ipv4Addr) -> bool + Copy) -> Vec<String> {
         let port = &index.service(&web()).unwrap().ports[0];
-        (0..3).filter_map(|turn| index.pick(&web(), port, turn, usable)).map(|a| a.to_string()).collect()
+        (0..3)
+            .filter_map(|turn| index.pick(&web(), port, turn, usable))
+            .map(|a| a.to_string())
+            .collect()
     }
 
     #[test]

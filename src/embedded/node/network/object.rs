@@ -93,7 +93,10 @@ fn port(port: &ServicePort) -> Option<Port> {
         name: port.name.as_deref().unwrap_or_default().into(),
         protocol: protocol(port.protocol.as_deref())?,
         port: u16::try_from(port.port).ok()?,
-        node_port: port.node_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0),
+        node_port: port
+            .node_port
+            .and_then(|port| u16::try_from(port).ok())
+            .filter(|port| *port > 0),
     })
 }
 

@@ -22,7 +22,8 @@ pub(super) fn udp(source: SocketAddrV4, target: SocketAddrV4, payload: &[u8]) ->
     packet.extend_from_slice(&((UDP_HEADER + payload.len()) as u16).to_be_bytes());
     packet.extend_from_slice(&[0, 0]);
     packet.extend_from_slice(payload);
-    let sum = checksum(&packet[IP_HEADER - 8..], u32::from(UDP) + (UDP_HEADER + payload.len()) as u32);
+    let sum =
+        checksum(&packet[IP_HEADER - 8..], u32::from(UDP) + (UDP_HEADER + payload.len()) as u32);
     packet[IP_HEADER + 6..IP_HEADER + 8].copy_from_slice(&sum.to_be_bytes());
     packet
 }

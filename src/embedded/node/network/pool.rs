@@ -69,7 +69,8 @@ impl Pool {
     pub(super) fn recycle(&self, stream: TcpStream) {
         let Ok(stream) = stream.into_std() else { return };
         let socket = OwnedFd::from(stream);
-        if self.free().len() < MOST && is_closed(socket.as_raw_fd()) && disconnect(&socket).is_ok() {
+        if self.free().len() < MOST && is_closed(socket.as_raw_fd()) && disconnect(&socket).is_ok()
+        {
             self.free().push(socket);
         }
     }

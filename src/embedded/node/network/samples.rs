@@ -36,12 +36,18 @@ pub(super) fn index() -> Index {
     );
     index.put_service(Key::new("shop", "web"), web);
     let ports = r#"[{"name":"http","port":8080},{"name":"talk","port":8081,"protocol":"UDP"}]"#;
-    index.put_slice(Key::new("shop", "web-1"), slice("web", ports, r#"[{"addresses":["10.244.0.5"]}]"#));
+    index.put_slice(
+        Key::new("shop", "web-1"),
+        slice("web", ports, r#"[{"addresses":["10.244.0.5"]}]"#),
+    );
     let db = service(r#"{"clusterIP":"None","ports":[{"name":"sql","port":5432}]}"#);
     index.put_service(Key::new("shop", "db"), db);
     let endpoints = r#"[{"addresses":["10.244.0.6"],"hostname":"db-0"},
         {"addresses":["10.244.0.7"]},{"addresses":["10.244.0.8"],"conditions":{"ready":false}}]"#;
-    index.put_slice(Key::new("shop", "db-1"), slice("db", r#"[{"name":"sql","port":5432}]"#, endpoints));
+    index.put_slice(
+        Key::new("shop", "db-1"),
+        slice("db", r#"[{"name":"sql","port":5432}]"#, endpoints),
+    );
     let out = service(r#"{"type":"ExternalName","externalName":"example.org"}"#);
     index.put_service(Key::new("shop", "out"), out);
     let empty = service(r#"{"clusterIP":"10.96.0.30","ports":[{"port":80}]}"#);

@@ -133,7 +133,11 @@ async fn what_nobody_serves_is_reset() {
     b.attach(&network).await;
     for nowhere in ["10.96.0.20:80", "10.96.9.9:80", "10.244.7.7:80", "127.0.0.1:15001"] {
         let error = a.run(move || talk(nowhere, "x").unwrap_err()).await;
-        let kinds = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::NotConnected];
+        let kinds = [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::BrokenPipe,
+            io::ErrorKind::NotConnected,
+        ];
         assert!(kinds.contains(&error.kind()), "{nowhere}: {error}");
     }
 }
@@ -176,8 +180,7 @@ async fn the_host_comes_in_through_its_doors_only_and_probes_dial() {
 #[tokio::test]
 async fn the_api_service_leads_to_the_api_server() {
     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings =
-        Settings { api_server: server.local_addr().unwrap(), ..samples::settings() };
+    let settings = Settings { api_server: server.local_addr().unwrap(), ..samples::settings() };
     let (network, a) = (Network::new(settings), TestPod::start(A));
     a.attach(&network).await;
     let answer = a.send(|| talk("10.96.0.1:443", "hello").unwrap());

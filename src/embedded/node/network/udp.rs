@@ -224,7 +224,9 @@ async fn open(
             return None;
         }
         Ok(Route::Pod(endpoint)) => Way::Pod(endpoint),
-        Ok(Route::Outside(address)) => Way::Outside(outside(shared, pod, client, address).await.ok()?),
+        Ok(Route::Outside(address)) => {
+            Way::Outside(outside(shared, pod, client, address).await.ok()?)
+        }
         Ok(Route::Api(_)) => return None,
         Err(refusal) => {
             tracing::debug!(%client, %target, %refusal, "datagram refused");

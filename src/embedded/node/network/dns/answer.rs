@@ -48,7 +48,8 @@ pub(super) fn answer(settings: &Settings, index: &Index, query: &Message) -> Opt
 
 /// A response without records.
 pub(super) fn failure(query: &Message, code: ResponseCode) -> Message {
-    let mut response = Message::new(query.metadata.id, MessageType::Response, query.metadata.op_code);
+    let mut response =
+        Message::new(query.metadata.id, MessageType::Response, query.metadata.op_code);
     response.metadata = Metadata::response_from_request(&query.metadata);
     response.metadata.response_code = code;
     response.metadata.recursion_available = true;
@@ -120,7 +121,8 @@ fn ports(index: &Index, name: &str, protocol: &str, key: &Key) -> Found {
         _ => return None,
     };
     let service = index.service(key)?;
-    let port = service.ports.iter().find(|port| *port.name == *name && port.protocol == protocol)?;
+    let port =
+        service.ports.iter().find(|port| *port.name == *name && port.protocol == protocol)?;
     Some(targets(index, key, service, port))
 }
 
@@ -166,7 +168,8 @@ fn ready<'a>(
 ) -> impl Iterator<Item = (Ipv4Addr, Option<&'a str>)> + use<'a> {
     let ready = |(_, endpoint): &(_, &crate::node::network::object::Endpoint)| endpoint.ready;
     let parts = index.endpoints(key).filter(ready);
-    parts.map(|(_, endpoint)| (endpoint.address, endpoint.hostname.as_deref()))
+    parts
+        .map(|(_, endpoint)| (endpoint.address, endpoint.hostname.as_deref()))
         .collect::<Vec<_>>()
         .into_iter()
 }
@@ -252,7 +255,10 @@ mod tests {
         assert_eq!(all, ["10.244.0.6", "10.244.0.7"]);
         assert_eq!(found("db-0.db.shop.svc.cluster.local.", RecordType::A), ["10.244.0.6"]);
         assert_eq!(found("10-244-0-7.db.shop.svc.cluster.local.", RecordType::A), ["10.244.0.7"]);
-        assert_eq!(told("db-1.db.shop.svc.cluster.local.", RecordType::A).0, ResponseCode::NXDomain);
+        assert_eq!(
+            told("db-1.db.shop.svc.cluster.local.", RecordType::A).0,
+            ResponseCode::NXDomain
+        );
     }
 
     #[test]

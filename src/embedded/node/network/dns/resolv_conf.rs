@@ -39,6 +39,8 @@ mod tests {
         let server = Ipv4Addr::new(10, 96, 0, 10);
         let text = for_pod("shop", server);
         assert_eq!(servers(&text), [IpAddr::from(server)]);
-        assert!(text.starts_with("search shop.svc.cluster.local svc.cluster.local cluster.local\n"));
+        assert!(
+            text.starts_with("search shop.svc.cluster.local svc.cluster.local cluster.local\n")
+        );
     }
 }
