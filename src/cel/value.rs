@@ -203,7 +203,10 @@ fn to_json(value: &dyn Val) -> Result<Json, ExecutionError> {
         Kind::Map => {
             let map = value.downcast_ref::<CelMap>().ok_or_else(|| no_json(value))?;
             let mut object = Map::new();
-            for (key, item) in map.inner() {
+            // In key order, for JSON maps that keep the order of insertion.
+            let mut entries: Vec<_> = map.inner().iter().collect();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            for (key, item) in entries {
                 if let Value::Json(json) = to_value(item.as_ref())? {
                     object.insert(key_text(key), json);
                 }
