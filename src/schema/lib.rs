@@ -13,6 +13,7 @@
 //! those of Kubernetes, since people and scripts read them.
 
 pub mod builtin;
+pub mod crd;
 mod error;
 mod node;
 

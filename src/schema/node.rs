@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::builtin;
+use crate::crd::Limits;
 
 /// A name in a schema: borrowed from the built-in table, owned for custom resources.
 pub(crate) type Name = Cow<'static, str>;
@@ -116,7 +117,6 @@ pub(crate) struct Shape {
     pub(crate) target: Target,
     /// Sorted by name.
     pub(crate) fields: Vec<(Name, Id)>,
-    /// Sorted.
     pub(crate) required: Vec<Name>,
     pub(crate) values: Option<Id>,
     pub(crate) items: Option<Id>,
@@ -129,6 +129,8 @@ pub(crate) struct Shape {
     pub(crate) merge_key: Option<Name>,
     pub(crate) retain_keys: bool,
     pub(crate) default: Option<Value>,
+    /// What only custom resources have.
+    pub(crate) limits: Option<Box<Limits>>,
     /// The definition's name, for the words of decode errors and for OpenAPI.
     pub(crate) name: Option<&'static str>,
 }
@@ -150,6 +152,7 @@ impl Shape {
             merge_key: None,
             retain_keys: false,
             default: None,
+            limits: None,
             name: None,
         }
     }
@@ -296,7 +299,17 @@ impl<'s> Node<'s> {
         self.field_shape().default.as_ref().or(self.shape().default.as_ref())
     }
 
-    /// Names of the fields that must be present, sorted.
+    /// What a custom resource's schema says beyond the shape; `None` in built-in kinds.
+    pub(crate) fn limits(self) -> Option<&'s Limits> {
+        self.shape().limits.as_deref()
+    }
+
+    /// Another shape of the same schema.
+    pub(crate) fn sibling(self, id: Id) -> Node<'s> {
+        Node::at(self.inner_arena, id)
+    }
+
+    /// Names of the fields that must be present.
     pub fn required(self) -> impl Iterator<Item = &'s str> {
         self.shape().required.iter().map(|name| name.as_ref())
     }
