@@ -16,6 +16,7 @@ pub mod builtin;
 pub mod crd;
 mod error;
 mod node;
+pub mod openapi;
 
 pub use error::{ErrorKind, FieldError, quote};
 pub use node::{Kind, ListType, Node, Patch};
