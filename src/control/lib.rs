@@ -9,4 +9,5 @@
 
 pub mod authz;
 mod follow;
+pub mod hub;
 pub mod identity;

@@ -50,10 +50,7 @@ impl AcceptError {
 pub fn accept<B: Default>(
     request: &mut Request<Incoming>,
 ) -> Result<
-    (
-        Response<B>,
-        impl Future<Output = Result<WsStream<TokioIo<Upgraded>>, hyper::Error>> + use<B>,
-    ),
+    (Response<B>, impl Future<Output = Result<WsStream<TokioIo<Upgraded>>, hyper::Error>> + use<B>),
     AcceptError,
 > {
     let text = |name: HeaderName| {
@@ -85,8 +82,7 @@ pub fn accept<B: Default>(
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
     let upgrade = hyper::upgrade::on(request);
-    let stream =
-        async move { Ok(WsStream::new(TokioIo::new(upgrade.await?), Role::Server).await) };
+    let stream = async move { Ok(WsStream::new(TokioIo::new(upgrade.await?), Role::Server).await) };
     Ok((response, stream))
 }
 

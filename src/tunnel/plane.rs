@@ -16,7 +16,9 @@ pub enum PlaneType {
 
 /// A text that names no plane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no plane; write dataplane, workflowplane or observabilityplane, then `/` and the plane's id")]
+#[error(
+    "`{0}` names no plane; write dataplane, workflowplane or observabilityplane, then `/` and the plane's id"
+)]
 pub struct UnknownPlane(pub String);
 
 /// A plane's type and logical id, written `dataplane/default`. Several
