@@ -9,10 +9,4 @@
 
 pub mod authz;
 mod follow;
-pub mod hub;
 pub mod identity;
-pub mod live;
-pub mod mcp;
-pub mod objects;
-pub mod rest;
-pub mod server;

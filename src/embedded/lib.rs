@@ -19,6 +19,7 @@
 //! <binary> node shim --control-fd <n>                → run_shim(n)
 //! ```
 
+pub mod apiserver;
 mod config;
 mod error;
 mod files;

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Invalid,
     /// A value outside an enumeration.
     NotSupported,
+    /// A reference to something that does not exist.
+    NotFound,
     /// The field may not be set.
     Forbidden,
     /// A string beyond its limit.
@@ -57,6 +59,16 @@ impl FieldError {
             kind: ErrorKind::Invalid,
             value: Some(value),
             detail: detail.into(),
+        }
+    }
+
+    /// `Not found`.
+    pub fn not_found(path: impl Into<String>, value: Value) -> Self {
+        FieldError {
+            path: path.into(),
+            kind: ErrorKind::NotFound,
+            value: Some(value),
+            detail: String::new(),
         }
     }
 
@@ -119,6 +131,7 @@ impl FieldError {
             ErrorKind::Duplicate => "FieldValueDuplicate",
             ErrorKind::Invalid => "FieldValueInvalid",
             ErrorKind::NotSupported => "FieldValueNotSupported",
+            ErrorKind::NotFound => "FieldValueNotFound",
             ErrorKind::Forbidden => "FieldValueForbidden",
             ErrorKind::TooLong => "FieldValueTooLong",
             ErrorKind::TooMany => "FieldValueTooMany",
@@ -133,6 +146,7 @@ impl FieldError {
             ErrorKind::Duplicate => "Duplicate value",
             ErrorKind::Invalid | ErrorKind::TypeInvalid => "Invalid value",
             ErrorKind::NotSupported => "Unsupported value",
+            ErrorKind::NotFound => "Not found",
             ErrorKind::Forbidden => "Forbidden",
             ErrorKind::TooLong => "Too long",
             ErrorKind::TooMany => "Too many",

@@ -1,0 +1,476 @@
+//! Role-based access control: one decision function over the stored roles and bindings.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::super::Api;
+use super::super::kinds::ValueExt;
+use super::super::request::selector::Labels;
+use super::super::store::{Key, Object, Table};
+use super::User;
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// `get`, `list`, …; for paths the HTTP method in lower case.
+    pub verb: String,
+    /// API group.
+    pub group: String,
+    /// Plural resource, empty for a path.
+    pub resource: String,
+    /// Subresource.
+    pub subresource: String,
+    /// Namespace, empty for all or none.
+    pub namespace: String,
+    /// Object name, empty for a collection.
+    pub name: String,
+    /// The path, when no resource is meant.
+    pub path: String,
+}
+
+/// One policy rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Verbs.
+    pub verbs: Vec<String>,
+    /// API groups.
+    pub groups: Vec<String>,
+    /// Resources, `pods/log` for subresources.
+    pub resources: Vec<String>,
+    /// Object names; none means all.
+    pub names: Vec<String>,
+    /// Paths; `/a/*` is a prefix.
+    pub urls: Vec<String>,
+}
+
+fn any(list: &[String], value: &str) -> bool {
+    list.iter().any(|item| item == "*" || item == value)
+}
+
+impl Rule {
+    /// The `rules` of a role document.
+    pub fn list(role: &Value) -> Vec<Self> {
+        let strings = |rule: &Value, field: &str| {
+            rule.list(&[field]).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let rule = |rule: &Value| Self {
+            verbs: strings(rule, "verbs"),
+            groups: strings(rule, "apiGroups"),
+            resources: strings(rule, "resources"),
+            names: strings(rule, "resourceNames"),
+            urls: strings(rule, "nonResourceURLs"),
+        };
+        role.list(&["rules"]).iter().map(rule).collect()
+    }
+
+    /// The rule as a document.
+    pub fn document(&self) -> Value {
+        let mut rule = serde_json::json!({"verbs": self.verbs});
+        for (name, list) in [
+            ("apiGroups", &self.groups),
+            ("resources", &self.resources),
+            ("resourceNames", &self.names),
+            ("nonResourceURLs", &self.urls),
+        ] {
+            if !list.is_empty() {
+                rule[name] = list.clone().into();
+            }
+        }
+        rule
+    }
+
+    fn allows(&self, wanted: &Attributes) -> bool {
+        if !any(&self.verbs, &wanted.verb) {
+            return false;
+        }
+        if !wanted.path.is_empty() {
+            return self.urls.iter().any(|url| match url.strip_suffix('*') {
+                Some(prefix) => wanted.path.starts_with(prefix),
+                None => *url == wanted.path,
+            });
+        }
+        any(&self.groups, &wanted.group)
+            && self
+                .resources
+                .iter()
+                .any(|resource| resource_matches(resource, &wanted.resource, &wanted.subresource))
+            && (self.names.is_empty()
+                || (!wanted.name.is_empty() && self.names.contains(&wanted.name)))
+    }
+
+    /// Single-valued pieces: a rule is covered when each of its pieces is.
+    fn pieces(&self) -> impl Iterator<Item = Self> {
+        let mut pieces = Vec::new();
+        for verb in &self.verbs {
+            for url in &self.urls {
+                pieces.push(Self {
+                    verbs: vec![verb.clone()],
+                    urls: vec![url.clone()],
+                    ..Self::default()
+                });
+            }
+            for group in &self.groups {
+                for resource in &self.resources {
+                    let piece = Self {
+                        verbs: vec![verb.clone()],
+                        groups: vec![group.clone()],
+                        resources: vec![resource.clone()],
+                        ..Self::default()
+                    };
+                    if self.names.is_empty() {
+                        pieces.push(piece);
+                    } else {
+                        pieces.extend(
+                            self.names
+                                .iter()
+                                .map(|n| Self { names: vec![n.clone()], ..piece.clone() }),
+                        );
+                    }
+                }
+            }
+        }
+        pieces.into_iter()
+    }
+
+    /// Does this rule grant the whole piece?
+    fn covers(&self, piece: &Self) -> bool {
+        let each = |ours: &[String], theirs: &[String]| theirs.iter().all(|value| any(ours, value));
+        let url = |url: &String| {
+            self.urls.iter().any(|ours| match ours.strip_suffix('*') {
+                Some(prefix) => url.starts_with(prefix),
+                None => ours == url,
+            })
+        };
+        if !each(&self.verbs, &piece.verbs) {
+            return false;
+        }
+        if !piece.urls.is_empty() {
+            return piece.urls.iter().all(url);
+        }
+        let resource = |wanted: &String| {
+            self.resources.iter().any(|ours| match wanted.split_once('/') {
+                Some((resource, sub)) => ours == wanted || resource_matches(ours, resource, sub),
+                None => ours == "*" || ours == wanted,
+            })
+        };
+        each(&self.groups, &piece.groups)
+            && piece.resources.iter().all(resource)
+            && (self.names.is_empty()
+                || (!piece.names.is_empty()
+                    && piece.names.iter().all(|name| self.names.contains(name))))
+    }
+}
+
+fn resource_matches(rule: &str, resource: &str, subresource: &str) -> bool {
+    if rule == "*" {
+        return true;
+    }
+    if subresource.is_empty() {
+        return rule == resource;
+    }
+    match rule.split_once('/') {
+        Some((r, s)) => (r == "*" || r == resource) && s == subresource,
+        None => false,
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        f.write_str("{")?;
+        for (name, list) in [
+            ("APIGroups", &self.groups),
+            ("Resources", &self.resources),
+            ("ResourceNames", &self.names),
+            ("NonResourceURLs", &self.urls),
+            ("Verbs", &self.verbs),
+        ] {
+            if !list.is_empty() {
+                let separator = if first { "" } else { ", " };
+                write!(f, "{separator}{name}:{list:?}")?;
+                first = false;
+            }
+        }
+        f.write_str("}")
+    }
+}
+
+#[derive(Debug, Hash, PartialEq, Eq)]
+enum Subject {
+    User(String),
+    Group(String),
+}
+
+struct Grant {
+    /// `None` = cluster-wide.
+    namespace: Option<String>,
+    /// For the reason that reviews give.
+    binding: String,
+    role: String,
+    rules: Arc<[Rule]>,
+}
+
+#[derive(Default)]
+struct Policy {
+    grants: Vec<Grant>,
+    by_subject: HashMap<Subject, Vec<usize>>,
+    roles: HashMap<(String, Key), Arc<[Rule]>>,
+}
+
+const TABLES: [&str; 4] = ["roles", "clusterroles", "rolebindings", "clusterrolebindings"];
+
+/// The decision function, with the parsed policy kept until a role or binding changes.
+pub struct Rbac {
+    tables: [Table; 4],
+    cached: Mutex<([u64; 4], Arc<Policy>)>,
+}
+
+impl Default for Rbac {
+    fn default() -> Self {
+        let tables = TABLES.map(|plural| format!("rbac.authorization.k8s.io/{plural}").into());
+        Self { tables, cached: Mutex::new(([u64::MAX; 4], Arc::default())) }
+    }
+}
+
+impl Rbac {
+    /// The tables whose changes change decisions.
+    pub fn tables(&self) -> &[Table; 4] {
+        &self.tables
+    }
+
+    fn policy(&self, api: &Api) -> Arc<Policy> {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.tables.each_ref().map(|table| api.store.changed(table));
+        if cached.0 != current {
+            *cached = (current, Arc::new(self.load(api)));
+        }
+        cached.1.clone()
+    }
+
+    fn load(&self, api: &Api) -> Policy {
+        let [roles, cluster_roles, role_bindings, cluster_bindings] =
+            self.tables.each_ref().map(|table| api.store.list(table, None).objects);
+        let mut policy = Policy::default();
+        for role in &roles {
+            policy
+                .roles
+                .insert(("Role".into(), role.key.clone()), Rule::list(&role.value()).into());
+        }
+        for role in &cluster_roles {
+            let rules = cluster_rules(&role.value(), &cluster_roles);
+            policy.roles.insert(("ClusterRole".into(), role.key.clone()), rules.into());
+        }
+        for binding in role_bindings.iter().chain(&cluster_bindings) {
+            let document = binding.value();
+            let namespace = Some(binding.key.namespace.to_string()).filter(|ns| !ns.is_empty());
+            let (kind, name) =
+                (document.text(&["roleRef", "kind"]), document.text(&["roleRef", "name"]));
+            let role_namespace = if kind == "Role" { &*binding.key.namespace } else { "" };
+            let Some(rules) = policy.roles.get(&(kind.into(), Key::new(role_namespace, name)))
+            else {
+                continue;
+            };
+            let grant = policy.grants.len();
+            policy.grants.push(Grant {
+                namespace,
+                binding: binding.key.name.to_string(),
+                role: format!("{kind} {name:?}"),
+                rules: rules.clone(),
+            });
+            for subject in document.list(&["subjects"]) {
+                let name = subject.text(&["name"]);
+                let subject = match subject.text(&["kind"]) {
+                    "Group" => Subject::Group(name.into()),
+                    "User" => Subject::User(name.into()),
+                    _ => Subject::User(format!(
+                        "system:serviceaccount:{}:{name}",
+                        subject.text(&["namespace"])
+                    )),
+                };
+                policy.by_subject.entry(subject).or_default().push(grant);
+            }
+        }
+        policy
+    }
+
+    /// `Some(reason)` when the user may.
+    pub fn allows(&self, api: &Api, user: &User, wanted: &Attributes) -> Option<String> {
+        if user.groups.iter().any(|group| group == "system:masters") {
+            return Some(String::new());
+        }
+        let policy = self.policy(api);
+        policy
+            .grants_of(user)
+            .filter(|grant| grant.namespace.as_ref().is_none_or(|ns| *ns == wanted.namespace))
+            .find(|grant| grant.rules.iter().any(|rule| rule.allows(wanted)))
+            .map(|grant| format!("RBAC: allowed by binding {:?} of {}", grant.binding, grant.role))
+    }
+
+    /// The same, for a resource.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one question, each a name")]
+    pub fn may(
+        &self,
+        api: &Api,
+        user: &User,
+        verb: &str,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+    ) -> bool {
+        let wanted = Attributes {
+            verb: verb.into(),
+            group: group.into(),
+            resource: resource.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+            ..Attributes::default()
+        };
+        self.allows(api, user, &wanted).is_some()
+    }
+
+    /// Everything that the user may do in the namespace.
+    pub fn rules_for(&self, api: &Api, user: &User, namespace: &str) -> Vec<Rule> {
+        if user.groups.iter().any(|group| group == "system:masters") {
+            let all = || vec!["*".to_owned()];
+            return vec![
+                Rule { verbs: all(), groups: all(), resources: all(), ..Rule::default() },
+                Rule { verbs: all(), urls: all(), ..Rule::default() },
+            ];
+        }
+        let policy = self.policy(api);
+        policy
+            .grants_of(user)
+            .filter(|grant| grant.namespace.as_ref().is_none_or(|ns| ns == namespace))
+            .flat_map(|grant| grant.rules.iter().cloned())
+            .collect()
+    }
+
+    /// The rules of a role.
+    pub fn rules_of(
+        &self,
+        api: &Api,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Vec<Rule>> {
+        let namespace = if kind == "Role" { namespace } else { "" };
+        self.policy(api)
+            .roles
+            .get(&(kind.into(), Key::new(namespace, name)))
+            .map(|rules| rules.to_vec())
+    }
+
+    /// What of `wanted` the user does not hold, in pieces.
+    pub fn missing(&self, api: &Api, user: &User, namespace: &str, wanted: &[Rule]) -> Vec<Rule> {
+        let held = self.rules_for(api, user, namespace);
+        let pieces = wanted.iter().flat_map(Rule::pieces);
+        pieces.filter(|piece| !held.iter().any(|rule| rule.covers(piece))).collect()
+    }
+}
+
+impl Policy {
+    fn grants_of<'a>(&'a self, user: &'a User) -> impl Iterator<Item = &'a Grant> {
+        let subjects = std::iter::once(Subject::User(user.name.clone()))
+            .chain(user.groups.iter().map(|group| Subject::Group(group.clone())));
+        subjects
+            .filter_map(|subject| self.by_subject.get(&subject))
+            .flatten()
+            .map(|at| &self.grants[*at])
+    }
+}
+
+/// The rules of a ClusterRole, aggregated from the others when it says so. Aggregation is one level deep by label;
+/// an aggregated role that is selected contributes what it aggregates.
+pub fn cluster_rules(role: &Value, all: &[Arc<Object>]) -> Vec<Rule> {
+    aggregate(role, all, 0)
+}
+
+fn aggregate(role: &Value, all: &[Arc<Object>], depth: u8) -> Vec<Rule> {
+    let selectors = role.list(&["aggregationRule", "clusterRoleSelectors"]);
+    if selectors.is_empty() || depth > 4 {
+        return Rule::list(role);
+    }
+    let mut rules: Vec<Rule> = Vec::new();
+    for other in all.iter().filter(|other| *other.key.name != *role.text(&["metadata", "name"])) {
+        if selectors.iter().any(|selector| {
+            Labels::from_selector(selector).is_some_and(|labels| labels.matches(other))
+        }) {
+            for rule in aggregate(&other.value(), all, depth + 1) {
+                if !rules.contains(&rule) {
+                    rules.push(rule);
+                }
+            }
+        }
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rule(rule: Value) -> Rule {
+        Rule::list(&json!({"rules": [rule]})).remove(0)
+    }
+
+    #[test]
+    fn rules_allow_what_they_name() {
+        let pods = rule(
+            json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods", "pods/log", "*/scale"]}),
+        );
+        let wanted = |resource: &str, sub: &str| Attributes {
+            verb: "get".into(),
+            resource: resource.into(),
+            subresource: sub.into(),
+            ..Attributes::default()
+        };
+        for (resource, sub, expected) in [
+            ("pods", "", true),
+            ("pods", "log", true),
+            ("pods", "exec", false),
+            ("x", "scale", true),
+            ("x", "", false),
+        ] {
+            assert_eq!(pods.allows(&wanted(resource, sub)), expected, "{resource}/{sub}");
+        }
+        let named = rule(
+            json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "resourceNames": ["a"]}),
+        );
+        assert!(!named.allows(&wanted("pods", "")));
+        assert!(named.allows(&Attributes { name: "a".into(), ..wanted("pods", "log") }));
+        let url = rule(json!({"verbs": ["get"], "nonResourceURLs": ["/api/*", "/version"]}));
+        let path = |path: &str| Attributes {
+            verb: "get".into(),
+            path: path.into(),
+            ..Attributes::default()
+        };
+        assert!(
+            url.allows(&path("/api/v1"))
+                && url.allows(&path("/version"))
+                && !url.allows(&path("/metrics"))
+        );
+    }
+
+    #[test]
+    fn a_grant_is_covered_piece_by_piece() {
+        let held =
+            rule(json!({"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}));
+        let piece = |verb: &str, resource: &str| {
+            rule(json!({"verbs": [verb], "apiGroups": [""], "resources": [resource]}))
+        };
+        assert!(held.covers(&piece("get", "pods")) && !held.covers(&piece("delete", "pods")));
+        assert!(!held.covers(&piece("get", "*")) && !held.covers(&piece("get", "pods/log")));
+        let wide = rule(
+            json!({"verbs": ["get", "watch"], "apiGroups": [""], "resources": ["pods", "secrets"]}),
+        );
+        let missing: Vec<_> =
+            wide.pieces().filter(|p| !held.covers(p)).map(|p| p.to_string()).collect();
+        assert_eq!(missing.len(), 3);
+        assert_eq!(missing[0], r#"{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}"#);
+    }
+}

@@ -1,0 +1,253 @@
+//! The objects that every cluster has, and the two chores that follow from writes: aggregated roles, and the
+//! objects of definitions that are being deleted.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+
+use super::auth::rbac::{self, Rule};
+use super::auth::{User, bootstrap};
+use super::kinds::{CLEANUP, DEFINITIONS, ValueExt};
+use super::store::{Key, Object};
+use super::{Api, ApiError, ServerConfig, route};
+
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// The server itself.
+fn user() -> User {
+    User::new("system:apiserver", ["system:masters"])
+}
+
+/// One request of the server to itself.
+async fn call(api: &Arc<Api>, method: &str, path: String, body: &Value) -> Result<Value, ApiError> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(
+            "content-type",
+            if method == "PATCH" { "application/merge-patch+json" } else { "application/json" },
+        )
+        .header("user-agent", "kube-apiserver")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .map_err(ApiError::internal)?;
+    // Boxed: handlers may end up here again.
+    let reply = Box::pin(route::answer(api.clone(), Some(user()), request)).await;
+    let code = reply.status().as_u16();
+    let body = reply.into_body().collect().await.map_err(ApiError::internal)?.to_bytes();
+    let answer: Value = serde_json::from_slice(&body).map_err(ApiError::internal)?;
+    if code < 300 {
+        return Ok(answer);
+    }
+    let reason = if code == 409 { "Conflict" } else { "InternalError" };
+    Err(ApiError::plain(code, reason, answer.text(&["message"])))
+}
+
+fn path(object: &Value, plural: &str) -> String {
+    let prefix = match object.text(&["apiVersion"]).split_once('/') {
+        Some((group, version)) => format!("/apis/{group}/{version}"),
+        None => format!("/api/{}", object.text(&["apiVersion"])),
+    };
+    match object.text(&["metadata", "namespace"]) {
+        "" => format!("{prefix}/{plural}"),
+        namespace => format!("{prefix}/namespaces/{namespace}/{plural}"),
+    }
+}
+
+/// Creates the object if it is not there; brings `fields` up to date if they differ.
+async fn ensure(
+    api: &Arc<Api>,
+    plural: &str,
+    object: Value,
+    fields: &[&str],
+) -> Result<(), ApiError> {
+    let group = object.text(&["apiVersion"]).split_once('/').map_or("", |(group, _)| group);
+    let table = format!("{group}/{plural}").into();
+    let name = object.text(&["metadata", "name"]).to_owned();
+    let key = Key::new(object.text(&["metadata", "namespace"]), &name);
+    match api.store.latest(&table, &key) {
+        None => call(api, "POST", path(&object, plural), &object).await.map(drop),
+        Some(live) => {
+            let live = live.value();
+            let mut patch = json!({});
+            for field in fields.iter().filter(|field| live.get(**field) != object.get(**field)) {
+                patch[*field] = object[*field].clone();
+            }
+            if patch == json!({}) {
+                return Ok(());
+            }
+            call(api, "PATCH", format!("{}/{name}", path(&object, plural)), &patch).await.map(drop)
+        }
+    }
+}
+
+/// Makes what is missing. Each wave is one group commit.
+pub(super) async fn run(api: &Arc<Api>, config: &ServerConfig) -> Result<(), ApiError> {
+    let namespace =
+        |name: &&str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let namespaces = NAMESPACES.iter().map(|name| ensure(api, "namespaces", namespace(name), &[]));
+    let roles = bootstrap::roles().into_iter().map(|role| {
+        let fields: &[&str] =
+            if role.get("aggregationRule").is_some() { &["aggregationRule"] } else { &["rules"] };
+        ensure(api, "clusterroles", role, fields)
+    });
+    futures::try_join!(try_join_all(namespaces), try_join_all(roles))?;
+
+    let bindings = bootstrap::bindings()
+        .into_iter()
+        .map(|b| ensure(api, "clusterrolebindings", b, &["subjects"]));
+    let accounts = NAMESPACES.iter().map(|ns| {
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": ns}});
+        ensure(api, "serviceaccounts", account, &[])
+    });
+    let ca = String::from_utf8_lossy(&config.ca).into_owned();
+    let roots = NAMESPACES.iter().map(|ns| {
+        let root = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"ca.crt": ca},
+            "metadata": {"name": "kube-root-ca.crt", "namespace": ns}});
+        ensure(api, "configmaps", root, &["data"])
+    });
+    futures::try_join!(
+        try_join_all(bindings),
+        try_join_all(accounts),
+        try_join_all(roots),
+        kubernetes_service(api, config),
+        aggregate(api),
+    )?;
+    Ok(())
+}
+
+/// Service, Endpoints and EndpointSlice through which pods reach this server.
+async fn kubernetes_service(api: &Arc<Api>, config: &ServerConfig) -> Result<(), ApiError> {
+    let metadata =
+        |labels: Value| json!({"name": "kubernetes", "namespace": "default", "labels": labels});
+    let ip = std::net::Ipv4Addr::from(u32::from(config.service_cidr.0) + 1).to_string();
+    let (address, port) = (config.advertise.ip().to_string(), config.advertise.port());
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": metadata(json!({"component": "apiserver", "provider": "kubernetes"})),
+        "spec": {"clusterIP": ip, "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]},
+    });
+    let endpoints = json!({
+        "apiVersion": "v1", "kind": "Endpoints",
+        "metadata": metadata(json!({"endpointslice.kubernetes.io/skip-mirror": "true"})),
+        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
+    });
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": metadata(json!({"kubernetes.io/service-name": "kubernetes"})),
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    });
+    futures::try_join!(
+        ensure(api, "services", service, &[]),
+        ensure(api, "endpoints", endpoints, &["subsets"]),
+        ensure(api, "endpointslices", slice, &["endpoints", "ports"]),
+    )
+    .map(drop)
+}
+
+/// Writes the rules of aggregated ClusterRoles. Decisions do not wait for this: they aggregate themselves.
+async fn aggregate(api: &Arc<Api>) -> Result<(), ApiError> {
+    let [_, table, _, _] = api.rbac.tables();
+    let all = api.store.list(table, None).objects;
+    for object in &all {
+        let role = object.value();
+        if role.at(&["aggregationRule"]).is_none() {
+            continue;
+        }
+        let rules = rbac::cluster_rules(&role, &all);
+        if rules != Rule::list(&role) {
+            let patch = json!({"rules": rules.iter().map(Rule::document).collect::<Vec<_>>()});
+            call(
+                api,
+                "PATCH",
+                format!("{}/{}", path(&role, "clusterroles"), object.key.name),
+                &patch,
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs until the server stops.
+pub(super) async fn keep_aggregated_roles(api: Arc<Api>) {
+    let mut wake = api.store.wake(&api.rbac.tables()[1]);
+    loop {
+        tokio::select! {
+            () = api.stopping.cancelled() => return,
+            changed = wake.changed() => if changed.is_err() { return },
+        }
+        if let Err(error) = aggregate(&api).await {
+            tracing::warn!(%error, "updating an aggregated ClusterRole failed; the next change of a role tries again");
+        }
+    }
+}
+
+/// Deletes the objects of definitions that are being deleted, then lets the definitions go. Runs until the server
+/// stops.
+pub(super) async fn clean_up_definitions(api: Arc<Api>) {
+    let table = DEFINITIONS.into();
+    let mut wake = api.store.wake(&table);
+    loop {
+        let mut waiting = false;
+        for definition in api.store.list(&table, None).objects {
+            if definition.field(&["metadata", "deletionTimestamp"]).is_empty() {
+                continue;
+            }
+            match clean_up(&api, &definition).await {
+                Ok(done) => waiting |= !done,
+                Err(error) => {
+                    waiting = true;
+                    tracing::warn!(%error, definition = %definition.key.name, "cleaning up a definition failed; trying again");
+                }
+            }
+        }
+        let pause = std::time::Duration::from_millis(if waiting { 100 } else { 3_600_000 });
+        tokio::select! {
+            () = api.stopping.cancelled() => return,
+            changed = wake.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// `true` when nothing of the definition is left.
+async fn clean_up(api: &Arc<Api>, definition: &Object) -> Result<bool, ApiError> {
+    let document = definition.value();
+    let (group, plural) =
+        (document.text(&["spec", "group"]), document.text(&["spec", "names", "plural"]));
+    let finalizers: Vec<&Value> =
+        document.list(&["metadata", "finalizers"]).iter().filter(|f| *f != CLEANUP).collect();
+    if finalizers.len() == document.list(&["metadata", "finalizers"]).len() {
+        return Ok(true);
+    }
+    let table = format!("{group}/{plural}").into();
+    let version = api.catalog().any_version(group, plural).map(|resource| resource.version.clone());
+    if let Some(version) = version {
+        for object in api.store.list(&table, None).objects {
+            let namespace = &object.key.namespace;
+            let scope = if namespace.is_empty() {
+                String::new()
+            } else {
+                format!("/namespaces/{namespace}")
+            };
+            let path = format!("/apis/{group}/{version}{scope}/{plural}/{}", object.key.name);
+            match call(api, "DELETE", path, &json!({})).await {
+                Err(error) if error.code != 404 => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    if api.store.count(&table) > 0 {
+        return Ok(false);
+    }
+    let patch = json!({"metadata": {"finalizers": finalizers}});
+    let path =
+        format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}", definition.key.name);
+    call(api, "PATCH", path, &patch).await.map(|_| true)
+}

@@ -1,0 +1,254 @@
+//! delete and deletecollection.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::super::kinds::{Deletion, ValueExt};
+use super::super::reply::{self, Reply};
+use super::super::request::body;
+use super::super::status::{self, ApiError};
+use super::super::store::{Key, Object, WriteError};
+use super::super::{Api, time};
+use super::update::TRIES;
+use super::{Context, pipeline, show};
+
+const FOREGROUND: &str = "foregroundDeletion";
+const ORPHAN: &str = "orphan";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Propagation {
+    /// As the finalizers that are there say.
+    Unset,
+    Background,
+    Foreground,
+    Orphan,
+}
+
+/// `DeleteOptions` from the body and, in its stead, the query.
+struct Options {
+    grace: Option<i64>,
+    propagation: Propagation,
+    uid: String,
+    rv: String,
+    dry_run: bool,
+}
+
+impl Options {
+    fn read(context: &Context, body: &Bytes) -> Result<Self, ApiError> {
+        let given = if body.is_empty() {
+            json!({})
+        } else {
+            body::decode(&context.content_type, body)?.value
+        };
+        let grace = match given.int(&["gracePeriodSeconds"]) {
+            Some(seconds) => Some(seconds),
+            None => context.query.number("gracePeriodSeconds")?,
+        };
+        if grace.is_some_and(|seconds| seconds < 0) {
+            return Err(ApiError::bad_request(
+                "gracePeriodSeconds: must be greater than or equal to 0",
+            ));
+        }
+        let policy = match given.text(&["propagationPolicy"]) {
+            "" => context.query.get("propagationPolicy").unwrap_or_default(),
+            policy => policy,
+        };
+        let orphans = given.at(&["orphanDependents"]).and_then(Value::as_bool);
+        let propagation = match (policy, orphans) {
+            ("", Some(true)) => Propagation::Orphan,
+            ("", Some(false)) => Propagation::Background,
+            ("", None) => Propagation::Unset,
+            ("Background", _) => Propagation::Background,
+            ("Foreground", _) => Propagation::Foreground,
+            ("Orphan", _) => Propagation::Orphan,
+            (other, _) => {
+                return Err(ApiError::bad_request(format!(
+                    "propagationPolicy: Unsupported value: \"{other}\": supported values: \"Background\", \"Foreground\", \"Orphan\""
+                )));
+            }
+        };
+        let dry_run =
+            context.query.dry_run()? || given.list(&["dryRun"]).iter().any(|v| v == "All");
+        Ok(Self {
+            grace,
+            propagation,
+            uid: given.text(&["preconditions", "uid"]).into(),
+            rv: given.text(&["preconditions", "resourceVersion"]).into(),
+            dry_run,
+        })
+    }
+
+    fn check(&self, context: &Context, object: &Object) -> Result<(), ApiError> {
+        let mismatch = |what: &str, asked: &str, live: &str| {
+            let why = format!(
+                "Precondition failed: {what} in precondition: {asked}, {what} in object meta: {live}"
+            );
+            Err(ApiError::conflict(context.resource.qualified(), &object.key.name, &why))
+        };
+        if !self.uid.is_empty() && *self.uid != *object.uid {
+            return mismatch("UID", &self.uid, &object.uid);
+        }
+        if !self.rv.is_empty() && self.rv != object.rv.to_string() {
+            return mismatch("ResourceVersion", &self.rv, &object.rv.to_string());
+        }
+        Ok(())
+    }
+}
+
+enum Deleted {
+    /// It goes later; this is its state now.
+    Later(Arc<Object>),
+    /// It is gone.
+    Now(Arc<Object>),
+    /// Nothing was done.
+    Dry(Arc<Object>),
+}
+
+pub(super) async fn one(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
+    context.check_namespace(api, false)?;
+    let options = Options::read(context, body)?;
+    match delete(api, context, &context.key(), &options).await? {
+        Deleted::Later(object) => show::object(context, 200, &object),
+        // Pods show their last state, everything else a Status.
+        Deleted::Now(object) if context.resource.strategy.deletion == Deletion::Pod => {
+            show::object(context, 200, &object)
+        }
+        Deleted::Now(object) | Deleted::Dry(object) => {
+            let resource = &context.resource;
+            let mut details =
+                json!({"name": *object.key.name, "kind": resource.plural, "uid": *object.uid});
+            if !resource.group.is_empty() {
+                details["group"] = resource.group.as_str().into();
+            }
+            Ok(reply::json(200, &status::success(details)))
+        }
+    }
+}
+
+pub(super) async fn collection(
+    api: &Api,
+    context: &Context,
+    body: &Bytes,
+) -> Result<Reply, ApiError> {
+    context.check_namespace(api, false)?;
+    let options = Options::read(context, body)?;
+    let (labels, fields) = (context.labels()?, context.fields()?);
+    let page = api.store.list(&context.resource.table, context.scope());
+    let mut items = Vec::new();
+    for object in
+        page.objects.iter().filter(|object| labels.matches(object) && fields.matches(object))
+    {
+        match delete(api, context, &object.key, &options).await {
+            Ok(Deleted::Later(object) | Deleted::Now(object) | Deleted::Dry(object)) => {
+                items.push(show::value(&context.resource, object.value()));
+            }
+            Err(error) if error.code == 404 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let list = json!({"kind": context.resource.list_kind, "apiVersion": context.resource.api_version(),
+        "metadata": {"resourceVersion": page.rv.to_string()}, "items": items});
+    Ok(reply::json(200, &list))
+}
+
+async fn delete(
+    api: &Api,
+    context: &Context,
+    key: &Key,
+    options: &Options,
+) -> Result<Deleted, ApiError> {
+    let resource = &context.resource;
+    for _ in 0..TRIES {
+        let not_found = || ApiError::not_found(resource.qualified(), &key.name);
+        let live = api.store.latest(&resource.table, key).ok_or_else(not_found)?;
+        options.check(context, &live)?;
+        let old = show::value(resource, live.value());
+        let mut new = old.clone();
+        let grace = mark(context, &mut new, options);
+        if options.dry_run {
+            return Ok(Deleted::Dry(live));
+        }
+        let held = context.held(&new);
+        if held && new == old {
+            return Ok(Deleted::Later(live));
+        }
+        if held && resource.generation && old.at(&["metadata", "deletionTimestamp"]).is_none() {
+            new["metadata"]["generation"] =
+                json!(old.int(&["metadata", "generation"]).unwrap_or(0) + 1);
+        }
+        let last = if held || grace > 0 { new.clone() } else { old.clone() };
+        match pipeline::commit(
+            api,
+            context,
+            Some(live.rv),
+            if held { new } else { last.clone() },
+            !held,
+        )
+        .await
+        {
+            Ok(object) if held => return Ok(Deleted::Later(object)),
+            Ok(object) => {
+                pipeline::released_all(api, context, &last);
+                return Ok(Deleted::Now(object));
+            }
+            Err(WriteError::Raced) => {}
+            Err(error) => return Err(context.write_error(&error)),
+        }
+    }
+    Err(ApiError::modified(resource.qualified(), &key.name))
+}
+
+/// Marks the document as being deleted, the way the options say. Returns the grace period.
+fn mark(context: &Context, object: &mut Value, options: &Options) -> i64 {
+    let grace = match context.resource.strategy.deletion {
+        Deletion::Pod => pod_grace(object, options.grace),
+        _ => 0,
+    };
+    let deletion = context.resource.strategy.deletion;
+    let metadata = &mut object["metadata"];
+    if metadata.at(&["deletionTimestamp"]).is_none() {
+        metadata["deletionTimestamp"] = time::in_seconds(grace).into();
+        metadata["deletionGracePeriodSeconds"] = grace.into();
+    } else if let Some(current) = metadata.int(&["deletionGracePeriodSeconds"])
+        && grace < current
+    {
+        // Only ever sooner.
+        metadata["deletionTimestamp"] = time::in_seconds(grace).into();
+        metadata["deletionGracePeriodSeconds"] = grace.into();
+    }
+    propagate(metadata, options.propagation);
+    if deletion == Deletion::Namespace {
+        object["status"]["phase"] = "Terminating".into();
+    }
+    grace
+}
+
+fn pod_grace(pod: &Value, asked: Option<i64>) -> i64 {
+    let phase = pod.text(&["status", "phase"]);
+    if pod.text(&["spec", "nodeName"]).is_empty() || matches!(phase, "Succeeded" | "Failed") {
+        return 0;
+    }
+    let wanted = pod.int(&["spec", "terminationGracePeriodSeconds"]).unwrap_or(30);
+    let current = pod.int(&["metadata", "deletionGracePeriodSeconds"]);
+    asked.or(current).unwrap_or(wanted)
+}
+
+fn propagate(metadata: &mut Value, propagation: Propagation) {
+    if propagation == Propagation::Unset {
+        return;
+    }
+    metadata.default_to("finalizers", json!([]));
+    if let Some(finalizers) = metadata["finalizers"].as_array_mut() {
+        finalizers.retain(|f| f != FOREGROUND && f != ORPHAN);
+        match propagation {
+            Propagation::Foreground => finalizers.push(FOREGROUND.into()),
+            Propagation::Orphan => finalizers.push(ORPHAN.into()),
+            _ => {}
+        }
+        if finalizers.is_empty() {
+            metadata.drop_field("finalizers");
+        }
+    }
+}

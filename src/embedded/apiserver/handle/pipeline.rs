@@ -1,0 +1,357 @@
+//! The stations of every write: decode, check identity, default, book the manager, prepare, admit, validate,
+//! commit. Create, update and every patch differ only in where their document comes from.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use curtain_json::managed::{self, Reset, Writer};
+use curtain_schema::FieldError;
+use serde_json::{Value, json};
+
+use super::super::kinds::{Schema, ValueExt, validate_metadata};
+use super::super::reply::{self, Reply};
+use super::super::request::body;
+use super::super::request::query::FieldValidation;
+use super::super::status::ApiError;
+use super::super::store::{Object, WriteError};
+use super::super::{Api, time};
+use super::{Context, show};
+
+/// Which part of the object a write is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The object itself.
+    Main,
+    /// Its status.
+    Status,
+    /// Its replicas, through `scale`.
+    Scale,
+    /// `finalize` of a namespace.
+    Finalize,
+}
+
+impl Door {
+    pub(super) fn subresource(self) -> &'static str {
+        match self {
+            Door::Main => "",
+            Door::Status => "status",
+            Door::Scale => "scale",
+            Door::Finalize => "finalize",
+        }
+    }
+}
+
+/// Decodes a body into a document of the resource's kind. Warnings are about fields that were dropped.
+pub(super) fn decode(context: &Context, body: &Bytes) -> Result<(Value, Vec<String>), ApiError> {
+    let decoded = body::decode(&context.content_type, body)?;
+    let mut value = decoded.value;
+    identify(context, &mut value)?;
+    let warnings = typed(context, &mut value, decoded.duplicates)?;
+    Ok((value, warnings))
+}
+
+/// The document must be of the kind and version that the path names; absent ones are filled in.
+pub(super) fn identify(context: &Context, value: &mut Value) -> Result<(), ApiError> {
+    let resource = &context.resource;
+    if !value.is_object() {
+        return Err(ApiError::bad_request("the body is not an object"));
+    }
+    let (api_version, kind) = (resource.api_version(), resource.kind.as_str());
+    value.default_to("apiVersion", api_version.as_str());
+    value.default_to("kind", kind);
+    if value["kind"] != kind || value["apiVersion"] != *api_version {
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized: got {}, Kind={}, the path serves {api_version}, Kind={kind}",
+            value.text(&["apiVersion"]),
+            value.text(&["kind"]),
+        )));
+    }
+    value.sub("metadata");
+    Ok(())
+}
+
+/// Checks types, drops unknown fields, and says so as asked.
+pub(super) fn typed(
+    context: &Context,
+    value: &mut Value,
+    duplicates: Vec<String>,
+) -> Result<Vec<String>, ApiError> {
+    let resource = &context.resource;
+    let unknown = match &resource.schema {
+        Schema::Builtin(node) => curtain_schema::builtin::decode(value, *node),
+        Schema::Structural(schema) => schema.prune(value),
+    };
+    let cannot = |why: String| {
+        let (kind, version) = (&resource.kind, &resource.version);
+        ApiError::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+        ))
+    };
+    let unknown = unknown.map_err(|error| cannot(error.to_string()))?;
+    let validation = context.validation()?;
+    if validation == FieldValidation::Ignore {
+        return Ok(Vec::new());
+    }
+    let mut complaints: Vec<String> =
+        unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    complaints.extend(duplicates.iter().map(|path| format!("duplicate field \"{path}\"")));
+    if validation == FieldValidation::Strict && !complaints.is_empty() {
+        return Err(cannot(format!("strict decoding error: {}", complaints.join(", "))));
+    }
+    Ok(complaints)
+}
+
+/// Schema defaults of custom resources, then the kind's own.
+pub(super) fn default(context: &Context, value: &mut Value) {
+    if let Schema::Structural(schema) = &context.resource.schema {
+        schema.default(value);
+    }
+    (context.resource.strategy.default)(value);
+}
+
+/// Books what changed on the request's field manager.
+pub(super) fn book(
+    context: &Context,
+    old: Option<&Value>,
+    new: &mut Value,
+    door: Door,
+) -> Result<(), ApiError> {
+    let manager = context.manager()?;
+    let now = time::now();
+    let writer = writer(context, &manager, &now, door);
+    managed::update(old, new, &writer, context.resource.schema.node());
+    Ok(())
+}
+
+pub(super) fn writer<'a>(
+    context: &'a Context,
+    manager: &'a str,
+    now: &'a str,
+    door: Door,
+) -> Writer<'a> {
+    Writer {
+        manager,
+        api_version: &context.resource.served_api_version,
+        subresource: door.subresource(),
+        now,
+        reset: match door {
+            Door::Status => Reset::AllButStatus,
+            _ if context.resource.has_status => Reset::Status,
+            _ => Reset::Nothing,
+        },
+    }
+}
+
+/// Everything that is wrong with the document, or nothing.
+pub(super) fn validate(
+    context: &Context,
+    new: &Value,
+    old: Option<&Value>,
+) -> Result<(), ApiError> {
+    let resource = &context.resource;
+    let mut errors: Vec<FieldError> = Vec::new();
+    validate_metadata(resource, new, old, &mut errors);
+    if let Schema::Structural(schema) = &resource.schema {
+        errors.extend(schema.validate(new, old));
+    }
+    (resource.strategy.validate)(new, old, &mut errors);
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(resource.invalid(new.text(&["metadata", "name"]), errors))
+    }
+}
+
+/// What became of a write.
+pub(super) enum Outcome {
+    /// It is stored (or nothing changed: the stored version).
+    Stored(Arc<Object>),
+    /// A dry run: what would have been stored.
+    Dry(Value),
+    /// The last finalizer went: the object is gone.
+    Gone(Arc<Object>),
+}
+
+impl Outcome {
+    pub(super) fn reply(
+        self,
+        context: &Context,
+        code: u16,
+        warnings: &[String],
+    ) -> Result<Reply, ApiError> {
+        let mut reply = match &self {
+            Outcome::Stored(object) | Outcome::Gone(object) => show::object(context, code, object)?,
+            Outcome::Dry(value) => show::document(context, code, value)?,
+        };
+        for warning in warnings {
+            reply::warn(&mut reply, warning);
+        }
+        Ok(reply)
+    }
+}
+
+/// Puts back what only the server writes, so that a client's copy cannot change it.
+pub(super) fn keep_identity(new: &mut Value, old: &Value) {
+    const KEPT: [&str; 7] = [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "selfLink",
+    ];
+    let metadata = new.sub("metadata");
+    for field in KEPT {
+        match old.at(&["metadata", field]) {
+            Some(value) => metadata[field] = value.clone(),
+            None => drop(metadata.drop_field(field)),
+        }
+    }
+    if metadata.text(&["name"]).is_empty() {
+        metadata["name"] = old["metadata"]["name"].clone();
+    }
+    if let Some(namespace) = old.at(&["metadata", "namespace"])
+        && metadata.text(&["namespace"]).is_empty()
+    {
+        metadata["namespace"] = namespace.clone();
+    }
+    if let Some(generated) = old.at(&["metadata", "generateName"]) {
+        metadata["generateName"] = generated.clone();
+    }
+}
+
+/// Empty labels, annotations and finalizers are not stored, as in typed servers.
+pub(super) fn tidy(object: &mut Value) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    for field in ["labels", "annotations", "finalizers", "ownerReferences", "managedFields"] {
+        let empty = metadata.get(field).is_some_and(|value| match value {
+            Value::Null => true,
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            _ => false,
+        });
+        if empty {
+            metadata.remove(field);
+        }
+    }
+    metadata.remove("selfLink");
+    for field in ["creationTimestamp", "generateName"] {
+        if metadata.get(field).is_some_and(|v| v.is_null() || v == "") {
+            metadata.remove(field);
+        }
+    }
+}
+
+/// Everything but metadata and status: what `generation` counts.
+fn specification(object: &Value) -> Value {
+    let mut copy = object.clone();
+    copy.drop_field("metadata");
+    copy.drop_field("status");
+    copy
+}
+
+/// The second half of every change of an existing object: `new` has its managers booked already.
+///
+/// `Raced` is for the caller: read again and decide again.
+pub(super) async fn revise(
+    api: &Api,
+    context: &Context,
+    live: &Arc<Object>,
+    old: &Value,
+    mut new: Value,
+    door: Door,
+    dry_run: bool,
+) -> Result<Result<Outcome, WriteError>, ApiError> {
+    let resource = &context.resource;
+    let strategy = &resource.strategy;
+    keep_identity(&mut new, old);
+    if resource.has_status && door != Door::Status {
+        match old.get("status") {
+            Some(status) => new["status"] = status.clone(),
+            None => drop(new.drop_field("status")),
+        }
+    }
+    if door == Door::Main || door == Door::Scale {
+        (strategy.prepare)(&mut new, Some(old));
+    }
+    tidy(&mut new);
+    if door == Door::Main
+        && let Some(admit) = strategy.admit
+    {
+        admit(&context.admission(api, dry_run), &mut new, Some(old))?;
+    }
+    let give_back = |new: &Value| {
+        if let (Some(released), Door::Main, false) = (strategy.released, door, dry_run) {
+            released(api, new, Some(old));
+        }
+    };
+    if let Err(error) = validate(context, &new, Some(old)) {
+        give_back(&new);
+        return Err(error);
+    }
+    if resource.generation && door != Door::Status && specification(&new) != specification(old) {
+        new["metadata"]["generation"] =
+            json!(old.int(&["metadata", "generation"]).unwrap_or(0) + 1);
+    }
+    if new == *old && !stale_version(context, live) {
+        return Ok(Ok(Outcome::Stored(live.clone())));
+    }
+    if dry_run {
+        return Ok(Ok(Outcome::Dry(new)));
+    }
+    let deleting = new.at(&["metadata", "deletionTimestamp"]).is_some();
+    let gone = deleting && !context.held(&new);
+    match commit(api, context, Some(live.rv), new.clone(), gone).await {
+        Ok(object) if gone => {
+            released_all(api, context, &new);
+            Ok(Ok(Outcome::Gone(object)))
+        }
+        Ok(object) => {
+            if let (Some(released), Door::Main) = (strategy.released, door) {
+                released(api, old, Some(&new));
+            }
+            Ok(Ok(Outcome::Stored(object)))
+        }
+        Err(error) => {
+            give_back(&new);
+            Ok(Err(error))
+        }
+    }
+}
+
+fn stale_version(context: &Context, live: &Object) -> bool {
+    context.resource.is_custom()
+        && live.field(&["apiVersion"]) != context.resource.stored_api_version
+}
+
+/// The object is gone: what was reserved for it is free.
+pub(super) fn released_all(api: &Api, context: &Context, gone: &Value) {
+    if let Some(released) = context.resource.strategy.released {
+        released(api, gone, None);
+    }
+}
+
+/// The last station: stores the document in its stored form.
+pub(super) async fn commit(
+    api: &Api,
+    context: &Context,
+    expected: Option<u64>,
+    mut value: Value,
+    delete: bool,
+) -> Result<Arc<Object>, WriteError> {
+    let resource = &context.resource;
+    if let Some(convert) = resource.strategy.store {
+        convert(&mut value);
+    }
+    value["apiVersion"] = resource.stored_api_version.as_str().into();
+    let key = super::super::store::Key::new(
+        value.text(&["metadata", "namespace"]),
+        value.text(&["metadata", "name"]),
+    );
+    let object = api.store.write(&resource.table, &key, expected, value, delete).await?;
+    if let Some(written) = resource.strategy.written {
+        written(api);
+    }
+    Ok(object)
+}

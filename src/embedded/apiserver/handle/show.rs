@@ -1,0 +1,137 @@
+//! Objects as the client wants to see them: as they are, as table rows, or metadata only.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::super::kinds::Resource;
+use super::super::reply::{self, Reply};
+use super::super::request::accept::Shape;
+use super::super::status::ApiError;
+use super::super::store::Object;
+use super::Context;
+
+/// What a Table row carries beside its cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowObject {
+    None,
+    Metadata,
+    Object,
+}
+
+impl RowObject {
+    pub(super) fn of(context: &Context) -> Result<Self, ApiError> {
+        match context.query.get("includeObject") {
+            None | Some("Metadata") => Ok(Self::Metadata),
+            Some("None") => Ok(Self::None),
+            Some("Object") => Ok(Self::Object),
+            Some(other) => Err(ApiError::bad_request(format!(
+                "includeObject: Unsupported value: \"{other}\": supported values: \"Metadata\", \"None\", \"Object\""
+            ))),
+        }
+    }
+}
+
+/// The bytes as this version serves them: only `apiVersion` differs between versions.
+pub(super) fn bytes(resource: &Resource, object: &Object) -> Bytes {
+    let served = resource.api_version();
+    let head = format!("{{\"apiVersion\":\"{served}\",");
+    if served == resource.stored_api_version && object.bytes.starts_with(head.as_bytes()) {
+        return object.bytes.clone();
+    }
+    value(resource, object.value()).to_string().into()
+}
+
+/// A stored document as this version serves it.
+pub(super) fn value(resource: &Resource, mut value: Value) -> Value {
+    if let Some(convert) = resource.strategy.serve {
+        convert(&mut value);
+    }
+    value["apiVersion"] = resource.api_version().into();
+    value["kind"] = resource.kind.as_str().into();
+    value
+}
+
+/// One object as an answer.
+pub(super) fn object(context: &Context, code: u16, object: &Object) -> Result<Reply, ApiError> {
+    Ok(match context.shape()? {
+        Shape::Object => reply::json_bytes(code, bytes(&context.resource, object)),
+        Shape::Metadata => reply::json(code, &metadata(value(&context.resource, object.value()))),
+        Shape::Table => {
+            let rows = RowObject::of(context)?;
+            let rv = object.rv.to_string();
+            reply::json(
+                code,
+                &table(
+                    &context.resource,
+                    &[value(&context.resource, object.value())],
+                    rows,
+                    rv,
+                    true,
+                ),
+            )
+        }
+    })
+}
+
+/// One document that is not stored (dry runs) as an answer.
+pub(super) fn document(context: &Context, code: u16, document: &Value) -> Result<Reply, ApiError> {
+    let key = super::super::store::Key::new("", "");
+    let bytes = serde_json::to_vec(document).unwrap_or_default();
+    object(context, code, &Object::parse(0, key, bytes.into()))
+}
+
+/// A `PartialObjectMetadata`.
+pub(super) fn metadata(mut object: Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"].take()})
+}
+
+/// A `Table`; `headed` adds the column definitions.
+pub(super) fn table(
+    resource: &Resource,
+    objects: &[Value],
+    rows: RowObject,
+    rv: String,
+    headed: bool,
+) -> Value {
+    let now = Timestamp::now();
+    let row = |object: &Value| {
+        let cells = resource.columns.cells(object, now);
+        let mut row = Map::from_iter([("cells".to_owned(), Value::Array(cells))]);
+        match rows {
+            RowObject::None => {}
+            RowObject::Metadata => {
+                row.insert("object".into(), metadata(json!({"metadata": object["metadata"]})));
+            }
+            RowObject::Object => {
+                row.insert("object".into(), object.clone());
+            }
+        }
+        Value::Object(row)
+    };
+    let columns: Vec<Value> = match headed {
+        false => Vec::new(),
+        true => resource
+            .columns
+            .headings()
+            .into_iter()
+            .map(|c| {
+                json!({"name": c.name, "type": c.kind, "format": c.format, "description": c.description,
+                    "priority": c.priority})
+            })
+            .collect(),
+    };
+    let rows: Vec<Value> = objects.iter().map(row).collect();
+    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": rv},
+        "columnDefinitions": columns, "rows": rows})
+}
+
+/// The objects of a list in the asked shape, encoded.
+pub(super) fn item(resource: &Resource, shape: Shape, object: &Arc<Object>) -> Bytes {
+    match shape {
+        Shape::Metadata => metadata(value(resource, object.value())).to_string().into(),
+        _ => bytes(resource, object),
+    }
+}

@@ -1,0 +1,149 @@
+//! All resources that are served right now, indexed for requests and grouped for discovery.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Resource;
+
+/// One version of a group, with its resources sorted by plural.
+pub(crate) struct GroupVersion {
+    /// Version, for example `v1`.
+    pub version: String,
+    /// Its resources.
+    pub resources: Vec<Arc<Resource>>,
+}
+
+/// One API group with its versions, preferred first.
+pub(crate) struct Group {
+    /// Name, empty for core.
+    pub name: String,
+    /// Versions, preferred first.
+    pub versions: Vec<GroupVersion>,
+}
+
+/// An immutable snapshot; replaced as a whole when definitions come and go.
+pub(crate) struct Catalog {
+    groups: Vec<Group>,
+    by_plural: HashMap<(String, String, String), Arc<Resource>>,
+    /// Changes whenever the content does: the ETag of aggregated discovery.
+    pub etag: String,
+}
+
+impl Catalog {
+    /// Indexes the resources. Core comes first, then groups by name.
+    pub(crate) fn new(resources: Vec<Arc<Resource>>) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut by_plural = HashMap::new();
+        for resource in resources {
+            let names = (resource.group.clone(), resource.version.clone(), resource.plural.clone());
+            if by_plural.insert(names, resource.clone()).is_some() {
+                continue;
+            }
+            let group = match groups.iter_mut().position(|g| g.name == resource.group) {
+                Some(at) => &mut groups[at],
+                None => {
+                    groups.push(Group { name: resource.group.clone(), versions: Vec::new() });
+                    let last = groups.len() - 1;
+                    &mut groups[last]
+                }
+            };
+            match group.versions.iter_mut().find(|v| v.version == resource.version) {
+                Some(version) => version.resources.push(resource),
+                None => group.versions.push(GroupVersion {
+                    version: resource.version.clone(),
+                    resources: vec![resource],
+                }),
+            }
+        }
+        groups.sort_by(|a, b| a.name.cmp(&b.name));
+        for group in &mut groups {
+            group.versions.sort_by_key(|v| std::cmp::Reverse(priority(&v.version)));
+            for version in &mut group.versions {
+                version.resources.sort_by(|a, b| a.plural.cmp(&b.plural));
+            }
+        }
+        let etag = etag(&groups);
+        Self { groups, by_plural, etag }
+    }
+
+    /// All groups.
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// One group.
+    pub(crate) fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|g| g.name == name)
+    }
+
+    /// The resource at a path.
+    pub(crate) fn resource(
+        &self,
+        group: &str,
+        version: &str,
+        plural: &str,
+    ) -> Option<&Arc<Resource>> {
+        self.by_plural.get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
+    }
+
+    /// Any served version of the resource.
+    pub(crate) fn any_version(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
+        let group = self.group(group)?;
+        group.versions.iter().flat_map(|v| &v.resources).find(|r| r.plural == plural)
+    }
+}
+
+/// Orders versions as Kubernetes does: GA before beta before alpha, higher numbers first, others last.
+pub(super) fn priority(version: &str) -> (u8, u64, u64) {
+    let parse = || {
+        let rest = version.strip_prefix('v')?;
+        for (rank, word) in [(1, "alpha"), (2, "beta")] {
+            if let Some((major, minor)) = rest.split_once(word) {
+                return Some((rank, major.parse().ok()?, minor.parse().ok()?));
+            }
+        }
+        Some((3, rest.parse().ok()?, 0))
+    };
+    parse().unwrap_or((0, 0, 0))
+}
+
+fn etag(groups: &[Group]) -> String {
+    use sha2::Digest as _;
+    let mut hash = sha2::Sha256::new();
+    for group in groups {
+        for version in &group.versions {
+            for r in &version.resources {
+                let line = format!(
+                    "{}/{}/{} {} {} {:?} {:?} {} {}\n",
+                    r.group,
+                    r.version,
+                    r.plural,
+                    r.kind,
+                    r.namespaced,
+                    r.short_names,
+                    r.categories,
+                    r.has_status,
+                    r.scale.is_some()
+                );
+                hash.update(line.as_bytes());
+            }
+        }
+    }
+    super::super::hex(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::priority;
+
+    #[test]
+    fn versions_are_ordered_as_kubernetes_orders_them() {
+        let mut versions =
+            ["v1", "v2beta1", "foo1", "v10", "v1alpha2", "v2", "v1beta3", "v2beta11"];
+        versions.sort_by_key(|v| std::cmp::Reverse(priority(v)));
+        assert_eq!(
+            versions,
+            ["v10", "v2", "v1", "v2beta11", "v2beta1", "v1beta3", "v1alpha2", "foo1"]
+        );
+    }
+}

@@ -1,0 +1,305 @@
+//! Custom resource definitions: validation, conditions, and the descriptors that they make.
+
+use std::sync::Arc;
+
+use curtain_schema::FieldError;
+use curtain_schema::crd::CrdSchema;
+use serde_json::{Value, json};
+
+use super::super::jsonpath::Path;
+use super::super::store::{Object, Store};
+use super::super::time;
+use super::meta::{immutable, is_dns_1035_label, is_dns_subdomain};
+use super::{Catalog, Column, Columns, Resource, Scale, Schema, Strategy, ValueExt, api_version};
+
+/// Holds a definition until its objects are gone.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+/// Where definitions are stored.
+pub(crate) const TABLE: &str = "apiextensions.k8s.io/customresourcedefinitions";
+
+pub(super) const DEFINITION: Strategy = Strategy {
+    default,
+    prepare,
+    validate,
+    written: Some(|api| api.refresh_catalog()),
+    ..Strategy::PLAIN
+};
+
+fn default(definition: &mut Value) {
+    let spec = definition.sub("spec");
+    let kind = spec.text(&["names", "kind"]).to_owned();
+    let names = spec.sub("names");
+    names.default_to("singular", kind.to_lowercase());
+    names.default_to("listKind", format!("{kind}List"));
+    if spec.at(&["conversion"]).is_none() {
+        spec["conversion"] = json!({"strategy": "None"});
+    }
+    for version in spec.items_mut("versions") {
+        for column in version.items_mut("additionalPrinterColumns") {
+            if column["priority"] == 0 {
+                column.drop_field("priority");
+            }
+        }
+    }
+}
+
+fn storage_version(definition: &Value) -> &str {
+    let versions = definition.list(&["spec", "versions"]);
+    versions.iter().find(|v| v["storage"] == true).map_or("", |v| v.text(&["name"]))
+}
+
+/// Names are accepted and the kind is served as soon as the definition is stored: the conditions say so at once.
+fn prepare(definition: &mut Value, old: Option<&Value>) {
+    let mut stored: Vec<Value> =
+        old.map(|old| old.list(&["status", "storedVersions"]).to_vec()).unwrap_or_default();
+    let storage = Value::from(storage_version(definition));
+    if !stored.contains(&storage) {
+        stored.push(storage);
+    }
+    if old.is_none() {
+        let metadata = definition.sub("metadata");
+        metadata.default_to("finalizers", json!([]));
+        if let Some(list) = metadata["finalizers"].as_array_mut()
+            && !list.iter().any(|f| f == CLEANUP)
+        {
+            list.push(CLEANUP.into());
+        }
+        let now = time::now();
+        let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now});
+        definition["status"] = json!({"conditions": [
+            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        ]});
+    }
+    definition["status"]["acceptedNames"] = definition["spec"]["names"].clone();
+    definition["status"]["storedVersions"] = stored.into();
+}
+
+fn validate(definition: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+    let (group, plural) =
+        (definition.text(&["spec", "group"]), definition.text(&["spec", "names", "plural"]));
+    let name = definition.text(&["metadata", "name"]);
+    if name != format!("{plural}.{group}") {
+        let why = format!(
+            "must be spec.names.plural+\".\"+spec.group, got {name:?}, want {:?}",
+            format!("{plural}.{group}")
+        );
+        errors.push(FieldError::invalid("metadata.name", name.into(), why));
+    }
+    match is_dns_subdomain(group) {
+        _ if group.is_empty() => errors.push(FieldError::required("spec.group", "")),
+        Some(why) => errors.push(FieldError::invalid("spec.group", group.into(), why)),
+        None if !group.contains('.') => {
+            errors.push(FieldError::invalid(
+                "spec.group",
+                group.into(),
+                "should be a domain with at least one dot",
+            ));
+        }
+        None => {}
+    }
+    for field in ["plural", "singular", "kind", "listKind"] {
+        let (path, text) =
+            (format!("spec.names.{field}"), definition.text(&["spec", "names", field]));
+        if text.is_empty() {
+            errors.push(FieldError::required(path, ""));
+        } else if let Some(why) = is_dns_1035_label(&text.to_lowercase()) {
+            errors.push(FieldError::invalid(path, text.into(), why));
+        }
+    }
+    super::template::one_of(
+        &definition["spec"],
+        "scope",
+        &["Cluster", "Namespaced"],
+        "spec.scope",
+        errors,
+    );
+    let strategy = definition.text(&["spec", "conversion", "strategy"]);
+    if strategy != "None" {
+        errors.push(FieldError::not_supported(
+            "spec.conversion.strategy",
+            strategy.into(),
+            &["None"],
+        ));
+    }
+    let versions = definition.list(&["spec", "versions"]);
+    if versions.iter().filter(|v| v["storage"] == true).count() != 1 {
+        let why = "must have exactly one version marked as storage version";
+        errors.push(FieldError::invalid(
+            "spec.versions",
+            definition["spec"]["versions"].clone(),
+            why,
+        ));
+    }
+    for (at, version) in versions.iter().enumerate() {
+        validate_version(version, &format!("spec.versions[{at}]"), errors);
+    }
+    if let Some(old) = old {
+        for path in [
+            ["spec", "group"].as_slice(),
+            &["spec", "names", "plural"],
+            &["spec", "names", "kind"],
+            &["spec", "scope"],
+        ] {
+            if old.at(path) != definition.at(path) {
+                errors.push(immutable(&path.join("."), definition.at(path)));
+            }
+        }
+    }
+}
+
+fn validate_version(version: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let name = version.text(&["name"]);
+    if let Some(why) = is_dns_1035_label(name) {
+        errors.push(FieldError::invalid(format!("{path}.name"), name.into(), why));
+    }
+    match version.at(&["schema", "openAPIV3Schema"]) {
+        None => errors.push(FieldError::required(
+            format!("{path}.schema.openAPIV3Schema"),
+            "schemas are required",
+        )),
+        Some(schema) => {
+            if let Err(found) =
+                CrdSchema::compile(schema, &format!("{path}.schema.openAPIV3Schema"))
+            {
+                errors.extend(found);
+            }
+        }
+    }
+    for (at, column) in version.list(&["additionalPrinterColumns"]).iter().enumerate() {
+        let path = format!("{path}.additionalPrinterColumns[{at}]");
+        if let Err(why) = Path::parse(column.text(&["jsonPath"])) {
+            errors.push(FieldError::invalid(
+                format!("{path}.jsonPath"),
+                column["jsonPath"].clone(),
+                why,
+            ));
+        }
+        let kinds = ["boolean", "date", "integer", "number", "string"];
+        super::template::one_of(column, "type", &kinds, &format!("{path}.type"), errors);
+    }
+}
+
+/// The resources of all definitions. Those that have not changed are taken over from what is known: compiling a
+/// schema costs far more than looking.
+pub(crate) fn custom_resources(store: &Store, known: &Catalog) -> Vec<Arc<Resource>> {
+    let definitions = store.list(&TABLE.into(), None).objects;
+    definitions.iter().flat_map(|definition| served(definition, known)).collect()
+}
+
+fn served(object: &Object, known: &Catalog) -> Vec<Arc<Resource>> {
+    let definition = object.value();
+    let revision =
+        format!("{}/{}", object.uid, definition.int(&["metadata", "generation"]).unwrap_or(0));
+    let (group, plural) =
+        (definition.text(&["spec", "group"]), definition.text(&["spec", "names", "plural"]));
+    let versions =
+        definition.list(&["spec", "versions"]).iter().filter(|version| version["served"] == true);
+    versions
+        .filter_map(|version| {
+            let known = known.resource(group, version.text(&["name"]), plural);
+            match known.filter(|known| known.revision == revision) {
+                Some(known) => Some(known.clone()),
+                None => descriptor(&definition, version, &revision).map(Arc::new),
+            }
+        })
+        .collect()
+}
+
+fn strings(list: &[Value]) -> Vec<String> {
+    list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn descriptor(definition: &Value, version: &Value, revision: &str) -> Option<Resource> {
+    let spec = &definition["spec"];
+    let names = &spec["names"];
+    let (group, plural, name) =
+        (spec.text(&["group"]), names.text(&["plural"]), version.text(&["name"]));
+    let schema = match CrdSchema::compile(&version["schema"]["openAPIV3Schema"], "") {
+        Ok(schema) => schema,
+        Err(errors) => {
+            tracing::error!(
+                group,
+                plural,
+                version = name,
+                ?errors,
+                "a stored schema does not compile; it is not served"
+            );
+            return None;
+        }
+    };
+    let scale = version.at(&["subresources", "scale"]).and_then(|scale| {
+        let path = |field: &str| {
+            Path::parse(scale.text(&[field])).ok()?.fields().filter(|fields| !fields.is_empty())
+        };
+        Some(Scale {
+            replicas: path("specReplicasPath")?,
+            status_replicas: path("statusReplicasPath")?,
+            selector: path("labelSelectorPath"),
+        })
+    });
+    let selectable = version.list(&["selectableFields"]).iter();
+    Some(Resource {
+        group: group.into(),
+        version: name.into(),
+        served_api_version: api_version(group, name),
+        stored_api_version: api_version(group, storage_version(definition)),
+        kind: names.text(&["kind"]).into(),
+        list_kind: names.text(&["listKind"]).into(),
+        plural: plural.into(),
+        singular: names.text(&["singular"]).into(),
+        short_names: strings(names.list(&["shortNames"])),
+        categories: strings(names.list(&["categories"])),
+        namespaced: spec["scope"] == "Namespaced",
+        table: format!("{group}/{plural}").into(),
+        selectable: selectable
+            .map(|f| f.text(&["jsonPath"]).trim_start_matches('.').to_owned())
+            .collect(),
+        columns: columns(version),
+        has_status: version.at(&["subresources", "status"]).is_some(),
+        scale,
+        generation: true,
+        revision: revision.into(),
+        strategy: Strategy { unconditional_update: false, ..Strategy::PLAIN },
+        schema: Schema::Structural(Arc::new(schema)),
+    })
+}
+
+fn columns(version: &Value) -> Columns {
+    let mut columns: Vec<_> = version
+        .list(&["additionalPrinterColumns"])
+        .iter()
+        .filter_map(|column| {
+            let text = |field: &str| column.text(&[field]).to_owned();
+            let path = Path::parse(column.text(&["jsonPath"])).ok()?;
+            let description = match text("description") {
+                empty if empty.is_empty() => format!(
+                    "Custom resource definition column (in JSONPath format): {}",
+                    text("jsonPath")
+                ),
+                description => description,
+            };
+            let column = Column {
+                name: text("name"),
+                kind: text("type"),
+                format: text("format"),
+                description,
+                priority: column.int(&["priority"]).unwrap_or(0),
+            };
+            Some((column, path))
+        })
+        .collect();
+    if columns.is_empty()
+        && let Ok(path) = Path::parse(".metadata.creationTimestamp")
+    {
+        let age = Column {
+            name: "Age".into(),
+            kind: "date".into(),
+            format: String::new(),
+            description: "CreationTimestamp is a timestamp representing the server time when this object was created.".into(),
+            priority: 0,
+        };
+        columns.push((age, path));
+    }
+    Columns::Paths(columns)
+}

@@ -1,0 +1,224 @@
+//! What the server serves: one [`Resource`] per group, version and plural.
+//!
+//! Handlers know no kind. Everything that differs between kinds is in the descriptor: names, scope, subresources,
+//! printer columns, defaults, validation and hooks. A custom resource definition produces the same descriptor.
+
+mod apps;
+mod builtin;
+mod catalog;
+mod columns;
+mod coordination;
+mod core;
+mod extensions;
+mod meta;
+mod networking;
+mod pod;
+mod rbac;
+mod reviews;
+mod service;
+mod template;
+mod value;
+
+use std::sync::Arc;
+
+use curtain_schema::{FieldError, Node};
+use serde_json::Value;
+
+use super::Api;
+use super::auth::User;
+use super::status::{ApiError, Qualified};
+use super::store::Table;
+
+pub(super) use builtin::resources as builtin_resources;
+pub(super) use catalog::{Catalog, Group, GroupVersion};
+pub(super) use columns::{Column, Columns};
+pub(super) use extensions::{CLEANUP, TABLE as DEFINITIONS, custom_resources};
+pub(super) use meta::{is_dns_subdomain, validate_metadata};
+pub(super) use value::ValueExt;
+
+/// One served resource.
+pub(super) struct Resource {
+    /// API group, empty for core.
+    pub group: String,
+    /// Served version.
+    pub version: String,
+    /// `group/version` as served, or the version alone for core.
+    pub served_api_version: String,
+    /// Version in which objects are stored (`group/version`).
+    pub stored_api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Kind of a list.
+    pub list_kind: String,
+    /// Plural, as in paths.
+    pub plural: String,
+    /// Singular, as in kubectl.
+    pub singular: String,
+    /// Short names.
+    pub short_names: Vec<String>,
+    /// Categories, such as `all`.
+    pub categories: Vec<String>,
+    /// In namespaces?
+    pub namespaced: bool,
+    /// The objects' table in the store.
+    pub table: Table,
+    /// Fields that selectors may name beside name and namespace.
+    pub selectable: Vec<String>,
+    /// Printer columns.
+    pub columns: Columns,
+    /// Has a status subresource, which alone writes `status`.
+    pub has_status: bool,
+    /// Has a scale subresource.
+    pub scale: Option<Scale>,
+    /// `metadata.generation` counts changes of everything but metadata and status.
+    pub generation: bool,
+    /// Names the definition that a custom resource comes from, and its generation; empty for built-in kinds.
+    pub revision: String,
+    /// What is special.
+    pub strategy: Strategy,
+    /// Shape of the objects.
+    pub schema: Schema,
+}
+
+/// Where the scale subresource finds its numbers, as field paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scale {
+    /// Desired replicas.
+    pub replicas: Vec<String>,
+    /// Observed replicas.
+    pub status_replicas: Vec<String>,
+    /// The selector: an object (`LabelSelector`) or its text form.
+    pub selector: Option<Vec<String>>,
+}
+
+/// Where the shape of the objects is known from.
+pub(super) enum Schema {
+    /// Compiled in.
+    Builtin(Node<'static>),
+    /// From a custom resource definition.
+    Structural(Arc<curtain_schema::crd::CrdSchema>),
+}
+
+impl Schema {
+    /// The cursor at the object's root.
+    pub(super) fn node(&self) -> Node<'_> {
+        match self {
+            Schema::Builtin(node) => *node,
+            Schema::Structural(schema) => schema.root(),
+        }
+    }
+}
+
+/// How deletion goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Deletion {
+    /// At once, unless finalizers hold it.
+    #[default]
+    Plain,
+    /// The node is given time to stop it.
+    Pod,
+    /// Its content goes first (`spec.finalizers`).
+    Namespace,
+}
+
+/// What a create-only kind answers.
+pub(super) type Review = fn(&Api, &User, Value) -> Result<Value, ApiError>;
+
+/// What is special about a kind. All hooks are pure, but `admit`, which may look at other objects and reserve
+/// addresses, and `released`, which gives them back.
+#[derive(Clone, Copy)]
+pub(super) struct Strategy {
+    /// Fills in what the client left out.
+    pub default: fn(&mut Value),
+    /// Prepares a write: `old` is `None` on create.
+    pub prepare: fn(&mut Value, Option<&Value>),
+    /// Adds what is wrong.
+    pub validate: fn(&Value, Option<&Value>, &mut Vec<FieldError>),
+    /// Admission: may change the object or refuse it; not called for dry runs when it reserves.
+    pub admit: Option<fn(&Admission<'_>, &mut Value, Option<&Value>) -> Result<(), ApiError>>,
+    /// The write did not happen (`new` is given back) or the object is gone.
+    pub released: Option<fn(&Api, gone: &Value, kept: Option<&Value>)>,
+    /// The write is durable: what the server derives from objects of this kind is brought up to date.
+    pub written: Option<fn(&Api)>,
+    /// Turns a stored document into this version's form; `apiVersion` and `kind` are set afterwards.
+    pub serve: Option<fn(&mut Value)>,
+    /// Turns this version's form into the stored one.
+    pub store: Option<fn(&mut Value)>,
+    /// Objects of this kind exist only as answers.
+    pub review: Option<Review>,
+    /// How deletion goes.
+    pub deletion: Deletion,
+    /// Names are checked by this rule; returns what is wrong.
+    pub name: fn(&str) -> Option<String>,
+    /// A PUT to a missing name creates it.
+    pub create_on_update: bool,
+    /// A PUT without resourceVersion is fine.
+    pub unconditional_update: bool,
+}
+
+/// Who writes, and how.
+pub(super) struct Admission<'a> {
+    /// The server.
+    pub api: &'a Api,
+    /// The writer.
+    pub user: &'a User,
+    /// Nothing will be stored.
+    pub dry_run: bool,
+    /// Namespace of the object, empty for cluster-scoped ones.
+    pub namespace: &'a str,
+}
+
+impl Strategy {
+    /// Nothing special.
+    pub(super) const PLAIN: Self = Self {
+        default: |_| {},
+        prepare: |_, _| {},
+        validate: |_, _, _| {},
+        admit: None,
+        released: None,
+        written: None,
+        serve: None,
+        store: None,
+        review: None,
+        deletion: Deletion::Plain,
+        name: is_dns_subdomain,
+        create_on_update: false,
+        unconditional_update: true,
+    };
+}
+
+impl Resource {
+    /// `apps/v1`, or `v1` for core.
+    pub(super) fn api_version(&self) -> String {
+        self.served_api_version.clone()
+    }
+
+    /// For messages.
+    pub(super) fn qualified(&self) -> Qualified<'_> {
+        Qualified { group: &self.group, plural: &self.plural }
+    }
+
+    /// 422 for an object of this kind.
+    pub(super) fn invalid(&self, name: &str, errors: Vec<FieldError>) -> ApiError {
+        ApiError::invalid(&self.group, &self.kind, name, errors)
+    }
+
+    /// Comes from a custom resource definition?
+    pub(super) fn is_custom(&self) -> bool {
+        matches!(self.schema, Schema::Structural(_))
+    }
+
+    /// The verbs of the resource itself, as discovery lists them (sorted).
+    pub(super) fn verbs(&self) -> &'static [&'static str] {
+        if self.strategy.review.is_some() {
+            &["create"]
+        } else {
+            &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+        }
+    }
+}
+
+/// `group/version`, or the version alone for core.
+pub(super) fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.into() } else { format!("{group}/{version}") }
+}

@@ -1,0 +1,64 @@
+//! What the API server asks of the node: the door to `pods/log`.
+
+use std::io;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+
+/// Which part of a container's log is wanted, and how. Validated: `container` names one of the pod's containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Container name.
+    pub container: String,
+    /// Go on until the container ends.
+    pub follow: bool,
+    /// The instance before the current one.
+    pub previous: bool,
+    /// Only lines after this time.
+    pub since: Option<Timestamp>,
+    /// Only so many lines from the end.
+    pub tail: Option<u64>,
+    /// Each line begins with its RFC 3339 time and a space.
+    pub timestamps: bool,
+    /// End after so many bytes.
+    pub limit_bytes: Option<u64>,
+}
+
+/// Whose log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodRef {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Uid: a pod of the same name that came later is another one.
+    pub uid: String,
+}
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The container has not started, or has no previous instance: the sentence is shown to the user as 400.
+    #[error("{0}")]
+    NotAvailable(String),
+    /// The log cannot be read.
+    #[error("reading the log of container {container} failed: {source}")]
+    Io {
+        /// Container name.
+        container: String,
+        /// What happened.
+        source: io::Error,
+    },
+}
+
+/// The node, as the API server sees it.
+pub trait NodeBackend: Send + Sync {
+    /// Opens a log. Dropping the stream ends the reading.
+    fn logs(
+        &self,
+        pod: PodRef,
+        options: LogOptions,
+    ) -> BoxFuture<'_, Result<BoxStream<'static, io::Result<Bytes>>, LogError>>;
+}

@@ -1,0 +1,122 @@
+//! Query parameters.
+
+use super::super::status::ApiError;
+
+/// The parsed query string, in order; later duplicates are kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+/// How unknown or repeated fields of a body are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldValidation {
+    /// They are dropped silently.
+    Ignore,
+    /// They are dropped, with a `Warning` header each.
+    Warn,
+    /// They are an error.
+    Strict,
+}
+
+impl Query {
+    /// Parses what follows the `?`.
+    pub(crate) fn parse(text: &str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((percent_decode(name, true)?, percent_decode(value, true)?))
+        });
+        Self(pairs.collect())
+    }
+
+    /// The first value; empty values count as absent.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+
+    /// All values.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// `true`, `1`, or the bare name.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .find(|(n, _)| n == name)
+            .is_some_and(|(_, v)| matches!(v.as_str(), "true" | "1" | "True" | "t" | ""))
+    }
+
+    /// A number, or 400.
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        self.get(name)
+            .map(|text| {
+                text.parse().map_err(|_| {
+                    ApiError::bad_request(format!(
+                        "the query parameter {name}={text:?} is not a number"
+                    ))
+                })
+            })
+            .transpose()
+    }
+
+    /// `dryRun=All`?
+    pub(crate) fn dry_run(&self) -> Result<bool, ApiError> {
+        let mut dry = false;
+        for value in self.all("dryRun").filter(|value| !value.is_empty()) {
+            if value != "All" {
+                return Err(ApiError::bad_request(format!(
+                    "dryRun: Unsupported value: \"{value}\": supported values: \"All\""
+                )));
+            }
+            dry = true;
+        }
+        Ok(dry)
+    }
+
+    /// `fieldValidation=`; `Warn` when absent, as real servers do.
+    pub(crate) fn field_validation(&self) -> Result<FieldValidation, ApiError> {
+        match self.get("fieldValidation") {
+            None | Some("Warn") => Ok(FieldValidation::Warn),
+            Some("Ignore") => Ok(FieldValidation::Ignore),
+            Some("Strict") => Ok(FieldValidation::Strict),
+            Some(other) => Err(ApiError::bad_request(format!(
+                "fieldValidation: Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""
+            ))),
+        }
+    }
+}
+
+/// `None` when the result is not UTF-8 or an escape is cut short.
+pub(crate) fn percent_decode(text: &str, plus_is_space: bool) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'%' => {
+                let high = (bytes.next()? as char).to_digit(16)?;
+                let low = (bytes.next()? as char).to_digit(16)?;
+                (high * 16 + low) as u8
+            }
+            b'+' if plus_is_space => b' ',
+            other => other,
+        });
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_decoded() {
+        let query =
+            Query::parse("labelSelector=app%3Dweb%2Cx+in+%28a%29&watch=1&limit=5&force&dryRun=All");
+        assert_eq!(query.get("labelSelector"), Some("app=web,x in (a)"));
+        assert!(query.flag("watch") && query.flag("force") && !query.flag("follow"));
+        assert_eq!(query.number::<u64>("limit").unwrap(), Some(5));
+        assert!(query.dry_run().unwrap());
+        assert!(Query::parse("dryRun=Some").dry_run().is_err());
+        assert!(Query::parse("limit=x").number::<u64>("limit").is_err());
+        assert_eq!(Query::parse("").field_validation().unwrap(), FieldValidation::Warn);
+    }
+}

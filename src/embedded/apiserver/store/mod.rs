@@ -1,0 +1,416 @@
+//! Objects in memory, durable through a journal, watched through a window of recent events.
+//!
+//! - One global resourceVersion. A write is checked against the *latest* state (commits still on their way to the
+//!   disk included), gets its resourceVersion, and queues; one thread commits everything that queued meanwhile in
+//!   one durable step (group commit) and only then makes it visible. Readers and watchers never see, and writers
+//!   are never told of, what a power cut could take back.
+//! - If a commit fails, everything that queued behind it fails too, since it was checked against a state that
+//!   never came to be. Reads go on.
+//! - Watchers have no queues: each holds the resourceVersion that it has seen and pulls from the window. Who falls
+//!   behind the window is told so (410).
+
+mod journal;
+mod object;
+mod window;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::{oneshot, watch};
+
+pub use journal::{Batch, Change, Journal, JournalError, Record, RedbJournal};
+pub use object::{Key, Object};
+use window::Window;
+pub use window::{Event, Limits};
+
+/// Names a kind's objects: `group/plural`, for example `apps/deployments` or `/pods`.
+pub type Table = Arc<str>;
+
+/// Why a write did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// The object is not at the expected version any more: read it again and decide again.
+    #[error("the object changed meanwhile")]
+    Raced,
+    /// The journal refused; the text says why.
+    #[error("{0}")]
+    Journal(Arc<JournalError>),
+    /// The store is being closed.
+    #[error("the API server is stopping")]
+    Closed,
+}
+
+/// Why history cannot be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryError {
+    /// Older than the window.
+    TooOld {
+        /// The oldest resourceVersion that still works.
+        oldest: u64,
+    },
+    /// From the future.
+    TooLarge {
+        /// The current resourceVersion.
+        current: u64,
+    },
+}
+
+struct Objects {
+    live: BTreeMap<Key, Arc<Object>>,
+    wake: watch::Sender<u64>,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self { live: BTreeMap::new(), wake: watch::channel(0).0 }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// Last resourceVersion given out.
+    allocated: u64,
+    /// Last resourceVersion that is durable and visible.
+    committed: u64,
+    tables: HashMap<Table, Objects>,
+    /// Latest version of what is on its way to the disk; `None` is a deletion.
+    pending: HashMap<(Table, Key), (u64, Option<Arc<Object>>)>,
+    window: Window,
+}
+
+struct Queued {
+    table: Table,
+    change: Change,
+    object: Arc<Object>,
+    done: oneshot::Sender<Result<Arc<Object>, WriteError>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    writes: Vec<Queued>,
+    closed: bool,
+}
+
+struct Shared {
+    state: RwLock<State>,
+    queue: Mutex<Queue>,
+    queued: Condvar,
+}
+
+/// The object store. Cheap to share by `Arc`; dropping the last one flushes and closes the journal.
+pub struct Store {
+    shared: Arc<Shared>,
+    committer: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// A page of objects, all as of one resourceVersion.
+#[derive(Debug)]
+pub struct Page {
+    /// The resourceVersion of the whole list.
+    pub rv: u64,
+    /// The objects in key order.
+    pub objects: Vec<Arc<Object>>,
+}
+
+macro_rules! locked {
+    ($lock:expr) => {
+        $lock.unwrap_or_else(std::sync::PoisonError::into_inner)
+    };
+}
+
+impl Store {
+    /// Replays the journal and starts the commit thread.
+    pub fn open(mut journal: Box<dyn Journal>, limits: Limits) -> Result<Self, JournalError> {
+        let mut state = State { window: Window::new(limits), ..State::default() };
+        let mut names: HashMap<String, Table> = HashMap::new();
+        let mut history = Vec::new();
+        let floor = journal.replay(&mut |rv, record| {
+            let table =
+                names.entry(record.table).or_insert_with_key(|name| name.as_str().into()).clone();
+            let objects = state.tables.entry(table.clone()).or_default();
+            let object = Arc::new(Object::parse(rv, record.key, record.bytes));
+            let previous = match record.change {
+                Change::Deleted => objects.live.remove(&object.key),
+                _ => objects.live.insert(object.key.clone(), object.clone()),
+            };
+            history.push((table, Event { change: record.change, object, previous }));
+            state.allocated = rv;
+        })?;
+        state.allocated = state.allocated.max(floor);
+        state.committed = state.allocated;
+        state.window.restore(floor, history);
+        let shared = Arc::new(Shared {
+            state: RwLock::new(state),
+            queue: Mutex::default(),
+            queued: Condvar::new(),
+        });
+        let committer = std::thread::Builder::new()
+            .name("api-journal".into())
+            .stack_size(256 << 10)
+            .spawn({
+                let shared = shared.clone();
+                move || shared.commit_loop(journal)
+            })
+            .map_err(|source| JournalError::Io {
+                action: "starting the thread that writes",
+                path: Default::default(),
+                source: Box::new(redb::Error::Io(source)),
+            })?;
+        Ok(Self { shared, committer: Mutex::new(Some(committer)) })
+    }
+
+    /// The committed object.
+    pub fn get(&self, table: &Table, key: &Key) -> Option<Arc<Object>> {
+        locked!(self.shared.state.read()).tables.get(table)?.live.get(key).cloned()
+    }
+
+    /// The object that a write must be based on: commits on their way to the disk included.
+    pub fn latest(&self, table: &Table, key: &Key) -> Option<Arc<Object>> {
+        locked!(self.shared.state.read()).latest(table, key)
+    }
+
+    /// The current resourceVersion.
+    pub fn rv(&self) -> u64 {
+        locked!(self.shared.state.read()).committed
+    }
+
+    /// The resourceVersion of the table's last change since start, 0 when there was none.
+    pub fn changed(&self, table: &Table) -> u64 {
+        locked!(self.shared.state.read())
+            .tables
+            .get(table)
+            .map_or(0, |objects| *objects.wake.borrow())
+    }
+
+    /// How many objects the table holds.
+    pub fn count(&self, table: &Table) -> usize {
+        locked!(self.shared.state.read()).tables.get(table).map_or(0, |objects| objects.live.len())
+    }
+
+    /// All objects of the table in `namespace` (`None` = everywhere), as of now.
+    pub fn list(&self, table: &Table, namespace: Option<&str>) -> Page {
+        let state = locked!(self.shared.state.read());
+        let objects =
+            state.tables.get(table).map(|objects| objects.range(namespace).cloned().collect());
+        Page { rv: state.committed, objects: objects.unwrap_or_default() }
+    }
+
+    /// The same, as of `rv`.
+    pub fn list_at(
+        &self,
+        table: &Table,
+        namespace: Option<&str>,
+        rv: u64,
+    ) -> Result<Page, HistoryError> {
+        let state = locked!(self.shared.state.read());
+        state.reachable(rv)?;
+        let mut then: BTreeMap<Key, Option<Arc<Object>>> = BTreeMap::new();
+        for event in state.window.after(table, rv) {
+            then.entry(event.object.key.clone()).or_insert_with(|| event.previous.clone());
+        }
+        let wanted = |key: &Key| namespace.is_none_or(|ns| *key.namespace == *ns);
+        let mut objects: Vec<_> = match state.tables.get(table) {
+            Some(live) => {
+                live.range(namespace).filter(|o| !then.contains_key(&o.key)).cloned().collect()
+            }
+            None => Vec::new(),
+        };
+        objects.extend(
+            then.into_iter().filter(|(key, _)| wanted(key)).filter_map(|(_, object)| object),
+        );
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(Page { rv, objects })
+    }
+
+    /// Writes `value` (or deletes, keeping `value` as the last state) if the latest version is `expected`
+    /// (`None` = the object must not exist). Returns the stored version once it is durable.
+    pub async fn write(
+        &self,
+        table: &Table,
+        key: &Key,
+        expected: Option<u64>,
+        mut value: Value,
+        delete: bool,
+    ) -> Result<Arc<Object>, WriteError> {
+        let (done, outcome) = oneshot::channel();
+        {
+            let mut state = locked!(self.shared.state.write());
+            let latest = state.latest(table, key);
+            if latest.as_ref().map(|o| o.rv) != expected {
+                return Err(WriteError::Raced);
+            }
+            let rv = state.allocated + 1;
+            if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.insert("resourceVersion".into(), rv.to_string().into());
+            }
+            let bytes = Bytes::from(serde_json::to_vec(&value).unwrap_or_default());
+            let object = Arc::new(Object::parse(rv, key.clone(), bytes));
+            let change = match (delete, latest.is_some()) {
+                (true, _) => Change::Deleted,
+                (false, true) => Change::Modified,
+                (false, false) => Change::Added,
+            };
+            let mut queue = locked!(self.shared.queue.lock());
+            if queue.closed {
+                return Err(WriteError::Closed);
+            }
+            state.allocated = rv;
+            state
+                .pending
+                .insert((table.clone(), key.clone()), (rv, (!delete).then(|| object.clone())));
+            queue.writes.push(Queued { table: table.clone(), change, object, done });
+            self.shared.queued.notify_one();
+        }
+        outcome.await.unwrap_or(Err(WriteError::Closed))
+    }
+
+    /// Events of the table after `rv`, at most `limit`, and the resourceVersion up to which they are complete.
+    pub fn events(
+        &self,
+        table: &Table,
+        rv: u64,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Event>>, u64), HistoryError> {
+        let state = locked!(self.shared.state.read());
+        state.reachable(rv)?;
+        let events: Vec<_> = state.window.after(table, rv).take(limit).cloned().collect();
+        let complete =
+            if events.len() < limit { state.committed } else { events[limit - 1].object.rv };
+        Ok((events, complete))
+    }
+
+    /// Commits what is queued and closes the journal. Reads go on, writes are refused from here on.
+    pub fn close(&self) {
+        locked!(self.shared.queue.lock()).closed = true;
+        self.shared.queued.notify_all();
+        if let Some(committer) = locked!(self.committer.lock()).take() {
+            let _ = committer.join();
+        }
+    }
+
+    /// Wakes whenever the table changes.
+    pub fn wake(&self, table: &Table) -> watch::Receiver<u64> {
+        if let Some(objects) = locked!(self.shared.state.read()).tables.get(table) {
+            return objects.wake.subscribe();
+        }
+        locked!(self.shared.state.write()).tables.entry(table.clone()).or_default().wake.subscribe()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Objects {
+    fn range<'a>(&'a self, namespace: Option<&'a str>) -> impl Iterator<Item = &'a Arc<Object>> {
+        let start = Key::new(namespace.unwrap_or(""), "");
+        self.live
+            .range(start..)
+            .take_while(move |(key, _)| namespace.is_none_or(|ns| *key.namespace == *ns))
+            .map(|(_, object)| object)
+    }
+}
+
+impl State {
+    fn latest(&self, table: &Table, key: &Key) -> Option<Arc<Object>> {
+        if !self.pending.is_empty()
+            && let Some((_, pending)) = self.pending.get(&(table.clone(), key.clone()))
+        {
+            return pending.clone();
+        }
+        self.tables.get(table)?.live.get(key).cloned()
+    }
+
+    fn reachable(&self, rv: u64) -> Result<(), HistoryError> {
+        if rv < self.window.floor() {
+            return Err(HistoryError::TooOld { oldest: self.window.floor() });
+        }
+        if rv > self.committed {
+            return Err(HistoryError::TooLarge { current: self.committed });
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, write: &Queued) {
+        let rv = write.object.rv;
+        let objects = self.tables.entry(write.table.clone()).or_default();
+        let previous = match write.change {
+            Change::Deleted => objects.live.remove(&write.object.key),
+            _ => objects.live.insert(write.object.key.clone(), write.object.clone()),
+        };
+        let pending = (write.table.clone(), write.object.key.clone());
+        if self.pending.get(&pending).is_some_and(|(latest, _)| *latest == rv) {
+            self.pending.remove(&pending);
+        }
+        let event = Event { change: write.change, object: write.object.clone(), previous };
+        self.window.push(&write.table, Arc::new(event));
+        self.committed = rv;
+    }
+}
+
+impl Shared {
+    fn commit_loop(&self, mut journal: Box<dyn Journal>) {
+        loop {
+            let writes = {
+                let mut queue = locked!(self.queue.lock());
+                while queue.writes.is_empty() {
+                    if queue.closed {
+                        return;
+                    }
+                    queue = locked!(self.queued.wait(queue));
+                }
+                std::mem::take(&mut queue.writes)
+            };
+            let put = writes.iter().map(|write| {
+                let record = Record {
+                    change: write.change,
+                    table: write.table.to_string(),
+                    key: write.object.key.clone(),
+                    bytes: write.object.bytes.clone(),
+                };
+                (write.object.rv, record)
+            });
+            let (drop, floor) = locked!(self.state.write()).window.trim();
+            match journal.append(&Batch { put: put.collect(), drop: drop.clone(), floor }) {
+                Ok(()) => self.publish(writes),
+                Err(error) => self.fail(writes, drop, error),
+            }
+        }
+    }
+
+    fn publish(&self, writes: Vec<Queued>) {
+        {
+            let mut state = locked!(self.state.write());
+            for write in &writes {
+                state.apply(write);
+            }
+            for write in &writes {
+                if let Some(objects) = state.tables.get(&write.table) {
+                    objects.wake.send_replace(write.object.rv);
+                }
+            }
+        }
+        for write in writes {
+            let _ = write.done.send(Ok(write.object));
+        }
+    }
+
+    fn fail(&self, mut writes: Vec<Queued>, drop: Vec<u64>, error: JournalError) {
+        tracing::error!(%error, writes = writes.len(), "a commit failed; its writes are refused");
+        {
+            let mut state = locked!(self.state.write());
+            state.window.untrim(drop);
+            // Whatever queued meanwhile was checked against the state that has just failed.
+            writes.append(&mut locked!(self.queue.lock()).writes);
+            state.pending.clear();
+        }
+        let error = Arc::new(error);
+        for write in writes {
+            let _ = write.done.send(Err(WriteError::Journal(error.clone())));
+        }
+    }
+}
