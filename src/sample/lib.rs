@@ -1,0 +1,7 @@
+//! Sample applications that the binary carries, so that a demo needs no registry.
+//!
+//! - [`greeter`]: the smallest HTTP service.
+//!
+//! Invariant: a sample is an ordinary program; it knows nothing of the platform but what its container is told.
+
+pub mod greeter;
