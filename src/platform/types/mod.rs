@@ -16,6 +16,8 @@ mod crd;
 mod environment;
 mod gateway;
 mod kind;
+#[cfg(test)]
+mod manifests;
 mod plane;
 mod project;
 mod registry;
