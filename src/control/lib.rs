@@ -9,4 +9,10 @@
 
 pub mod authz;
 mod follow;
+pub mod hub;
 pub mod identity;
+pub mod live;
+pub mod mcp;
+pub mod objects;
+pub mod rest;
+pub mod server;

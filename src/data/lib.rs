@@ -1,1 +1,4 @@
-//! The data plane: Gateway API proxy and cluster agent.
+//! The data plane's two roles: the [cluster agent](agent), its only link to
+//! the control plane, and the Gateway API proxy in front of applications.
+
+pub mod agent;

@@ -1,0 +1,168 @@
+//! The control plane's tools.
+//!
+//! Lists, reads and removals are rows of the [table](table) and nothing else; what is more has a function in the file
+//! of its subject. Names, arguments and results are OpenChoreo's; where a result here has more than upstream's, it is
+//! an additional member.
+
+mod components;
+mod deployment;
+mod platform;
+mod projects;
+mod shapes;
+mod table;
+mod types;
+mod workloads;
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::{About, Arguments, CallError, Tool, Toolbox};
+use crate::{
+    authz::{Attributes, Hierarchy, Via},
+    identity::Caller,
+    live::Live,
+    objects::{Ask, Error, ListQuery, Object, Objects, kind},
+};
+use table::{Does, ROWS};
+
+/// Items of a page when the client does not say: a page fits into the budget of a typical result.
+const DEFAULT_LIMIT: i64 = 25;
+
+/// What an agent should know first, in less than 512 characters.
+const INSTRUCTIONS: &str = "Curtain is an OpenChoreo-compatible developer platform. A project groups components; a \
+    component has a type (list_component_types) and one workload (image, env, endpoints). With auto_deploy a new or \
+    changed workload is released and deployed to the first environment. Promote by update_release_binding or \
+    create_release_binding with a release name. Endpoint URLs are in get_release_binding. Logs: get_resource_tree \
+    names the pods for get_resource_logs.";
+
+/// The toolbox over the platform's objects.
+#[derive(Debug, Clone)]
+pub struct ControlPlane {
+    objects: Objects,
+    live: Live,
+    version: String,
+}
+
+/// What a function of a row looks like.
+type Handler =
+    for<'a> fn(&'a ControlPlane, Ask<'a>, &'a Arguments) -> BoxFuture<'a, Result<Value, Error>>;
+
+impl ControlPlane {
+    /// Tools over `objects` and `live`.
+    pub fn new(objects: Objects, live: Live, version: String) -> Self {
+        Self { objects, live, version }
+    }
+
+    async fn list(
+        &self,
+        ask: Ask<'_>,
+        kind_name: &str,
+        key: &str,
+        shape: fn(&Object) -> Value,
+        arguments: &Arguments,
+    ) -> Result<Value, Error> {
+        let kind = kind(kind_name);
+        let filter = kind.filter.and_then(|filter| {
+            arguments.optional(match filter {
+                "project" => "project_name",
+                _ => "component_name",
+            })
+        });
+        let query = ListQuery {
+            namespace: arguments.text("namespace_name"),
+            filter,
+            label_selector: None,
+            limit: usize::try_from(arguments.integer("limit").unwrap_or(DEFAULT_LIMIT))
+                .unwrap_or(1),
+            cursor: arguments.optional("cursor"),
+        };
+        let page = self.objects.list(ask, kind, query).await?;
+        let rows: Vec<Value> = page.items.iter().map(shape).collect();
+        let mut result = json!({ key: rows });
+        if let Some(cursor) = page.next_cursor {
+            result["next_cursor"] = json!(cursor);
+            result["hint"] =
+                json!("there are more: call again with cursor, or name what you look for");
+        }
+        Ok(result)
+    }
+
+    async fn dispatch(
+        &self,
+        ask: Ask<'_>,
+        tool: &'static Tool,
+        arguments: &Arguments,
+    ) -> Result<Value, Error> {
+        let row = ROWS.iter().find(|row| std::ptr::eq(&row.tool, tool));
+        let Some(row) = row else {
+            return Err(Error::BadRequest(format!("{} is not a tool of this server", tool.name)));
+        };
+        let namespace = arguments.text("namespace_name");
+        match row.does {
+            Does::List { kind, key, shape } => self.list(ask, kind, key, shape, arguments).await,
+            Does::Get { kind: name, argument, shape } => {
+                let found =
+                    self.objects.get(ask, kind(name), namespace, arguments.text(argument)).await?;
+                Ok(shape(&found))
+            }
+            Does::Delete { kind: name, argument } => {
+                let object = arguments.text(argument);
+                self.objects.delete(ask, kind(name), namespace, object).await?;
+                Ok(json!({"name": object, "namespace": namespace, "action": "deleted"}))
+            }
+            Does::Call(handler) => handler(self, ask, arguments).await,
+        }
+    }
+}
+
+impl Toolbox for ControlPlane {
+    fn about(&self) -> About {
+        About { name: "openchoreo-api", version: self.version.clone(), instructions: INSTRUCTIONS }
+    }
+
+    fn tools(&self) -> Vec<&'static Tool> {
+        ROWS.iter().map(|row| &row.tool).collect()
+    }
+
+    async fn permits(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        place: &Hierarchy,
+    ) -> Result<(), String> {
+        let authorizer = self.objects.authorizer();
+        if authorizer.index().can_anywhere(caller.entitlements(), action, place) {
+            return Ok(());
+        }
+        // Nothing allows it: the decision can only be a refusal, which is worth an audit line when it was a call.
+        let nothing = Attributes::default();
+        match authorizer.explain(caller, action, place, &nothing) {
+            Some(denial) => Err(denial.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    async fn call(
+        &self,
+        caller: &Caller,
+        tool: &'static Tool,
+        arguments: Arguments,
+    ) -> Result<Value, CallError> {
+        let ask = Ask { caller, via: Via::Mcp };
+        self.dispatch(ask, tool, &arguments).await.map_err(|error| match error {
+            Error::Denied(denial) => {
+                CallError(format!("insufficient permissions to perform this action: {denial}"))
+            }
+            Error::Cluster(source) => {
+                tracing::error!(tool = tool.name, error = %source, "tool failed");
+                CallError(
+                    "internal error: the cluster's API server did not answer as expected".into(),
+                )
+            }
+            other => CallError::new(other),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! A toolbox as an MCP server.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use http::request::Parts;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode,
+        Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+        Tool as Described,
+    },
+    service::RequestContext,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Access, Arguments, CallError, Tool, Toolbox, options::Options, schema::describe};
+use crate::{
+    authz::Hierarchy,
+    identity::{Caller, Validator, bearer},
+};
+
+/// The longest a tool may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest request body, in bytes.
+const LONGEST_BODY: usize = 1024 * 1024;
+
+/// `/mcp` with `toolbox`, behind `validator`; everything else is 404. Put
+/// [`AllowedHosts`](curtain_role::origin::AllowedHosts) around it.
+pub fn router<T: Toolbox>(
+    toolbox: T,
+    validator: Arc<Validator>,
+    shutdown: CancellationToken,
+) -> Router {
+    // Host and Origin are checked by our own layer, which knows names that rmcp's list of literals cannot say.
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(LONGEST_BODY)
+        .with_cancellation_token(shutdown)
+        .disable_allowed_hosts();
+    let server = Server(Arc::new(toolbox));
+    let service: StreamableHttpService<Server<T>, NeverSessionManager> =
+        StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config);
+    let service = tower::ServiceExt::<http::Request<Body>>::map_response(service, |response| {
+        response.map(Body::new)
+    });
+    Router::new()
+        .route_service("/mcp", service)
+        .layer(axum::middleware::from_fn_with_state(validator, bearer::require))
+        .fallback(|| async { http::StatusCode::NOT_FOUND })
+}
+
+struct Server<T>(Arc<T>);
+
+impl<T> Clone for Server<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// What the HTTP request around an MCP request says.
+struct Request {
+    caller: Caller,
+    options: Options,
+}
+
+impl Request {
+    fn of(context: &RequestContext<RoleServer>) -> Result<Self, ErrorData> {
+        let missing = || ErrorData::internal_error("the request came without its HTTP part", None);
+        let parts = context.extensions.get::<Parts>().ok_or_else(missing)?;
+        let caller = parts.extensions.get::<Caller>().ok_or_else(missing)?.clone();
+        Ok(Self { caller, options: Options::parse(parts.uri.query()) })
+    }
+}
+
+impl<T: Toolbox> Server<T> {
+    fn find(&self, name: &str) -> Option<&'static Tool> {
+        self.0.tools().into_iter().find(|tool| tool.name == name)
+    }
+
+    /// Whether the caller has any of the tool's permissions anywhere.
+    async fn is_listed(&self, request: &Request, tool: &Tool) -> bool {
+        if !request.options.wants(tool) {
+            return false;
+        }
+        if !request.options.filter_by_authz || tool.actions.is_empty() {
+            return true;
+        }
+        let anywhere = Hierarchy::cluster();
+        for action in tool.actions {
+            if self.0.permits(&request.caller, action, &anywhere).await.is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Refuses a call that the caller cannot have a permission for.
+    async fn gate(
+        &self,
+        request: &Request,
+        tool: &Tool,
+        arguments: &Arguments,
+    ) -> Result<(), ErrorData> {
+        let refused = |reason: &str| {
+            let message = format!("not authorized to call tool \"{}\": {reason}", tool.name);
+            Err(ErrorData::new(ErrorCode::INVALID_REQUEST, message, None))
+        };
+        if request.options.readonly && tool.access != Access::Read {
+            return refused("this connection is read-only (readonly=true)");
+        }
+        let action = match (arguments.text("scope"), tool.actions) {
+            ("cluster", [_, cluster, ..]) => cluster,
+            (_, [first, ..]) => first,
+            (_, []) => return Ok(()),
+        };
+        if !request.options.filter_by_authz {
+            return Ok(());
+        }
+        let mut place = arguments.place();
+        if !is_namespaced(action) {
+            place = Hierarchy::cluster();
+        }
+        match self.0.permits(&request.caller, action, &place).await {
+            Ok(()) => Ok(()),
+            // A tool without a scope argument given may serve the other half.
+            Err(_) if arguments.text("scope").is_empty() && tool.actions.len() > 1 => {
+                match self.0.permits(&request.caller, tool.actions[1], &Hierarchy::cluster()).await
+                {
+                    Ok(()) => Ok(()),
+                    Err(reason) => refused(&reason),
+                }
+            }
+            Err(reason) => refused(&reason),
+        }
+    }
+}
+
+fn is_namespaced(action: &str) -> bool {
+    !action.starts_with("cluster")
+}
+
+impl<T: Toolbox> ServerHandler for Server<T> {
+    fn get_info(&self) -> ServerConfig {
+        let about = self.0.about();
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new(about.name, about.version))
+            .with_instructions(about.instructions)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Described> {
+        self.find(name).map(describe)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let request = Request::of(&context)?;
+        let mut listed = Vec::new();
+        for tool in self.0.tools() {
+            if self.is_listed(&request, tool).await {
+                listed.push(describe(tool));
+            }
+        }
+        Ok(ListToolsResult::with_all_items(listed))
+    }
+
+    async fn call_tool(
+        &self,
+        params: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let request = Request::of(&context)?;
+        let unknown = || {
+            let message: Cow<'static, str> = format!("unknown tool \"{}\"", params.name).into();
+            ErrorData::invalid_params(message, None)
+        };
+        let tool = self.find(&params.name).ok_or_else(unknown)?;
+        let arguments = match Arguments::check(tool, params.arguments) {
+            Ok(arguments) => arguments,
+            Err(reason) => return Ok(failure(reason)),
+        };
+        self.gate(&request, tool, &arguments).await?;
+        let call = self.0.call(&request.caller, tool, arguments);
+        let result = tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| {
+            let seconds = PATIENCE.as_secs();
+            Err(CallError(format!("{} took longer than {seconds} s and was given up", tool.name)))
+        });
+        Ok(match result {
+            Ok(value) => CallToolResult::structured(value).into(),
+            Err(CallError(reason)) => failure(reason),
+        })
+    }
+}
+
+fn failure(reason: String) -> CallToolResponse {
+    CallToolResult::error(vec![ContentBlock::text(reason)]).into()
+}

@@ -1,0 +1,60 @@
+//! What a server has to bring.
+
+use std::future::{self, Future};
+
+use serde_json::Value;
+
+use super::{Arguments, Tool};
+use crate::{authz::Hierarchy, identity::Caller};
+
+/// How a server introduces itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// `openchoreo-api`
+    pub name: &'static str,
+    /// The version of the binary.
+    pub version: String,
+    /// What an agent should know first; some clients read only 512 characters.
+    pub instructions: &'static str,
+}
+
+/// Why a call did not work. The text reaches the model.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CallError(pub String);
+
+impl CallError {
+    /// From anything that has something to say.
+    pub fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A table of tools and what they do.
+pub trait Toolbox: Send + Sync + 'static {
+    /// How the server introduces itself.
+    fn about(&self) -> About;
+
+    /// The tools, in the order in which they are listed.
+    fn tools(&self) -> Vec<&'static Tool>;
+
+    /// Whether `caller` could do `action` somewhere at `place`: decides which tools are listed and may be called. The
+    /// error says what is missing and how it can be granted. What a call touches must be judged again by the tool.
+    fn permits(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        place: &Hierarchy,
+    ) -> impl Future<Output = Result<(), String>> + Send {
+        let _ = (caller, action, place);
+        future::ready(Ok(()))
+    }
+
+    /// Does it. `arguments` are checked against the tool's table row.
+    fn call(
+        &self,
+        caller: &Caller,
+        tool: &'static Tool,
+        arguments: Arguments,
+    ) -> impl Future<Output = Result<Value, CallError>> + Send;
+}

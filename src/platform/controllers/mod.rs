@@ -1,0 +1,142 @@
+//! The controllers of the platform, in one process.
+//!
+//! Watches fill one [store](store); whatever changes asks for the objects it [concerns](wake); a [queue](queue) hands
+//! them to their reconcilers, a few at a time, one object never twice at once. A pass reads the store, writes what is
+//! missing, reports in the status, and ends; nothing polls. Answers to our own writes enter the store at once, so a chain
+//! of passes (component, release, binding, rendered release, live objects) does not wait for watches.
+//!
+//! Validation: what a schema can say is in the CRDs. The rest of what upstream's admission does is told in conditions
+//! here (traits allowed and unique, type and workload type, snapshots complete, templates that do not render); the REST
+//! API checks the same before it writes.
+
+mod binding;
+mod component;
+mod context;
+mod environment;
+mod names;
+mod pipeline;
+mod plane;
+mod project;
+mod queue;
+mod rendered;
+mod store;
+mod wake;
+mod watch;
+
+use crate::remote::Planes;
+use context::{Context, Error};
+use curtain_role::{Check, Health, Shutdown};
+use futures::stream::{FuturesUnordered, StreamExt};
+use queue::Outcome;
+use std::sync::Arc;
+use store::{Key, What};
+use watch::{Change, Collection};
+
+/// How many objects are worked on at once.
+const WORKERS: usize = 8;
+
+/// What the controllers run with.
+pub struct Config {
+    /// The control plane.
+    pub control: kube::Client,
+    /// How planes are reached.
+    pub planes: Planes,
+    /// Ready when every kind has been listed once.
+    pub health: Health,
+}
+
+/// Why the controllers ended before they were told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A kind they need is not served.
+    #[error("cannot follow {kind}: {reason}; are the CustomResourceDefinitions installed?")]
+    NotServed {
+        /// The kind.
+        kind: &'static str,
+        /// What the API server said.
+        reason: String,
+    },
+}
+
+/// Runs every controller until `shutdown`.
+///
+/// # Errors
+/// When a kind of the platform is not served.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), RunError> {
+    let Config { control, planes, health } = config;
+    let ctx = Arc::new(Context::new(control, planes));
+    let checks: Vec<(What, Check)> =
+        What::ALL.into_iter().map(|what| (what, health.check(what.info().plural))).collect();
+    let mut follows: FuturesUnordered<_> =
+        checks.into_iter().map(|(what, check)| follow(Arc::clone(&ctx), what, check)).collect();
+    tokio::select! {
+        Some(error) = follows.next() => Err(error),
+        () = work(&ctx, &health) => Ok(()),
+        () = shutdown.wait() => Ok(()),
+    }
+}
+
+/// Follows one kind for ever.
+async fn follow(ctx: Arc<Context>, what: What, check: Check) -> RunError {
+    let info = what.info();
+    let path = format!("/apis/{}/{}", crate::types::API_VERSION, info.plural);
+    let collection = Collection { path, selector: String::new() };
+    let error = watch::follow(&ctx.control, &collection, |change| {
+        let all = matches!(change, Change::All(..));
+        ctx.observe(what, change);
+        if all {
+            check.pass();
+        }
+    })
+    .await;
+    RunError::NotServed { kind: info.kind, reason: error.to_string() }
+}
+
+/// Works the queue off. Starts when every kind is known: what is not listed yet would look missing.
+async fn work(ctx: &Context, health: &Health) {
+    while !health.waiting_for().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let mut running = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            key = ctx.queue.next(), if running.len() < WORKERS => running.push(one(ctx, key)),
+            Some(()) = running.next() => {}
+        }
+    }
+}
+
+async fn one(ctx: &Context, key: Key) {
+    let outcome = match reconcile(ctx, &key).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // Somebody else wrote first: the next try sees it.
+            match error.code() {
+                Some(409) => tracing::debug!(%key, %error, "trying again"),
+                _ => tracing::warn!(%key, %error, "trying again"),
+            }
+            Outcome::Failed
+        }
+    };
+    ctx.queue.done(key, outcome);
+}
+
+async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
+    match key.what {
+        What::Component => component::reconcile(ctx, key).await,
+        What::ReleaseBinding => binding::reconcile(ctx, key).await,
+        What::RenderedRelease => rendered::reconcile(ctx, key).await,
+        What::Project => project::reconcile(ctx, key).await,
+        What::Environment => environment::reconcile(ctx, key).await,
+        What::DeploymentPipeline => pipeline::reconcile(ctx, key).await,
+        What::ClusterDataPlane => plane::data(ctx, key).await,
+        What::ClusterObservabilityPlane => plane::observability(ctx, key).await,
+        What::ClusterWorkflowPlane => plane::workflow(ctx, key).await,
+        // Read by others, changed by nobody here.
+        What::ClusterComponentType
+        | What::ClusterTrait
+        | What::ComponentRelease
+        | What::Trait
+        | What::Workload => Ok(Outcome::Settled),
+    }
+}
