@@ -10,4 +10,17 @@
 //! without trusting a file; all mounts live in a container's own mount namespace, so that none outlives it; the death
 //! of a parent kills its children (supervisor → node and shims → containers).
 
+mod cgroup;
+mod lifecycle;
+mod link;
 pub mod network;
+mod sandbox;
+mod shim;
+mod supervisor;
+#[cfg(test)]
+mod testing;
+mod wire;
+
+pub use lifecycle::{Leftover, Removed, destroy, residue, running, start, stop};
+pub use shim::run_shim;
+pub use supervisor::supervise;

@@ -1,0 +1,276 @@
+//! Starting, stopping and removing a whole cluster, seen from outside of it.
+//!
+//! Removal trusts no record: whatever is in the instance's control groups belongs to it, and so does every process
+//! whose command line names the instance's settings file. It works the same after any crash, and twice.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::Serialize;
+
+use super::cgroup::Tree;
+use super::supervisor;
+use crate::{ClusterConfig, Error, files};
+
+const POLL: Duration = Duration::from_millis(5);
+/// How long the kernel may take to end killed processes.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// What [`destroy`] removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Processes that were killed.
+    pub processes: usize,
+    /// Control group directories.
+    pub control_groups: usize,
+    /// Whether there was a home to remove.
+    pub home: bool,
+}
+
+/// Something of a cluster that is still there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Leftover {
+    /// A process: its id and its command line.
+    Process {
+        /// Process id.
+        pid: i32,
+        /// Command line.
+        command: String,
+    },
+    /// A mount below the home, seen from this process.
+    Mount {
+        /// Where it is mounted.
+        path: PathBuf,
+    },
+    /// A control group directory.
+    ControlGroup {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Files of the cluster.
+    Files {
+        /// Its home.
+        path: PathBuf,
+    },
+}
+
+/// Starts the cluster in the background: its supervisor, in a session of its own. Returns when it holds the cluster's
+/// listeners; connections made from then on wait until the node answers them.
+///
+/// A cluster that runs already is fine.
+///
+/// # Errors
+/// [`Error::Timeout`] and [`Error::Start`] with the last line of the supervisor's log.
+pub fn start(config: &ClusterConfig, timeout: Duration) -> Result<(), Error> {
+    if running(config) {
+        return Ok(());
+    }
+    let log = config.run_dir().join("supervisor.log");
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&log)
+        .map_err(|source| Error::File { action: "open", path: log.clone(), source })?;
+    let stderr = file.try_clone().map_err(Error::system("share the supervisor's log"))?;
+    let mut child = Command::new(&config.binary)
+        .args(["node", "supervise", "--config"])
+        .arg(config.path())
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(stderr)
+        .current_dir("/")
+        .spawn()
+        .map_err(Error::system(format!("start {}", config.binary.display())))?;
+    let deadline = Instant::now() + timeout;
+    loop {
+        if supervisor_record_of(config, child.id() as i32) {
+            return Ok(());
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            if running(config) {
+                return Ok(());
+            }
+            return Err(Error::Start {
+                part: "supervisor",
+                message: format!("it ended with {status}: {}", last_line(&log)),
+            });
+        }
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Error::Timeout {
+                what: "the supervisor to hold the cluster's listeners".to_owned(),
+                seconds: timeout.as_secs(),
+                log,
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Whether a supervisor runs the cluster.
+pub fn running(config: &ClusterConfig) -> bool {
+    supervisor::read_record(config).is_some_and(|record| record.is_alive())
+}
+
+fn supervisor_record_of(config: &ClusterConfig, pid: i32) -> bool {
+    supervisor::read_record(config).is_some_and(|record| record.pid == pid && record.is_alive())
+}
+
+/// Stops the cluster gracefully and waits for it: the node first, then pods with a short grace period. Objects,
+/// volumes and images stay. A cluster that does not run is fine.
+///
+/// # Errors
+/// [`Error::Timeout`].
+pub fn stop(config: &ClusterConfig, timeout: Duration) -> Result<(), Error> {
+    let Some(record) = supervisor::read_record(config) else {
+        return Ok(());
+    };
+    if let Some(pid) = record.alive() {
+        // A supervisor that ended in between is what was asked for.
+        let _ = kill(pid, Signal::SIGTERM);
+    }
+    let deadline = Instant::now() + timeout;
+    while record.is_alive() {
+        if Instant::now() >= deadline {
+            return Err(Error::Timeout {
+                what: "the cluster to stop".to_owned(),
+                seconds: timeout.as_secs(),
+                log: config.run_dir().join("supervisor.log"),
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}
+
+/// Removes the cluster and everything it made: processes at once and without grace, control groups, its home.
+///
+/// May be repeated, and after any crash.
+///
+/// # Errors
+/// [`Error::Timeout`] when killed processes do not end, [`Error::File`] when files cannot be removed.
+pub fn destroy(config: &ClusterConfig) -> Result<Removed, Error> {
+    let mut removed = Removed::default();
+    let group = Tree::of(config)?.map(|tree| tree.group(""));
+    let deadline = Instant::now() + KILL_LIMIT;
+    // Repeated, because a process that is being killed may have started another.
+    loop {
+        let alive = processes(config)?;
+        if alive.is_empty() {
+            break;
+        }
+        removed.processes = removed.processes.max(alive.len());
+        for (pid, _) in &alive {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::Timeout {
+                what: format!("{} killed processes to end", alive.len()),
+                seconds: KILL_LIMIT.as_secs(),
+                log: config.run_dir().join("supervisor.log"),
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+    if let Some(group) = group {
+        removed.control_groups = retry_busy(deadline, || group.remove())
+            .map_err(Error::system("remove the cluster's control groups"))?;
+    }
+    removed.home = config.home.exists();
+    files::remove_tree(&config.home)?;
+    Ok(removed)
+}
+
+/// A control group is busy for a moment after its last process has ended.
+fn retry_busy<T>(
+    deadline: Instant,
+    mut action: impl FnMut() -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    loop {
+        match action() {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::ResourceBusy
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(POLL);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Everything of the cluster that is still there. Network namespaces, their rules and sockets have no name: they end
+/// with the processes listed.
+pub fn residue(config: &ClusterConfig) -> Result<Vec<Leftover>, Error> {
+    let processes = processes(config)?.into_iter();
+    let mut found: Vec<_> =
+        processes.map(|(pid, command)| Leftover::Process { pid, command }).collect();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")
+        .map_err(Error::system("read /proc/self/mountinfo"))?;
+    found.extend(
+        mounts
+            .lines()
+            .filter_map(|line| line.split(' ').nth(4))
+            .map(PathBuf::from)
+            .filter(|path| path.starts_with(&config.home))
+            .map(|path| Leftover::Mount { path }),
+    );
+    if let Some(tree) = Tree::of(config)? {
+        let dirs = tree.group("").existing().into_iter();
+        found.extend(dirs.map(|path| Leftover::ControlGroup { path }));
+    }
+    if config.home.exists() {
+        let path = config.home.clone();
+        found.push(Leftover::Files { path });
+    }
+    Ok(found)
+}
+
+/// Processes of the cluster with their command lines: those in its control groups, and those started with its
+/// settings file. Never the caller.
+fn processes(config: &ClusterConfig) -> Result<Vec<(i32, String)>, Error> {
+    let in_groups = Tree::of(config)?.map(|tree| tree.group("").processes()).unwrap_or_default();
+    let settings = config.path();
+    let settings = settings.as_os_str().as_encoded_bytes();
+    let own = std::process::id() as i32;
+    let entries = std::fs::read_dir("/proc").map_err(Error::system("read /proc"))?;
+    let mut found = Vec::new();
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        // An empty or unreadable command line: a zombie, a kernel thread, or just ended.
+        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+        let named = words.windows(2).any(|pair| pair[0] == b"--config" && pair[1] == settings)
+            && words.get(1) == Some(&b"node".as_slice());
+        if pid != own && (named || in_groups.contains(&pid)) && is_alive(&entry.path()) {
+            let text = String::from_utf8_lossy(&command).replace('\0', " ");
+            found.push((pid, text.trim().to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// Not a zombie.
+fn is_alive(proc_dir: &Path) -> bool {
+    std::fs::read_to_string(proc_dir.join("stat")).is_ok_and(|stat| {
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    })
+}
+
+fn last_line(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    match text.lines().rfind(|line| !line.trim().is_empty()) {
+        Some(line) => line.to_owned(),
+        None => format!("{} is empty", path.display()),
+    }
+}

@@ -1,0 +1,7 @@
+//! The node's ends of the sockets to its supervisor and to its pods' shims.
+
+mod shim;
+mod supervisor;
+
+pub(crate) use shim::{Ended, ExecOutput, ShimError, ShimLink};
+pub(crate) use supervisor::{Inherited, SupervisorLink};

@@ -1,0 +1,158 @@
+//! Taking over from the supervisor, and asking it for shims.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+
+use crate::Error;
+use crate::node::supervisor::{ListenerRole, ToNode, ToSupervisor, VERSION};
+use crate::node::wire::{Channel, Received};
+
+/// The supervisor sends everything before it waits for anything else.
+const HAND_OVER_LIMIT_MS: u16 = 10_000;
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a node finds when it starts.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    /// The API server's listener.
+    pub(crate) api: Option<(SocketAddr, OwnedFd)>,
+    /// Front doors by their index in the settings.
+    pub(crate) front_doors: Vec<(usize, OwnedFd)>,
+    /// Pods that run, by uid, with the sockets to their shims.
+    pub(crate) shims: Vec<(String, OwnedFd)>,
+}
+
+impl Inherited {
+    /// Receives the hand-over on the socket inherited as `control_fd`. Blocks; for use before the runtime starts.
+    pub(crate) fn receive(control_fd: RawFd) -> Result<(Self, Channel), Error> {
+        let channel = Channel::inherited(control_fd)
+            .map_err(Error::system("take over the socket of the supervisor"))?;
+        let mut inherited = Self::default();
+        loop {
+            let mut ready = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
+            let count = poll(&mut ready, PollTimeout::from(HAND_OVER_LIMIT_MS))
+                .map_err(Error::errno("wait for the supervisor"))?;
+            if count == 0 {
+                return Err(broken("nothing came within 10 s".to_owned()));
+            }
+            let received =
+                channel.receive::<ToNode>().map_err(Error::system("read from the supervisor"))?;
+            let (message, fds) = match received {
+                Received::Message(message, fds) => (message, fds),
+                Received::Nothing => continue,
+                Received::Closed => return Err(broken("it has ended".to_owned())),
+            };
+            let mut fds = fds.into_iter();
+            match (message, fds.next()) {
+                (ToNode::Hello { version: VERSION }, _) => {}
+                (ToNode::Hello { version }, _) => {
+                    return Err(broken(format!(
+                        "it speaks version {version}, this build {VERSION}"
+                    )));
+                }
+                (ToNode::Listener { role, address }, Some(fd)) => match role {
+                    ListenerRole::Api => inherited.api = Some((address, fd)),
+                    ListenerRole::FrontDoor { index } => inherited.front_doors.push((index, fd)),
+                },
+                (ToNode::Shim { pod, .. }, Some(fd)) => inherited.shims.push((pod, fd)),
+                (ToNode::Ready, _) => return Ok((inherited, channel)),
+                (other, _) => return Err(broken(format!("{other:?} during the hand-over"))),
+            }
+        }
+    }
+}
+
+fn broken(message: String) -> Error {
+    Error::Protocol { peer: "supervisor", message }
+}
+
+type Starting = HashMap<String, oneshot::Sender<Result<OwnedFd, String>>>;
+
+/// The connection to the supervisor. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct SupervisorLink {
+    channel: Arc<AsyncFd<Channel>>,
+    starting: Arc<Mutex<Starting>>,
+}
+
+impl SupervisorLink {
+    /// Reads the socket in the background; needs a runtime.
+    pub(crate) fn new(channel: Channel) -> io::Result<Self> {
+        let link = Self {
+            channel: Arc::new(AsyncFd::with_interest(
+                channel,
+                Interest::READABLE | Interest::WRITABLE,
+            )?),
+            starting: Arc::default(),
+        };
+        tokio::spawn(link.clone().read());
+        Ok(link)
+    }
+
+    /// Starts a shim for a pod; the socket to it.
+    pub(crate) async fn start_shim(&self, pod: &str) -> Result<OwnedFd, String> {
+        let (sender, receiver) = oneshot::channel();
+        self.starting().insert(pod.to_owned(), sender);
+        let message = ToSupervisor::Start { pod: pod.to_owned() };
+        loop {
+            let mut guard = self.channel.writable().await.map_err(|error| error.to_string())?;
+            if let Ok(result) = guard.try_io(|inner| inner.get_ref().send(&message, &[])) {
+                result.map_err(|error| format!("cannot reach the supervisor: {error}"))?;
+                break;
+            }
+        }
+        match tokio::time::timeout(START_LIMIT, receiver).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err("the supervisor is gone".to_owned()),
+            Err(_) => {
+                self.starting().remove(pod);
+                Err(format!(
+                    "the supervisor did not start a shim within {} s",
+                    START_LIMIT.as_secs()
+                ))
+            }
+        }
+    }
+
+    fn starting(&self) -> MutexGuard<'_, Starting> {
+        self.starting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read(self) {
+        loop {
+            let Ok(mut guard) = self.channel.readable().await else {
+                break;
+            };
+            match self.channel.get_ref().receive::<ToNode>() {
+                Ok(Received::Message(ToNode::Started { pod, result }, fds)) => {
+                    let result = result.and_then(|_| {
+                        fds.into_iter()
+                            .next()
+                            .ok_or_else(|| "no socket came with the shim".to_owned())
+                    });
+                    if let Some(sender) = self.starting().remove(&pod) {
+                        let _ = sender.send(result);
+                    }
+                }
+                // The socket to the shim tells its owner the same.
+                Ok(Received::Message(ToNode::ShimEnded { .. }, _)) => {}
+                Ok(Received::Message(other, _)) => {
+                    tracing::warn!(?other, "the supervisor said something unexpected");
+                }
+                Ok(Received::Nothing) => guard.clear_ready(),
+                Ok(Received::Closed) => break,
+                Err(error) => tracing::warn!(%error, "the supervisor was not understood"),
+            }
+        }
+        self.starting().clear();
+    }
+}

@@ -1,0 +1,27 @@
+//! A container's sandbox: new namespaces, a root file system of its own, as little privilege as it asked for.
+//!
+//! [`spawn`] forks with `clone3`; the child ([`child`]) joins its cgroup, mounts, pivots, drops privileges and
+//! executes. Every step that fails is reported through a close-on-exec pipe, so `spawn` returns either a running
+//! program or the step that failed; there is no half-started container.
+//!
+//! Invariants: the caller is single-threaded (the child allocates after the fork); every mount is made in the
+//! child's own mount namespace; paths inside an image or a volume are resolved inside it, whatever links they hold;
+//! the child dies with its parent.
+
+mod capabilities;
+mod child;
+mod devices;
+mod exec;
+mod mounts;
+mod rootfs;
+mod seccomp;
+mod spawn;
+mod spec;
+pub(crate) mod sys;
+mod user;
+
+pub(crate) use exec::{ExecSpec, exec};
+pub(crate) use spawn::{Output, Process, spawn};
+pub(crate) use spec::{
+    Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, RootFs, UserSpec,
+};

@@ -1,0 +1,79 @@
+//! The file system a container starts on.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MsFlags, mount};
+use nix::unistd::chdir;
+
+use super::mounts::{Kind, Root};
+use super::spawn::{Failure, Step};
+use super::spec::{ContainerSpec, RootFs};
+
+/// Where certificate authorities are in our own image.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Mounts the root file system in this mount namespace; the directory it is on.
+pub(super) fn mount_root(spec: &ContainerSpec) -> Result<PathBuf, Failure> {
+    let root = spec.dir.join("root");
+    make_dir(&root)?;
+    match &spec.root {
+        RootFs::Overlay { store, layers } => mount_overlay(spec, store, layers, &root)?,
+        RootFs::Own { binary, authorities } => mount_own(binary, authorities.as_deref(), &root)?,
+    }
+    Ok(root)
+}
+
+/// Layers below a private writable one.
+///
+/// The options of `mount` must fit into a page, so layers are named relative to the working directory; the writable
+/// parts are named through a descriptor, which also keeps odd characters of their path out of the options.
+fn mount_overlay(
+    spec: &ContainerSpec,
+    store: &Path,
+    layers: &[String],
+    root: &Path,
+) -> Result<(), Failure> {
+    for part in ["upper", "work", "empty"] {
+        make_dir(&spec.dir.join(part))?;
+    }
+    // The upper directory becomes `/`, which everyone must be able to enter.
+    std::fs::set_permissions(spec.dir.join("upper"), PermissionsExt::from_mode(0o755))
+        .step("prepare the writable layer")?;
+    let dir = std::fs::File::options()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(&spec.dir)
+        .step("open the container's directory")?;
+    let private = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    let lower = if layers.is_empty() { format!("{private}/empty") } else { layers.join(":") };
+    let options =
+        format!("lowerdir={lower},upperdir={private}/upper,workdir={private}/work,volatile");
+    chdir(store).step("enter the layer store")?;
+    mount(Some("overlay"), root, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str()))
+        .step("mount the image's layers")
+}
+
+/// The image of the node itself: an empty root with one executable.
+fn mount_own(binary: &Path, authorities: Option<&Path>, root: &Path) -> Result<(), Failure> {
+    mount(Some("tmpfs"), root, Some("tmpfs"), MsFlags::MS_NODEV, Some("mode=755"))
+        .step("mount a root in memory")?;
+    let inside = Root::open(root)?;
+    inside.bind(binary, "/curtain", Kind::File)?;
+    inside.remount("/curtain", MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
+    if let Some(authorities) = authorities {
+        inside.bind(authorities, AUTHORITIES, Kind::File)?;
+        inside.remount(
+            AUTHORITIES,
+            MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        )?;
+    }
+    let tmp = root.join("tmp");
+    make_dir(&tmp)?;
+    std::fs::set_permissions(&tmp, PermissionsExt::from_mode(0o1777)).step("prepare /tmp")
+}
+
+fn make_dir(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).step(format!("make {}", path.display()))
+}

@@ -1,0 +1,152 @@
+//! Starting a container and knowing whether it started.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
+use nix::unistd::{Pid, pipe2};
+
+use super::child::{self, Plan};
+use super::spec::ContainerSpec;
+use super::sys::{self, Forked};
+use super::{capabilities, seccomp};
+use crate::node::cgroup::Group;
+
+/// Longest time from the fork to the program's first instruction.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A program running in a sandbox.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// Its id outside the container.
+    pub(crate) pid: Pid,
+    /// Readable once the process has ended.
+    pub(crate) pidfd: OwnedFd,
+}
+
+/// Where a program writes, or where its output is read: standard output, standard error.
+pub(crate) type Output = (OwnedFd, OwnedFd);
+
+/// A step of the start that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {step}: {message}")]
+pub(crate) struct Failure {
+    /// What was tried.
+    pub(crate) step: String,
+    /// What happened.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(step: impl Into<String>, message: impl ToString) -> Self {
+        Self { step: step.into(), message: message.to_string() }
+    }
+}
+
+/// `result.step("mount /proc")?`: names the step of a start that failed.
+pub(super) trait Step<T> {
+    fn step(self, what: impl Into<String>) -> Result<T, Failure>;
+}
+
+impl<T, E: ToString> Step<T> for Result<T, E> {
+    fn step(self, what: impl Into<String>) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(what, error))
+    }
+}
+
+/// Starts a container in new process, mount and control group namespaces; the other namespaces are the caller's.
+///
+/// The caller must be single-threaded.
+pub(crate) fn spawn(
+    spec: &ContainerSpec,
+    group: Option<&Group>,
+) -> Result<(Process, Output), Failure> {
+    if let Some(group) = group {
+        group.create(&spec.limits).step("set the limits")?;
+    }
+    std::fs::create_dir_all(&spec.dir).step("make the container's directory")?;
+    let (stdout, stderr, report) = (pipe()?, pipe()?, pipe()?);
+    let plan = Plan {
+        spec,
+        group,
+        capabilities: capabilities::mask(&spec.capabilities, spec.privileged)
+            .step("read the capabilities")?,
+        filters: filters(spec)?,
+    };
+    let namespaces = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
+    match sys::clone3(u64::from(namespaces.bits().unsigned_abs())).step("fork")? {
+        Forked::Child => {
+            // The read ends must go: a process that has one could not see its parent die.
+            drop((stdout.0, stderr.0, report.0));
+            child::become_container(&plan, &(stdout.1, stderr.1), report.1)
+        }
+        Forked::Parent { pid, pidfd } => {
+            drop((stdout.1, stderr.1, report.1));
+            let report = report.0;
+            let said = read_report(report).step("wait for the program to start");
+            let failure = match said {
+                Ok(said) if said.is_empty() => None,
+                Ok(said) => Some(parse_failure(&said)),
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = failure {
+                let _ = sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+                let _ = nix::sys::wait::waitpid(pid, None);
+                return Err(failure);
+            }
+            Ok((Process { pid, pidfd }, (stdout.0, stderr.0)))
+        }
+    }
+}
+
+/// The system call filters of a container.
+pub(super) fn filters(spec: &ContainerSpec) -> Result<Vec<seccompiler::BpfProgram>, Failure> {
+    if spec.seccomp && !spec.privileged {
+        seccomp::programs().step("compile the system call filter")
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+/// A close-on-exec pipe: read end, write end.
+pub(super) fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
+    pipe2(OFlag::O_CLOEXEC).step("make a pipe")
+}
+
+/// Reads a report until its writers have executed, ended or failed.
+pub(super) fn read_report(report: OwnedFd) -> std::io::Result<String> {
+    let deadline = Instant::now() + START_LIMIT;
+    let mut file = File::from(report);
+    let mut said = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout =
+            PollTimeout::try_from(left.as_millis().min(60_000) as u64).unwrap_or(PollTimeout::ZERO);
+        let ready = match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLIN)], timeout) {
+            Err(Errno::EINTR) => continue,
+            result => result?,
+        };
+        if ready == 0 {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                format!("nothing within {} s", START_LIMIT.as_secs()),
+            ));
+        }
+        match file.read(&mut buffer)? {
+            0 => return Ok(String::from_utf8_lossy(&said).into_owned()),
+            count => said.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+/// The inverse of what a failing child writes.
+pub(super) fn parse_failure(said: &str) -> Failure {
+    let (step, message) = said.split_once('\u{0}').unwrap_or(("start", said));
+    Failure::new(step, message)
+}

@@ -1,0 +1,156 @@
+//! What a container is: everything a shim needs to start it, already resolved by the pod agent.
+//!
+//! It travels in a sealed memory file, never on a disk or a command line: its environment may hold secrets.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One container, ready to start.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// Container name, unique in its pod.
+    pub name: String,
+    /// How often the container was started before.
+    pub attempt: u32,
+    /// Private directory of this attempt: writable layer, mount point, exit record.
+    pub dir: PathBuf,
+    /// What `/` is.
+    pub root: RootFs,
+    /// Whether `/` is read-only.
+    pub read_only_root: bool,
+    /// Program and arguments; never empty.
+    pub argv: Vec<String>,
+    /// `NAME=value` pairs.
+    pub env: Vec<String>,
+    /// Working directory inside the container; made if absent.
+    pub cwd: String,
+    /// Who the program runs as.
+    pub user: UserSpec,
+    /// Volumes and generated files, in the order they are mounted.
+    pub mounts: Vec<Mount>,
+    /// Changes to the usual set of capabilities.
+    pub capabilities: Capabilities,
+    /// All capabilities, no system call filter, no masked paths.
+    pub privileged: bool,
+    /// Forbids gaining privileges through set-id programs.
+    pub no_new_privileges: bool,
+    /// Whether dangerous system calls are refused.
+    pub seccomp: bool,
+    /// Limits of the container's cgroup.
+    pub limits: Limits,
+    /// cgroup path of the container, relative to the instance's.
+    pub cgroup: String,
+    /// `oom_score_adj`: who dies first when memory is short.
+    pub oom_score_adj: i32,
+    /// Where output goes.
+    pub log: LogSpec,
+}
+
+impl fmt::Debug for ContainerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContainerSpec")
+            .field("name", &self.name)
+            .field("attempt", &self.attempt)
+            .field("argv", &self.argv.first())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The file system a container starts on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RootFs {
+    /// Layers of an image below a writable one. `layers` are names inside `store`, the topmost first.
+    Overlay {
+        /// Directory of the unpacked layers.
+        store: PathBuf,
+        /// Names of the layers, topmost first.
+        layers: Vec<String>,
+    },
+    /// The node's own executable at `/curtain` in an otherwise empty root.
+    Own {
+        /// The executable.
+        binary: PathBuf,
+        /// Certificate authorities of the host, if it has them.
+        authorities: Option<PathBuf>,
+    },
+}
+
+/// Something mounted into the container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Mount {
+    /// What is mounted.
+    pub source: MountSource,
+    /// Absolute path in the container; missing parts are made.
+    pub target: String,
+    /// Whether writes are refused.
+    pub read_only: bool,
+}
+
+/// What a [`Mount`] shows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MountSource {
+    /// A file or directory of the host, or a path below it that cannot leave it.
+    Bind {
+        /// The host path.
+        path: PathBuf,
+        /// Path below it.
+        sub_path: Option<String>,
+    },
+    /// Memory.
+    Tmpfs {
+        /// Most bytes it may hold.
+        size: Option<u64>,
+    },
+}
+
+/// Who a program runs as.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct UserSpec {
+    /// The pod's `runAsUser`.
+    pub uid: Option<u32>,
+    /// The pod's `runAsGroup`.
+    pub gid: Option<u32>,
+    /// Additional groups: `fsGroup` and `supplementalGroups`.
+    pub groups: Vec<u32>,
+    /// `USER` of the image (`name`, `uid`, `name:group`, …), used where the pod says nothing.
+    pub image: String,
+    /// Refuse to start as root.
+    pub non_root: bool,
+}
+
+/// Changes to the usual set of capabilities; names with or without `CAP_`, or `ALL`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Added after dropping.
+    pub add: Vec<String>,
+    /// Dropped.
+    pub drop: Vec<String>,
+}
+
+/// cgroup limits; absent means unlimited.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// CPU time in thousandths of a CPU.
+    pub cpu_millis: Option<u64>,
+    /// Relative weight, 1024 for a whole CPU requested.
+    pub cpu_shares: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+}
+
+/// Where a container's output goes and how much of it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogSpec {
+    /// The log file; older ones are next to it with `.1`, `.2`, … added.
+    pub path: PathBuf,
+    /// Size at which the file is rotated.
+    pub max_bytes: u64,
+    /// How many files are kept, the current one included.
+    pub max_files: u32,
+}

@@ -1,0 +1,178 @@
+//! The system calls that have no safe wrapper.
+//!
+//! Everything unsafe of the sandbox is here, each with the reason why it holds.
+#![allow(
+    unsafe_code,
+    reason = "clone3, capabilities, seccomp filters and received descriptors have no safe wrapper"
+)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::unistd::Pid;
+
+/// Which side of a [`clone3`] this is.
+pub(crate) enum Forked {
+    /// The new process.
+    Child,
+    /// The calling process.
+    Parent {
+        /// Id of the child as the caller sees it.
+        pid: Pid,
+        /// Refers to the child and to no later process with the same id.
+        pidfd: OwnedFd,
+    },
+}
+
+/// Forks with namespace `flags` (`CLONE_NEW…`, `CLONE_PARENT`).
+///
+/// The caller must be single-threaded: the child goes on to allocate, which is safe only when no other thread could
+/// have held the allocator's lock at the fork.
+pub(crate) fn clone3(flags: u64) -> io::Result<Forked> {
+    let mut pidfd: RawFd = -1;
+    // With CLONE_PARENT the kernel takes the exit signal from the caller's own and refuses another.
+    let exit_signal = if flags & libc::CLONE_PARENT as u64 == 0 { libc::SIGCHLD as u64 } else { 0 };
+    let args = libc::clone_args {
+        flags: flags | libc::CLONE_PIDFD as u64,
+        pidfd: (&raw mut pidfd) as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: 0,
+    };
+    // SAFETY: `args` is fully initialised and outlives the call; without CLONE_VM and with no stack the child runs on
+    // a copy of this one, like fork; `pidfd` is written by the kernel in the parent before the call returns.
+    let result =
+        unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent {
+            pid: Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX)),
+            pidfd: own(pidfd),
+        }),
+    }
+}
+
+/// Takes over a descriptor that the kernel has just handed to this process.
+pub(crate) fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: callers pass descriptors that were just created for this process (clone3, SCM_RIGHTS, inherited across
+    // execve under a number on the command line) and that nothing else owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// A stable reference to a process that exists now.
+pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: takes two integers; the result is a fresh descriptor.
+    match unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        fd => Ok(own(fd as RawFd)),
+    }
+}
+
+/// Sends a signal to exactly the process behind `pidfd`.
+pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: the descriptor is valid for the call; a null siginfo is allowed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Marks every descriptor from `first` on as close-on-exec.
+pub(crate) fn close_on_exec_from(first: RawFd) -> io::Result<()> {
+    // SAFETY: takes three integers and changes only descriptor flags.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Puts all signals back to their defaults and unblocks them: the Rust runtime ignores SIGPIPE, and a shim blocks
+/// what it reads from a signal descriptor; both would be inherited across execve.
+pub(crate) fn reset_signals() -> nix::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        if signal != Signal::SIGKILL && signal != Signal::SIGSTOP {
+            // SAFETY: installs the default action, no handler runs in this process.
+            unsafe { nix::sys::signal::sigaction(signal, &default)? };
+        }
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+}
+
+/// Removes a capability from the bounding set; `false` if the kernel does not know it.
+pub(crate) fn drop_bounding(capability: u32) -> io::Result<bool> {
+    // SAFETY: takes integers only.
+    let result =
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) };
+    match result {
+        0 => Ok(true),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+            error => Err(error),
+        },
+    }
+}
+
+/// Empties the ambient set.
+pub(crate) fn clear_ambient() -> io::Result<()> {
+    // SAFETY: takes integers only.
+    let result = unsafe {
+        libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0, 0, 0)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sets the effective and permitted capabilities of this process to `mask`, the inheritable ones to none.
+pub(crate) fn set_capabilities(mask: u64) -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    #[repr(C)]
+    struct Data {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header { version: VERSION_3, pid: 0 };
+    let half = |bits: u64| Data { effective: bits as u32, permitted: bits as u32, inheritable: 0 };
+    let data = [half(mask), half(mask >> 32)];
+    // SAFETY: version 3 of the interface takes this header and an array of two of these records.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Installs a system call filter. Unlike the wrapper that comes with seccompiler this leaves `no_new_privs` alone:
+/// it is the pod's choice, and a process with CAP_SYS_ADMIN does not need it.
+pub(crate) fn install_filter(program: &[seccompiler::sock_filter]) -> io::Result<()> {
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut(),
+    };
+    // SAFETY: `filter` points to `len` instructions laid out as the kernel's; the kernel copies and does not write.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Ends a forked child at once, without running the parent's exit handlers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: never returns and touches no memory.
+    unsafe { libc::_exit(code) }
+}

@@ -1,0 +1,178 @@
+//! One container as its shim sees it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
+use super::logs::{LogWriter, Stream};
+use super::protocol::{ContainerState, Exit};
+use crate::files;
+use crate::node::cgroup::Group;
+use crate::node::sandbox::{self, ContainerSpec, Process, sys};
+
+/// Most bytes taken from one pipe before others get their turn.
+const READ_SIZE: usize = 16 * 1024;
+
+/// A started container.
+pub(super) struct Container {
+    pub(super) spec: ContainerSpec,
+    pub(super) group: Option<Group>,
+    pub(super) started_at: Timestamp,
+    pub(super) exit: Option<Exit>,
+    /// When a graceful stop turns into SIGKILL.
+    pub(super) kill_at: Option<Instant>,
+    pid: i32,
+    pidfd: OwnedFd,
+    outputs: Vec<Output>,
+    log: LogWriter,
+    log_failed: bool,
+}
+
+struct Output {
+    stream: Stream,
+    pipe: File,
+}
+
+impl Container {
+    pub(super) fn new(
+        spec: ContainerSpec,
+        group: Option<Group>,
+        process: Process,
+        (stdout, stderr): sandbox::Output,
+        log: LogWriter,
+    ) -> io::Result<Self> {
+        let output = |stream, fd: OwnedFd| -> io::Result<Output> {
+            fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            Ok(Output { stream, pipe: fd.into() })
+        };
+        Ok(Self {
+            spec,
+            group,
+            started_at: Timestamp::now(),
+            exit: None,
+            kill_at: None,
+            pid: process.pid.as_raw(),
+            pidfd: process.pidfd,
+            outputs: vec![output(Stream::Stdout, stdout)?, output(Stream::Stderr, stderr)?],
+            log,
+            log_failed: false,
+        })
+    }
+
+    pub(super) fn state(&self) -> ContainerState {
+        ContainerState {
+            name: self.spec.name.clone(),
+            attempt: self.spec.attempt,
+            pid: self.pid,
+            started_at: self.started_at.to_string(),
+            exit: self.exit.clone(),
+        }
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Pipes that may have output.
+    pub(super) fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.outputs.iter().map(|output| output.pipe.as_fd())
+    }
+
+    pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
+        if self.exit.is_some() {
+            return Ok(());
+        }
+        match sys::pidfd_signal(self.pidfd(), signal) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Moves output that is there into the log. With `all`, until the pipes are empty: nobody writes any more.
+    pub(super) fn copy_output(&mut self, all: bool) {
+        let mut buffer = [0; READ_SIZE];
+        let mut index = 0;
+        while let Some(output) = self.outputs.get_mut(index) {
+            let now = Timestamp::now();
+            let stream = output.stream;
+            let written = match output.pipe.read(&mut buffer) {
+                Ok(0) => {
+                    self.outputs.remove(index);
+                    self.log.finish(stream, now)
+                }
+                Ok(count) => {
+                    if !all {
+                        index += 1;
+                    }
+                    self.log.write(stream, &buffer[..count], now)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    index += 1;
+                    Ok(())
+                }
+                Err(_) => {
+                    self.outputs.remove(index);
+                    Ok(())
+                }
+            };
+            // A full disk must not stop the container: its output is lost until there is room again.
+            if let Err(error) = written
+                && !self.log_failed
+            {
+                self.log_failed = true;
+                tracing::warn!(container = self.spec.name, %error, "cannot write the container's log");
+            }
+        }
+    }
+
+    /// Collects the exit status if the container has ended; writes the exit record and returns it, once.
+    pub(super) fn reap(&mut self) -> Option<Exit> {
+        if self.exit.is_some() {
+            return None;
+        }
+        let mut exit = wait(self.pidfd.as_fd(), self.started_at)?;
+        self.copy_output(true);
+        self.outputs.clear();
+        self.kill_at = None;
+        if let Some(group) = &self.group {
+            exit.oom_killed = group.oom_kills() > 0;
+            if let Err(error) = group.remove() {
+                tracing::warn!(container = self.spec.name, %error, "cannot remove the container's control group");
+            }
+        }
+        let record = serde_json::to_vec(&exit).unwrap_or_default();
+        if let Err(error) = files::write_private(&self.spec.dir.join("exit.json"), &record) {
+            tracing::warn!(container = self.spec.name, %error, "cannot write the exit record");
+        }
+        self.exit = Some(exit.clone());
+        Some(exit)
+    }
+}
+
+/// How the child behind `pidfd` ended, if it has.
+pub(super) fn wait(pidfd: BorrowedFd<'_>, started_at: Timestamp) -> Option<Exit> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+    let (code, signal) = match waitid(Id::PIDFd(pidfd), flags) {
+        Ok(WaitStatus::Exited(_, code)) => (code, None),
+        Ok(WaitStatus::Signaled(_, signal, _)) => (128 + signal as i32, Some(signal as i32)),
+        Ok(_) => return None,
+        // No such child: collected elsewhere, which must not happen; better an odd code than waiting for ever.
+        Err(_) => (255, None),
+    };
+    Some(Exit {
+        code,
+        signal,
+        oom_killed: false,
+        started_at: started_at.to_string(),
+        finished_at: Timestamp::now().to_string(),
+    })
+}

@@ -1,0 +1,21 @@
+//! A pod's shim: owner of its namespaces, parent of its containers.
+//!
+//! It waits in one `poll` and has no thread, so that it can fork. It knows nothing of Kubernetes: the node tells it
+//! what to run, and asks again after a restart ([`Request::State`]). What must survive the node lives here: output
+//! pipes and logs, exit codes, grace periods, and the pod's listening sockets with their queues.
+//!
+//! Invariants: the shim never blocks on the node (what the node does not read is dropped; the state has it all);
+//! containers die with the shim; every end of a container is on disk before anyone is told.
+
+mod container;
+mod logs;
+mod pod;
+mod protocol;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use protocol::{
+    ContainerState, Event, Exit, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION,
+};
+pub use serve::run_shim;

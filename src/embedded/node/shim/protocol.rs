@@ -1,0 +1,156 @@
+//! What node and shim say to each other, as JSON documents; see [`crate::node::wire`].
+//!
+//! Nodes of a later build may meet shims of an earlier one only if [`VERSION`] is unchanged, so additions must be
+//! optional fields.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::node::sandbox::{ContainerSpec, ExecSpec};
+
+/// Version of this protocol.
+pub(crate) const VERSION: u32 = 1;
+
+/// Node → shim. The answer carries the same `id`; the node starts at a random number, so that answers to its
+/// predecessor are recognised.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ToShim {
+    pub(crate) id: u64,
+    pub(crate) request: Request,
+}
+
+/// What a node asks for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub(crate) enum Request {
+    /// Make the pod's namespaces. Once.
+    Setup(PodSetup),
+    /// Hand over the pod's sockets: listener, UDP, raw, then `dial` fresh ones. Fails for a pod on the host's network.
+    Sockets { dial: usize },
+    /// Hand over `count` more sockets for connections into the pod.
+    Dial { count: usize },
+    /// Start a container.
+    Start(Box<ContainerSpec>),
+    /// Ask a container to end: `signal` now, SIGKILL after the grace period.
+    Stop { name: String, signal: i32, grace_ms: u64 },
+    /// Run a program in a container, for at most `timeout_ms`. The answer comes when it has started; its end is an
+    /// [`Event::ExecEnded`]. With two descriptors its output goes there, else it is discarded.
+    Exec { container: String, exec: ExecSpec, timeout_ms: u64 },
+    /// What there is.
+    State,
+    /// Ask all containers to end, kill what is left after the grace period, then end.
+    Shutdown { grace_ms: u64 },
+}
+
+/// What the namespaces of a pod are made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PodSetup {
+    /// Address of the pod; none for a pod on the host's network.
+    pub(crate) ip: Option<Ipv4Addr>,
+    /// Host name.
+    pub(crate) hostname: String,
+    /// Where containers' groups are made: the settings file of the cluster.
+    pub(crate) config: PathBuf,
+    /// Volumes in memory, shared by the containers of the pod: directory and most bytes.
+    pub(crate) memory_volumes: Vec<(PathBuf, Option<u64>)>,
+}
+
+/// Shim → node.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub(crate) enum ToNode {
+    /// The answer to a request.
+    Reply { id: u64, result: Result<Reply, String> },
+    /// Something happened.
+    Event { event: Event },
+}
+
+/// Answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub(crate) enum Reply {
+    /// Done.
+    Done,
+    /// Done; descriptors come along.
+    Sockets,
+    /// The container or program runs.
+    Started { pid: i32, at: String },
+    /// What there is.
+    State(PodState),
+}
+
+/// What a shim reports by itself. Hints only: they get lost while no node listens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub(crate) enum Event {
+    /// A container has ended.
+    Ended { name: String, attempt: u32, exit: Exit },
+    /// A program that was run in a container has ended.
+    ExecEnded { id: u64, exit: Exit },
+}
+
+/// A shim's whole state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PodState {
+    /// [`VERSION`] of the shim.
+    pub(crate) version: u32,
+    /// What it was set up with, if it was.
+    pub(crate) setup: Option<PodSetup>,
+    /// The latest attempt of every container.
+    pub(crate) containers: Vec<ContainerState>,
+}
+
+/// One container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ContainerState {
+    pub(crate) name: String,
+    pub(crate) attempt: u32,
+    pub(crate) pid: i32,
+    /// RFC 3339.
+    pub(crate) started_at: String,
+    /// Absent while it runs.
+    pub(crate) exit: Option<Exit>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Exit {
+    /// Exit code; 128 + signal if it was killed.
+    pub(crate) code: i32,
+    /// The signal that killed it.
+    pub(crate) signal: Option<i32>,
+    /// Whether the kernel killed a process of the container for lack of memory.
+    pub(crate) oom_killed: bool,
+    /// RFC 3339.
+    pub(crate) started_at: String,
+    /// RFC 3339.
+    pub(crate) finished_at: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_documents_keep_their_tags() {
+        let exit = Exit {
+            code: 0,
+            signal: None,
+            oom_killed: false,
+            started_at: String::new(),
+            finished_at: String::new(),
+        };
+        let event = Event::ExecEnded { id: 7, exit };
+        let text = serde_json::to_string(&ToNode::Event { event }).unwrap();
+        let back = serde_json::from_str(&text).unwrap();
+        assert!(matches!(back, ToNode::Event { event: Event::ExecEnded { id: 7, .. } }));
+        let result = Ok(Reply::Sockets);
+        let text = serde_json::to_string(&ToNode::Reply { id: 1, result }).unwrap();
+        assert!(matches!(
+            serde_json::from_str(&text).unwrap(),
+            ToNode::Reply { id: 1, result: Ok(Reply::Sockets) }
+        ));
+    }
+}

@@ -1,0 +1,320 @@
+//! The shim's loop: one `poll` over the node's socket, the containers' output and their ends.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+
+use super::container::{self, Container};
+use super::logs::LogWriter;
+use super::pod::{self, KeptSockets};
+use super::protocol::{Event, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION};
+use crate::node::cgroup::Tree;
+use crate::node::network::sandbox as network;
+use crate::node::sandbox::{self, ContainerSpec, ExecSpec, Process, sys};
+use crate::node::wire::{Channel, Received};
+use crate::{ClusterConfig, Error};
+
+/// Runs a pod's shim on the socket inherited as `control_fd`, until it is told to shut down or its supervisor ends.
+///
+/// Must be called before the process has a second thread.
+pub fn run_shim(control_fd: RawFd) -> Result<(), Error> {
+    prctl::set_pdeathsig(Signal::SIGKILL)
+        .map_err(Error::errno("tie the shim to its supervisor"))?;
+    if getppid().as_raw() == 1 {
+        return Ok(());
+    }
+    let channel =
+        Channel::inherited(control_fd).map_err(Error::system("take over the shim's socket"))?;
+    Shim {
+        channel,
+        setup: None,
+        tree: None,
+        sockets: None,
+        containers: BTreeMap::new(),
+        programs: BTreeMap::new(),
+        ending: false,
+    }
+    .run()
+}
+
+struct Shim {
+    channel: Channel,
+    setup: Option<PodSetup>,
+    tree: Option<Tree>,
+    sockets: Option<KeptSockets>,
+    containers: BTreeMap<String, Container>,
+    /// Programs beside a container's own, by the id of the request that started them.
+    programs: BTreeMap<u64, Program>,
+    /// Told to shut down.
+    ending: bool,
+}
+
+struct Program {
+    pidfd: OwnedFd,
+    started_at: Timestamp,
+    kill_at: Instant,
+}
+
+impl Shim {
+    fn run(mut self) -> Result<(), Error> {
+        while !self.ended() {
+            self.wait()?;
+            for container in self.containers.values_mut() {
+                container.copy_output(false);
+            }
+            self.reap();
+            self.enforce_deadlines();
+            loop {
+                match self.channel.receive::<ToShim>() {
+                    Ok(Received::Message(message, fds)) => self.answer(message, fds),
+                    Ok(Received::Nothing) => break,
+                    // Supervisor and node are both gone: nobody could ever reach this pod again.
+                    Ok(Received::Closed) => return Ok(()),
+                    Err(error) => {
+                        tracing::warn!(%error, "message not understood");
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self) -> Result<(), Error> {
+        let running = || self.containers.values().filter(|one| one.exit.is_none());
+        let fds = std::iter::once(self.channel.as_fd())
+            .chain(running().flat_map(|one| one.pipes().chain([one.pidfd()])))
+            .chain(self.programs.values().map(|program| program.pidfd.as_fd()));
+        let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let deadline = running()
+            .filter_map(|one| one.kill_at)
+            .chain(self.programs.values().map(|program| program.kill_at))
+            .min();
+        match poll(&mut fds, timeout(deadline)) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(Error::errno("wait for the pod's containers")(error)),
+        }
+    }
+
+    fn reap(&mut self) {
+        let mut events = Vec::new();
+        for (name, container) in &mut self.containers {
+            if let Some(exit) = container.reap() {
+                events.push(Event::Ended {
+                    name: name.clone(),
+                    attempt: container.spec.attempt,
+                    exit,
+                });
+            }
+        }
+        self.programs.retain(|id, program| {
+            match container::wait(program.pidfd.as_fd(), program.started_at) {
+                Some(exit) => {
+                    events.push(Event::ExecEnded { id: *id, exit });
+                    false
+                }
+                None => true,
+            }
+        });
+        for event in events {
+            self.tell(&ToNode::Event { event }, &[]);
+        }
+    }
+
+    fn enforce_deadlines(&mut self) {
+        let now = Instant::now();
+        for container in self.containers.values_mut() {
+            if container.kill_at.is_some_and(|at| at <= now) {
+                container.kill_at = None;
+                let _ = container.signal(libc::SIGKILL);
+            }
+        }
+        for program in self.programs.values_mut() {
+            if program.kill_at <= now {
+                let _ = sys::pidfd_signal(program.pidfd.as_fd(), libc::SIGKILL);
+                program.kill_at = now + Duration::from_secs(1);
+            }
+        }
+    }
+
+    /// Never blocks: what the node does not read, it asks for again.
+    fn tell(&self, message: &ToNode, fds: &[BorrowedFd<'_>]) {
+        if let Err(error) = self.channel.send(message, fds) {
+            tracing::debug!(%error, "the node does not listen");
+        }
+    }
+
+    fn answer(&mut self, ToShim { id, request }: ToShim, fds: Vec<OwnedFd>) {
+        let mut dial = Vec::new();
+        let result = match request {
+            Request::Setup(setup) => self.set_up(setup),
+            Request::Sockets { dial: count } => match &self.sockets {
+                Some(_) => dial_sockets(count, &mut dial).map(|()| Reply::Sockets),
+                None => Err("the pod has no network of its own".to_owned()),
+            },
+            Request::Dial { count } => match dial_sockets(count, &mut dial) {
+                Ok(()) => {
+                    let fds: Vec<_> = dial.iter().map(AsFd::as_fd).collect();
+                    let result = Ok(Reply::Sockets);
+                    self.tell(&ToNode::Reply { id, result }, &fds);
+                    return;
+                }
+                Err(error) => Err(error),
+            },
+            Request::Start(spec) => self.start(*spec),
+            Request::Stop { name, signal, grace_ms } => {
+                self.stop(&name, signal, Duration::from_millis(grace_ms))
+            }
+            Request::Exec { container, exec, timeout_ms } => {
+                self.exec(id, &container, &exec, timeout_ms, fds)
+            }
+            Request::State => Ok(Reply::State(self.state())),
+            Request::Shutdown { grace_ms } => {
+                self.shut_down(grace_ms);
+                Ok(Reply::Done)
+            }
+        };
+        let fds: Vec<BorrowedFd<'_>> = match (&result, &self.sockets) {
+            (Ok(Reply::Sockets), Some(kept)) => {
+                kept.fds().chain(dial.iter().map(AsFd::as_fd)).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.tell(&ToNode::Reply { id, result }, &fds);
+    }
+
+    fn set_up(&mut self, setup: PodSetup) -> Result<Reply, String> {
+        if self.setup.is_some() {
+            return Err("the pod is set up already".to_owned());
+        }
+        let config = ClusterConfig::read(&setup.config).map_err(|error| error.to_string())?;
+        self.tree = Tree::of(&config).map_err(|error| error.to_string())?;
+        self.sockets = pod::enter(&setup)?;
+        self.setup = Some(setup);
+        Ok(Reply::Done)
+    }
+
+    fn start(&mut self, spec: ContainerSpec) -> Result<Reply, String> {
+        if self.setup.is_none() {
+            return Err("the pod is not set up".to_owned());
+        }
+        if self.containers.get(&spec.name).is_some_and(|one| one.exit.is_none()) {
+            return Err(format!("container {} runs already", spec.name));
+        }
+        let group = self.tree.as_ref().map(|tree| tree.group(&spec.cgroup));
+        let log = LogWriter::open(spec.log.clone())
+            .map_err(|error| format!("cannot open the log {}: {error}", spec.log.path.display()))?;
+        let (process, output) = sandbox::spawn(&spec, group.as_ref()).map_err(|failure| {
+            if let Some(group) = &group {
+                let _ = group.remove();
+            }
+            failure.to_string()
+        })?;
+        let name = spec.name.clone();
+        let container =
+            Container::new(spec, group, process, output, log).map_err(|error| error.to_string())?;
+        let reply = Reply::Started { pid: container.pid(), at: container.started_at.to_string() };
+        self.containers.insert(name, container);
+        Ok(reply)
+    }
+
+    fn stop(&mut self, name: &str, signal: i32, grace: Duration) -> Result<Reply, String> {
+        let container =
+            self.containers.get_mut(name).ok_or_else(|| format!("no container {name}"))?;
+        let signal = if grace.is_zero() { libc::SIGKILL } else { signal };
+        container
+            .signal(signal)
+            .map_err(|error| format!("cannot signal container {name}: {error}"))?;
+        if container.exit.is_none() {
+            let at = Instant::now() + grace;
+            container.kill_at = Some(container.kill_at.map_or(at, |before| before.min(at)));
+        }
+        Ok(Reply::Done)
+    }
+
+    fn exec(
+        &mut self,
+        id: u64,
+        name: &str,
+        exec: &ExecSpec,
+        timeout_ms: u64,
+        fds: Vec<OwnedFd>,
+    ) -> Result<Reply, String> {
+        let container = self
+            .containers
+            .get(name)
+            .filter(|one| one.exit.is_none())
+            .ok_or_else(|| format!("container {name} does not run"))?;
+        let mut fds = fds.into_iter();
+        let output = match (fds.next(), fds.next()) {
+            (Some(stdout), Some(stderr)) => (stdout, stderr),
+            _ => {
+                let null = || std::fs::File::options().write(true).open("/dev/null");
+                let null = || null().map(OwnedFd::from).map_err(|error| error.to_string());
+                (null()?, null()?)
+            }
+        };
+        let Process { pid, pidfd } = sandbox::exec(
+            &container.spec,
+            container.group.as_ref(),
+            container.pidfd(),
+            exec,
+            &output,
+        )
+        .map_err(|failure| failure.to_string())?;
+        let started_at = Timestamp::now();
+        self.programs.insert(
+            id,
+            Program {
+                pidfd,
+                started_at,
+                kill_at: Instant::now() + Duration::from_millis(timeout_ms),
+            },
+        );
+        Ok(Reply::Started { pid: pid.as_raw(), at: started_at.to_string() })
+    }
+
+    fn state(&self) -> PodState {
+        PodState {
+            version: VERSION,
+            setup: self.setup.clone(),
+            containers: self.containers.values().map(Container::state).collect(),
+        }
+    }
+
+    fn shut_down(&mut self, grace_ms: u64) {
+        self.ending = true;
+        let names: Vec<String> = self.containers.keys().cloned().collect();
+        for name in names {
+            let _ = self.stop(&name, libc::SIGTERM, Duration::from_millis(grace_ms));
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.ending && self.containers.values().all(|one| one.exit.is_some())
+    }
+}
+
+fn dial_sockets(count: usize, into: &mut Vec<OwnedFd>) -> Result<(), String> {
+    let count = count.min(network::MAX_FDS - 3);
+    *into = network::dial_sockets(count).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+fn timeout(deadline: Option<Instant>) -> PollTimeout {
+    match deadline {
+        None => PollTimeout::NONE,
+        Some(at) => {
+            let left = at.saturating_duration_since(Instant::now());
+            // Rounded up: a timeout that ends early would spin.
+            PollTimeout::try_from(left.as_millis() as u64 + 1).unwrap_or(PollTimeout::MAX)
+        }
+    }
+}

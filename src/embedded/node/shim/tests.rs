@@ -1,0 +1,336 @@
+//! Real sandboxes, each by a real shim. They need root (or the equivalent capabilities); without, they fail.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::unistd::dup;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::{Exit, PodSetup};
+use crate::node::link::{Ended, ShimError, ShimLink};
+use crate::node::sandbox::{
+    Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, RootFs, UserSpec,
+};
+use crate::node::testing::TestCluster;
+use crate::node::wire::Channel;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Pod {
+    cluster: TestCluster,
+    link: ShimLink,
+    ended: UnboundedReceiver<Ended>,
+    shim: std::process::Child,
+    /// A second handle on the node's end, as the supervisor has it.
+    spare: Channel,
+}
+
+impl Pod {
+    async fn new(name: &str) -> Self {
+        let cluster = TestCluster::new(name);
+        let (ours, theirs) = Channel::pair().unwrap();
+        let inherited: OwnedFd = dup(&theirs).unwrap();
+        let shim = Command::new(&cluster.config.binary)
+            .args(["node", "shim", "--control-fd"])
+            .arg(std::os::fd::AsRawFd::as_raw_fd(&inherited).to_string())
+            .spawn()
+            .unwrap();
+        drop((inherited, theirs));
+        let (link, ended) = ShimLink::new(ours.duplicate().unwrap()).unwrap();
+        let setup = PodSetup {
+            ip: Some([10, 244, 0, 7].into()),
+            hostname: "the-pod".into(),
+            config: cluster.config.path(),
+            memory_volumes: vec![(cluster.path("pods/p/memory"), Some(1 << 20))],
+        };
+        link.set_up(setup).await.unwrap();
+        Self { cluster, link, ended, shim, spare: ours }
+    }
+
+    fn spec(&self, name: &str, words: &[&str]) -> ContainerSpec {
+        let argv = ["/curtain", "program"].iter().chain(words);
+        ContainerSpec {
+            name: name.into(),
+            attempt: 0,
+            dir: self.cluster.path(&format!("pods/p/{name}")),
+            root: RootFs::Own { binary: self.cluster.config.binary.clone(), authorities: None },
+            read_only_root: false,
+            argv: argv.map(|word| (*word).to_owned()).collect(),
+            env: vec!["GREETING=hello".into()],
+            cwd: String::new(),
+            user: UserSpec::default(),
+            mounts: Vec::new(),
+            capabilities: Capabilities::default(),
+            privileged: false,
+            no_new_privileges: false,
+            seccomp: true,
+            limits: Limits::default(),
+            cgroup: format!("pods/p/{name}"),
+            oom_score_adj: 500,
+            log: LogSpec { path: self.log_path(name), max_bytes: 1 << 20, max_files: 3 },
+        }
+    }
+
+    fn log_path(&self, name: &str) -> PathBuf {
+        self.cluster.path(&format!("logs/p/{name}.log"))
+    }
+
+    async fn end_of(&mut self, wanted: &str) -> Exit {
+        let ended = async {
+            loop {
+                match self.ended.recv().await.unwrap() {
+                    Ended::Container { name, exit, .. } if name == wanted => return exit,
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.expect("the container ends")
+    }
+
+    async fn run(&mut self, spec: ContainerSpec) -> Exit {
+        let name = spec.name.clone();
+        self.link.start(spec).await.unwrap();
+        self.end_of(&name).await
+    }
+
+    /// Texts of the log, without times.
+    fn log(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.log_path(name)).unwrap_or_default();
+        let lines = text.lines().map(|line| line.splitn(4, ' ').skip(3).collect::<String>());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        let _ = self.shim.kill();
+        let _ = self.shim.wait();
+    }
+}
+
+#[tokio::test]
+async fn exit_codes_and_output_are_kept() {
+    let mut pod = Pod::new("exit").await;
+    let exit = pod.run(pod.spec("three", &["exit", "3"])).await;
+    assert_eq!((exit.code, exit.signal, exit.oom_killed), (3, None, false));
+    let record = std::fs::read(pod.cluster.path("pods/p/three/exit.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Exit>(&record).unwrap(), exit);
+
+    assert_eq!(pod.run(pod.spec("hello", &["env", "GREETING"])).await.code, 0);
+    assert_eq!(pod.log("hello"), "hello");
+}
+
+#[tokio::test]
+async fn a_program_that_is_missing_is_named() {
+    let pod = Pod::new("missing").await;
+    let mut spec = pod.spec("a", &[]);
+    spec.argv = vec!["no-such-program".into()];
+    let error = pod.link.start(spec).await.unwrap_err().to_string();
+    assert!(error.contains("no-such-program") && error.contains("$PATH"), "{error}");
+    // Nothing is left of the attempt.
+    assert!(pod.link.state().await.unwrap().containers.is_empty());
+}
+
+#[tokio::test]
+async fn the_sandbox_holds() {
+    let mut pod = Pod::new("holds").await;
+    pod.run(pod.spec("pids", &["list", "/proc"])).await;
+    let pids: Vec<String> = pod
+        .log("pids")
+        .lines()
+        .filter(|name| name.parse::<u32>().is_ok())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(pids, ["1"], "a container sees its own processes only");
+
+    pod.run(pod.spec("root", &["list", "/"])).await;
+    let root = pod.log("root");
+    let mut names: Vec<&str> = root.lines().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["curtain", "dev", "proc", "sys", "tmp"]);
+
+    pod.run(pod.spec("host", &["cat", "/proc/sys/kernel/hostname"])).await;
+    assert_eq!(pod.log("host"), "the-pod");
+
+    for path in ["/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/sys/kernel/x"] {
+        let exit = pod.run(pod.spec("write", &["write", path])).await;
+        assert_eq!(exit.code, 1, "{path} must not be writable");
+    }
+    pod.run(pod.spec("hidden", &["cat", "/proc/timer_list"])).await;
+    assert_eq!(pod.log("hidden"), "");
+
+    pod.run(pod.spec("status", &["cat", "/proc/self/status"])).await;
+    let status = pod.log("status");
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let bounding = u64::from_str_radix(&field("CapBnd:"), 16).unwrap();
+    assert_eq!(bounding & (1 << 21), 0, "no CAP_SYS_ADMIN");
+    assert_eq!(bounding & (1 << 27), 0, "no CAP_MKNOD");
+    assert_eq!(field("CapEff:"), field("CapBnd:"));
+    assert_eq!(field("Seccomp:"), "2");
+    assert_eq!(field("NoNewPrivs:"), "0");
+    assert_eq!(pod.run(pod.spec("unshare", &["unshare"])).await.code, 0, "no user namespaces");
+}
+
+#[tokio::test]
+async fn an_ordinary_user_has_no_powers() {
+    let mut pod = Pod::new("user").await;
+    let mut spec = pod.spec("user", &["cat", "/proc/self/status"]);
+    spec.user =
+        UserSpec { uid: Some(1000), gid: Some(1001), groups: vec![2000], ..UserSpec::default() };
+    spec.no_new_privileges = true;
+    assert_eq!(pod.run(spec).await.code, 0);
+    let status = pod.log("user");
+    for expected in ["Uid:\t1000", "Gid:\t1001", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"] {
+        assert!(status.contains(expected), "{expected} in {status}");
+    }
+    let mut spec = pod.spec("root", &["exit", "0"]);
+    spec.user.non_root = true;
+    let error = pod.link.start(spec).await.unwrap_err().to_string();
+    assert!(error.contains("runAsNonRoot"), "{error}");
+}
+
+#[tokio::test]
+async fn volumes_and_a_read_only_root() {
+    let mut pod = Pod::new("volumes").await;
+    let shared = pod.cluster.path("pods/p/volume");
+    std::fs::create_dir_all(&shared).unwrap();
+    std::fs::write(shared.join("key"), "value\n").unwrap();
+    let mounts = vec![
+        bind(shared.clone(), "/etc/config", true),
+        bind(pod.cluster.path("pods/p/memory"), "/memory", false),
+        bind(shared, "/data/deep/er", false),
+    ];
+    for (words, code) in [
+        (["cat", "/etc/config/key"], 0),
+        (["write", "/etc/config/new"], 1),
+        (["write", "/data/deep/er/new"], 0),
+        (["write", "/memory/file"], 0),
+        (["cat", "/memory/file"], 0),
+        (["write", "/file"], 1),
+        (["write", "/dev/shm/file"], 0),
+    ] {
+        let mut spec = pod.spec("v", &words);
+        spec.mounts.clone_from(&mounts);
+        spec.read_only_root = true;
+        assert_eq!(pod.run(spec).await.code, code, "{words:?}: {}", pod.log("v"));
+    }
+    assert!(pod.log("v").contains("value"));
+}
+
+fn bind(path: PathBuf, target: &str, read_only: bool) -> Mount {
+    Mount { source: MountSource::Bind { path, sub_path: None }, target: target.into(), read_only }
+}
+
+#[tokio::test]
+async fn memory_and_processes_stay_in_their_limits() {
+    let mut pod = Pod::new("limits").await;
+    let mut hog = pod.spec("hog", &["hog"]);
+    hog.limits.memory = Some(32 << 20);
+    let exit = pod.run(hog).await;
+    assert_eq!((exit.code, exit.oom_killed), (137, true));
+
+    let mut forks = pod.spec("forks", &["forks"]);
+    forks.limits.pids = Some(10);
+    assert_eq!(pod.run(forks).await.code, 0);
+    assert_eq!(pod.log("forks"), "9");
+}
+
+#[tokio::test]
+async fn a_deaf_program_is_killed_after_its_grace_period() {
+    let mut pod = Pod::new("grace").await;
+    // Process 1 of a namespace ignores SIGTERM unless it handles it.
+    pod.link.start(pod.spec("deaf", &["wait"])).await.unwrap();
+    let begin = std::time::Instant::now();
+    pod.link.stop("deaf", libc::SIGTERM, Duration::from_millis(300)).await.unwrap();
+    let exit = pod.end_of("deaf").await;
+    assert_eq!((exit.code, exit.signal), (137, Some(9)));
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn logs_rotate() {
+    let mut pod = Pod::new("rotate").await;
+    let mut spec = pod.spec("talk", &["lines", "2000"]);
+    spec.log.max_bytes = 40_000;
+    assert_eq!(pod.run(spec).await.code, 0);
+    let names = std::fs::read_dir(pod.cluster.path("logs/p")).unwrap();
+    assert_eq!(names.count(), 3, "the current file and two older ones");
+    assert!(pod.log("talk").ends_with("line 1999"));
+}
+
+#[tokio::test]
+async fn a_program_can_be_run_beside_the_container() {
+    let mut pod = Pod::new("exec").await;
+    pod.link.start(pod.spec("main", &["wait"])).await.unwrap();
+    let words = |words: &[&str]| {
+        let all = ["/curtain", "program"].iter().chain(words);
+        all.map(|word| (*word).to_owned()).collect::<Vec<_>>()
+    };
+    let limit = Duration::from_secs(10);
+    let output = pod.link.exec("main", words(&["list", "/proc"]), limit).await.unwrap();
+    assert_eq!(output.exit.code, 0);
+    let text = String::from_utf8(output.text).unwrap();
+    let pids = text.lines().filter(|name| name.parse::<u32>().is_ok()).count();
+    assert_eq!(pids, 2, "the container's program and this one: {text}");
+    let output = pod.link.exec("main", words(&["env", "GREETING"]), limit).await.unwrap();
+    assert_eq!(output.text, b"hello\n");
+    let output = pod.link.exec("main", words(&["exit", "4"]), limit).await.unwrap();
+    assert_eq!(output.exit.code, 4);
+
+    let begin = std::time::Instant::now();
+    let slow = Duration::from_millis(200);
+    let output = pod.link.exec("main", words(&["wait"]), slow).await.unwrap();
+    assert_eq!(output.exit.signal, Some(9));
+    assert!(begin.elapsed() < Duration::from_secs(5));
+
+    let missing = pod.link.exec("main", vec!["nothing".into()], limit).await.unwrap_err();
+    assert!(matches!(missing, ShimError::Refused(_)), "{missing}");
+    pod.link.stop("main", 9, Duration::ZERO).await.unwrap();
+    pod.end_of("main").await;
+    assert!(pod.link.exec("main", words(&["exit", "0"]), limit).await.is_err());
+}
+
+#[tokio::test]
+async fn another_node_finds_everything_as_it_was() {
+    let mut pod = Pod::new("adopt").await;
+    pod.link.start(pod.spec("main", &["wait"])).await.unwrap();
+    pod.run(pod.spec("done", &["exit", "5"])).await;
+    let before = pod.link.state().await.unwrap();
+
+    // The first node is gone, without a word.
+    let (link, ended) = ShimLink::new(pod.spare.duplicate().unwrap()).unwrap();
+    pod.link = link;
+    pod.ended = ended;
+    let after = pod.link.state().await.unwrap();
+    assert_eq!(after.setup, before.setup);
+    let find = |name: &str| after.containers.iter().find(|one| one.name == name).unwrap();
+    assert_eq!(find("done").exit.as_ref().unwrap().code, 5);
+    assert_eq!(
+        find("main").pid,
+        before.containers.iter().find(|one| one.name == "main").unwrap().pid
+    );
+    assert!(pod.link.sockets().await.unwrap().dial.len() > 1);
+    pod.link.stop("main", 9, Duration::ZERO).await.unwrap();
+    assert_eq!(pod.end_of("main").await.code, 137);
+}
+
+#[tokio::test]
+async fn containers_die_with_their_shim() {
+    let mut pod = Pod::new("death").await;
+    pod.link.start(pod.spec("main", &["wait"])).await.unwrap();
+    let pid = pod.link.state().await.unwrap().containers[0].pid;
+    pod.shim.kill().unwrap();
+    pod.shim.wait().unwrap();
+    let gone = async {
+        while crate::node::supervisor::ProcessRecord::of(pid).is_some() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the container dies");
+    assert!(matches!(pod.link.state().await, Err(ShimError::Gone)));
+}

@@ -1,0 +1,44 @@
+//! What node and supervisor say to each other, as JSON documents; see [`crate::node::wire`].
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Version of this protocol.
+pub(crate) const VERSION: u32 = 1;
+
+/// Supervisor → node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub(crate) enum ToNode {
+    /// First message to a new node.
+    Hello { version: u32 },
+    /// A host listener; its descriptor comes along.
+    Listener { role: ListenerRole, address: SocketAddr },
+    /// A pod that runs already; the socket to its shim comes along.
+    Shim { pod: String, pid: i32 },
+    /// Everything was handed over.
+    Ready,
+    /// A shim was started, or not; the socket to it comes along.
+    Started { pod: String, result: Result<i32, String> },
+    /// A shim has ended, and its containers with it.
+    ShimEnded { pod: String },
+}
+
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "role")]
+pub(crate) enum ListenerRole {
+    /// The API server.
+    Api,
+    /// The front door with this index in the settings.
+    FrontDoor { index: usize },
+}
+
+/// Node → supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub(crate) enum ToSupervisor {
+    /// Start a shim for a pod (by uid). Answered by [`ToNode::Started`].
+    Start { pod: String },
+}

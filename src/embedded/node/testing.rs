@@ -1,0 +1,144 @@
+//! Makes the test executable stand in for the real one: `node …` and `program …` on its command line are handled
+//! before the test runner starts, and thus before there is a second thread.
+#![allow(
+    unsafe_code,
+    reason = "an initializer that runs before main needs a linker section, and a test forks"
+)]
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::ClusterConfig;
+
+#[used]
+// SAFETY: the C runtime calls every pointer in this section once, before main; the function may be called then: the
+// Rust runtime's own initializer has an earlier priority, so arguments are available.
+#[unsafe(link_section = ".init_array")]
+static DISPATCH: extern "C" fn() = dispatch;
+
+extern "C" fn dispatch() {
+    let args: Vec<String> = std::env::args().collect();
+    let words: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
+    let code = match words.as_slice() {
+        ["node", "supervise", "--config", path] => finish(crate::supervise(Path::new(path))),
+        ["node", "shim", "--control-fd", fd] => {
+            finish(crate::run_shim(fd.parse().expect("a number")))
+        }
+        ["program", program @ ..] => run(program),
+        _ => return,
+    };
+    let _ = std::io::stdout().flush();
+    crate::node::sandbox::sys::exit_now(code)
+}
+
+fn finish(result: Result<(), crate::Error>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            1
+        }
+    }
+}
+
+/// What containers of tests run.
+fn run(words: &[&str]) -> i32 {
+    let mut out = std::io::stdout();
+    match words {
+        ["exit", code] => return code.parse().unwrap(),
+        ["print", text] => writeln!(out, "{text}").unwrap(),
+        ["lines", count] => {
+            for number in 0..count.parse().unwrap() {
+                writeln!(out, "line {number}").unwrap();
+            }
+        }
+        ["cat", path] => match std::fs::read_to_string(path) {
+            Ok(text) => write!(out, "{text}").unwrap(),
+            Err(error) => {
+                writeln!(std::io::stderr(), "{path}: {error}").unwrap();
+                return 1;
+            }
+        },
+        ["list", path] => {
+            for entry in std::fs::read_dir(path).unwrap() {
+                writeln!(out, "{}", entry.unwrap().file_name().display()).unwrap();
+            }
+        }
+        ["write", path] => return i32::from(std::fs::write(path, "x").is_err()),
+        ["env", name] => writeln!(out, "{}", std::env::var(name).unwrap_or_default()).unwrap(),
+        ["unshare"] => {
+            let flags = nix::sched::CloneFlags::CLONE_NEWUSER;
+            return i32::from(nix::sched::unshare(flags).is_ok());
+        }
+        ["hog"] => {
+            let mut kept = Vec::new();
+            loop {
+                kept.push(vec![1_u8; 1 << 20]);
+            }
+        }
+        ["forks"] => {
+            let mut made = 0;
+            // SAFETY: this process has one thread.
+            while let Ok(forked) = unsafe { nix::unistd::fork() } {
+                if forked.is_child() {
+                    std::thread::sleep(Duration::from_secs(600));
+                }
+                made += 1;
+            }
+            writeln!(out, "{made}").unwrap();
+        }
+        ["wait"] => std::thread::sleep(Duration::from_secs(600)),
+        ["stdin"] => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).unwrap();
+        }
+        other => panic!("no program {other:?}"),
+    }
+    0
+}
+
+/// A cluster of its own in a temporary directory; removed, with all its processes, when dropped.
+pub(crate) struct TestCluster {
+    pub(crate) config: ClusterConfig,
+    dir: Option<tempfile::TempDir>,
+}
+
+impl TestCluster {
+    pub(crate) fn new(name: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = ClusterConfig {
+            version: ClusterConfig::VERSION,
+            instance: format!("t{}-{name}", std::process::id()),
+            home: dir.path().join("cluster"),
+            binary: std::env::current_exe().unwrap(),
+            own_image: "docker.io/library/curtain:test".into(),
+            api_listen: free_address(),
+            front_doors: Vec::new(),
+            service_cidr: "10.96.0.0/16".parse().unwrap(),
+            pod_cidr: "10.244.0.0/16".parse().unwrap(),
+        };
+        crate::init(&config).unwrap();
+        Self { config, dir: Some(dir) }
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.config.home.join(relative)
+    }
+}
+
+impl Drop for TestCluster {
+    fn drop(&mut self) {
+        let removed = crate::destroy(&self.config);
+        let left = crate::residue(&self.config);
+        drop(self.dir.take());
+        if !std::thread::panicking() {
+            removed.unwrap();
+            assert_eq!(left.unwrap(), []);
+        }
+    }
+}
+
+fn free_address() -> std::net::SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
