@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::node::images::ImageError;
+
 /// An error of the embedded cluster.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,6 +93,9 @@ pub enum Error {
         /// Where to read more.
         log: PathBuf,
     },
+    /// The image store refused.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A part of the node could not be started.
     #[error("cannot start the {part}: {message}")]
     Start {

@@ -11,6 +11,7 @@
 //! of a parent kills its children (supervisor → node and shims → containers).
 
 mod cgroup;
+pub mod images;
 mod lifecycle;
 mod link;
 pub mod network;

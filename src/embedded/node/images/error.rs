@@ -1,0 +1,103 @@
+//! Why an image cannot be stored or used.
+
+use std::io;
+use std::path::PathBuf;
+
+/// An error of the image store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The archive ends early or is damaged.
+    #[error("cannot read the image archive: {source}; is the file complete? Save the image again")]
+    Read {
+        /// What the reader said.
+        source: io::Error,
+    },
+    /// Not an archive of an image.
+    #[error(
+        "the archive is no image: it has neither manifest.json (docker save) nor index.json (OCI layout); \
+         make it with `docker save` or `skopeo copy … oci-archive:FILE`"
+    )]
+    NotAnImage,
+    /// The archive names a part that it does not have.
+    #[error("the image archive is incomplete: {part} is missing; save the image again")]
+    Missing {
+        /// The part.
+        part: String,
+    },
+    /// A document of the archive cannot be understood.
+    #[error("{part} of the image archive is damaged: {source}; save the image again")]
+    Document {
+        /// The document.
+        part: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// Content that is not what the image says.
+    #[error(
+        "{part} has digest {found}, the image says {expected}; the archive is damaged, save the image again"
+    )]
+    Digest {
+        /// What was checked.
+        part: String,
+        /// As the image says.
+        expected: String,
+        /// As computed.
+        found: String,
+    },
+    /// A digest in a form that is not known.
+    #[error("{0:?} is not a sha256 digest")]
+    DigestForm(String),
+    /// A path that leads out of the image.
+    #[error("the image holds the path {path:?}, which leads out of it; the image is refused")]
+    Escape {
+        /// The path.
+        path: String,
+    },
+    /// An image without a name.
+    #[error("the image in the archive has no name; save it by name, as in `docker save NAME:TAG`")]
+    Unnamed,
+    /// A name that is not one.
+    #[error("{reference:?} is not an image reference: {reason}")]
+    Reference {
+        /// The name.
+        reference: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An image for other machines.
+    #[error(
+        "image {reference} is for {found}, this machine is {wanted}; build it for this platform"
+    )]
+    Platform {
+        /// The image.
+        reference: String,
+        /// Its platform.
+        found: String,
+        /// Ours.
+        wanted: String,
+    },
+    /// The store's directory cannot be used.
+    #[error("cannot store the image in {}: {source}", path.display())]
+    Store {
+        /// The file or directory.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// An entry of a layer that the file system refused.
+    #[error("cannot unpack {path:?} of the image: {source}")]
+    Unpack {
+        /// The entry.
+        path: String,
+        /// What happened.
+        source: io::Error,
+    },
+}
+
+impl ImageError {
+    pub(super) fn store(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Store { path, source }
+    }
+}

@@ -1,0 +1,259 @@
+//! Unpacking one layer into a directory, in the form that overlayfs reads.
+//!
+//! Nothing in a layer is trusted. Parents are looked up by the kernel inside the directory; every change is made
+//! through the parent's descriptor and never follows a link at the last step.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{
+    FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, mkdirat, mknodat, utimensat,
+};
+use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
+
+use super::ImageError;
+use super::decode::{Digest, Hashing, decompress};
+use crate::node::sandbox::sys;
+
+const WHITEOUT: &str = ".wh.";
+const OPAQUE: &str = ".wh..wh..opq";
+const XATTR_RECORD: &str = "SCHILY.xattr.";
+
+/// Unpacks the layer in `file` into the empty directory `into`; the digest of its plain content.
+pub(super) fn unpack(file: &Path, into: &Path) -> Result<Digest, ImageError> {
+    let read = |source| ImageError::Read { source };
+    let source = File::open(file).map_err(ImageError::store(file))?;
+    let mut content = Hashing::new(decompress(source).map_err(read)?);
+    let root = Root::open(into)?;
+    let mut archive = tar::Archive::new(&mut content);
+    // Times of directories are set last: filling them changes them.
+    let mut directories = Vec::new();
+    for entry in archive.entries().map_err(read)? {
+        let entry = entry.map_err(read)?;
+        if let Some(directory) = root.add(entry)? {
+            directories.push(directory);
+        }
+    }
+    for (path, time) in directories.iter().rev() {
+        root.set_time(path, *time)?;
+    }
+    content.finish().map_err(read)
+}
+
+struct Root {
+    dir: OwnedFd,
+}
+
+impl Root {
+    fn open(path: &Path) -> Result<Self, ImageError> {
+        let dir = File::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY)
+            .open(path)
+            .map_err(ImageError::store(path))?;
+        Ok(Self { dir: dir.into() })
+    }
+
+    /// Adds one entry; its path and time if it is a directory.
+    fn add(
+        &self,
+        mut entry: tar::Entry<'_, impl Read>,
+    ) -> Result<Option<(String, i64)>, ImageError> {
+        let raw = entry.path_bytes().into_owned();
+        let raw = String::from_utf8_lossy(&raw).into_owned();
+        let path = inside(&raw)?;
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let fail = |source: io::Error| match source.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+                ImageError::Read { source }
+            }
+            _ => ImageError::Unpack { path: raw.clone(), source },
+        };
+        self.add_at(&path, &mut entry).map_err(fail)?;
+        let time = i64::try_from(entry.header().mtime().unwrap_or(0)).unwrap_or(0);
+        Ok(entry.header().entry_type().is_dir().then_some((path, time)))
+    }
+
+    fn add_at(&self, path: &str, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<()> {
+        let (parent, name) = match path.rsplit_once('/') {
+            Some((parent, name)) => (self.make_dirs(parent)?, name),
+            None => (self.dir.try_clone()?, path),
+        };
+        if name == OPAQUE {
+            return sys::set_xattr(parent.as_fd(), c"trusted.overlay.opaque", b"y");
+        }
+        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            remove(&parent, hidden)?;
+            return Ok(mknodat(&parent, hidden, SFlag::S_IFCHR, Mode::empty(), 0)?);
+        }
+
+        let kind = entry.header().entry_type();
+        let mode = Mode::from_bits_truncate(entry.header().mode()? & 0o7777);
+        if kind.is_dir() {
+            match mkdirat(&parent, name, mode) {
+                Err(Errno::EEXIST) if is_dir(&parent, name)? => {}
+                Err(Errno::EEXIST) => {
+                    remove(&parent, name)?;
+                    mkdirat(&parent, name, mode)?;
+                }
+                result => result?,
+            }
+        } else {
+            remove(&parent, name)?;
+            match kind {
+                tar::EntryType::Symlink => {
+                    let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+                    let target = String::from_utf8_lossy(&target).into_owned();
+                    symlinkat(target.as_str(), &parent, name)?;
+                }
+                tar::EntryType::Link => {
+                    let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+                    return self.hard_link(&String::from_utf8_lossy(&target), &parent, name);
+                }
+                tar::EntryType::Fifo => mknodat(&parent, name, SFlag::S_IFIFO, mode, 0)?,
+                // Containers get their devices from the node.
+                tar::EntryType::Char | tar::EntryType::Block => return Ok(()),
+                _ => {
+                    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+                    let file = openat(&parent, name, flags, Mode::from_bits_truncate(0o600))?;
+                    io::copy(entry, &mut File::from(file))?;
+                }
+            }
+        }
+        set_attributes(&parent, name, entry, mode)
+    }
+
+    fn hard_link(&self, target: &str, parent: &OwnedFd, name: &str) -> io::Result<()> {
+        let target = inside(target).map_err(|error| io::Error::other(error.to_string()))?;
+        let found = self.find(&target, OFlag::O_NOFOLLOW)?;
+        linkat(&found, "", parent, name, AtFlags::AT_EMPTY_PATH)?;
+        Ok(())
+    }
+
+    fn set_time(&self, path: &str, seconds: i64) -> Result<(), ImageError> {
+        let set = || -> io::Result<()> {
+            let found = match self.find(path, OFlag::O_NOFOLLOW) {
+                // A later entry replaced it.
+                Err(Errno::ENOENT) => return Ok(()),
+                result => result?,
+            };
+            let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&found));
+            let time = TimeSpec::seconds(seconds);
+            utimensat(AT_FDCWD, path.as_str(), &time, &time, UtimensatFlags::FollowSymlink)?;
+            Ok(())
+        };
+        set().map_err(|source| ImageError::Unpack { path: path.to_owned(), source })
+    }
+
+    /// Looks a path up without leaving the layer.
+    fn find(&self, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        openat2(&self.dir, path, how)
+    }
+
+    /// The directory at `path`; archives may leave out parents.
+    fn make_dirs(&self, path: &str) -> io::Result<OwnedFd> {
+        let directory = OFlag::O_DIRECTORY;
+        match self.find(path, directory) {
+            Ok(found) => return reopen(&found),
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let parent = match path.rsplit_once('/') {
+            Some((parent, _)) => self.make_dirs(parent)?,
+            None => self.dir.try_clone()?,
+        };
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        mkdirat(&parent, name, Mode::from_bits_truncate(0o755))?;
+        reopen(&self.find(path, directory)?)
+    }
+}
+
+/// A descriptor that can do more than name a directory.
+fn reopen(found: &OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(openat(found, ".", flags, Mode::empty())?)
+}
+
+/// Owner, mode, extended attributes and time, in the order in which none undoes another.
+fn set_attributes(
+    parent: &OwnedFd,
+    name: &str,
+    entry: &mut tar::Entry<'_, impl Read>,
+    mode: Mode,
+) -> io::Result<()> {
+    let id = |value: io::Result<u64>| value.map(|id| u32::try_from(id).unwrap_or(0));
+    let (uid, gid) = (id(entry.header().uid())?, id(entry.header().gid())?);
+    let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    fchownat(parent, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    let is_link = entry.header().entry_type().is_symlink();
+    if !is_link {
+        // Not a link: it was made just now, and nobody else is here.
+        fchmodat(parent, name, mode, FchmodatFlags::FollowSymlink)?;
+        let attributes: Vec<(String, Vec<u8>)> = match entry.pax_extensions()? {
+            Some(records) => records
+                .flatten()
+                .filter_map(|record| {
+                    let key = record.key().ok()?.strip_prefix(XATTR_RECORD)?;
+                    Some((key.to_owned(), record.value_bytes().to_vec()))
+                })
+                .collect(),
+            None => Vec::new(),
+        };
+        for (key, value) in attributes {
+            // File capabilities and the like; `trusted.*` belongs to overlayfs.
+            if key.starts_with("security.capability") || key.starts_with("user.") {
+                let file = openat(parent, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+                let key = std::ffi::CString::new(key).map_err(io::Error::other)?;
+                sys::set_xattr(file.as_fd(), &key, &value)?;
+            }
+        }
+    }
+    let seconds = i64::try_from(entry.header().mtime().unwrap_or(0)).unwrap_or(0);
+    let time = TimeSpec::seconds(seconds);
+    utimensat(parent, name, &time, &time, UtimensatFlags::NoFollowSymlink)?;
+    Ok(())
+}
+
+fn is_dir(parent: &OwnedFd, name: &str) -> nix::Result<bool> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY;
+    match openat(parent, name, flags, Mode::empty()) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENOTDIR | Errno::ELOOP) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Removes what an earlier entry of the same layer left under this name. A directory in the way must be empty.
+fn remove(parent: &OwnedFd, name: &str) -> nix::Result<()> {
+    match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(Errno::EISDIR) => unlinkat(parent, name, UnlinkatFlags::RemoveDir),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The path relative to the layer. A leading `/` is dropped; `..` is refused.
+fn inside(path: &str) -> Result<String, ImageError> {
+    let mut parts = Vec::new();
+    for part in Path::new(path).components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+            Component::ParentDir => {
+                return Err(ImageError::Escape { path: path.to_owned() });
+            }
+        }
+    }
+    Ok(parts.join("/"))
+}

@@ -1,0 +1,248 @@
+//! The store: `index.json`, `layers/<digest>`, and a lock.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use super::archive::{Archive, Described};
+use super::manifest::ImageConfig;
+use super::reference::Reference;
+use super::{ImageError, layer};
+use crate::files;
+
+const VERSION: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    version: u32,
+    images: BTreeMap<String, Image>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { version: VERSION, images: BTreeMap::new() }
+    }
+}
+
+/// A stored image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Digest of its configuration, `sha256:…`.
+    pub id: String,
+    /// Directories of its layers below [`layers_dir`], the topmost first.
+    pub layers: Vec<String>,
+    /// How to run it.
+    pub config: ImageConfig,
+    /// Bytes of its layers, unpacked.
+    pub size: u64,
+}
+
+/// What [`load`] stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoadedImage {
+    /// Full reference.
+    pub reference: String,
+    /// Digest of the configuration, `sha256:…`.
+    pub id: String,
+    /// Number of layers.
+    pub layers: usize,
+    /// Bytes of its layers, unpacked.
+    pub size: u64,
+}
+
+/// Stores every image of an archive: `docker save` or OCI layout as a tar file, plain, gzip or zstd. An image of the
+/// same name is replaced; containers that run keep theirs.
+///
+/// # Errors
+/// Any [`ImageError`]; the store is then as it was before.
+pub fn load(home: &Path, reader: impl Read) -> Result<Vec<LoadedImage>, ImageError> {
+    let store = Store::lock(home)?;
+    let staging = Staging::new(&store.dir)?;
+    let archive = Archive::spool(reader, &staging.dir)?;
+    let described = archive.images()?;
+    let unpacked = store.unpack(&described, &staging.dir)?;
+    store.publish(&described, unpacked)
+}
+
+/// All images by full reference.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn list(home: &Path) -> Result<BTreeMap<String, Image>, ImageError> {
+    Ok(read_index(&store_dir(home))?.images)
+}
+
+/// The image a reference stands for, if it is stored.
+///
+/// # Errors
+/// When the reference is malformed or the index cannot be read.
+pub fn find(home: &Path, reference: &str) -> Result<Option<Image>, ImageError> {
+    let reference: Reference = reference.parse()?;
+    Ok(list(home)?.remove(reference.as_str()))
+}
+
+/// Where layers are; mounts name them relative to it.
+pub fn layers_dir(home: &Path) -> PathBuf {
+    store_dir(home).join("layers")
+}
+
+fn store_dir(home: &Path) -> PathBuf {
+    home.join("images")
+}
+
+fn read_index(dir: &Path) -> Result<Index, ImageError> {
+    let path = dir.join("index.json");
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::default()),
+        result => result.map_err(ImageError::store(&path))?,
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|source| ImageError::Document { part: path.display().to_string(), source })
+}
+
+/// The locked store: one writer at a time, whatever process it is in.
+struct Store {
+    dir: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Store {
+    fn lock(home: &Path) -> Result<Self, ImageError> {
+        let dir = store_dir(home);
+        make_dir(&dir.join("layers"))?;
+        let path = dir.join("lock");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(ImageError::store(&path))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| ImageError::store(path)(errno.into()))?;
+        Ok(Self { dir, _lock: lock })
+    }
+
+    /// Unpacks the layers that are not there yet, each into `staging`: its final name and where it is.
+    fn unpack(
+        &self,
+        images: &[Described],
+        staging: &Path,
+    ) -> Result<BTreeMap<String, PathBuf>, ImageError> {
+        let mut unpacked = BTreeMap::new();
+        for (file, digest) in images.iter().flat_map(|image| &image.layers) {
+            let name = digest.short();
+            if unpacked.contains_key(name) || self.layer(name).exists() {
+                continue;
+            }
+            let into = staging.join(name);
+            fs::create_dir(&into).map_err(ImageError::store(&into))?;
+            // The directory becomes a root that every user enters.
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(&into, mode).map_err(ImageError::store(&into))?;
+            let found = layer::unpack(file, &into)?;
+            if found != *digest {
+                return Err(ImageError::Digest {
+                    part: "a layer".to_owned(),
+                    expected: digest.to_string(),
+                    found: found.to_string(),
+                });
+            }
+            unpacked.insert(name.to_owned(), into);
+        }
+        Ok(unpacked)
+    }
+
+    /// Gives unpacked layers their names, then the images theirs.
+    fn publish(
+        &self,
+        images: &[Described],
+        unpacked: BTreeMap<String, PathBuf>,
+    ) -> Result<Vec<LoadedImage>, ImageError> {
+        for (name, from) in unpacked {
+            let to = self.layer(&name);
+            fs::rename(&from, &to).map_err(ImageError::store(&to))?;
+        }
+        let mut index = read_index(&self.dir)?;
+        let mut loaded = Vec::new();
+        for image in images {
+            let layers: Vec<String> =
+                image.layers.iter().rev().map(|(_, digest)| digest.short().to_owned()).collect();
+            let size = layers.iter().map(|name| size_of_tree(&self.layer(name))).sum();
+            for reference in &image.references {
+                loaded.push(LoadedImage {
+                    reference: reference.to_string(),
+                    id: image.id.to_string(),
+                    layers: layers.len(),
+                    size,
+                });
+                index.images.insert(
+                    reference.to_string(),
+                    Image {
+                        id: image.id.to_string(),
+                        layers: layers.clone(),
+                        config: image.config.clone(),
+                        size,
+                    },
+                );
+            }
+        }
+        let path = self.dir.join("index.json");
+        let bytes = serde_json::to_vec(&index)
+            .map_err(|source| ImageError::Document { part: path.display().to_string(), source })?;
+        files::write_private(&path, &bytes).map_err(|error| match error {
+            crate::Error::File { source, .. } => ImageError::store(path)(source),
+            other => ImageError::store(path)(io::Error::other(other.to_string())),
+        })?;
+        Ok(loaded)
+    }
+
+    fn layer(&self, name: &str) -> PathBuf {
+        self.dir.join("layers").join(name)
+    }
+}
+
+/// A directory for one load; the store's lock makes it the only one. Removed at the end, or by the next load.
+struct Staging {
+    dir: PathBuf,
+}
+
+impl Staging {
+    fn new(store: &Path) -> Result<Self, ImageError> {
+        let dir = store.join("staging");
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(ImageError::store(dir)(error));
+            }
+            _ => {}
+        }
+        make_dir(&dir)?;
+        Ok(Self { dir })
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), ImageError> {
+    fs::create_dir_all(path).map_err(ImageError::store(path))
+}
+
+fn size_of_tree(dir: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => size_of_tree(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
