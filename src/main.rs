@@ -1,3 +1,7 @@
-//! The `curtain` binary.
+//! The `curtain` binary: every part of the platform is a verb of it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    curtain_cli::main()
+}

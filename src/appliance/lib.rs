@@ -1,1 +1,46 @@
-//! Instances: the ledger, its steps and the plans of up and down.
+//! Instances of the platform on this machine: bringing one up, taking it down, and everything between.
+//!
+//! Invariants:
+//! - every effect on the machine is a step {do, undo, probe} that the instance's ledger records
+//!   before it happens, so that `up` after a crash resumes and `down` after a crash undoes;
+//! - one command at a time works on an instance; every wait is bounded;
+//! - nothing here prints, exits, or reads the environment: folders and options come from the caller.
+//!
+//! Entry points: [`Homes`], [`up`], [`down`], [`status`], [`doctor()`], [`clients`], [`access`].
+
+pub mod access;
+pub mod clients;
+pub mod doctor;
+mod down;
+mod effect;
+mod error;
+mod fault;
+mod home;
+mod http;
+mod identity;
+mod instance;
+mod ledger;
+mod lock;
+mod mcp;
+pub mod memory;
+mod name;
+mod plan;
+pub mod progress;
+mod status;
+mod steps;
+mod up;
+mod world;
+
+pub use doctor::doctor;
+pub use down::{Down, down};
+pub use effect::Effect;
+pub use error::{Error, Kind};
+pub use fault::FaultPlan;
+pub use home::{Home, Homes};
+pub use identity::Identity;
+pub use instance::{Endpoints, Instance, Ports};
+pub use ledger::Ledger;
+pub use mcp::{Install, install, uninstall};
+pub use name::{DEFAULT, InstanceName};
+pub use status::{Deployment, Plane, Status, status};
+pub use up::{Facts, Up, plan_names, up};

@@ -117,6 +117,11 @@ impl Bundle {
         &self.manifest.requires
     }
 
+    /// What a reader of its status should know, if anything.
+    pub fn note(&self) -> Option<&str> {
+        self.manifest.note.as_deref()
+    }
+
     /// SHA-256 of all its files, in hex.
     pub fn digest(&self) -> &str {
         &self.digest

@@ -21,6 +21,9 @@ pub struct Manifest {
     /// One sentence for people.
     #[serde(default)]
     pub description: String,
+    /// What a reader of its status should know, if anything.
+    #[serde(default)]
+    pub note: Option<String>,
     /// Bundles whose objects must be there before this one's.
     #[serde(default)]
     pub requires: Vec<String>,

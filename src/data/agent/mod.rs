@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use curtain_role::{Health, HealthError, KubeAccess, KubeError, Shutdown};
-use curtain_tunnel::PlaneId;
+pub use curtain_tunnel::PlaneId;
 use curtain_tunnel::certs::CertError;
 use futures::future::join_all;
 use http::Uri;

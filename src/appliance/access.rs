@@ -1,0 +1,190 @@
+//! Getting into an instance: credentials, tokens, and the portal's one-time link.
+
+use std::time::Duration;
+
+use http::{Request, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    Endpoints, Error, Home, Homes, Identity, Instance, http::send, identity, status::existing,
+    world::kube_client,
+};
+
+/// How long the identity service may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A way into one instance, as its administrator.
+#[derive(Clone, Debug)]
+pub struct Access {
+    home: Home,
+    instance: Instance,
+    endpoints: Endpoints,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+}
+
+impl Access {
+    /// A way into the instance of `home`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an instance that does not exist.
+    pub fn to(homes: &Homes, home: &Home) -> Result<Self, Error> {
+        let instance = existing(homes, home)?;
+        let endpoints = instance.endpoints(home)?;
+        Ok(Self { home: home.clone(), instance, endpoints })
+    }
+
+    /// Where the instance answers.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// What the instance is.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// A client of the cluster's API as its administrator.
+    ///
+    /// # Errors
+    /// A kubeconfig that cannot be used.
+    pub async fn kube(&self) -> Result<kube::Client, Error> {
+        let provider = curtain_provider::by_name(&self.instance.provider)?;
+        kube_client(&provider.kubeconfig(&self.instance.cluster(&self.home))).await
+    }
+
+    /// Every user and agent with their credentials.
+    ///
+    /// # Errors
+    /// A cluster that does not answer.
+    pub async fn identities(&self) -> Result<Vec<Identity>, Error> {
+        identity::list(&self.kube().await?).await
+    }
+
+    /// A token of `who`, a user or an agent, valid for an hour.
+    ///
+    /// # Errors
+    /// An unknown identity, or an identity service that does not answer.
+    pub async fn token(&self, who: &str) -> Result<String, Error> {
+        let identities = self.identities().await?;
+        let identity = identity::find(&identities, who)?;
+        let form = match identity.kind.as_str() {
+            "user" => [
+                ("grant_type", "password"),
+                ("username", &identity.name),
+                ("password", &identity.secret),
+            ],
+            _ => [
+                ("grant_type", "client_credentials"),
+                ("client_id", &identity.name),
+                ("client_secret", &identity.secret),
+            ],
+        };
+        let body = form
+            .iter()
+            .map(|(key, value)| format!("{key}={}", encode(value)))
+            .collect::<Vec<_>>()
+            .join("&");
+        let url = format!("{}/oauth2/token", self.endpoints.api);
+        let request = Request::post(&url)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body)
+            .map_err(|error| Error::Unreachable { what: url.clone(), why: error.to_string() })?;
+        let response = send(request, ANSWER).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let why = said(response.body());
+            return Err(match status.as_u16() {
+                400 | 401 | 403 => {
+                    Error::Refused { what: format!("a token for {}", identity.name), why }
+                }
+                _ => Error::Unreachable { what: url, why: format!("{status}: {why}") },
+            });
+        }
+        let answer: TokenAnswer = serde_json::from_slice(response.body())
+            .map_err(|error| Error::Unreachable { what: url, why: error.to_string() })?;
+        Ok(answer.access_token)
+    }
+
+    /// A link that signs `who` in to the portal, once, within a minute.
+    ///
+    /// # Errors
+    /// As for [`Access::token`].
+    pub async fn login_link(&self, who: &str) -> Result<String, Error> {
+        let answer = self
+            .post(&format!("{}/oauth2/login-code", self.endpoints.api), &self.token(who).await?)
+            .await?;
+        let code = answer["code"].as_str().ok_or_else(|| Error::Unreachable {
+            what: "the identity service".to_owned(),
+            why: "it answered without a code".to_owned(),
+        })?;
+        Ok(format!("{}/login?code={}", self.endpoints.portal, encode(code)))
+    }
+
+    async fn post(&self, url: &str, token: &str) -> Result<Value, Error> {
+        let request = Request::post(url)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(json!({}).to_string())
+            .map_err(|error| Error::Unreachable { what: url.to_owned(), why: error.to_string() })?;
+        let response = send(request, ANSWER).await?;
+        if !response.status().is_success() {
+            return Err(Error::Refused { what: url.to_owned(), why: said(response.body()) });
+        }
+        serde_json::from_slice(response.body())
+            .map_err(|error| Error::Unreachable { what: url.to_owned(), why: error.to_string() })
+    }
+}
+
+/// The status of `url` on this machine, answered by anyone.
+///
+/// # Errors
+/// [`Error::Unreachable`].
+pub async fn probe(url: &str, timeout: Duration) -> Result<u16, Error> {
+    let request = Request::get(url)
+        .body(String::new())
+        .map_err(|error| Error::Unreachable { what: url.to_owned(), why: error.to_string() })?;
+    Ok(send(request, timeout).await?.status().as_u16())
+}
+
+/// What an error answer says, on one line.
+fn said(body: &[u8]) -> String {
+    let fallback = || String::from_utf8_lossy(body).trim().chars().take(200).collect::<String>();
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return fallback() };
+    let known =
+        ["error_description", "message", "error"].iter().find_map(|key| value[key].as_str());
+    known.map_or_else(fallback, str::to_owned)
+}
+
+/// Percent-encodes everything but what RFC 3986 calls unreserved.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_encoded_and_errors_are_read() {
+        assert_eq!(encode("a b+c@d.e"), "a%20b%2Bc%40d.e");
+        assert_eq!(
+            said(br#"{"error":"invalid_grant","error_description":"wrong password"}"#),
+            "wrong password"
+        );
+        assert_eq!(said(b"plain"), "plain");
+    }
+}

@@ -1,0 +1,216 @@
+//! What can go wrong with an instance, and what to do about it.
+
+use std::{io, path::PathBuf, time::Duration};
+
+/// The class of an error; the command line has an exit code for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The instance does not exist.
+    NotFound,
+    /// A port of this machine belongs to somebody else.
+    PortInUse,
+    /// No space is left.
+    DiskFull,
+    /// Input from the user that cannot be used.
+    BadInput,
+    /// Something did not happen in time.
+    Timeout,
+    /// The machine lacks something.
+    Unmet,
+    /// Another command works on the instance.
+    Busy,
+    /// The instance was made by another build.
+    VersionMismatch,
+    /// The instance does not answer.
+    Unreachable,
+    /// The caller may not do this.
+    Denied,
+    /// Anything else.
+    Other,
+}
+
+/// A failed operation on an instance.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a name an instance can have.
+    #[error(
+        "{name:?} cannot be the name of an instance: use 1 to 32 lower-case letters, digits and dashes, \
+         with a letter or digit at both ends"
+    )]
+    BadName {
+        /// The name that was given.
+        name: String,
+    },
+    /// There is no instance of this name.
+    #[error("there is no instance {instance:?}{}; `curtain up{}` creates it", known(.others), flag(.instance))]
+    NotFound {
+        /// The name that was given.
+        instance: String,
+        /// The instances there are.
+        others: Vec<String>,
+    },
+    /// Another command holds the instance.
+    #[error(
+        "another curtain command is working on instance {instance:?} (waited {:.0} s); try again when it is done",
+        .waited.as_secs_f32()
+    )]
+    Busy {
+        /// The instance.
+        instance: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {verb} {path}: {source}", path = .path.display())]
+    File {
+        /// What was tried: `write`, `read`, `create the folder`.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A stored file is not what this build understands.
+    #[error("{path} cannot be understood: {why}; it was written by another version of curtain or changed by hand", path = .path.display())]
+    Stored {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The instance was made by another build.
+    #[error(
+        "instance {instance:?} was made by another build of curtain ({there}; this is {here}); \
+         run `curtain down` and `curtain up` to recreate it, or use {binary}", binary = .binary.display()
+    )]
+    VersionMismatch {
+        /// The instance.
+        instance: String,
+        /// Build that made it.
+        there: String,
+        /// This build.
+        here: String,
+        /// The kept copy of the build that made it.
+        binary: PathBuf,
+    },
+    /// A step of a plan failed.
+    #[error("step {step:?} failed: {source}")]
+    Step {
+        /// Its name.
+        step: String,
+        /// The cause.
+        source: Box<Error>,
+    },
+    /// A fault that a test asked for.
+    #[error("a fault was injected at {at}")]
+    Injected {
+        /// Where.
+        at: String,
+    },
+    /// The whole operation took longer than it may.
+    #[error("{what} took longer than {:.0} s; `curtain status` shows what is not ready, `--timeout` gives it longer", .waited.as_secs_f32())]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        waited: Duration,
+    },
+    /// A client's configuration file cannot be edited.
+    #[error("cannot edit {path}: {why}; the file was left as it is", path = .path.display())]
+    Client {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A client nobody here knows.
+    #[error("there is no MCP client {name:?}; known: {known}")]
+    UnknownClient {
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The instance's API or front door does not answer.
+    #[error("{what} does not answer: {why}; `curtain status` says more, `curtain up` repairs")]
+    Unreachable {
+        /// What was asked.
+        what: String,
+        /// What happened.
+        why: String,
+    },
+    /// The instance refused.
+    #[error("{what} was refused: {why}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// What the instance said.
+        why: String,
+    },
+    /// There is no such user or agent.
+    #[error("there is no identity {who:?} in this instance; there are: {known}")]
+    UnknownIdentity {
+        /// The name that was given.
+        who: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The provider failed.
+    #[error(transparent)]
+    Provider(#[from] curtain_provider::Error),
+    /// A bundle could not be installed.
+    #[error(transparent)]
+    Bundle(#[from] curtain_bundle::Error),
+}
+
+impl Error {
+    /// A failed file operation.
+    pub(crate) fn file(verb: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::File { verb, path: path.into(), source }
+    }
+
+    /// The class of this error.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::BadName { .. } | Self::Client { .. } => Kind::BadInput,
+            Self::NotFound { .. } | Self::UnknownClient { .. } | Self::UnknownIdentity { .. } => {
+                Kind::NotFound
+            }
+            Self::Busy { .. } => Kind::Busy,
+            Self::VersionMismatch { .. } => Kind::VersionMismatch,
+            Self::Timeout { .. } => Kind::Timeout,
+            Self::Unreachable { .. } => Kind::Unreachable,
+            Self::Refused { .. } => Kind::Denied,
+            Self::File { source, .. } if full(source) => Kind::DiskFull,
+            Self::Step { source, .. } => source.kind(),
+            Self::Provider(error) => match error.kind() {
+                curtain_provider::Kind::PortInUse => Kind::PortInUse,
+                curtain_provider::Kind::DiskFull => Kind::DiskFull,
+                curtain_provider::Kind::BadInput => Kind::BadInput,
+                curtain_provider::Kind::Timeout => Kind::Timeout,
+                curtain_provider::Kind::Unmet => Kind::Unmet,
+                curtain_provider::Kind::Other => Kind::Other,
+            },
+            Self::Bundle(error) => match error.kind() {
+                curtain_bundle::Kind::BadInput => Kind::BadInput,
+                curtain_bundle::Kind::Timeout => Kind::Timeout,
+                curtain_bundle::Kind::DiskFull => Kind::DiskFull,
+                curtain_bundle::Kind::Unreachable => Kind::Unreachable,
+                curtain_bundle::Kind::Other => Kind::Other,
+            },
+            Self::File { .. } | Self::Stored { .. } | Self::Injected { .. } => Kind::Other,
+        }
+    }
+}
+
+fn full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn known(others: &[String]) -> String {
+    if others.is_empty() { String::new() } else { format!(" (there are: {})", others.join(", ")) }
+}
+
+fn flag(instance: &str) -> String {
+    if instance == crate::name::DEFAULT { String::new() } else { format!(" --name {instance}") }
+}

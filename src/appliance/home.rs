@@ -1,0 +1,195 @@
+//! Where instances live on disk.
+//!
+//! One folder holds all instances (given by the command line); each has its own below it, 0700.
+//! What an instance is (ports, provider, image) is in `instance.json`; what was done to the machine
+//! for it is in `ledger.jsonl`.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, InstanceName};
+
+/// The folder of all instances.
+#[derive(Clone, Debug)]
+pub struct Homes {
+    root: PathBuf,
+}
+
+/// The folder of one instance.
+#[derive(Clone, Debug)]
+pub struct Home {
+    name: InstanceName,
+    root: PathBuf,
+    path: PathBuf,
+}
+
+impl Homes {
+    /// All instances below `root`, which need not exist. `root` is made absolute by the caller.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The home of the instance called `name`, whether it exists or not.
+    pub fn instance(&self, name: &InstanceName) -> Home {
+        Home { name: name.clone(), root: self.root.clone(), path: self.root.join(name.as_str()) }
+    }
+
+    /// The instances there are, by name.
+    ///
+    /// # Errors
+    /// A folder that exists and cannot be read.
+    pub fn list(&self) -> Result<Vec<Home>, Error> {
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(Error::file("read", &self.root, source)),
+        };
+        let mut homes: Vec<Home> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .map(|name| self.instance(&name))
+            .filter(Home::exists)
+            .collect();
+        homes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(homes)
+    }
+}
+
+impl Home {
+    /// The instance's name.
+    pub fn name(&self) -> &InstanceName {
+        &self.name
+    }
+
+    /// The instance's folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of all instances.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether anything of the instance was ever recorded here.
+    pub fn exists(&self) -> bool {
+        self.ledger().exists() || self.path.join("instance.json").exists()
+    }
+
+    /// The record of effects.
+    pub fn ledger(&self) -> PathBuf {
+        self.path.join("ledger.jsonl")
+    }
+
+    /// What the instance is.
+    pub fn state(&self) -> PathBuf {
+        self.path.join("instance.json")
+    }
+
+    /// The kept copy of this program.
+    pub fn binary(&self) -> PathBuf {
+        self.path.join("bin/curtain")
+    }
+
+    /// The folder the provider may fill.
+    pub fn cluster(&self) -> PathBuf {
+        self.path.join("cluster")
+    }
+
+    /// The instance's own kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.path.join("kubeconfig")
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+}
+
+/// Creates `path` and what is missing above it, each 0700, and returns what it created, outermost first.
+pub(crate) fn create_private(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    let mut created = Vec::new();
+    for folder in missing.into_iter().rev() {
+        match fs::DirBuilder::new().mode(0o700).create(folder) {
+            Ok(()) => created.push(folder.to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(Error::file("create the folder", folder, source)),
+        }
+    }
+    Ok(created)
+}
+
+/// Replaces `path` by `bytes` in one step: written beside it with `mode`, synced, renamed.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    use std::io::Write;
+    let write = || -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let mut file = tempfile::Builder::new().prefix(".curtain-").tempfile_in(folder)?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(|source| Error::file("write", path, source))
+}
+
+/// Removes `path`, whatever it is; absent is fine. Returns whether it was there.
+pub(crate) fn remove(path: &Path) -> Result<bool, Error> {
+    let removed = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(Error::file("look at", path, source)),
+        Ok(kind) if kind.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+    };
+    match removed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::file("remove", path, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_private_and_those_created_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b");
+        let created = create_private(&deep).unwrap();
+        assert_eq!(created, [dir.path().join("a"), deep.clone()]);
+        assert_eq!(fs::metadata(&deep).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(create_private(&deep).unwrap().is_empty(), "a second time creates nothing");
+    }
+
+    #[test]
+    fn an_atomic_write_sets_the_mode_and_leaves_no_other_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.json");
+        write_atomic(&path, b"1", 0o600).unwrap();
+        write_atomic(&path, b"2", 0o600).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"2");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_recorded_instances_are_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes::new(dir.path().join("none"));
+        assert!(homes.list().unwrap().is_empty());
+        let homes = Homes::new(dir.path());
+        for name in ["b", "a", "empty"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        fs::write(dir.path().join("a/ledger.jsonl"), "").unwrap();
+        fs::write(dir.path().join("b/instance.json"), "{}").unwrap();
+        let names: Vec<_> =
+            homes.list().unwrap().iter().map(|home| home.name().to_string()).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+}

@@ -1,0 +1,249 @@
+//! What an instance is: provider, image and ports, decided once and kept for its life.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, TcpListener},
+};
+
+use curtain_provider::{ClusterSpec, Door};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Home, InstanceName, home::write_atomic};
+
+/// Version of `instance.json` this build writes.
+pub(crate) const VERSION: u32 = 1;
+
+/// An instance, as stored in its home.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    /// Version of this format.
+    pub version: u32,
+    /// The instance's name.
+    pub name: InstanceName,
+    /// Name of the provider of its cluster.
+    pub provider: String,
+    /// Build that made it: the first twelve hex digits of the program's SHA-256.
+    pub build: String,
+    /// Reference of the platform's image.
+    pub image: String,
+    /// Its ports on 127.0.0.1.
+    pub ports: Ports,
+}
+
+/// Ports on 127.0.0.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ports {
+    /// Portal, REST API and identity.
+    pub portal: u16,
+    /// MCP with a bearer token.
+    pub mcp: u16,
+    /// Applications.
+    pub gateway: u16,
+    /// The cluster's API.
+    pub api: u16,
+}
+
+/// Ports that are taken if nobody has them, in the order of [`Ports`].
+const PREFERRED: [u16; 4] = [8080, 8081, 19080, 6443];
+
+/// URLs of an instance, as `up -o json` prints them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoints {
+    /// The web portal.
+    pub portal: String,
+    /// The REST API; clients add `/api/v1`.
+    pub api: String,
+    /// The control plane's MCP server (bearer token).
+    pub mcp: String,
+    /// The observer's MCP server (bearer token).
+    pub observer_mcp: String,
+    /// Where applications answer.
+    pub gateway: String,
+}
+
+impl Instance {
+    /// Reads the instance in `home`; `None` if there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read or understood.
+    pub fn read(home: &Home) -> Result<Option<Self>, Error> {
+        let path = home.state();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::file("read", path, source)),
+        };
+        let instance: Self = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Stored { path: path.clone(), why: error.to_string() })?;
+        if instance.version > VERSION {
+            let why = format!(
+                "it has version {}, and this build knows versions up to {VERSION}",
+                instance.version
+            );
+            return Err(Error::Stored { path, why });
+        }
+        Ok(Some(instance))
+    }
+
+    pub(crate) fn write(&self, home: &Home) -> Result<(), Error> {
+        let bytes = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::file("write", home.state(), io::Error::other(error)))?;
+        write_atomic(&home.state(), &bytes, 0o600)
+    }
+
+    /// The cluster this instance wants.
+    pub fn cluster(&self, home: &Home) -> ClusterSpec {
+        let door = |name: &str, port, namespace: &str, service_port| Door {
+            name: name.to_owned(),
+            port,
+            namespace: namespace.to_owned(),
+            service: "gateway-default".to_owned(),
+            service_port,
+        };
+        ClusterSpec {
+            provider: self.provider.clone(),
+            instance: self.name.to_string(),
+            home: home.cluster(),
+            binary: home.binary(),
+            image: self.image.clone(),
+            api_port: self.ports.api,
+            doors: vec![
+                door("portal", self.ports.portal, "openchoreo-control-plane", 8080),
+                door("mcp", self.ports.mcp, "openchoreo-control-plane", 8081),
+                door("gateway", self.ports.gateway, "openchoreo-data-plane", 19080),
+            ],
+        }
+    }
+
+    /// Where the instance answers.
+    ///
+    /// # Errors
+    /// A provider that cannot expose a door.
+    pub fn endpoints(&self, home: &Home) -> Result<Endpoints, Error> {
+        let spec = self.cluster(home);
+        let provider = curtain_provider::by_name(&self.provider)?;
+        let (portal, mcp, gateway) = (
+            provider.expose(&spec, "portal")?,
+            provider.expose(&spec, "mcp")?,
+            provider.expose(&spec, "gateway")?,
+        );
+        Ok(Endpoints {
+            api: portal.clone(),
+            portal,
+            observer_mcp: format!("{mcp}/observer/mcp"),
+            mcp: format!("{mcp}/mcp"),
+            gateway,
+        })
+    }
+}
+
+impl Ports {
+    /// The preferred ports, each replaced by a free one where it is busy or belongs to one of `others`.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub(crate) fn choose(others: &[Self]) -> Result<Self, Error> {
+        let taken = |port: u16| others.iter().any(|other| other.all().contains(&port));
+        // Held together until all are chosen, so that no port is chosen twice.
+        let mut held = Vec::new();
+        let mut chosen = [0; 4];
+        for (slot, preferred) in chosen.iter_mut().zip(PREFERRED) {
+            let wanted = (!taken(preferred)).then(|| bind(preferred).ok()).flatten();
+            let listener = match wanted {
+                Some(listener) => listener,
+                None => free(&taken)?,
+            };
+            *slot = port(&listener)?;
+            held.push(listener);
+        }
+        let [portal, mcp, gateway, api] = chosen;
+        Ok(Self { portal, mcp, gateway, api })
+    }
+
+    fn all(self) -> [u16; 4] {
+        [self.portal, self.mcp, self.gateway, self.api]
+    }
+}
+
+fn bind(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+}
+
+fn port(listener: &TcpListener) -> Result<u16, Error> {
+    let address = listener
+        .local_addr()
+        .map_err(|source| Error::file("look at the listener of", "127.0.0.1", source))?;
+    Ok(address.port())
+}
+
+fn free(taken: &dyn Fn(u16) -> bool) -> Result<TcpListener, Error> {
+    loop {
+        let listener =
+            bind(0).map_err(|source| Error::file("find a free port on", "127.0.0.1", source))?;
+        if !taken(port(&listener)?) {
+            return Ok(listener);
+        }
+    }
+}
+
+/// The first twelve hex digits of the SHA-256 of the program at `path`, and its size in bytes.
+pub(crate) fn build_id(path: &std::path::Path) -> Result<(String, u64), Error> {
+    use sha2::{Digest, Sha256};
+    let hash = || -> io::Result<(String, u64)> {
+        let mut hasher = Sha256::new();
+        let size = io::copy(&mut fs::File::open(path)?, &mut hasher)?;
+        let digest = hasher.finalize();
+        Ok((digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(), size))
+    };
+    hash().map_err(|source| Error::file("read", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_of_others_and_busy_ports_are_not_chosen() {
+        let first = Ports::choose(&[]).unwrap();
+        let held: Vec<_> = first.all().iter().map(|port| bind(*port)).collect();
+        let second = Ports::choose(&[]).unwrap();
+        assert!(
+            second.all().iter().all(|port| !first.all().contains(port)),
+            "{first:?} {second:?}"
+        );
+        drop(held);
+        let third = Ports::choose(&[first]).unwrap();
+        assert!(third.all().iter().all(|port| !first.all().contains(port)), "{first:?} {third:?}");
+    }
+
+    #[test]
+    fn an_instance_is_read_as_it_was_written_and_a_newer_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = crate::Homes::new(dir.path()).instance(&"x".parse().unwrap());
+        assert!(Instance::read(&home).unwrap().is_none());
+        crate::home::create_private(home.path()).unwrap();
+        let mut instance = Instance {
+            version: VERSION,
+            name: "x".parse().unwrap(),
+            provider: "embedded".into(),
+            build: "0".repeat(12),
+            image: "docker.io/library/curtain:0".into(),
+            ports: Ports { portal: 1, mcp: 2, gateway: 3, api: 4 },
+        };
+        instance.write(&home).unwrap();
+        assert_eq!(Instance::read(&home).unwrap(), Some(instance.clone()));
+        instance.version = 99;
+        instance.write(&home).unwrap();
+        assert!(Instance::read(&home).unwrap_err().to_string().contains("version 99"));
+    }
+
+    #[test]
+    fn the_build_id_is_the_hash_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        fs::write(&path, "abc").unwrap();
+        assert_eq!(build_id(&path).unwrap(), ("ba7816bf8f01".to_owned(), 3));
+    }
+}

@@ -1,0 +1,271 @@
+//! The record of what was done to the machine for an instance.
+//!
+//! One JSON object a line, only ever appended. An effect is recorded, and the record is on the disk,
+//! *before* it happens: after a crash at any point the ledger names everything that may exist.
+//! The first line carries the format's version; a last line that a crash cut short is dropped.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, effect::Effect};
+
+/// Version of the format this build writes. It reads every version up to this one.
+pub(crate) const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    ledger: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    at: jiff::Timestamp,
+    step: String,
+    event: Event,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    effect: Option<Effect>,
+}
+
+/// What happened to a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Event {
+    /// About to be done; the effect is in the line.
+    Doing,
+    /// Done in full.
+    Did,
+    /// About to be undone.
+    Undoing,
+    /// Undone in full.
+    Undid,
+}
+
+/// An effect that is, or may be, on the machine.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What was, or was about to be, done.
+    pub effect: Effect,
+    /// Whether it is known to have been done in full.
+    pub done: bool,
+}
+
+/// The ledger of one instance, open for appending.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    file: File,
+    entries: Vec<Entry>,
+}
+
+impl Ledger {
+    /// Opens the ledger at `path`, creating it if it is missing.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written, a newer version, or a line (other than a last one cut
+    /// short) that is not one of ours.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let text = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(Error::file("read", path, source)),
+        };
+        // Whatever follows the last newline was being written when the process died: its effect had not begun.
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let entries = replay(path, &text[..whole])?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| Error::file("open", path, source))?;
+        if whole < text.len() {
+            file.set_len(whole as u64).map_err(|source| Error::file("repair", path, source))?;
+        }
+        let mut ledger = Self { path: path.to_owned(), file, entries };
+        if whole == 0 {
+            ledger.append(&Header { ledger: VERSION }, true)?;
+        }
+        Ok(ledger)
+    }
+
+    /// Every effect that is, or may be, on the machine, in the order it was recorded.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entry of the step called `step`.
+    pub fn entry(&self, step: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.effect.step().name() == step)
+    }
+
+    /// Records that `effect` is about to happen. When this returns, the record is on the disk.
+    pub(crate) fn doing(&mut self, effect: &Effect) -> Result<(), Error> {
+        let name = effect.step().name();
+        self.write(&name, Event::Doing, Some(effect.clone()), true)?;
+        self.entries.retain(|entry| entry.effect.step().name() != name);
+        self.entries.push(Entry { effect: effect.clone(), done: false });
+        Ok(())
+    }
+
+    /// Records that `effect` is complete. Losing this record costs a probe, so it is not waited for.
+    pub(crate) fn did(&mut self, effect: &Effect) -> Result<(), Error> {
+        let name = effect.step().name();
+        self.write(&name, Event::Did, None, false)?;
+        for entry in self.entries.iter_mut().filter(|entry| entry.effect.step().name() == name) {
+            entry.done = true;
+        }
+        Ok(())
+    }
+
+    /// Records that `effect` is about to be undone.
+    pub(crate) fn undoing(&mut self, effect: &Effect) -> Result<(), Error> {
+        self.write(&effect.step().name(), Event::Undoing, None, false)
+    }
+
+    /// Records that nothing of `effect` is left.
+    pub(crate) fn undid(&mut self, effect: &Effect) -> Result<(), Error> {
+        let name = effect.step().name();
+        self.write(&name, Event::Undid, None, false)?;
+        self.entries.retain(|entry| entry.effect.step().name() != name);
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        step: &str,
+        event: Event,
+        effect: Option<Effect>,
+        sync: bool,
+    ) -> Result<(), Error> {
+        let line = Line { at: jiff::Timestamp::now(), step: step.to_owned(), event, effect };
+        self.append(&line, sync)
+    }
+
+    fn append(&mut self, line: &impl Serialize, sync: bool) -> Result<(), Error> {
+        let mut write = || -> io::Result<()> {
+            let mut bytes = serde_json::to_vec(line)?;
+            bytes.push(b'\n');
+            self.file.write_all(&bytes)?;
+            if sync { self.file.sync_data() } else { Ok(()) }
+        };
+        write().map_err(|source| Error::file("write", &self.path, source))
+    }
+}
+
+fn replay(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>, Error> {
+    let stored = |why: String| Error::Stored { path: path.to_owned(), why };
+    let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let Some(first) = lines.next() else { return Ok(Vec::new()) };
+    let header: Header =
+        serde_json::from_slice(first).map_err(|error| stored(format!("line 1: {error}")))?;
+    if header.ledger > VERSION {
+        return Err(stored(format!(
+            "it has version {}, and this build knows versions up to {VERSION}",
+            header.ledger
+        )));
+    }
+    let mut entries: Vec<Entry> = Vec::new();
+    for (index, line) in lines.enumerate() {
+        let line: Line = serde_json::from_slice(line)
+            .map_err(|error| stored(format!("line {}: {error}", index + 2)))?;
+        let same = |entry: &Entry| entry.effect.step().name() == line.step;
+        match line.event {
+            Event::Doing => {
+                let effect = line.effect.ok_or_else(|| {
+                    stored(format!("line {}: a step without its effect", index + 2))
+                })?;
+                entries.retain(|entry| entry.effect.step().name() != line.step);
+                entries.push(Entry { effect, done: false });
+            }
+            Event::Did => {
+                entries.iter_mut().filter(|entry| same(entry)).for_each(|entry| entry.done = true)
+            }
+            Event::Undoing => {
+                entries.iter_mut().filter(|entry| same(entry)).for_each(|entry| entry.done = false)
+            }
+            Event::Undid => entries.retain(|entry| !same(entry)),
+        }
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::effect::Effect;
+
+    fn effect(bundle: &str) -> Effect {
+        Effect::bundle(bundle)
+    }
+
+    fn names(ledger: &Ledger) -> Vec<(String, bool)> {
+        ledger.entries().iter().map(|entry| (entry.effect.step().name(), entry.done)).collect()
+    }
+
+    #[test]
+    fn what_was_recorded_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.jsonl");
+        let mut ledger = Ledger::open(&path).unwrap();
+        for name in ["a", "b", "c"] {
+            ledger.doing(&effect(name)).unwrap();
+        }
+        ledger.did(&effect("a")).unwrap();
+        ledger.undoing(&effect("c")).unwrap();
+        ledger.undid(&effect("c")).unwrap();
+        let expected = [("bundle/a".to_owned(), true), ("bundle/b".to_owned(), false)];
+        assert_eq!(names(&ledger), expected);
+        assert_eq!(names(&Ledger::open(&path).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_line_cut_short_at_any_byte_is_dropped_and_later_lines_are_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.jsonl");
+        let mut ledger = Ledger::open(&path).unwrap();
+        ledger.doing(&effect("a")).unwrap();
+        let before = fs::read(&path).unwrap();
+        ledger.doing(&effect("b")).unwrap();
+        let after = fs::read(&path).unwrap();
+        for cut in before.len()..after.len() {
+            fs::write(&path, &after[..cut]).unwrap();
+            let mut ledger = Ledger::open(&path).unwrap();
+            assert_eq!(names(&ledger), [("bundle/a".to_owned(), false)], "cut at {cut}");
+            ledger.doing(&effect("c")).unwrap();
+            assert_eq!(Ledger::open(&path).unwrap().entries().len(), 2, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_and_a_broken_line_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.jsonl");
+        fs::write(&path, "{\"ledger\":99}\n").unwrap();
+        assert!(Ledger::open(&path).unwrap_err().to_string().contains("version 99"));
+        fs::write(&path, "{\"ledger\":1}\nnonsense\n").unwrap();
+        assert!(Ledger::open(&path).unwrap_err().to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn version_1_is_understood() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.jsonl");
+        let text = concat!(
+            "{\"ledger\":1}\n",
+            "{\"at\":\"2026-11-22T12:00:00Z\",\"step\":\"bundle/control\",\"event\":\"doing\",",
+            "\"effect\":{\"kind\":\"bundle\",\"name\":\"control\"}}\n",
+            "{\"at\":\"2026-11-22T12:00:01Z\",\"step\":\"bundle/control\",\"event\":\"did\"}\n",
+        );
+        fs::write(&path, text).unwrap();
+        assert_eq!(names(&Ledger::open(&path).unwrap()), [("bundle/control".to_owned(), true)]);
+    }
+}

@@ -1,0 +1,76 @@
+//! The kept copy of this program, so that a rebuild never changes a running instance.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    effect::{Boxed, Step},
+    home::{create_private, remove},
+    world::World,
+};
+
+/// The copy, identified by what it is a copy of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BinaryStep {
+    /// Build id of the program.
+    pub build: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Step for BinaryStep {
+    fn name(&self) -> String {
+        "binary".to_owned()
+    }
+
+    fn title(&self) -> String {
+        "copy of the program, which is also the image".to_owned()
+    }
+
+    fn probe<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<bool, Error>> {
+        Box::pin(async move { Ok(self.complete(&world.home.binary())) })
+    }
+
+    fn act<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let (step, from, to) = (self.clone(), world.program.clone(), world.home.binary());
+            let copied = tokio::task::spawn_blocking(move || step.copy(&from, &to)).await;
+            copied.map_err(|error| {
+                Error::file("copy", world.home.binary(), std::io::Error::other(error))
+            })?
+        })
+    }
+
+    fn undo<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {
+        Box::pin(async move {
+            let folder = world.home.binary().parent().map(Path::to_owned);
+            Ok(usize::from(folder.map_or(Ok(false), |folder| remove(&folder))?))
+        })
+    }
+}
+
+impl BinaryStep {
+    /// A copy is renamed into place when it is whole, so its size tells whether it is ours.
+    fn complete(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|metadata| metadata.len() == self.size)
+    }
+
+    fn copy(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        if self.complete(to) {
+            return Ok(());
+        }
+        if let Some(folder) = to.parent() {
+            create_private(folder)?;
+        }
+        let part = to.with_extension("part");
+        let copy = || {
+            fs::copy(from, &part)?;
+            // Pods run it under other user ids, through the image.
+            fs::set_permissions(&part, fs::Permissions::from_mode(0o755))?;
+            fs::rename(&part, to)
+        };
+        copy().map_err(|source| Error::file("copy this program to", to, source))
+    }
+}

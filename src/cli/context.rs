@@ -1,0 +1,104 @@
+//! What every verb starts from: the instance that is meant, and how to answer.
+
+use std::{path::PathBuf, time::Duration};
+
+use curtain_appliance::{FaultPlan, Home, Homes, InstanceName, access::Access, clients::Scope};
+use directories::{BaseDirs, ProjectDirs};
+
+use crate::{
+    args::Common,
+    environment,
+    exit::Exit,
+    failure::Failure,
+    output::{Format, Style},
+};
+
+/// The surroundings of a verb.
+pub(crate) struct Context {
+    pub(crate) homes: Homes,
+    pub(crate) home: Home,
+    /// The folder of all instances, if it is not the default.
+    pub(crate) custom_home: Option<PathBuf>,
+    pub(crate) format: Format,
+    /// What `--timeout` says.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) faults: FaultPlan,
+    pub(crate) style: Style,
+}
+
+impl Context {
+    pub(crate) fn new(common: &Common) -> Result<Self, Failure> {
+        let custom_home = environment::path(environment::HOME);
+        let root = match &custom_home {
+            Some(root) => root.clone(),
+            None => ProjectDirs::from("", "", "curtain")
+                .map(|folders| folders.data_dir().to_owned())
+                .ok_or_else(|| {
+                    Failure::new(
+                        Exit::Usage,
+                        "there is no home folder; set CURTAIN_HOME to a folder",
+                    )
+                })?,
+        };
+        let name: InstanceName =
+            common.name.parse().map_err(|error: curtain_appliance::Error| {
+                Failure::new(Exit::Usage, error.to_string())
+            })?;
+        let homes = Homes::new(root);
+        let home = homes.instance(&name);
+        let faults = environment::variable(environment::FAULT).unwrap_or_default();
+        let faults =
+            faults.to_string_lossy().parse().map_err(|why| Failure::new(Exit::Usage, why))?;
+        Ok(Self {
+            homes,
+            home,
+            custom_home,
+            format: common.output,
+            timeout: common.timeout,
+            faults,
+            style: Style::stdout(),
+        })
+    }
+
+    /// How long a verb may take: what the user said, or `usual` seconds.
+    pub(crate) fn timeout(&self, usual: u64) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(usual))
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A way into the instance, which must exist.
+    pub(crate) fn access(&self) -> Result<Access, Failure> {
+        Ok(Access::to(&self.homes, &self.home)?)
+    }
+
+    /// ` --name N`, where a command line needs it to mean this instance.
+    pub(crate) fn flag(&self) -> String {
+        let name = self.home.name();
+        if name.is_default() { String::new() } else { format!(" --name {name}") }
+    }
+}
+
+/// This user's folders.
+pub(crate) fn user() -> Result<Scope, Failure> {
+    let folders = BaseDirs::new()
+        .ok_or_else(|| Failure::new(Exit::Failed, "there is no home folder; set HOME"))?;
+    Ok(Scope::User { home: folders.home_dir().to_owned(), config: folders.config_dir().to_owned() })
+}
+
+/// The file that `--merge-kubeconfig` edits.
+pub(crate) fn kubeconfig() -> Result<PathBuf, Failure> {
+    // A list of files is read by kubectl as one; its first is where it writes.
+    if let Some(list) = environment::variable("KUBECONFIG") {
+        if let Some(first) = std::env::split_paths(&list).find(|path| !path.as_os_str().is_empty())
+        {
+            return Ok(std::path::absolute(&first).unwrap_or(first));
+        }
+    }
+    match user()? {
+        Scope::User { home, .. } => Ok(home.join(".kube/config")),
+        Scope::Project(folder) => Ok(folder.join(".kube/config")),
+    }
+}

@@ -1,0 +1,68 @@
+//! Every environment variable that curtain reads, in one place; `--help` lists them from here.
+
+use std::{env, ffi::OsString, path::PathBuf};
+
+use tracing_subscriber::EnvFilter;
+
+/// A variable and what it does.
+struct Variable {
+    name: &'static str,
+    meaning: &'static str,
+}
+
+/// The folder of all instances.
+pub(crate) const HOME: &str = "CURTAIN_HOME";
+/// The instance that is meant.
+pub(crate) const NAME: &str = "CURTAIN_NAME";
+/// What is logged to stderr.
+pub(crate) const LOG: &str = "CURTAIN_LOG";
+/// Faults on purpose, for tests.
+pub(crate) const FAULT: &str = "CURTAIN_FAULT";
+
+const VARIABLES: &[Variable] = &[
+    Variable { name: HOME, meaning: "folder of all instances (default: the user's data folder)" },
+    Variable { name: NAME, meaning: "instance that is meant without --name (default: default)" },
+    Variable { name: LOG, meaning: "what is logged to stderr, for example curtain_bundle=debug" },
+    Variable {
+        name: "KUBECONFIG",
+        meaning: "file that --merge-kubeconfig edits (default: ~/.kube/config)",
+    },
+    Variable { name: "NO_COLOR", meaning: "no colours, if set" },
+];
+
+/// The variables as `--help` shows them.
+pub(crate) fn help() -> String {
+    let mut text = String::from("Environment:\n");
+    for Variable { name, meaning } in VARIABLES {
+        text.push_str(&format!("  {name:<13}{meaning}\n"));
+    }
+    text
+}
+
+/// A variable that is set and not empty.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// A path from a variable, made absolute.
+pub(crate) fn path(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(variable(name)?);
+    Some(std::path::absolute(&path).unwrap_or(path))
+}
+
+/// Logs of a role: one line per event on stderr, where the kubelet collects them.
+pub(crate) fn log_as_role() {
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}
+
+/// Logs of a command: none, unless they are asked for.
+pub(crate) fn log_as_command() {
+    if let Ok(filter) = EnvFilter::try_from_env(LOG) {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+}

@@ -1,0 +1,102 @@
+//! Progress on stderr: bars on a terminal, one plain line per finished step otherwise.
+
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use curtain_appliance::progress::{Event, Progress};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::output;
+
+/// Shows the steps of a plan.
+pub(crate) fn shown() -> Box<dyn Progress> {
+    if std::io::stderr().is_terminal() {
+        Box::new(Bars::default())
+    } else {
+        Box::new(Lines::default())
+    }
+}
+
+/// A line per step that did something.
+#[derive(Default)]
+struct Lines {
+    titles: Mutex<BTreeMap<String, String>>,
+}
+
+impl Progress for Lines {
+    fn plan(&self, steps: &[(String, String)]) {
+        self.titles.lock().unwrap_or_else(PoisonError::into_inner).extend(steps.iter().cloned());
+    }
+
+    fn event(&self, step: &str, event: Event) {
+        let titles = self.titles.lock().unwrap_or_else(PoisonError::into_inner);
+        let title = titles.get(step).map_or(step, String::as_str);
+        match event {
+            Event::Finished(took) => output::note(&format!("{:>7}  {title}", seconds(took))),
+            Event::Failed => output::note(&format!("{:>7}  {title}", "failed")),
+            Event::Started | Event::Unchanged | Event::Detail(_) => {}
+        }
+    }
+}
+
+/// A spinner per running step, replaced by its time when it is done.
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    bars: Mutex<BTreeMap<String, (String, ProgressBar)>>,
+}
+
+const TICK: Duration = Duration::from_millis(80);
+
+impl Progress for Bars {
+    fn plan(&self, steps: &[(String, String)]) {
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        for (step, title) in steps {
+            bars.entry(step.clone()).or_insert_with(|| (title.clone(), ProgressBar::hidden()));
+        }
+    }
+
+    fn event(&self, step: &str, event: Event) {
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((title, bar)) = bars.get_mut(step) else { return };
+        match event {
+            Event::Started => {
+                *bar = self.all.add(ProgressBar::new_spinner());
+                bar.set_style(spinner());
+                bar.set_prefix(title.clone());
+                bar.enable_steady_tick(TICK);
+            }
+            Event::Detail(text) => bar.set_message(text),
+            Event::Finished(took) => finish(bar, "\x1b[32m✔\x1b[0m", &seconds(took)),
+            Event::Failed => finish(bar, "\x1b[31m✘\x1b[0m", "failed"),
+            Event::Unchanged => {}
+        }
+    }
+}
+
+/// Template errors are impossible for constants; the default is what remains.
+fn spinner() -> ProgressStyle {
+    ProgressStyle::with_template("  {spinner:.cyan} {prefix} {msg:.dim}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn finish(bar: &ProgressBar, mark: &str, message: &str) {
+    let template = format!("  {mark} {{prefix}} {{msg:.dim}}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar.finish_with_message(message.to_owned());
+}
+
+/// A duration as people read it.
+pub(crate) fn seconds(took: Duration) -> String {
+    if took < Duration::from_secs(1) {
+        format!("{} ms", took.as_millis())
+    } else {
+        format!("{:.1} s", took.as_secs_f32())
+    }
+}

@@ -1,0 +1,142 @@
+//! `curtain mcp`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use curtain_appliance::{
+    Install,
+    clients::{Bridge, Client, Scope, Syntax},
+    install, uninstall,
+};
+use serde_json::json;
+
+use crate::{
+    context::{self, Context},
+    exit::Exit,
+    failure::Failure,
+    output, progress,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Print the entry a client needs, without touching any file
+    #[command(after_help = "\
+Examples:
+  curtain mcp config cursor
+  curtain mcp config codex >> ~/.codex/config.toml")]
+    Config(Which),
+    /// Give a client a read-only identity of its own and wire it
+    #[command(after_help = "\
+Examples:
+  curtain mcp install claude-code
+  curtain mcp install vscode --project .    # for one project only")]
+    Install(Which),
+    /// Restore what the client had before
+    #[command(after_help = "\
+Examples:
+  curtain mcp uninstall cursor
+  curtain mcp uninstall             # every client")]
+    Uninstall {
+        /// claude-code, vscode, cursor or codex; all if none is given
+        client: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Which {
+    /// claude-code, vscode, cursor or codex
+    client: String,
+    /// Configure one project instead of the user
+    #[arg(long, value_name = "FOLDER")]
+    project: Option<PathBuf>,
+}
+
+/// Seconds these verbs may take without `--timeout`.
+const USUAL: u64 = 30;
+
+pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Config(which) => config(&which, context),
+        Verb::Install(which) => {
+            let client = Client::by_name(&which.client)?;
+            let options = Install {
+                client,
+                scope: which.scope()?,
+                home: context.custom_home.clone(),
+                timeout: context.timeout(USUAL),
+                faults: context.faults.clone(),
+            };
+            let progress = progress::shown();
+            let path = install(&context.homes, &context.home, &options, &*progress).await?;
+            if context.is_json() {
+                output::json(
+                    &json!({ "client": client.name(), "file": path, "agent": format!("{}-1", client.name()) }),
+                );
+            } else {
+                output::line(&format!(
+                    "{} is wired in {}; restart it to see the tools.",
+                    client.name(),
+                    path.display()
+                ));
+                output::note(
+                    "It may read everything and change nothing. `curtain mcp uninstall` and `curtain down` restore the file.",
+                );
+            }
+            Ok(Exit::Ok)
+        }
+        Verb::Uninstall { client } => {
+            let client = client.as_deref().map(Client::by_name).transpose()?;
+            let progress = progress::shown();
+            let files = uninstall(
+                &context.homes,
+                &context.home,
+                client,
+                context.timeout(USUAL),
+                &*progress,
+            )
+            .await?;
+            if context.is_json() {
+                output::json(&json!({ "restored": files }));
+            } else if files.is_empty() {
+                output::line("No client is wired to this instance.");
+            } else {
+                files.iter().for_each(|file| output::line(&format!("restored {}", file.display())));
+            }
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+impl Which {
+    fn scope(&self) -> Result<Scope, Failure> {
+        match &self.project {
+            None => context::user(),
+            Some(folder) => Ok(Scope::Project(std::path::absolute(folder)?)),
+        }
+    }
+}
+
+/// Prints the whole entry in the client's own syntax, as the file would have it.
+fn config(which: &Which, context: &Context) -> Result<Exit, Failure> {
+    let client = Client::by_name(&which.client)?;
+    context.access()?;
+    let place = client.place(&which.scope()?);
+    let bridge = Bridge {
+        program: context.home.binary(),
+        instance: context.home.name().clone(),
+        home: context.custom_home.clone(),
+    };
+    let entry = client.entry(&bridge, "developer");
+    match place.syntax {
+        Syntax::Json => output::json(&json!({ place.table: { "curtain": entry } })),
+        Syntax::Toml => {
+            output::line(curtain_appliance::clients::render(&place, "curtain", &entry)?.trim_end())
+        }
+    }
+    output::note(&format!(
+        "Goes into {}. `curtain mcp install {}` does that with an identity of its own.",
+        place.path.display(),
+        client.name()
+    ));
+    Ok(Exit::Ok)
+}

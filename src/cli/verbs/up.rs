@@ -1,0 +1,144 @@
+//! `curtain up`.
+
+use curtain_appliance::{Facts, Status, Up, memory, status, up};
+
+use crate::{
+    context::{self, Context},
+    exit::Exit,
+    failure::Failure,
+    output::{self, Style},
+    progress,
+};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  curtain up                          # the platform on this machine
+  curtain up --name ci -o json        # another instance beside it, for a script
+  curtain up --merge-kubeconfig       # its context in your kubeconfig, until `curtain down`";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where the cluster comes from
+    #[arg(long, default_value = "embedded", value_name = "PROVIDER",
+        value_parser = clap::builder::PossibleValuesParser::new(curtain_provider::NAMES))]
+    provider: String,
+    /// Add the instance's context to your kubeconfig; `curtain down` restores the file
+    #[arg(long)]
+    merge_kubeconfig: bool,
+}
+
+/// Seconds `up` may take without `--timeout`.
+const USUAL: u64 = 180;
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let merge_kubeconfig = if args.merge_kubeconfig { Some(context::kubeconfig()?) } else { None };
+    let options = Up {
+        provider: args.provider,
+        program: std::env::current_exe()?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        timeout: context.timeout(USUAL),
+        merge_kubeconfig,
+        faults: context.faults.clone(),
+    };
+    let progress = progress::shown();
+    let facts = up(&context.homes, &context.home, &options, &*progress).await?;
+    if context.is_json() {
+        output::json(&facts);
+    } else {
+        let status = status(&context.homes, &context.home).await?;
+        let memory = memory::of(&context.home).iter().map(|process| process.pss).sum();
+        output::line(&block(&facts, &status, memory, &context.flag(), context.style));
+    }
+    Ok(Exit::Ok)
+}
+
+/// What people see in the end: at most 20 lines.
+fn block(facts: &Facts, status: &Status, memory: u64, flag: &str, style: Style) -> String {
+    let row = |name: &str, value: &str, note: &str| {
+        let note = if note.is_empty() { String::new() } else { format!("  {}", style.dim(note)) };
+        format!("  {}{value}{note}", style.dim(&format!("{name:<9}")))
+    };
+    let megabytes = memory.div_ceil(1_000_000);
+    let title = format!(
+        "{} {}",
+        style.green("●"),
+        style.bold(&format!("Curtain is up: {} on {}", facts.instance, facts.provider))
+    );
+    let planes: Vec<String> = status
+        .planes
+        .iter()
+        .map(|plane| {
+            let available =
+                plane.deployments.iter().filter(|one| one.available >= one.desired).count();
+            match plane.deployments.len() {
+                0 => format!("{} (no engine yet)", plane.name),
+                all => format!("{} {available}/{all}", plane.name),
+            }
+        })
+        .collect();
+    let endpoints = &facts.endpoints;
+    let next = |command: &str, note: &str| {
+        let command = format!("curtain {command}{flag}");
+        format!("    {}{}", style.cyan(&format!("{command:<40}")), style.dim(note))
+    };
+    [
+        String::new(),
+        format!(
+            "{title}  {}",
+            style.dim(&format!("{:.1} s, {megabytes} MB of memory", facts.seconds))
+        ),
+        String::new(),
+        row("Portal", &endpoints.portal, ""),
+        row("API", &format!("{}/api/v1", endpoints.api), ""),
+        row("MCP", &endpoints.mcp, ""),
+        row("", &endpoints.observer_mcp, ""),
+        row("Apps", &endpoints.gateway, ""),
+        row("Cluster", &facts.kubeconfig.display().to_string(), ""),
+        row("Planes", &planes.join(", "), ""),
+        String::new(),
+        "  Next".to_owned(),
+        next("demo deploy greeter", "an application, and its URL"),
+        next("open", "the portal, signed in"),
+        next("mcp install claude-code", "your agent, connected (read-only)"),
+        next("down", "all of it gone, without a trace"),
+    ]
+    .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use curtain_appliance::{Deployment, Endpoints, Plane};
+
+    use super::*;
+
+    #[test]
+    fn the_block_is_short_and_says_where_everything_is() {
+        let facts = Facts {
+            instance: "ci".into(),
+            provider: "embedded".into(),
+            ready: true,
+            seconds: 1.84,
+            kubeconfig: "/data/curtain/ci/kubeconfig".into(),
+            endpoints: Endpoints {
+                portal: "http://localhost:8080".into(),
+                api: "http://localhost:8080".into(),
+                mcp: "http://localhost:8081/mcp".into(),
+                observer_mcp: "http://localhost:8081/observer/mcp".into(),
+                gateway: "http://localhost:19080".into(),
+            },
+        };
+        let deployment =
+            Deployment { namespace: "n".into(), name: "gateway".into(), available: 1, desired: 1 };
+        let plane = |name: &str, deployments: Vec<Deployment>| Plane {
+            name: name.into(),
+            ready: true,
+            deployments,
+            note: None,
+        };
+        let planes = vec![plane("control", vec![deployment]), plane("workflow", Vec::new())];
+        let status = Status { facts: facts.clone(), planes };
+        let text = block(&facts, &status, 168_000_000, " --name ci", Style::plain());
+        assert!(text.lines().count() <= 20);
+        insta::assert_snapshot!(text);
+    }
+}

@@ -1,0 +1,106 @@
+//! Waiting for the API of the cluster.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use curtain_embedded::ClusterConfig;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use crate::Error;
+
+/// First pause between two tries of the API; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
+/// How much of the log an error quotes, in bytes.
+const TAIL: u64 = 2_000;
+
+/// Where the supervisor and the node write.
+pub(super) fn log(config: &ClusterConfig) -> PathBuf {
+    config.run_dir().join("supervisor.log")
+}
+
+/// Waits until the API is ready.
+pub(super) async fn wait(config: &ClusterConfig, timeout: Duration) -> Result<(), Error> {
+    let started = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let last = match answers(config).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let log = log(config);
+        if !curtain_embedded::running(config) {
+            return Err(Error::Died { tail: tail(&log), log });
+        }
+        if started.elapsed() >= timeout {
+            let url = format!("https://{}", config.api_listen);
+            return Err(Error::NotAnswering { url, waited: timeout, last, tail: tail(&log), log });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Asks the API once whether it is ready.
+///
+/// # Errors
+/// Why it is not, in words.
+pub(super) async fn answers(config: &ClusterConfig) -> Result<(), String> {
+    let path = config.admin_kubeconfig();
+    if !path.exists() {
+        return Err("its keys are not made yet".to_owned());
+    }
+    let ask = async {
+        let kubeconfig = Kubeconfig::read_from(&path).map_err(|error| error.to_string())?;
+        let config =
+            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .map_err(|error| error.to_string())?;
+        let client = kube::Client::try_from(config).map_err(|error| error.to_string())?;
+        let request =
+            http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
+        client.request_text(request).await.map(drop).map_err(|error| error.to_string())
+    };
+    match tokio::time::timeout(Duration::from_secs(2), ask).await {
+        Ok(answer) => answer,
+        Err(_) => Err("no answer within 2 s".to_owned()),
+    }
+}
+
+/// The last lines of a log, or why there are none.
+fn tail(log: &Path) -> String {
+    let read = || -> io::Result<String> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().rev().take(12).collect();
+        Ok(lines.into_iter().rev().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))
+    };
+    read().unwrap_or_else(|error| format!("  (no log: {error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::tail;
+
+    #[test]
+    fn the_tail_is_the_last_lines_and_a_missing_log_is_said() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        for line in 0..2_000 {
+            writeln!(file, "line {line}").unwrap();
+        }
+        let text = tail(file.path());
+        assert!(text.ends_with("  line 1999"), "{text}");
+        assert_eq!(text.lines().count(), 12);
+        assert!(tail("/nonexistent/log".as_ref()).contains("no log"));
+    }
+}

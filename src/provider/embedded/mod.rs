@@ -1,0 +1,179 @@
+//! The embedded cluster as a provider.
+//!
+//! The cluster is one detached process, `curtain node supervise`, started from the kept copy of
+//! this program; it forks the node and one shim per pod. This module writes its configuration,
+//! starts it and waits for its API; everything else is the cluster's own business.
+
+mod api;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    time::Duration,
+};
+
+use curtain_embedded::{ClusterConfig, FrontDoor};
+
+use crate::{Boxed, ClusterSpec, Door, Error, Leftover, Provider};
+
+/// Makes clusters out of this program and the Linux kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded;
+
+const POD_CIDR: &str = "10.244.0.0/16";
+const SERVICE_CIDR: &str = "10.96.0.0/16";
+
+impl Provider for Embedded {
+    fn name(&self) -> &'static str {
+        "embedded"
+    }
+
+    fn ensure<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        timeout: Duration,
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let config = config(spec)?;
+            // A supervisor that lost its node restarts it by itself: then there is only to wait.
+            if !curtain_embedded::running(&config) {
+                ports_free(spec)?;
+                let prepared = config.clone();
+                blocking(move || {
+                    curtain_embedded::init(&prepared).map_err(|source| Error::Embedded {
+                        what: "cannot prepare the embedded cluster",
+                        source,
+                    })?;
+                    curtain_embedded::start(&prepared, timeout).map_err(|source| Error::Embedded {
+                        what: "cannot start the embedded cluster",
+                        source,
+                    })
+                })
+                .await??;
+            }
+            api::wait(&config, timeout).await
+        })
+    }
+
+    fn is_up<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, bool> {
+        Box::pin(async move {
+            match config(spec) {
+                Ok(config) => api::answers(&config).await.is_ok(),
+                Err(_) => false,
+            }
+        })
+    }
+
+    fn kubeconfig(&self, spec: &ClusterSpec) -> PathBuf {
+        spec.home.join("admin.kubeconfig")
+    }
+
+    fn expose(&self, spec: &ClusterSpec, door: &str) -> Result<String, Error> {
+        let Door { port, .. } =
+            spec.door(door).ok_or_else(|| Error::UnknownDoor { name: door.to_owned() })?;
+        Ok(format!("http://localhost:{port}"))
+    }
+
+    fn pause<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        timeout: Duration,
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let config = config(spec)?;
+            blocking(move || curtain_embedded::stop(&config, timeout)).await?.map_err(
+                |source| Error::Embedded { what: "cannot stop the embedded cluster", source },
+            )?;
+            Ok(())
+        })
+    }
+
+    fn destroy<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        timeout: Duration,
+    ) -> Boxed<'a, Result<usize, Error>> {
+        Box::pin(async move {
+            let config = config(spec)?;
+            let work = blocking(move || curtain_embedded::destroy(&config));
+            let removed = tokio::time::timeout(timeout, work)
+                .await
+                .map_err(|_| Error::StillThere { waited: timeout })??
+                .map_err(|source| Error::Embedded {
+                    what: "cannot remove the embedded cluster",
+                    source,
+                })?;
+            Ok(removed.processes + removed.control_groups + usize::from(removed.home))
+        })
+    }
+
+    fn residue(&self, spec: &ClusterSpec) -> Result<Vec<Leftover>, Error> {
+        let left = curtain_embedded::residue(&config(spec)?)
+            .map_err(|source| Error::Embedded { what: "cannot look for what is left", source })?;
+        Ok(left.into_iter().map(leftover).collect())
+    }
+
+    fn log(&self, spec: &ClusterSpec) -> Option<PathBuf> {
+        config(spec).ok().map(|config| api::log(&config))
+    }
+}
+
+/// The cluster's own configuration, derived from `spec` alone: the same call after a crash gives
+/// the same cluster.
+fn config(spec: &ClusterSpec) -> Result<ClusterConfig, Error> {
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let range = |text: &str| {
+        text.parse().map_err(|source| Error::Embedded {
+            what: "cannot understand the cluster's address range",
+            source,
+        })
+    };
+    Ok(ClusterConfig {
+        version: ClusterConfig::VERSION,
+        instance: spec.instance.clone(),
+        home: spec.home.clone(),
+        binary: spec.binary.clone(),
+        own_image: spec.image.clone(),
+        api_listen: loopback(spec.api_port),
+        front_doors: spec
+            .doors
+            .iter()
+            .map(|door| FrontDoor {
+                listen: loopback(door.port),
+                namespace: door.namespace.clone(),
+                service: door.service.clone(),
+                port: door.service_port,
+            })
+            .collect(),
+        service_cidr: range(SERVICE_CIDR)?,
+        pod_cidr: range(POD_CIDR)?,
+    })
+}
+
+fn leftover(left: curtain_embedded::Leftover) -> Leftover {
+    use curtain_embedded::Leftover as Embedded;
+    let (kind, name) = match left {
+        Embedded::Process { pid, command } => ("process", format!("{pid} {command}")),
+        Embedded::Mount { path } => ("mount", path.display().to_string()),
+        Embedded::ControlGroup { path } => ("cgroup", path.display().to_string()),
+        Embedded::Files { path } => ("file", path.display().to_string()),
+    };
+    Leftover { kind: kind.to_owned(), name }
+}
+
+/// Checks that nobody else listens where the cluster is about to.
+fn ports_free(spec: &ClusterSpec) -> Result<(), Error> {
+    let api = std::iter::once(("API", spec.api_port));
+    for (door, port) in api.chain(spec.doors.iter().map(|door| (door.name.as_str(), door.port))) {
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
+            return Err(Error::PortInUse { port, door: door.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Task(error.to_string()))
+}
