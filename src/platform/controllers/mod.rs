@@ -25,11 +25,12 @@ mod watch;
 
 use crate::remote::Planes;
 use context::{Context, Error};
-use curtain_role::{Check, Health, Shutdown};
+use curtain_role::{Health, Shutdown};
 use futures::stream::{FuturesUnordered, StreamExt};
 use queue::Outcome;
 use std::sync::Arc;
 use store::{Key, What};
+use tokio::sync::watch::channel as watch_channel;
 use watch::{Change, Collection};
 
 /// How many objects are worked on at once.
@@ -65,38 +66,49 @@ pub enum RunError {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), RunError> {
     let Config { control, planes, health } = config;
     let ctx = Arc::new(Context::new(control, planes));
-    let checks: Vec<(What, Check)> =
-        What::ALL.into_iter().map(|what| (what, health.check(what.info().plural))).collect();
-    let mut follows: FuturesUnordered<_> =
-        checks.into_iter().map(|(what, check)| follow(Arc::clone(&ctx), what, check)).collect();
+    let (listed, mut all_listed) = watch_channel(What::ALL.len());
+    let mut follows: FuturesUnordered<_> = What::ALL
+        .into_iter()
+        .map(|what| {
+            let check = health.check(what.info().plural);
+            let listed = listed.clone();
+            follow(Arc::clone(&ctx), what, move || {
+                check.pass();
+                listed.send_modify(|left| *left = left.saturating_sub(1));
+            })
+        })
+        .collect();
+    let work = async {
+        // What is not listed yet would look missing.
+        let _ = all_listed.wait_for(|left| *left == 0).await;
+        work(&ctx).await;
+    };
     tokio::select! {
         Some(error) = follows.next() => Err(error),
-        () = work(&ctx, &health) => Ok(()),
+        () = work => Ok(()),
         () = shutdown.wait() => Ok(()),
     }
 }
 
-/// Follows one kind for ever.
-async fn follow(ctx: Arc<Context>, what: What, check: Check) -> RunError {
+/// Follows one kind for ever; `listed` is called once, when its objects are known.
+async fn follow(ctx: Arc<Context>, what: What, listed: impl FnOnce()) -> RunError {
     let info = what.info();
     let path = format!("/apis/{}/{}", crate::types::API_VERSION, info.plural);
     let collection = Collection { path, selector: String::new() };
+    let mut listed = Some(listed);
     let error = watch::follow(&ctx.control, &collection, |change| {
         let all = matches!(change, Change::All(..));
         ctx.observe(what, change);
-        if all {
-            check.pass();
+        if all && let Some(listed) = listed.take() {
+            listed();
         }
     })
     .await;
     RunError::NotServed { kind: info.kind, reason: error.to_string() }
 }
 
-/// Works the queue off. Starts when every kind is known: what is not listed yet would look missing.
-async fn work(ctx: &Context, health: &Health) {
-    while !health.waiting_for().is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+/// Works the queue off.
+async fn work(ctx: &Context) {
     let mut running = FuturesUnordered::new();
     loop {
         tokio::select! {

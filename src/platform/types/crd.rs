@@ -4,7 +4,7 @@
 //! refused when it is written instead of stopping its controllers).
 
 use super::kind::{Column, KindInfo, Scope};
-use super::{GROUP, KINDS, VERSION};
+use super::{GROUP, VERSION};
 use kube::core::schema::{OptionalEnum, StructuralSchemaRewriter};
 use schemars::generate::SchemaSettings;
 use schemars::transform::AddNullable;

@@ -1,3 +1,4 @@
+use super::super::KINDS;
 use super::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
