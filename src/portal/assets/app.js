@@ -1,0 +1,113 @@
+// What makes pages live. Without it every page still works.
+"use strict";
+
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+
+function since(time) {
+  const seconds = (Date.parse(time) - Date.now()) / 1000;
+  if (Number.isNaN(seconds)) return null;
+  for (const [unit, size] of UNITS) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+  }
+  return "just now";
+}
+
+function showMoments(root) {
+  for (const element of root.querySelectorAll("dd time[datetime]")) {
+    const words = since(element.dateTime);
+    if (words) element.textContent = words;
+  }
+}
+
+function showCopyButtons(root) {
+  if (!navigator.clipboard) return;
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+}
+
+function trouble(part, message) {
+  const line = part.parentElement.querySelector(".trouble");
+  if (!line) return;
+  line.hidden = !message;
+  line.textContent = message || "";
+}
+
+// A live part is replaced as a whole; the focused control and open details keep their place.
+function replace(part, html) {
+  const active = document.activeElement;
+  const held = part.contains(active)
+    ? [...part.querySelectorAll("a, button")].indexOf(active)
+    : -1;
+  part.innerHTML = html;
+  showMoments(part);
+  showCopyButtons(part);
+  if (held >= 0) part.querySelectorAll("a, button")[held]?.focus();
+}
+
+function listen(part, address, handlers) {
+  const source = new EventSource(address);
+  for (const [name, handle] of Object.entries(handlers)) {
+    source.addEventListener(name, (event) => {
+      trouble(part, "");
+      handle(event.data);
+    });
+  }
+  source.addEventListener("trouble", (event) => trouble(part, event.data));
+  source.addEventListener("end", () => {
+    source.close();
+    location.assign("/login?reason=expired&next=" + encodeURIComponent(location.pathname + location.search));
+  });
+  source.onerror = () => trouble(part, "The connection was lost; trying again.");
+  source.onopen = () => trouble(part, "");
+  return source;
+}
+
+const MOST_LINES = 5000;
+
+function follow(log) {
+  const toggle = document.querySelector("[data-follow-toggle]");
+  const state = document.querySelector("[data-follow-state]");
+  let held = [];
+  let paused = false;
+  const append = (html) => {
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    log.querySelector(".none")?.remove();
+    log.insertAdjacentHTML("beforeend", html);
+    while (log.childElementCount > MOST_LINES) log.firstElementChild.remove();
+    if (atEnd) log.scrollTop = log.scrollHeight;
+  };
+  listen(log, log.dataset.follow, { append: (html) => (paused ? held.push(html) : append(html)) });
+  toggle.hidden = false;
+  toggle.addEventListener("click", () => {
+    paused = !paused;
+    toggle.textContent = paused ? "Go on" : "Pause";
+    state.lastChild.textContent = paused ? "Paused" : "Live";
+    state.classList.toggle("busy", !paused);
+    if (!paused) {
+      held.forEach(append);
+      held = [];
+    }
+  });
+  log.scrollTop = log.scrollHeight;
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+});
+
+document.addEventListener("submit", (event) => {
+  const asks = event.submitter?.dataset.confirm;
+  if (asks && !confirm(asks)) event.preventDefault();
+});
+
+showMoments(document);
+showCopyButtons(document);
+setInterval(() => showMoments(document), 30000);
+for (const part of document.querySelectorAll("[data-live]")) {
+  listen(part, part.dataset.live, { replace: (html) => replace(part, html) });
+}
+for (const log of document.querySelectorAll("[data-follow]")) follow(log);

@@ -1,0 +1,95 @@
+//! Errors: of the role, and of a page.
+
+use crate::pages;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use curtain_role::HealthError;
+use http::StatusCode;
+use std::io;
+use std::net::SocketAddr;
+
+/// Why the portal cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {addr}: {source}; choose another address with --bind")]
+    Bind {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The server stopped.
+    #[error("the portal's server stopped: {0}")]
+    Serve(io::Error),
+    /// The health endpoint.
+    #[error(transparent)]
+    Health(#[from] HealthError),
+}
+
+/// Why a backend did not give what a page needs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BackendError {
+    /// The token is missing, wrong or expired.
+    #[error("you are signed out")]
+    SignedOut,
+    /// The person may not do this; the API says what is missing.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such object.
+    #[error("{0}")]
+    NotFound(String),
+    /// Somebody else changed it meanwhile.
+    #[error("{0}")]
+    Conflict(String),
+    /// The request was refused for another reason.
+    #[error("{0}")]
+    Refused(String),
+    /// No answer in time, or one that is no answer.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What a handler answers instead of its page.
+pub(crate) enum PageError {
+    /// Sign in first, then go on here.
+    SignIn(String),
+    /// A form that did not come from one of our pages.
+    Forged(&'static str),
+    /// What a backend said, for the signed-in person (whose name heads the page).
+    Backend(BackendError),
+}
+
+impl From<BackendError> for PageError {
+    fn from(error: BackendError) -> Self {
+        PageError::Backend(error)
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let error = match self {
+            PageError::SignIn(next) => {
+                return Redirect::to(&format!("/login?next={}", crate::login::encode(&next)))
+                    .into_response();
+            }
+            PageError::Backend(BackendError::SignedOut) => {
+                return Redirect::to("/login?reason=expired").into_response();
+            }
+            PageError::Forged(message) => {
+                let page = pages::problem("This form cannot be used", message);
+                return (StatusCode::FORBIDDEN, Html(page.into_string())).into_response();
+            }
+            PageError::Backend(error) => error,
+        };
+        let (status, title) = match &error {
+            BackendError::Forbidden(_) => (StatusCode::FORBIDDEN, "Not allowed"),
+            BackendError::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
+            BackendError::Conflict(_) => (StatusCode::CONFLICT, "Changed meanwhile"),
+            BackendError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
+            BackendError::SignedOut | BackendError::Unavailable(_) => {
+                (StatusCode::BAD_GATEWAY, "The platform does not answer")
+            }
+        };
+        (status, Html(pages::problem(title, &error.to_string()).into_string())).into_response()
+    }
+}

@@ -1,0 +1,119 @@
+//! Agents and identity: who you are, what you may do, and how an assistant gets to work here.
+
+use super::layout::{self, Section};
+use super::{Page, parts};
+use crate::error::BackendError;
+use crate::model::text;
+use crate::server::Portal;
+use crate::session::SignedIn;
+use axum::extract::State;
+use axum::response::Html;
+use maud::{Markup, html};
+use serde_json::Value;
+use std::sync::Arc;
+
+const CLIENTS: [(&str, &str); 4] = [
+    ("Claude Code", "claude-code"),
+    ("VS Code", "vscode"),
+    ("Cursor", "cursor"),
+    ("Codex", "codex"),
+];
+
+pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): SignedIn) -> Page {
+    let user = portal.backend.of(&session.token);
+    let profile = user.get("/authz/profile").await?;
+    let bindings = match user.list("/clusterauthzrolebindings").await {
+        Ok(bindings) => Some(bindings),
+        Err(BackendError::Forbidden(_) | BackendError::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let content = html! {
+        div.heading {
+            h1 { "Agents" }
+            p.lead { "An assistant gets an identity of its own, which may read and nothing else until somebody grants more." }
+        }
+        section {
+            h2.label { "Connect an assistant" }
+            ul.cards {
+                @for (name, client) in CLIENTS {
+                    li { div.card {
+                        h3 { (name) }
+                        (parts::command(&format!("curtain mcp install --client {client}")))
+                    } }
+                }
+            }
+            p.dim { "The entry runs " code { "curtain mcp serve --stdio" } ": no pasted token, and "
+                code { "curtain mcp uninstall" } " or " code { "curtain down" } " puts the former file back." }
+        }
+        section { h2.label { "You" } (you(&session.name, &profile)) }
+        section { h2.label { "Who holds which role" } (roles(bindings.as_deref())) }
+    };
+    let page = layout::page(&session, &portal.instance, Section::Agents, "Agents", &[], content);
+    Ok(Html(page.into_string()))
+}
+
+fn you(name: &str, profile: &Value) -> Markup {
+    let subject = profile.pointer("/user").cloned().unwrap_or_default();
+    let values: Vec<&str> = subject["entitlement_values"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let actions: Vec<&str> = profile["capabilities"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, capability)| {
+            capability["allowed"].as_array().is_some_and(|places| !places.is_empty())
+        })
+        .map(|(action, _)| action.as_str())
+        .collect();
+    let changes = actions.iter().filter(|action| !action.ends_with(":view")).count();
+    html! {
+        div.card {
+            h3 { (name) }
+            p { (text(&subject, "/entitlement_claim")) " " @for value in &values { span.tag { (value) } " " } }
+            p.dim { "You may do " (actions.len()) " kinds of thing somewhere here; " (changes) " of them change something." }
+            details {
+                summary { "All of them" }
+                ul.actions { @for action in &actions { li { code { (action) } } } }
+            }
+        }
+    }
+}
+
+fn roles(bindings: Option<&[Value]>) -> Markup {
+    let Some(bindings) = bindings else {
+        return html! { p.dim { "You may not see the role bindings of this instance." } };
+    };
+    html! {
+        @if bindings.is_empty() { p.dim { "There are no role bindings for the whole instance." } }
+        @else {
+            div.scroll { table {
+                thead { tr { th scope="col" { "Who" } th scope="col" { "Role" } th scope="col" { "Effect" } } }
+                tbody {
+                    @for binding in bindings {
+                        tr {
+                            th scope="row" {
+                                (text(binding, "/spec/entitlement/claim")) " "
+                                span.tag { (text(binding, "/spec/entitlement/value")) }
+                            }
+                            td { @for mapping in binding["spec"]["roleMappings"].as_array().into_iter().flatten() {
+                                code { (text(mapping, "/roleRef/name")) } " "
+                            } }
+                            td.dim { (effect(binding)) }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn effect(binding: &Value) -> &str {
+    match text(binding, "/spec/effect") {
+        "" => "allow",
+        effect => effect,
+    }
+}

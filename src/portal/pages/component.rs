@@ -1,0 +1,204 @@
+//! A component: its environments side by side, in the order releases go through them.
+
+use super::layout::{self, Section};
+use super::{Page, parts, project};
+use crate::login::encode;
+use crate::model::{
+    self, Binding, ComponentView, Endpoint, Lane, Status, description, text, title,
+};
+use crate::server::Portal;
+use crate::session::SignedIn;
+use axum::extract::{Path, State};
+use axum::response::Html;
+use maud::{Markup, html};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Which component.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) namespace: String,
+    pub(crate) project: String,
+    pub(crate) component: String,
+}
+
+impl Place {
+    pub(crate) fn href(&self) -> String {
+        format!("{}/c/{}", project::href(&self.namespace, &self.project), encode(&self.component))
+    }
+}
+
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path(place): Path<Place>,
+) -> Page {
+    let view = model::component(&portal.backend.of(&session.token), &place).await?;
+    let heading = title(&view.component).to_owned();
+    let content = html! {
+        div.heading {
+            h1 { (heading) }
+            p.lead {
+                span.tag { (text(&view.component, "/spec/componentType/name")) }
+                @if let Some(image) = &view.image { code { (image) } }
+            }
+            @if !description(&view.component).is_empty() { p { (description(&view.component)) } }
+        }
+        (parts::live(&format!("{}/live", place.href()), lanes(&place, &view, &session.form_key)))
+    };
+    let crumbs = [
+        ("Projects", "/".to_owned()),
+        (place.project.as_str(), project::href(&place.namespace, &place.project)),
+        (heading.as_str(), place.href()),
+    ];
+    let page =
+        layout::page(&session, &portal.instance, Section::Projects, &heading, &crumbs, content);
+    Ok(Html(page.into_string()))
+}
+
+/// The live part.
+pub(crate) fn lanes(place: &Place, view: &ComponentView, form_key: &str) -> Markup {
+    html! {
+        @if view.environments.iter().all(|lane| lane.binding.is_none()) {
+            (parts::empty("Not deployed anywhere", waiting(view)))
+        }
+        ol.lanes {
+            @for lane in &view.environments {
+                li.lane { (lane_card(place, view, lane, form_key)) }
+            }
+        }
+    }
+}
+
+/// What a component without any binding waits for.
+fn waiting(view: &ComponentView) -> Markup {
+    let reason = model::reason(&view.component);
+    html! {
+        @if view.image.is_none() {
+            p { "It has no Workload yet: the image to run and the endpoints it offers." }
+            (parts::command("curtain apply -f workload.yaml"))
+        } @else if view.component["spec"]["autoDeploy"] == true {
+            p { "A release is being made; the first environment follows by itself." }
+        } @else {
+            p { "Auto-deploy is off. Turn it on in the Component, or bind a release yourself." }
+        }
+        @if !reason.is_empty() { p.dim { (reason) } }
+    }
+}
+
+fn lane_card(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) -> Markup {
+    let status = lane.binding.as_ref().map_or(Status::NotDeployed, |binding| binding.status);
+    html! {
+        article aria-labelledby={ "lane-" (lane.name) } {
+            header {
+                h2 id={ "lane-" (lane.name) } { (lane.title) }
+                @if lane.production { span.tag { "production" } }
+                (parts::pill(status))
+            }
+            @match &lane.binding {
+                Some(binding) => (running(place, lane, binding)),
+                None => p.dim { (not_here(view, lane)) },
+            }
+            footer { (promotions(place, view, lane, form_key)) (switch(place, lane, form_key)) }
+        }
+    }
+}
+
+fn running(place: &Place, lane: &Lane, binding: &Binding) -> Markup {
+    html! {
+        @if !binding.reason.is_empty() && binding.status != Status::Undeployed {
+            p.reason.(binding.status.class()) { (binding.reason) }
+        }
+        dl {
+            dt { "Release" }
+            dd { code { (binding.release) } }
+            dt { "Since" }
+            dd { (parts::moment(&binding.updated)) }
+        }
+        @if !binding.endpoints.is_empty() {
+            h3.label { "Endpoints" }
+            ul.endpoints { @for endpoint in &binding.endpoints { li { (endpoint_line(endpoint)) } } }
+        }
+        p { a.logs href={ (place.href()) "/logs?env=" (encode(&lane.name)) } { "Logs" } }
+    }
+}
+
+fn endpoint_line(endpoint: &Endpoint) -> Markup {
+    html! {
+        span.name { (endpoint.name) " " span.dim { (endpoint.kind) } }
+        @match &endpoint.external {
+            Some(address) if address.starts_with("http") => {
+                a.address href=(address) target="_blank" rel="noopener" { (address) }
+            },
+            Some(address) => code.address { (address) },
+            None => {},
+        }
+        @if let Some(plain) = &endpoint.plain {
+            a.address.dim href=(plain) target="_blank" rel="noopener" { (plain) }
+        }
+        @if let (None, Some(service)) = (&endpoint.external, &endpoint.service) {
+            code.address { (service) }
+        }
+    }
+}
+
+/// Why nothing runs in an environment.
+fn not_here(view: &ComponentView, lane: &Lane) -> String {
+    let source = view.environments.iter().find(|other| other.targets.contains(&lane.name));
+    match source {
+        Some(source) => format!("A release gets here by promotion from {}.", source.title),
+        None => "The newest release gets here first.".to_owned(),
+    }
+}
+
+/// A button per environment that the release may go to next.
+fn promotions(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) -> Markup {
+    let release = lane
+        .binding
+        .as_ref()
+        .filter(|binding| binding.status != Status::Undeployed)
+        .map(|binding| binding.release.as_str())
+        .filter(|release| !release.is_empty());
+    let targets = view.environments.iter().filter(|other| lane.targets.contains(&other.name));
+    html! {
+        @if let Some(release) = release {
+            @for target in targets {
+                @let same = target.binding.as_ref().is_some_and(|there| {
+                    there.release == release && there.status != Status::Undeployed
+                });
+                @if same {
+                    p.dim { "The same release is in " (target.title) "." }
+                } @else if let Err(reason) = &target.may_change {
+                    button.primary type="button" disabled
+                        aria-describedby={ "why-" (target.name) } { "Promote to " (target.title) }
+                    p.dim id={ "why-" (target.name) } { (reason) }
+                } @else {
+                    form method="post" action={ (place.href()) "/promote" } {
+                        input type="hidden" name="form_key" value=(form_key);
+                        input type="hidden" name="from" value=(lane.name);
+                        input type="hidden" name="to" value=(target.name);
+                        button.primary type="submit" { "Promote to " (target.title) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes the component out of an environment, or puts it back.
+fn switch(place: &Place, lane: &Lane, form_key: &str) -> Markup {
+    html! {
+        @if let (Some(binding), Ok(())) = (&lane.binding, &lane.may_change) {
+            @let undeployed = binding.status == Status::Undeployed;
+            form method="post" action={ (place.href()) "/state" } {
+                input type="hidden" name="form_key" value=(form_key);
+                input type="hidden" name="binding" value=(binding.name);
+                input type="hidden" name="state" value=(if undeployed { "Active" } else { "Undeploy" });
+                button.quiet type="submit"
+                    data-confirm=[(!undeployed).then(|| format!("Take {} out of {}?", place.component, lane.title))] {
+                    (if undeployed { "Deploy again" } else { "Undeploy" })
+                }
+            }
+        }
+    }
+}

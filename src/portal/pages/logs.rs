@@ -1,0 +1,180 @@
+//! Logs of a component in an environment, going on live.
+
+use super::component::Place;
+use super::layout::{self, Section};
+use super::{Page, project};
+use crate::error::BackendError;
+use crate::login::encode;
+use crate::model::text;
+use crate::server::Portal;
+use crate::session::SignedIn;
+use axum::extract::{Path, Query, State};
+use axum::response::Html;
+use jiff::{Timestamp, ToSpan as _};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Lines shown at first.
+const LINES: usize = 300;
+/// How far back, in hours.
+const HOURS: i64 = 24;
+const LEVELS: [&str; 4] = ["ERROR", "WARN", "INFO", "DEBUG"];
+
+/// What to show.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Asked {
+    env: String,
+    #[serde(default)]
+    level: String,
+    #[serde(default)]
+    q: String,
+    /// For the live part: the last line that is shown.
+    pub(crate) since: Option<String>,
+}
+
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path(place): Path<Place>,
+    Query(asked): Query<Asked>,
+) -> Page {
+    let user = portal.backend.of(&session.token);
+    let query = query(&place, &asked, &now(-HOURS), "desc", LINES);
+    let found = user.logs(&query).await;
+    if let Err(BackendError::SignedOut) = found {
+        return Err(BackendError::SignedOut.into());
+    }
+    let title = format!("Logs of {} in {}", place.component, asked.env);
+    let content = html! {
+        div.heading { h1 { "Logs" } p.lead { (place.component) " in " strong { (asked.env) } } }
+        (filters(&place, &asked))
+        @match found {
+            Ok(mut newest_first) => {
+                @let _ = newest_first.reverse();
+                (stream(&place, &asked, &newest_first))
+            },
+            Err(error) => p.problem role="alert" { (error) },
+        }
+    };
+    let here = format!("{}/logs?env={}", place.href(), encode(&asked.env));
+    let crumbs = [
+        ("Projects", "/".to_owned()),
+        (place.project.as_str(), project::href(&place.namespace, &place.project)),
+        (place.component.as_str(), place.href()),
+        ("Logs", here),
+    ];
+    let page =
+        layout::page(&session, &portal.instance, Section::Projects, &title, &crumbs, content);
+    Ok(Html(page.into_string()))
+}
+
+fn filters(place: &Place, asked: &Asked) -> Markup {
+    html! {
+        form.filters method="get" action={ (place.href()) "/logs" } role="search" {
+            input type="hidden" name="env" value=(asked.env);
+            label for="q" { "Contains" }
+            input #q type="search" name="q" value=(asked.q) placeholder="any text";
+            label for="level" { "Level" }
+            select #level name="level" {
+                option value="" selected[asked.level.is_empty()] { "All" }
+                @for level in LEVELS { option value=(level) selected[asked.level == level] { (level) } }
+            }
+            button type="submit" { "Filter" }
+        }
+    }
+}
+
+fn stream(place: &Place, asked: &Asked, shown: &[Value]) -> Markup {
+    let since = shown.last().map_or_else(|| now(0), |line| text(line, "/timestamp").to_owned());
+    let live = format!(
+        "{}/logs/live?env={}&level={}&q={}&since={}",
+        place.href(),
+        encode(&asked.env),
+        encode(&asked.level),
+        encode(&asked.q),
+        encode(&since)
+    );
+    html! {
+        div.toolbar {
+            span.pill.busy data-follow-state { i aria-hidden="true" {} "Live" }
+            button.quiet type="button" data-follow-toggle hidden { "Pause" }
+        }
+        div.log role="log" aria-label="Log lines" tabindex="0" data-follow=(live) {
+            (lines(shown))
+            p.none { "Nothing was logged yet. New lines appear here by themselves." }
+        }
+        p.trouble role="status" hidden {}
+    }
+}
+
+/// Log lines, oldest first.
+pub(crate) fn lines(lines: &[Value]) -> Markup {
+    html! {
+        @for line in lines {
+            @let time = text(line, "/timestamp");
+            div.line data-level=(text(line, "/level")) {
+                time datetime=(time) title=(time) { (clock(time)) }
+                span.text { (single_line(text(line, "/log"))) }
+            }
+        }
+    }
+}
+
+/// Events carry one line, so a line end inside a log entry becomes a visible mark.
+fn single_line(log: &str) -> String {
+    log.trim_end_matches(['\r', '\n']).replace("\r\n", "⏎").replace(['\r', '\n'], "⏎")
+}
+
+/// The time of day, to the millisecond.
+fn clock(time: &str) -> String {
+    time.get(11..23).or_else(|| time.get(11..19)).unwrap_or(time).trim_end_matches('Z').to_owned()
+}
+
+/// This moment, or one some hours away, as the observer reads it.
+pub(crate) fn now(hours: i64) -> String {
+    let now = Timestamp::now();
+    now.checked_add(hours.hours()).unwrap_or(now).to_string()
+}
+
+/// The observer's question.
+pub(crate) fn query(place: &Place, asked: &Asked, since: &str, order: &str, limit: usize) -> Value {
+    let mut query = json!({
+        "startTime": since,
+        // A little ahead, for clocks that differ.
+        "endTime": now(1),
+        "limit": limit,
+        "sortOrder": order,
+        "searchScope": {
+            "namespace": place.namespace,
+            "project": place.project,
+            "component": place.component,
+            "environment": asked.env,
+        },
+    });
+    if LEVELS.contains(&asked.level.as_str()) {
+        query["logLevels"] = json!([asked.level]);
+    }
+    if !asked.q.is_empty() {
+        query["searchPhrase"] = json!(asked.q);
+    }
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{clock, lines};
+    use serde_json::json;
+
+    #[test]
+    fn lines_are_escaped_and_single() {
+        let entry =
+            json!({"timestamp": "2026-11-22T13:00:01.123456Z", "log": "<b>\nx\n", "level": "INFO"});
+        let html = lines(&[entry]).into_string();
+        assert!(html.contains("&lt;b&gt;⏎x"), "{html}");
+        assert!(!html.contains('\n'));
+        assert_eq!(clock("2026-11-22T13:00:01.123456Z"), "13:00:01.123");
+        assert_eq!(clock("2026-11-22T13:00:01Z"), "13:00:01");
+    }
+}

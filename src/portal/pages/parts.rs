@@ -1,0 +1,37 @@
+//! Small pieces that several pages share.
+
+use crate::model::Status;
+use maud::{Markup, html};
+
+/// A status as a word with a coloured dot.
+pub(crate) fn pill(status: Status) -> Markup {
+    html! { span.pill.(status.class()) { i aria-hidden="true" {} (status.label()) } }
+}
+
+/// A command to copy.
+pub(crate) fn command(text: &str) -> Markup {
+    html! {
+        div.command {
+            code { (text) }
+            button.quiet type="button" data-copy=(text) aria-label={ "Copy " (text) } hidden { "Copy" }
+        }
+    }
+}
+
+/// A moment: exact for machines, relative for people once the script runs.
+pub(crate) fn moment(time: &str) -> Markup {
+    html! { time datetime=(time) title=(time) { (time.get(..16).unwrap_or(time).replace('T', " ")) } }
+}
+
+/// The live part of a page: replaced whenever the server sends it again.
+pub(crate) fn live(address: &str, content: Markup) -> Markup {
+    html! {
+        div.live data-live=(address) { (content) }
+        p.trouble role="status" hidden {}
+    }
+}
+
+/// What to do when there is nothing yet.
+pub(crate) fn empty(title: &str, content: Markup) -> Markup {
+    html! { section.empty { h2 { (title) } (content) } }
+}

@@ -1,0 +1,78 @@
+//! A project: its components, and how each is doing in every environment.
+
+use super::layout::{self, Section};
+use super::{Page, parts};
+use crate::login::encode;
+use crate::model::{self, ProjectView, description, text, title};
+use crate::server::Portal;
+use crate::session::SignedIn;
+use axum::extract::{Path, State};
+use axum::response::Html;
+use maud::{Markup, html};
+use std::sync::Arc;
+
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path((namespace, project)): Path<(String, String)>,
+) -> Page {
+    let view = model::project(&portal.backend.of(&session.token), &namespace, &project).await?;
+    let live = format!("{}/live", href(&namespace, &project));
+    let heading = title(&view.project).to_owned();
+    let content = html! {
+        div.heading {
+            h1 { (heading) }
+            @if !description(&view.project).is_empty() { p.lead { (description(&view.project)) } }
+        }
+        (parts::live(&live, components(&namespace, &project, &view)))
+    };
+    let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), href(&namespace, &project))];
+    let page =
+        layout::page(&session, &portal.instance, Section::Projects, &heading, &crumbs, content);
+    Ok(Html(page.into_string()))
+}
+
+pub(crate) fn href(namespace: &str, project: &str) -> String {
+    format!("/n/{}/p/{}", encode(namespace), encode(project))
+}
+
+/// The live part.
+pub(crate) fn components(namespace: &str, project: &str, view: &ProjectView) -> Markup {
+    if view.components.is_empty() {
+        return parts::empty(
+            "No component yet",
+            html! {
+                p { "A component is something that runs: a service, a web application, a worker." }
+                p { "Deploy the sample" }
+                (parts::command("curtain demo deploy greeter"))
+                p { "or describe your own in YAML, a Component and a Workload, and apply it:" }
+                (parts::command("curtain apply -f component.yaml"))
+            },
+        );
+    }
+    html! {
+        div.scroll {
+            table {
+                thead { tr {
+                    th scope="col" { "Component" }
+                    th scope="col" { "Type" }
+                    @for environment in &view.environments { th scope="col" { (environment) } }
+                } }
+                tbody {
+                    @for row in &view.components {
+                        @let name = text(&row.component, "/metadata/name");
+                        tr {
+                            th scope="row" {
+                                a href={ (href(namespace, project)) "/c/" (encode(name)) } {
+                                    (title(&row.component))
+                                }
+                            }
+                            td.dim { (text(&row.component, "/spec/componentType/name")) }
+                            @for status in &row.status { td { (parts::pill(*status)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

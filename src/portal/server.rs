@@ -1,0 +1,166 @@
+//! The role: routes, headers and what the handlers share.
+
+use crate::backend::Backend;
+use crate::session::{Cookie, Sessions};
+use crate::{Error, actions, assets, live, login, pages};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use curtain_role::origin::AllowedHosts;
+use curtain_role::{Health, Shutdown};
+use http::{HeaderName, HeaderValue, Method, header};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Settings of the portal.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where browsers connect, through the gateway.
+    pub bind: SocketAddr,
+    /// Where the kubelet asks for health.
+    pub health: SocketAddr,
+    /// Base URL of the REST API and identity, without `/api/v1`.
+    pub api_url: String,
+    /// Base URL of the observer.
+    pub observer_url: String,
+    /// Name of the instance, for the cookie and the page's foot.
+    pub instance: String,
+    /// Host names answered to beside loopback and cluster names.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// What the handlers share.
+#[derive(Debug)]
+pub(crate) struct Portal {
+    pub(crate) backend: Backend,
+    pub(crate) sessions: Sessions,
+    pub(crate) cookie: Cookie,
+    pub(crate) instance: String,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// The longest form, in bytes.
+const LONGEST_FORM: usize = 16 << 10;
+
+/// Serves until told to stop.
+///
+/// # Errors
+///
+/// An address that cannot be used, or a server that stopped by itself.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let health = Health::default();
+    let listening = health.check("listening");
+    let app = router(&config, shutdown.clone());
+    let listener = tokio::net::TcpListener::bind(config.bind)
+        .await
+        .map_err(|source| Error::Bind { addr: config.bind, source })?;
+    listening.pass();
+    tracing::info!(addr = %config.bind, api = config.api_url, "portal listens");
+    let stop = shutdown.clone();
+    let serve = async {
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move { stop.wait().await })
+            .await
+            .map_err(Error::Serve)
+    };
+    let answer_health = async { health.serve(config.health, shutdown.clone()).await };
+    let (served, answered) = tokio::join!(serve, answer_health);
+    answered?;
+    served
+}
+
+/// The whole application.
+pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
+    let portal = Arc::new(Portal {
+        backend: Backend::new(&config.api_url, &config.observer_url),
+        sessions: Sessions::default(),
+        cookie: Cookie::new(&config.instance),
+        instance: config.instance.clone(),
+        shutdown,
+    });
+    let component = "/n/{namespace}/p/{project}/c/{component}";
+    Router::new()
+        .route("/", get(pages::projects::show))
+        .route("/n/{namespace}/p/{project}", get(pages::project::show))
+        .route("/n/{namespace}/p/{project}/live", get(live::project))
+        .route(component, get(pages::component::show))
+        .route(&format!("{component}/live"), get(live::component))
+        .route(&format!("{component}/promote"), post(actions::promote))
+        .route(&format!("{component}/state"), post(actions::state))
+        .route(&format!("{component}/logs"), get(pages::logs::show))
+        .route(&format!("{component}/logs/live"), get(live::logs))
+        .route("/environments", get(pages::environments::show))
+        .route("/agents", get(pages::agents::show))
+        .route("/login", get(login::show).post(login::password))
+        .route("/logout", post(login::logout))
+        .route("/assets/{name}", get(assets::serve))
+        .route("/favicon.ico", get(assets::icon))
+        .fallback(pages::nothing_here)
+        .layer(middleware::from_fn(same_origin))
+        .layer(middleware::from_fn(headers))
+        .layer(middleware::from_fn_with_state(
+            AllowedHosts::new(config.allowed_hosts.iter().cloned()),
+            known_host,
+        ))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+        .with_state(portal)
+}
+
+/// Answers only to names that cannot be rebound.
+async fn known_host(State(hosts): State<AllowedHosts>, request: Request, next: Next) -> Response {
+    match hosts.check(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => {
+            tracing::warn!(%refused, path = request.uri().path(), "request refused");
+            (refused.status(), format!("{refused}\n")).into_response()
+        }
+    }
+}
+
+/// Changes come from our own pages only: another application on `localhost` has an origin that
+/// differs in the port.
+async fn same_origin(request: Request, next: Next) -> Response {
+    if request.method() == Method::GET || request.method() == Method::HEAD || is_ours(&request) {
+        return next.run(request).await;
+    }
+    tracing::warn!(path = request.uri().path(), "a change from another origin was refused");
+    let message = "It was sent by a page of another site. Open the portal and try again there.";
+    crate::error::PageError::Forged(message).into_response()
+}
+
+fn is_ours(request: &Request) -> bool {
+    let header = |name: HeaderName| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
+    if let Some(origin) = header(header::ORIGIN) {
+        let authority =
+            header(header::HOST).or_else(|| request.uri().authority().map(ToString::to_string));
+        return authority.is_some_and(|authority| {
+            origin == format!("http://{authority}") || origin == format!("https://{authority}")
+        });
+    }
+    header(HeaderName::from_static("sec-fetch-site")).as_deref() == Some("same-origin")
+}
+
+/// No page may load, frame or send anything that is not ours.
+async fn headers(request: Request, next: Next) -> Response {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+        img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+        frame-ancestors 'none'";
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

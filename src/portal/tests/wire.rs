@@ -1,0 +1,204 @@
+//! A server that speaks the wire format of the REST API, identity and the observer, over objects
+//! that tests can look at and change.
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures::StreamExt as _;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use tokio::sync::broadcast;
+
+/// Objects by collection path, as `/namespaces/default/projects`.
+type Objects = BTreeMap<String, Vec<Value>>;
+
+#[derive(Clone)]
+pub(crate) struct Wire {
+    pub(crate) objects: Arc<Mutex<Objects>>,
+    pub(crate) logs: Arc<Mutex<Vec<Value>>>,
+    /// Environments in which nothing may be changed.
+    pub(crate) denied: Arc<Mutex<Vec<String>>>,
+    /// What was written: method, path, body, `If-Match`.
+    pub(crate) written: Arc<Mutex<Vec<(String, String, Value, Option<String>)>>>,
+    /// Tokens are refused.
+    pub(crate) expired: Arc<Mutex<bool>>,
+    changed: broadcast::Sender<()>,
+}
+
+impl Wire {
+    /// The demo project as the platform answers it.
+    pub(crate) fn new() -> Wire {
+        let objects: Objects = serde_json::from_str(include_str!("objects.json")).unwrap();
+        let logs = serde_json::from_str(include_str!("logs.json")).unwrap();
+        Wire {
+            objects: Arc::new(Mutex::new(objects)),
+            logs: Arc::new(Mutex::new(logs)),
+            denied: Arc::default(),
+            written: Arc::default(),
+            expired: Arc::default(),
+            changed: broadcast::channel(16).0,
+        }
+    }
+
+    /// Serves on a free port of the loopback and returns the base URL.
+    pub(crate) async fn serve(&self) -> String {
+        let app = Router::new()
+            .route("/oauth2/token", post(token))
+            .route("/api/v1/authz/evaluates", post(evaluates))
+            .route("/api/v1/authz/profile", get(profile))
+            .route("/api/v1/logs/query", post(logs))
+            .route("/api/v1/{*path}", get(read).post(create).put(replace))
+            .with_state(self.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        format!("http://{address}")
+    }
+
+    /// Changes a binding, as a controller does.
+    pub(crate) fn change_binding(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut objects = self.objects.lock().unwrap();
+        let bindings = objects.get_mut("/namespaces/default/releasebindings").unwrap();
+        change(bindings.iter_mut().find(|binding| binding["metadata"]["name"] == name).unwrap());
+        drop(objects);
+        let _ = self.changed.send(());
+    }
+}
+
+fn refused(wire: &Wire, headers: &HeaderMap) -> Option<Response> {
+    let token = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let ok =
+        token.is_some_and(|token| token.starts_with("Bearer ")) && !*wire.expired.lock().unwrap();
+    (!ok).then(|| {
+        let body = json!({"error": "INVALID_TOKEN", "message": "the token has expired"});
+        (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+    })
+}
+
+async fn token(body: String) -> Response {
+    let good = body.contains("code=good") || body.contains("password=right");
+    if !good {
+        let body = json!({"error": "invalid_grant", "error_description": "unknown user or wrong password"});
+        return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+    }
+    // {"sub":"admin@openchoreo.dev","name":"Ada Admin"}
+    let claims = "eyJzdWIiOiJhZG1pbkBvcGVuY2hvcmVvLmRldiIsIm5hbWUiOiJBZGEgQWRtaW4ifQ";
+    Json(json!({
+        "access_token": format!("e30.{claims}.sig"), "token_type": "Bearer", "expires_in": 3600,
+    }))
+    .into_response()
+}
+
+async fn evaluates(State(wire): State<Wire>, Json(asked): Json<Vec<Value>>) -> Json<Value> {
+    let denied = wire.denied.lock().unwrap().clone();
+    Json(
+        asked
+            .iter()
+            .map(|question| {
+                let environment = question["context"]["resource"]["environment"].as_str().unwrap();
+                let decision = !denied.iter().any(|denied| denied == environment);
+                let reason =
+                    if decision { "allowed" } else { "you need releasebinding:update there" };
+                json!({"decision": decision, "context": {"reason": reason}})
+            })
+            .collect(),
+    )
+}
+
+async fn profile() -> Json<Value> {
+    Json(json!({
+        "user": {"type": "user", "entitlement_claim": "groups", "entitlement_values": ["admins"]},
+        "capabilities": {
+            "component:view": {"allowed": [{"path": "*"}], "denied": []},
+            "releasebinding:update": {"allowed": [{"path": "*"}], "denied": []},
+        },
+    }))
+}
+
+async fn logs(State(wire): State<Wire>, headers: HeaderMap, Json(query): Json<Value>) -> Response {
+    if let Some(refused) = refused(&wire, &headers) {
+        return refused;
+    }
+    let since = query["startTime"].as_str().unwrap();
+    let phrase = query["searchPhrase"].as_str().unwrap_or_default();
+    let mut lines: Vec<Value> = wire
+        .logs
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|line| line["timestamp"].as_str().unwrap() >= since)
+        .filter(|line| line["log"].as_str().unwrap().contains(phrase))
+        .cloned()
+        .collect();
+    if query["sortOrder"] == "desc" {
+        lines.reverse();
+    }
+    Json(json!({"logs": lines, "total": lines.len(), "tookMs": 1})).into_response()
+}
+
+async fn read(
+    State(wire): State<Wire>,
+    Path(path): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(refused) = refused(&wire, &headers) {
+        return refused;
+    }
+    if query.contains_key("watch") {
+        let changes = tokio_stream::wrappers::BroadcastStream::new(wire.changed.subscribe());
+        let first = futures::stream::once(async { Event::default().event("snapshot").data("{}") });
+        let later = changes.map(|_| Event::default().event("applied").data("{}"));
+        return Sse::new(first.chain(later).map(Ok::<_, Infallible>)).into_response();
+    }
+    let path = format!("/{path}");
+    let objects = wire.objects.lock().unwrap();
+    if let Some(items) = objects.get(&path) {
+        let fits = |item: &&Value| {
+            let owner = &item["spec"]["owner"];
+            query.get("project").is_none_or(|project| owner["projectName"] == **project)
+                && query.get("component").is_none_or(|name| owner["componentName"] == **name)
+        };
+        let items: Vec<&Value> = items.iter().filter(fits).collect();
+        return Json(json!({"items": items, "pagination": {}})).into_response();
+    }
+    let (collection, name) = path.rsplit_once('/').unwrap();
+    let found = objects
+        .get(collection)
+        .and_then(|items| items.iter().find(|item| item["metadata"]["name"] == name));
+    match found {
+        Some(object) => ([("etag", "\"7\"")], Json(object.clone())).into_response(),
+        None => {
+            let body = json!({"error": format!("{name} not found"), "code": "NOT_FOUND"});
+            (StatusCode::NOT_FOUND, Json(body)).into_response()
+        }
+    }
+}
+
+async fn create(State(wire): State<Wire>, Path(path): Path<String>, body: Bytes) -> Response {
+    let value: Value = serde_json::from_slice(&body).unwrap();
+    let path = format!("/{path}");
+    wire.written.lock().unwrap().push(("POST".to_owned(), path.clone(), value.clone(), None));
+    wire.objects.lock().unwrap().entry(path).or_default().push(value.clone());
+    let _ = wire.changed.send(());
+    (StatusCode::CREATED, Json(value)).into_response()
+}
+
+async fn replace(
+    State(wire): State<Wire>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let value: Value = serde_json::from_slice(&body).unwrap();
+    let expected = headers.get("if-match").map(|tag| tag.to_str().unwrap().to_owned());
+    let path = format!("/{path}");
+    wire.written.lock().unwrap().push(("PUT".to_owned(), path, value.clone(), expected));
+    Json(value).into_response()
+}
