@@ -16,3 +16,6 @@ pub mod mcp;
 pub mod objects;
 pub mod rest;
 pub mod server;
+
+#[cfg(test)]
+mod testing;

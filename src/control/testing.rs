@@ -1,0 +1,328 @@
+//! The api-server in process, on an embedded API server with the platform's own manifests.
+
+use std::{net::TcpListener as StdListener, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use curtain_embedded::apiserver::{Server, ServerConfig};
+use curtain_platform::remote::Planes;
+use curtain_role::{Health, HttpClient, Shutdown, http_client, origin::AllowedHosts};
+use http::{Method, Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use kube::{
+    Api as KubeApi, Client,
+    api::PostParams,
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    authz::{Authorizer, Policies, watch_policies},
+    identity::{
+        Directory, Issuer, Validator,
+        routes::{Identity, routes as identity_routes},
+        watch_subjects,
+    },
+    live::Live,
+    mcp,
+    objects::Objects,
+    rest::{self, Api, System},
+};
+
+const NAMESPACE: &str = "openchoreo-control-plane";
+
+/// A running api-server; everything ends when it is dropped.
+pub(crate) struct Platform {
+    /// Base URL of REST and identity.
+    pub(crate) base: String,
+    /// URL of MCP.
+    pub(crate) mcp: String,
+    /// The cluster, as its administrator.
+    pub(crate) kube: Client,
+    http: HttpClient,
+    shutdown: Shutdown,
+    _directory: tempfile::TempDir,
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.shutdown.trigger();
+    }
+}
+
+impl Platform {
+    pub(crate) async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let directory = tempfile::tempdir().expect("directory");
+        let shutdown = Shutdown::default();
+        let cluster = cluster(directory.path(), &shutdown).await;
+        let kube = cluster.local_client("admin", &["system:masters"]);
+        seed(&kube).await;
+
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("key");
+        let issuer = Issuer::new(
+            key.serialize_pem().as_bytes(),
+            "http://openchoreo.localhost".into(),
+            "openchoreo".into(),
+        )
+        .expect("issuer");
+        let health = Health::default();
+        let (subjects, policies) = (Directory::default(), Policies::default());
+        let authorizer = Authorizer::new(policies.subscribe());
+        let (subjects_ready, policies_ready) = (health.check("subjects"), health.check("policies"));
+        let (client, watched, stop) = (kube.clone(), subjects.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            watch_subjects(client, NAMESPACE, watched, subjects_ready, stop).await;
+        });
+        tokio::spawn(watch_policies(kube.clone(), policies, policies_ready, shutdown.clone()));
+
+        let validator = Arc::new(Validator::own(&issuer, subjects.clone()));
+        let objects = Objects::new(kube.clone(), authorizer);
+        let live = Live::new(objects.clone(), Planes::Direct(kube.clone()));
+        let system =
+            System { health: health.clone(), version: "0.0.0".into(), revision: "test".into() };
+        let api = Api { objects: objects.clone(), live: live.clone(), shutdown: shutdown.clone() };
+        let hosts = AllowedHosts::default();
+        let rest = rest::routes(api, validator.clone(), system)
+            .merge(identity_routes(Arc::new(Identity::new(issuer, subjects)), validator.clone()))
+            .layer(hosts.clone());
+        let tools = mcp::ControlPlane::new(objects, live, "0.0.0".into());
+        let mcp = mcp::router(tools, validator, shutdown.token()).layer(hosts);
+
+        until("the watches", || health.waiting_for().is_empty()).await;
+        Self {
+            base: serve(rest, &shutdown),
+            mcp: format!("{}/mcp", serve(mcp, &shutdown)),
+            kube,
+            http: http_client(),
+            shutdown,
+            _directory: directory,
+        }
+    }
+
+    /// A token of a person (`admin`, `developer`) or of the read-only agent `one`.
+    pub(crate) async fn token(&self, who: &str) -> String {
+        let form = if who == "one" {
+            format!("grant_type=client_credentials&client_id={who}&client_secret=secret-{who}")
+        } else {
+            format!("grant_type=password&username={who}&password=secret-{who}")
+        };
+        let request = Request::post(format!("{}/oauth2/token", self.base))
+            .body(Full::new(Bytes::from(form)))
+            .expect("request");
+        let body = self.http.request(request).await.expect("answer").into_body();
+        let body: Value =
+            serde_json::from_slice(&body.collect().await.expect("body").to_bytes()).expect("json");
+        body["access_token"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
+    }
+
+    /// Sends a request and returns status and JSON.
+    pub(crate) async fn send(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        let response = self.raw(token, method, path, body, &[]).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("body").to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn raw(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(header::HeaderName, &str)],
+    ) -> Response<Incoming> {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).expect("request");
+        self.http.request(request).await.expect("answer")
+    }
+
+    /// Puts an object into the cluster.
+    pub(crate) async fn apply(&self, object: Value) {
+        create(&self.kube, object).await;
+    }
+}
+
+/// Waits for `condition`, but not forever.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let patience = Duration::from_secs(20);
+    tokio::time::timeout(patience, waiting).await.unwrap_or_else(|_| panic!("waited for {what}"));
+}
+
+fn serve(router: axum::Router, shutdown: &Shutdown) -> String {
+    let listener = StdListener::bind("127.0.0.1:0").expect("bind");
+    listener.set_nonblocking(true).expect("nonblocking");
+    let base = format!("http://{}", listener.local_addr().expect("address"));
+    let listener = tokio::net::TcpListener::from_std(listener).expect("listener");
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            served = axum::serve(listener, router) => served.expect("serve"),
+            () = shutdown.wait() => {}
+        }
+    });
+    base
+}
+
+async fn cluster(directory: &Path, shutdown: &Shutdown) -> Server {
+    let certified =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("certificate");
+    let certificate = certified.cert.pem().into_bytes();
+    let config = ServerConfig {
+        database: directory.join("objects.redb"),
+        listeners: Vec::new(),
+        ca: certificate.clone(),
+        certificate,
+        key: certified.signing_key.serialize_pem().into_bytes(),
+        token_key: certified.signing_key.serialize_pem().into_bytes(),
+        service_cidr: ([10, 96, 0, 0].into(), 16),
+        advertise: ([127, 0, 0, 1], 443).into(),
+    };
+    Server::start(config, shutdown.token()).await.expect("API server")
+}
+
+async fn create(kube: &Client, object: Value) {
+    let (group, version) = object["apiVersion"]
+        .as_str()
+        .map(|text| text.split_once('/').unwrap_or(("", text)))
+        .expect("apiVersion");
+    let gvk = GroupVersionKind::gvk(group, version, object["kind"].as_str().expect("kind"));
+    let resource = ApiResource::from_gvk(&gvk);
+    let api: KubeApi<DynamicObject> = match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => KubeApi::namespaced_with(kube.clone(), namespace, &resource),
+        None => KubeApi::all_with(kube.clone(), &resource),
+    };
+    let object: DynamicObject = serde_json::from_value(object).expect("object");
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let created = api.create(&PostParams::default(), &object).await;
+    created.unwrap_or_else(|error| panic!("{} {name}: {error}", resource.kind));
+}
+
+/// The platform's CRDs, a namespace, subjects with roles, and something to deploy.
+async fn seed(kube: &Client) {
+    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/crds");
+    for entry in std::fs::read_dir(crds).expect("manifests/crds") {
+        let text = std::fs::read_to_string(entry.expect("entry").path()).expect("manifest");
+        create(kube, serde_saphyr::from_str(&text).expect("yaml")).await;
+    }
+    let crds: KubeApi<DynamicObject> = KubeApi::all_with(
+        kube.clone(),
+        &ApiResource::from_gvk(&GroupVersionKind::gvk(
+            "apiextensions.k8s.io",
+            "v1",
+            "CustomResourceDefinition",
+        )),
+    );
+    let established = |crd: &DynamicObject| {
+        let conditions = crd.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|one| one["type"] == "Established" && one["status"] == "True")
+    };
+    for _ in 0..200 {
+        let listed = crds.list(&Default::default()).await.expect("CRDs");
+        if listed.items.iter().all(established) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for object in objects() {
+        create(kube, object).await;
+    }
+}
+
+fn objects() -> Vec<Value> {
+    let subject = |name: &str, kind: &str, group: &str| {
+        let (id, secret) =
+            if kind == "user" { ("username", "password") } else { ("client-id", "client-secret") };
+        json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {
+                "name": format!("{kind}-{name}"), "namespace": NAMESPACE,
+                "labels": {"curtain.dev/identity": kind},
+            },
+            "stringData": {id: name, secret: format!("secret-{name}"), "groups": group},
+        })
+    };
+    let platform = |kind: &str, name: &str, spec: Value| {
+        json!({
+            "apiVersion": "openchoreo.dev/v1alpha1", "kind": kind,
+            "metadata": {"name": name}, "spec": spec,
+        })
+    };
+    let role = |name: &str, actions: &[&str]| {
+        platform("ClusterAuthzRole", name, json!({"actions": actions}))
+    };
+    let binding = |group: &str, role: &str| {
+        platform(
+            "ClusterAuthzRoleBinding",
+            group,
+            json!({
+                "entitlement": {"claim": "groups", "value": group},
+                "roleMappings": [{"roleRef": {"kind": "ClusterAuthzRole", "name": role}}],
+            }),
+        )
+    };
+    let view = [
+        "namespace",
+        "project",
+        "component",
+        "workload",
+        "componentrelease",
+        "releasebinding",
+        "environment",
+        "deploymentpipeline",
+        "clustercomponenttype",
+        "clusterdataplane",
+        "logs",
+    ];
+    let view: Vec<String> = view.iter().map(|kind| format!("{kind}:view")).collect();
+    let view: Vec<&str> = view.iter().map(String::as_str).collect();
+    let mut developer = view.clone();
+    developer.extend([
+        "project:create",
+        "component:*",
+        "workload:*",
+        "componentrelease:create",
+        "releasebinding:create",
+        "releasebinding:update",
+    ]);
+    let labels = json!({"openchoreo.dev/control-plane": "true"});
+    let service = json!({
+        "workloadType": "deployment",
+        "parameters": {"openAPIV3Schema": {"type": "object", "properties": {
+            "replicas": {"type": "integer", "default": 1},
+        }}},
+        "resources": [{"id": "deployment", "template": {"apiVersion": "apps/v1", "kind": "Deployment"}}],
+    });
+    vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": labels}}),
+        subject("admin", "user", "admins"),
+        subject("developer", "user", "developers"),
+        subject("one", "agent", "agents"),
+        role("admin", &["*"]),
+        role("developer", &developer),
+        role("agent-reader", &view),
+        binding("admins", "admin"),
+        binding("developers", "developer"),
+        binding("agents", "agent-reader"),
+        platform("ClusterComponentType", "service", service),
+    ]
+}
