@@ -297,6 +297,7 @@ fn objects() -> Vec<Value> {
     let mut developer = view.clone();
     developer.extend([
         "project:create",
+        "componenttype:view",
         "component:*",
         "workload:*",
         "componentrelease:create",

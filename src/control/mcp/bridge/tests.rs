@@ -1,1 +1,130 @@
+//! The bridge between a client on pipes and real servers.
 
+use std::sync::Arc;
+
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, model::ProtocolVersion};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
+
+use super::{TokenSource, Upstream, run};
+use crate::{
+    identity::{
+        Secret,
+        client::{Credentials, TokenClient},
+    },
+    testing::Platform,
+};
+
+#[derive(Clone, Default)]
+struct TestClient;
+
+impl ClientHandler for TestClient {}
+
+fn upstream(name: &str, url: &str) -> Upstream {
+    Upstream { name: name.to_owned(), url: url.parse().expect("url") }
+}
+
+fn agent(platform: &Platform) -> Arc<dyn TokenSource> {
+    let credentials = Credentials::Client { id: "one".into(), secret: Secret::new("secret-one") };
+    Arc::new(TokenClient::new(&platform.base, credentials).expect("client"))
+}
+
+/// A bridge in the background; the client's end of its pipe.
+fn bridge(upstreams: Vec<Upstream>, tokens: Arc<dyn TokenSource>) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+    let (input, output) = tokio::io::split(theirs);
+    tokio::spawn(async move { run(upstreams, tokens, input, output).await.expect("bridge") });
+    ours
+}
+
+#[tokio::test]
+async fn a_client_on_pipes_needs_neither_url_nor_token() {
+    let platform = Platform::start().await;
+    let current =
+        ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+    for lifecycle in [ClientLifecycleMode::Initialize, current] {
+        let pipe = bridge(vec![upstream("control plane", &platform.mcp)], agent(&platform));
+        let client = TestClient.serve_with_lifecycle(pipe, lifecycle).await.expect("client");
+        let tools = client.list_all_tools().await.expect("tools");
+        assert!(tools.iter().any(|tool| tool.name == "list_projects"));
+        let mut params = rmcp::model::CallToolRequestParams::new("list_namespaces");
+        params.arguments = Some(serde_json::Map::new());
+        let result = client.call_tool(params).await.expect("result");
+        let structured = result.structured_content.expect("structured");
+        assert_eq!(structured["namespaces"][0]["name"], "team");
+        client.cancel().await.expect("end");
+    }
+}
+
+/// Sends lines and returns as many answers, by id.
+async fn exchange(pipe: DuplexStream, lines: &[&str], answers: usize) -> Vec<Value> {
+    let (read, mut write) = tokio::io::split(pipe);
+    for line in lines {
+        write.write_all(format!("{line}\n").as_bytes()).await.expect("write");
+    }
+    let mut read = BufReader::new(read).lines();
+    let mut got = Vec::new();
+    while got.len() < answers {
+        let line = tokio::time::timeout(std::time::Duration::from_secs(20), read.next_line()).await;
+        let line = line.expect("in time").expect("line").expect("open");
+        got.push(serde_json::from_str::<Value>(&line).expect("json"));
+    }
+    got.sort_by_key(|answer| answer["id"].to_string());
+    got
+}
+
+#[tokio::test]
+async fn several_servers_look_like_one() {
+    let platform = Platform::start().await;
+    let narrow = format!("{}?toolsets=namespace", platform.mcp);
+    let other = format!("{}?toolsets=project", platform.mcp);
+    let upstreams = vec![upstream("control plane", &narrow), upstream("observer", &other)];
+    let lines = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"list_projects","arguments":{"namespace_name":"team"}}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+    ];
+    let answers = exchange(bridge(upstreams, agent(&platform)), &lines, 3).await;
+    let tools = answers[0]["result"]["tools"].as_array().expect("tools");
+    let names: Vec<&str> = tools.iter().filter_map(|tool| tool["name"].as_str()).collect();
+    assert_eq!(names, ["list_namespaces", "list_projects"]);
+    assert_eq!(answers[1], json!({"jsonrpc": "2.0", "id": 2, "result": {}}));
+    assert_eq!(answers[2]["result"]["structuredContent"], json!({"projects": []}));
+}
+
+#[tokio::test]
+async fn lines_that_are_no_requests_are_answered_by_errors() {
+    let platform = Platform::start().await;
+    let pipe = bridge(vec![upstream("control plane", &platform.mcp)], agent(&platform));
+    let answers = exchange(pipe, &["not json", "[]", "", "7"], 3).await;
+    let codes: Vec<_> = answers.iter().map(|answer| answer["error"]["code"].as_i64()).collect();
+    assert_eq!(codes, [Some(-32700), Some(-32600), Some(-32600)]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_left_out_does_not_stop_the_others() {
+    let platform = Platform::start().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = nobody.local_addr().expect("address");
+    drop(nobody);
+    let upstreams = vec![
+        upstream("control plane", &platform.mcp),
+        upstream("observer", &format!("http://{address}/mcp")),
+    ];
+    let lines = [r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#];
+    let answers = exchange(bridge(upstreams, agent(&platform)), &lines, 1).await;
+    assert!(answers[0]["result"]["tools"].as_array().is_some_and(|tools| tools.len() > 10));
+}
+
+#[tokio::test]
+async fn a_refused_identity_is_explained() {
+    let platform = Platform::start().await;
+    let credentials = Credentials::Client { id: "one".into(), secret: Secret::new("wrong") };
+    let tokens = Arc::new(TokenClient::new(&platform.base, credentials).expect("client"));
+    let pipe = bridge(vec![upstream("control plane", &platform.mcp)], tokens);
+    let lines = [r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#];
+    let answers = exchange(pipe, &lines, 1).await;
+    let message = answers[0]["error"]["message"].as_str().expect("message");
+    assert!(message.contains("refused the credentials"), "{message}");
+}

@@ -1,1 +1,311 @@
+//! The tools as MCP clients use them, in both protocol revisions.
 
+use http::{HeaderValue, Method, Request, header};
+use http_body_util::{BodyExt as _, Full};
+use rmcp::{
+    ClientHandler, ClientLifecycleMode, ClientServiceExt as _, RoleClient,
+    model::{CallToolRequestParams, CallToolResult, ProtocolVersion},
+    service::RunningService,
+    transport::{
+        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+    },
+};
+use serde_json::{Value, json};
+
+use crate::testing::Platform;
+
+#[derive(Clone, Default)]
+struct TestClient;
+
+impl ClientHandler for TestClient {}
+
+type Client = RunningService<RoleClient, TestClient>;
+
+fn stateless() -> ClientLifecycleMode {
+    ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
+}
+
+async fn connect(
+    platform: &Platform,
+    who: &str,
+    query: &str,
+    lifecycle: ClientLifecycleMode,
+) -> Client {
+    let token = platform.token(who).await;
+    let config = StreamableHttpClientTransportConfig::with_uri(format!("{}{query}", platform.mcp))
+        .auth_header(token);
+    let transport = StreamableHttpClientTransport::from_config(config);
+    TestClient.serve_with_lifecycle(transport, lifecycle).await.expect("client")
+}
+
+async fn call(client: &Client, tool: &str, arguments: Value) -> Result<CallToolResult, String> {
+    let mut params = CallToolRequestParams::new(tool.to_owned());
+    params.arguments = arguments.as_object().cloned();
+    client.call_tool(params).await.map_err(|error| error.to_string())
+}
+
+/// The structured result of a call that works; its text must be the same.
+async fn good(client: &Client, tool: &str, arguments: Value) -> Value {
+    let result =
+        call(client, tool, arguments).await.unwrap_or_else(|error| panic!("{tool}: {error}"));
+    let text = result.content[0].as_text().expect("text").text.clone();
+    assert_ne!(result.is_error, Some(true), "{tool}: {text}");
+    let structured = result.structured_content.expect("structured");
+    assert_eq!(serde_json::from_str::<Value>(&text).expect("json"), structured);
+    structured
+}
+
+/// The text of a call whose result is an error.
+async fn bad(client: &Client, tool: &str, arguments: Value) -> String {
+    let result =
+        call(client, tool, arguments).await.unwrap_or_else(|error| panic!("{tool}: {error}"));
+    assert_eq!(result.is_error, Some(true), "{tool}: {result:?}");
+    result.content[0].as_text().expect("text").text.clone()
+}
+
+async fn names(client: &Client) -> Vec<String> {
+    let tools = client.list_all_tools().await.expect("tools");
+    tools.into_iter().map(|tool| tool.name.into_owned()).collect()
+}
+
+/// From nothing to a binding of a release, by tools alone.
+async fn deploys(client: &Client, project: &str) {
+    let of_project = json!({"namespace_name": "team", "project_name": project});
+    let web = format!("{project}-web");
+    let of_web = json!({"namespace_name": "team", "component_name": web});
+    let with = |base: &Value, more: Value| {
+        let mut all = base.clone();
+        for (key, value) in more.as_object().expect("object") {
+            all[key] = value.clone();
+        }
+        all
+    };
+    let namespaces = good(client, "list_namespaces", json!({})).await;
+    assert_eq!(namespaces["namespaces"][0]["name"], "team");
+    let types = good(client, "list_component_types", json!({"namespace_name": "team"})).await;
+    assert_eq!(types["cluster_component_types"][0]["workloadType"], "deployment", "{types}");
+    let schema =
+        good(client, "get_component_type_schema", json!({"scope": "cluster", "name": "service"}))
+            .await;
+    assert_eq!(schema["properties"]["replicas"]["type"], "integer");
+    let made =
+        good(client, "create_project", json!({"namespace_name": "team", "name": project})).await;
+    assert_eq!(made, json!({"name": project, "namespace": "team", "action": "created"}));
+    let component =
+        json!({"name": web, "component_type": "deployment/service", "display_name": "Web"});
+    let made = good(client, "create_component", with(&of_project, component)).await;
+    assert_eq!(made["componentType"], "deployment/service");
+    let workload = json!({"workload_spec": {"container": {"image": "web:1"}, "endpoints": {
+        "http": {"type": "HTTP", "port": 8080, "visibility": ["external"]},
+    }}});
+    let made = good(client, "create_workload", with(&of_web, workload.clone())).await;
+    assert_eq!(made["name"], format!("{web}-workload"));
+    let release = good(client, "create_component_release", of_web.clone()).await;
+    let binding = json!({"project_name": project, "environment": "development", "release_name": release["name"]});
+    let made = good(client, "create_release_binding", with(&of_web, binding)).await;
+    assert_eq!(made["name"], format!("{web}-development"));
+    let name = json!({"namespace_name": "team", "binding_name": format!("{web}-development")});
+    let state = with(&name, json!({"release_state": "Undeploy"}));
+    assert_eq!(good(client, "update_release_binding", state).await["action"], "patched");
+    let shown = good(client, "get_release_binding", name).await;
+    assert_eq!((&shown["state"], &shown["releaseName"]), (&json!("Undeploy"), &release["name"]));
+    let listed = good(client, "list_components", of_project.clone()).await;
+    assert_eq!(listed["components"][0]["displayName"], "Web");
+    assert_eq!(listed["components"][0]["autoDeploy"], true);
+    let shown = good(client, "get_component", of_web.clone()).await;
+    assert_eq!(
+        shown["componentType"],
+        json!({"kind": "ClusterComponentType", "name": "deployment/service"})
+    );
+    let mut changed = with(&json!({"namespace_name": "team"}), workload);
+    changed["workload_name"] = json!(format!("{web}-workload"));
+    changed["workload_spec"]["container"]["image"] = json!("web:2");
+    good(client, "update_workload", changed).await;
+    let workloads = good(client, "list_workloads", of_web.clone()).await;
+    assert_eq!(
+        (&workloads["workloads"][0]["image"], &workloads["workloads"][0]["endpoints"]),
+        (&json!("web:2"), &json!(["http"]),)
+    );
+    good(client, "delete_component", of_web.clone()).await;
+    let gone = bad(client, "get_component", of_web).await;
+    assert!(gone.contains("Component not found"), "{gone}");
+}
+
+#[tokio::test]
+async fn an_agent_deploys_by_tools_alone_in_both_revisions() {
+    let platform = Platform::start().await;
+    let legacy = connect(&platform, "developer", "", ClientLifecycleMode::Initialize).await;
+    assert_eq!(legacy.peer_info().expect("server").protocol_version, ProtocolVersion::V_2025_11_25);
+    deploys(&legacy, "old").await;
+    let current = connect(&platform, "developer", "", stateless()).await;
+    deploys(&current, "new").await;
+}
+
+#[tokio::test]
+async fn a_read_only_agent_sees_no_writing_tool_and_is_refused_with_the_remedy() {
+    let platform = Platform::start().await;
+    for lifecycle in [ClientLifecycleMode::Initialize, stateless()] {
+        let agent = connect(&platform, "one", "", lifecycle).await;
+        let tools = agent.list_all_tools().await.expect("tools");
+        assert!(tools.len() > 10);
+        for tool in &tools {
+            let hints = tool.annotations.as_ref().expect("annotations");
+            assert_eq!(hints.read_only_hint, Some(true), "{}", tool.name);
+        }
+        let arguments = json!({"namespace_name": "team", "name": "shop"});
+        let refused = call(&agent, "create_project", arguments).await.expect_err("refused");
+        assert!(refused.contains("not authorized to call tool \"create_project\""), "{refused}");
+        assert!(refused.contains("missing permission \"project:create\""), "{refused}");
+        assert!(refused.contains("kubectl apply -f -"), "{refused}");
+        good(&agent, "list_projects", json!({"namespace_name": "team"})).await;
+    }
+    // Without the filter the tool is listed, and refused by the service itself.
+    let unfiltered = connect(&platform, "one", "?filterByAuthz=false", stateless()).await;
+    assert!(names(&unfiltered).await.contains(&"create_project".to_owned()));
+    let arguments = json!({"namespace_name": "team", "name": "shop"});
+    let text = bad(&unfiltered, "create_project", arguments).await;
+    assert!(text.contains("insufficient permissions to perform this action"), "{text}");
+}
+
+#[tokio::test]
+async fn the_url_chooses_tools() {
+    let platform = Platform::start().await;
+    let some = connect(&platform, "admin", "?toolsets=namespace", stateless()).await;
+    assert_eq!(names(&some).await, ["list_namespaces", "create_namespace"]);
+    good(&some, "list_projects", json!({"namespace_name": "team"})).await;
+    let readonly = connect(&platform, "admin", "?readonly=true", stateless()).await;
+    assert!(!names(&readonly).await.iter().any(|name| name.starts_with("create_")));
+    let refused =
+        call(&readonly, "create_namespace", json!({"name": "x"})).await.expect_err("refused");
+    assert!(refused.contains("read-only"), "{refused}");
+    let made = connect(&platform, "admin", "", stateless()).await;
+    assert_eq!(good(&made, "create_namespace", json!({"name": "x"})).await["action"], "created");
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_work_says_what_to_do_instead() {
+    let platform = Platform::start().await;
+    let client = connect(&platform, "developer", "", stateless()).await;
+    for (tool, arguments, contains) in [
+        ("list_projects", json!({}), "the argument namespace_name is required"),
+        (
+            "list_projects",
+            json!({"namespace": "team"}),
+            "list_projects takes namespace_name, limit, cursor",
+        ),
+        (
+            "list_component_types",
+            json!({"scope": "namespace"}),
+            "namespace_name is required when scope is \"namespace\"",
+        ),
+        (
+            "list_component_types",
+            json!({"scope": "x"}),
+            "invalid scope \"x\": must be \"namespace\" or \"cluster\"",
+        ),
+        (
+            "list_components",
+            json!({"namespace_name": "team", "project_name": "gone"}),
+            "Project not found: gone",
+        ),
+        (
+            "create_component",
+            json!({"namespace_name": "team", "project_name": "p", "name": "c", "component_type": "x/service"}),
+            "did you mean \"deployment/service\"?",
+        ),
+        (
+            "create_workload",
+            json!({"namespace_name": "team", "component_name": "gone", "workload_spec": {}}),
+            "Referenced component not found",
+        ),
+    ] {
+        let text = bad(&client, tool, arguments).await;
+        assert!(text.contains(contains), "{tool}: {text}");
+    }
+    let unknown = call(&client, "make_coffee", json!({})).await.expect_err("unknown");
+    assert!(unknown.contains("unknown tool \"make_coffee\""), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_long_list_has_pages_and_says_how_to_narrow() {
+    let platform = Platform::start().await;
+    let client = connect(&platform, "developer", "", stateless()).await;
+    for index in 0..3 {
+        let arguments = json!({"namespace_name": "team", "name": format!("p{index}")});
+        good(&client, "create_project", arguments).await;
+    }
+    let page = good(&client, "list_projects", json!({"namespace_name": "team", "limit": 2})).await;
+    assert_eq!(page["projects"].as_array().map(Vec::len), Some(2));
+    assert!(page["hint"].as_str().is_some_and(|hint| hint.contains("cursor")));
+    let rest = json!({"namespace_name": "team", "limit": 2, "cursor": page["next_cursor"]});
+    let rest = good(&client, "list_projects", rest).await;
+    assert_eq!((&rest["projects"][0]["name"], rest.get("next_cursor")), (&json!("p2"), None));
+}
+
+/// The budget is 8000 tokens; a JSON text has at least three bytes a token with the tokenizers in use.
+#[tokio::test]
+async fn the_developers_tools_fit_into_the_budget() {
+    let platform = Platform::start().await;
+    let client = connect(&platform, "developer", "", stateless()).await;
+    let tools = client.list_all_tools().await.expect("tools");
+    let text = serde_json::to_string(&tools).expect("json");
+    assert!(text.len() <= 24_000, "{} tools have {} bytes", tools.len(), text.len());
+    for tool in &tools {
+        assert!(tool.output_schema.is_some() && tool.annotations.is_some(), "{}", tool.name);
+        assert!(tool.description.as_ref().is_some_and(|text| text.len() < 100), "{}", tool.name);
+    }
+}
+
+async fn post(
+    platform: &Platform,
+    path: &str,
+    headers: &[(header::HeaderName, &str)],
+) -> (u16, String) {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let uri = format!("{}{path}", platform.mcp.trim_end_matches("/mcp"));
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(uri)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, "application/json, text/event-stream");
+    for (name, value) in headers {
+        request = request.header(name, HeaderValue::from_str(value).expect("value"));
+    }
+    let request = request.body(Full::from(body)).expect("request");
+    let response = curtain_role::http_client().request(request).await.expect("answer");
+    let challenge = response.headers().get(header::WWW_AUTHENTICATE).cloned();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.expect("body").to_bytes();
+    let text = challenge.map_or_else(
+        || String::from_utf8_lossy(&body).into_owned(),
+        |challenge| challenge.to_str().expect("text").to_owned(),
+    );
+    (status, text)
+}
+
+#[tokio::test]
+async fn the_door_opens_only_with_a_token_from_our_own_pages_and_only_at_mcp() {
+    let platform = Platform::start().await;
+    let (status, challenge) = post(&platform, "/mcp", &[]).await;
+    assert_eq!(
+        (status, challenge.as_str()),
+        (401, "Bearer"),
+        "no resource_metadata on the bearer port"
+    );
+    let bearer = format!("Bearer {}", platform.token("one").await);
+    let token = (header::AUTHORIZATION, bearer.as_str());
+    let (status, body) = post(&platform, "/mcp", &[token.clone()]).await;
+    assert!(status == 200 && body.contains("\"tools\""), "{status} {body}");
+    for path in [
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/openid-configuration",
+        "/",
+        "/mcp/x",
+    ] {
+        assert_eq!(post(&platform, path, &[token.clone()]).await.0, 404, "{path}");
+    }
+    let evil = (header::ORIGIN, "https://evil.example");
+    assert_eq!(post(&platform, "/mcp", &[token.clone(), evil]).await.0, 403);
+    let rebound = (header::HOST, "evil.example");
+    assert_eq!(post(&platform, "/mcp", &[token, rebound]).await.0, 403);
+}
