@@ -21,6 +21,7 @@
 
 pub mod apiserver;
 mod config;
+pub mod controllers;
 mod error;
 mod files;
 pub mod node;

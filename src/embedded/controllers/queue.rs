@@ -1,0 +1,150 @@
+//! A work queue: each key waits once, however often it is added; failures come back later and later.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+const FIRST_RETRY: Duration = Duration::from_millis(20);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// A queue for one worker.
+pub(super) struct Queue<K> {
+    state: Mutex<State<K>>,
+    changed: Notify,
+}
+
+struct State<K> {
+    ready: VecDeque<K>,
+    queued: HashSet<K>,
+    /// When, a number that keeps equal times apart, what.
+    later: BTreeMap<(Instant, u64), K>,
+    number: u64,
+    failures: HashMap<K, u32>,
+}
+
+impl<K: Clone + Eq + Hash> Queue<K> {
+    pub(super) fn new() -> Self {
+        Queue {
+            state: Mutex::new(State {
+                ready: VecDeque::new(),
+                queued: HashSet::new(),
+                later: BTreeMap::new(),
+                number: 0,
+                failures: HashMap::new(),
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<K>> {
+        // Every change is complete before the lock is released, so a poisoned state is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a key, unless it waits already.
+    pub(super) fn add(&self, key: K) {
+        self.state().enqueue(key);
+        self.changed.notify_one();
+    }
+
+    /// Adds a key once `delay` has passed.
+    pub(super) fn add_after(&self, key: K, delay: Duration) {
+        let mut state = self.state();
+        state.number += 1;
+        let at = (Instant::now() + delay, state.number);
+        state.later.insert(at, key);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Adds a key after its next back-off: 20 ms, doubled each time, at most 5 s.
+    pub(super) fn retry(&self, key: K) {
+        let delay = {
+            let mut state = self.state();
+            let failures = state.failures.entry(key.clone()).or_insert(0);
+            *failures += 1;
+            FIRST_RETRY.saturating_mul(1 << (*failures - 1).min(16)).min(LAST_RETRY)
+        };
+        self.add_after(key, delay);
+    }
+
+    /// Forgets the failures of a key.
+    pub(super) fn done(&self, key: &K) {
+        self.state().failures.remove(key);
+    }
+
+    /// The next key, as soon as there is one.
+    pub(super) async fn next(&self) -> K {
+        loop {
+            let wake = {
+                let mut state = self.state();
+                state.promote(Instant::now());
+                if let Some(key) = state.ready.pop_front() {
+                    state.queued.remove(&key);
+                    return key;
+                }
+                state.later.first_key_value().map(|((at, _), _)| *at)
+            };
+            match wake {
+                Some(at) => tokio::select! {
+                    () = self.changed.notified() => {}
+                    () = sleep_until(at) => {}
+                },
+                None => self.changed.notified().await,
+            }
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash> State<K> {
+    fn enqueue(&mut self, key: K) {
+        if self.queued.insert(key.clone()) {
+            self.ready.push_back(key);
+        }
+    }
+
+    fn promote(&mut self, now: Instant) {
+        while let Some(entry) = self.later.first_entry() {
+            if entry.key().0 > now {
+                return;
+            }
+            let key = entry.remove();
+            self.enqueue(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn keys_wait_once_and_failures_back_off() {
+        let queue = Queue::new();
+        queue.add(1);
+        queue.add(2);
+        queue.add(1);
+        assert_eq!((queue.next().await, queue.next().await), (1, 2));
+        let start = Instant::now();
+        for at_least in [20, 60, 140] {
+            queue.retry(7);
+            assert_eq!(queue.next().await, 7);
+            assert!(start.elapsed() >= Duration::from_millis(at_least), "{:?}", start.elapsed());
+        }
+        assert_eq!(queue.state().failures.get(&7), Some(&3));
+        queue.done(&7);
+        assert!(queue.state().failures.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_added_key_overtakes_a_later_one() {
+        let queue = Queue::new();
+        queue.add_after(1, Duration::from_millis(30));
+        queue.add(2);
+        assert_eq!((queue.next().await, queue.next().await), (2, 1));
+    }
+}

@@ -1,0 +1,221 @@
+//! Binds pods to a node. There is one node, so this decides whether it may run a pod, not which.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod, Taint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+
+use super::cache::{Cache, Change};
+use super::events::{Recorder, Severity};
+use super::key::Key;
+use super::pods::is_active;
+use super::queue::Queue;
+
+const NAME: &str = "default-scheduler";
+
+pub(super) struct Controller {
+    client: Client,
+    pods: Arc<Cache<Pod>>,
+    nodes: Arc<Cache<Node>>,
+    recorder: Recorder,
+    pub(super) queue: Queue<Key>,
+}
+
+impl Controller {
+    pub(super) fn new(client: Client, pods: Arc<Cache<Pod>>, nodes: Arc<Cache<Node>>) -> Self {
+        let recorder = Recorder::new(client.clone(), NAME);
+        Controller { client, pods, nodes, recorder, queue: Queue::new() }
+    }
+
+    pub(super) fn pod_changed(&self, change: &Change<Pod>) {
+        if let Some(pod) = change.new.as_ref().filter(|pod| is_waiting(pod)) {
+            self.queue.add(Key::of(pod.as_ref()));
+        }
+    }
+
+    /// A node that came or changed may fit whoever waits.
+    pub(super) fn node_changed(&self, change: &Change<Node>) {
+        let fit = |node: &Option<Arc<Node>>| {
+            node.as_ref().map(|n| (n.spec.clone(), n.metadata.labels.clone()))
+        };
+        if change.new.is_some() && fit(&change.old) != fit(&change.new) {
+            self.pods
+                .all()
+                .iter()
+                .filter(|pod| is_waiting(pod))
+                .for_each(|pod| self.queue.add(Key::of(pod.as_ref())));
+        }
+    }
+
+    /// Works for ever.
+    pub(super) async fn work(&self) {
+        loop {
+            let key = self.queue.next().await;
+            match self.schedule(&key).await {
+                Ok(()) => self.queue.done(&key),
+                Err(error) => {
+                    tracing::debug!(%key, %error, "binding the pod is tried again");
+                    self.queue.retry(key);
+                }
+            }
+        }
+    }
+
+    async fn schedule(&self, key: &Key) -> Result<(), kube::Error> {
+        let Some(pod) = self.pods.get(key).filter(|pod| is_waiting(pod)) else { return Ok(()) };
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &key.namespace);
+        let nodes = self.nodes.all();
+        let mut refusals = Vec::new();
+        for node in &nodes {
+            match refusal(&pod, node) {
+                None => return self.bind(&api, &pod, node).await,
+                Some(reason) => refusals.push(format!("1 {reason}")),
+            }
+        }
+        let reasons = if refusals.is_empty() {
+            "no nodes available to schedule pods".into()
+        } else {
+            refusals.join(", ")
+        };
+        let message = match nodes.len() {
+            0 => reasons,
+            count => format!("0/{count} nodes are available: {reasons}."),
+        };
+        let known = pod.status.as_ref().and_then(|s| s.conditions.as_ref()).into_iter().flatten();
+        if known
+            .clone()
+            .any(|c| c.type_ == "PodScheduled" && c.message.as_deref() == Some(&message))
+        {
+            return Ok(());
+        }
+        let condition = json!({"type":"PodScheduled","status":"False","reason":"Unschedulable","message":message,
+            "lastTransitionTime": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
+        let patch = json!({"status":{"conditions":[condition]}});
+        let answer =
+            api.patch_status(&key.name, &PatchParams::default(), &Patch::Strategic(&patch)).await?;
+        self.pods.put(answer);
+        self.recorder.record(pod.as_ref(), Severity::Warning, "FailedScheduling", &message).await;
+        Ok(())
+    }
+
+    async fn bind(&self, api: &Api<Pod>, pod: &Pod, node: &Node) -> Result<(), kube::Error> {
+        let (name, node) = (pod.name_any(), node.name_any());
+        let binding = Binding {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                namespace: pod.namespace(),
+                uid: pod.uid(),
+                ..ObjectMeta::default()
+            },
+            target: ObjectReference {
+                api_version: Some("v1".into()),
+                kind: Some("Node".into()),
+                name: Some(node.clone()),
+                ..ObjectReference::default()
+            },
+        };
+        let answer: Result<serde_json::Value, _> =
+            api.create_subresource("binding", &name, &PostParams::default(), &binding).await;
+        match answer {
+            Ok(_) => {
+                let place = format!("{}/{name}", pod.namespace().unwrap_or_default());
+                let message = format!("Successfully assigned {place} to {node}");
+                self.recorder.record(pod, Severity::Normal, "Scheduled", &message).await;
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Without a node, and ours to place.
+fn is_waiting(pod: &Pod) -> bool {
+    let spec = pod.spec.as_ref();
+    is_active(pod)
+        && spec.is_some_and(|spec| {
+            spec.node_name.is_none()
+                && spec.scheduler_name.as_deref().is_none_or(|name| name == NAME)
+                && spec.scheduling_gates.as_ref().is_none_or(Vec::is_empty)
+        })
+}
+
+/// Why a pod may not run on a node.
+fn refusal(pod: &Pod, node: &Node) -> Option<String> {
+    let spec = pod.spec.as_ref()?;
+    let wanted = spec.node_selector.iter().flatten();
+    if !wanted.clone().all(|(name, value)| node.labels().get(name) == Some(value)) {
+        return Some("node(s) didn't match Pod's node affinity/selector".into());
+    }
+    let node = node.spec.as_ref()?;
+    let tolerates = |taint: &Taint| {
+        spec.tolerations.iter().flatten().any(|t| {
+            let key = t.key.as_deref().unwrap_or_default();
+            let value = t.operator.as_deref() == Some("Exists")
+                || t.value.as_deref().unwrap_or_default()
+                    == taint.value.as_deref().unwrap_or_default();
+            let effect = t
+                .effect
+                .as_deref()
+                .is_none_or(|effect| effect.is_empty() || effect == taint.effect);
+            (key.is_empty() || key == taint.key) && value && effect
+        })
+    };
+    let unschedulable = Taint {
+        key: "node.kubernetes.io/unschedulable".into(),
+        effect: "NoSchedule".into(),
+        ..Taint::default()
+    };
+    if node.unschedulable == Some(true) && !tolerates(&unschedulable) {
+        return Some("node(s) were unschedulable".into());
+    }
+    let refused =
+        node.taints.iter().flatten().find(|t| t.effect != "PreferNoSchedule" && !tolerates(t));
+    refused.map(|taint| {
+        let value = taint.value.as_deref().unwrap_or_default();
+        format!("node(s) had untolerated taint {{{}: {value}}}", taint.key)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(pod: serde_json::Value, node: serde_json::Value) -> Option<String> {
+        let mut spec = json!({"containers":[]});
+        spec.as_object_mut()
+            .expect("an object")
+            .extend(pod.as_object().cloned().expect("an object"));
+        let pod: Pod = serde_json::from_value(json!({"spec": spec})).expect("a Pod");
+        let node: Node =
+            serde_json::from_value(json!({"metadata":{"labels":{"a":"b"}},"spec": node}))
+                .expect("a Node");
+        refusal(&pod, &node)
+    }
+
+    #[test]
+    fn selectors_taints_and_cordons_are_respected() {
+        let taint = json!({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]});
+        assert_eq!(refused(json!({}), json!({})), None);
+        assert_eq!(refused(json!({"nodeSelector":{"a":"b"}}), json!({})), None);
+        assert!(refused(json!({"nodeSelector":{"a":"c"}}), json!({})).is_some());
+        assert_eq!(
+            refused(json!({}), taint.clone()).as_deref(),
+            Some("node(s) had untolerated taint {k: v}")
+        );
+        assert_eq!(refused(json!({"tolerations":[{"key":"k","value":"v"}]}), taint.clone()), None);
+        assert_eq!(refused(json!({"tolerations":[{"operator":"Exists"}]}), taint.clone()), None);
+        assert!(refused(json!({"tolerations":[{"key":"k","value":"x"}]}), taint).is_some());
+        let cordoned = json!({"unschedulable":true});
+        assert_eq!(
+            refused(json!({}), cordoned.clone()).as_deref(),
+            Some("node(s) were unschedulable")
+        );
+        assert_eq!(refused(json!({"tolerations":[{"operator":"Exists"}]}), cordoned), None);
+    }
+}
