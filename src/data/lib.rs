@@ -1,4 +1,5 @@
 //! The data plane's two roles: the [cluster agent](agent), its only link to
-//! the control plane, and the Gateway API proxy in front of applications.
+//! the control plane, and the [gateway], a Gateway API proxy.
 
 pub mod agent;
+pub mod gateway;
