@@ -9,8 +9,9 @@ use curtain_e2e::{Instance, eventually};
 /// The exit codes that this file relies on; the table is in `curtain --help`.
 mod code {
     pub(super) const USAGE: i32 = 2;
-    pub(super) const NOT_FOUND: i32 = 4;
-    pub(super) const BAD_INPUT: i32 = 5;
+    pub(super) const NOT_FOUND: i32 = 3;
+    pub(super) const DISK_FULL: i32 = 6;
+    pub(super) const BAD_INPUT: i32 = 8;
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn a_full_disk_is_said_and_cleaned_up_after() {
     let down = nobody.command(&["down"]).env("CURTAIN_HOME", &small).output().unwrap();
     mount(&["umount", small.to_str().unwrap()]);
     std::fs::remove_dir(&small).unwrap();
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(code::DISK_FULL), "{stderr}");
     assert!(stderr.contains("No space left"), "{stderr}");
     assert!(down.status.success(), "{down:?}");
     nobody.assert_no_residue();
