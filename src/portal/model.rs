@@ -221,7 +221,8 @@ pub(crate) fn path(pipeline: &Value) -> Vec<(String, Vec<String>)> {
 /// A project with its components and how each is doing where.
 pub(crate) struct ProjectView {
     pub(crate) project: Value,
-    pub(crate) environments: Vec<String>,
+    /// Name and title, in the order of the pipeline.
+    pub(crate) environments: Vec<(String, String)>,
     pub(crate) components: Vec<ComponentRow>,
 }
 
@@ -240,14 +241,25 @@ pub(crate) async fn project(
     let project = user.get(&format!("{base}/projects/{}", encode(name))).await?;
     let (pipeline, bindings) = (pipeline_path(&base, &project), format!("{base}/releasebindings"));
     let components = format!("{base}/components?project={}", encode(name));
-    let (pipeline, components, bindings) =
-        tokio::try_join!(user.get(&pipeline), user.list(&components), user.list(&bindings))?;
-    let environments: Vec<String> = path(&pipeline).into_iter().map(|(name, _)| name).collect();
-    let mut known: BTreeMap<(&str, &str), Status> = BTreeMap::new();
+    let known = format!("{base}/environments");
+    let (pipeline, components, bindings, known) = tokio::try_join!(
+        user.get(&pipeline),
+        user.list(&components),
+        user.list(&bindings),
+        user.list(&known),
+    )?;
+    let titled = |name: String| {
+        let found = known.iter().find(|found| text(found, "/metadata/name") == name);
+        let title = found.map_or(name.as_str(), title).to_owned();
+        (name, title)
+    };
+    let environments: Vec<(String, String)> =
+        path(&pipeline).into_iter().map(|(name, _)| titled(name)).collect();
+    let mut statuses: BTreeMap<(&str, &str), Status> = BTreeMap::new();
     for binding in &bindings {
         if text(binding, "/spec/owner/projectName") == name {
             let owner = text(binding, "/spec/owner/componentName");
-            known.insert((owner, text(binding, "/spec/environment")), Status::of(binding));
+            statuses.insert((owner, text(binding, "/spec/environment")), Status::of(binding));
         }
     }
     let components = components
@@ -256,8 +268,8 @@ pub(crate) async fn project(
             let name = text(&component, "/metadata/name").to_owned();
             let status = environments
                 .iter()
-                .map(|environment| {
-                    let found = known.get(&(name.as_str(), environment.as_str()));
+                .map(|(environment, _)| {
+                    let found = statuses.get(&(name.as_str(), environment.as_str()));
                     found.copied().unwrap_or(Status::NotDeployed)
                 })
                 .collect();
@@ -275,6 +287,8 @@ fn pipeline_path(base: &str, project: &Value) -> String {
 
 /// A component with its environments in the order of the pipeline.
 pub(crate) struct ComponentView {
+    /// What the project is called.
+    pub(crate) project: String,
     pub(crate) component: Value,
     /// What it runs, when a workload says so.
     pub(crate) image: Option<String>,
@@ -361,7 +375,8 @@ pub(crate) async fn component(
         .map(|workload| text(workload, "/spec/container/image"))
         .find(|image| !image.is_empty())
         .map(str::to_owned);
-    Ok(ComponentView { component, image, environments: lanes })
+    let project = title(&project).to_owned();
+    Ok(ComponentView { project, component, image, environments: lanes })
 }
 
 #[cfg(test)]

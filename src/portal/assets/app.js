@@ -82,7 +82,8 @@ function follow(log) {
     paused = !paused;
     toggle.textContent = paused ? "Go on" : "Pause";
     state.lastChild.textContent = paused ? "Paused" : "Live";
-    state.classList.toggle("busy", !paused);
+    state.classList.toggle("good", !paused);
+    state.classList.toggle("breathes", !paused);
     if (!paused) {
       held.forEach(append);
       held = [];

@@ -34,7 +34,7 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
         }
         section {
             h2.label { "Connect an assistant" }
-            ul.cards {
+            ul.cards.wide {
                 @for (name, client) in CLIENTS {
                     li { div.card {
                         h3 { (name) }

@@ -48,7 +48,7 @@ pub(crate) async fn show(
     };
     let crumbs = [
         ("Projects", "/".to_owned()),
-        (place.project.as_str(), project::href(&place.namespace, &place.project)),
+        (view.project.as_str(), project::href(&place.namespace, &place.project)),
         (heading.as_str(), place.href()),
     ];
     let page =
@@ -76,7 +76,7 @@ fn waiting(view: &ComponentView) -> Markup {
     html! {
         @if view.image.is_none() {
             p { "It has no Workload yet: the image to run and the endpoints it offers." }
-            (parts::command("curtain apply -f workload.yaml"))
+            (parts::command("kubectl apply -f workload.yaml"))
         } @else if view.component["spec"]["autoDeploy"] == true {
             p { "A release is being made; the first environment follows by itself." }
         } @else {
@@ -124,21 +124,31 @@ fn running(place: &Place, lane: &Lane, binding: &Binding) -> Markup {
 }
 
 fn endpoint_line(endpoint: &Endpoint) -> Markup {
+    let link = |address: &str, class: &str| {
+        html! {
+            a.address.(class) href=(address) target="_blank" rel="noopener" {
+                (breakable(address.trim_start_matches("http://"))) span aria-hidden="true" { " ↗" }
+            }
+        }
+    };
     html! {
         span.name { (endpoint.name) " " span.dim { (endpoint.kind) } }
         @match &endpoint.external {
-            Some(address) if address.starts_with("http") => {
-                a.address href=(address) target="_blank" rel="noopener" { (address) }
-            },
-            Some(address) => code.address { (address) },
+            Some(address) if address.starts_with("http") => (link(address, "main")),
+            Some(address) => code.address { (breakable(address)) },
             None => {},
         }
-        @if let Some(plain) = &endpoint.plain {
-            a.address.dim href=(plain) target="_blank" rel="noopener" { (plain) }
-        }
+        @if let Some(plain) = &endpoint.plain { (link(plain, "dim")) }
         @if let (None, Some(service)) = (&endpoint.external, &endpoint.service) {
-            code.address { (service) }
+            code.address { (breakable(service)) }
         }
+    }
+}
+
+/// An address that breaks between its parts, if it has to.
+fn breakable(address: &str) -> Markup {
+    html! {
+        @for part in address.split_inclusive(['/', '.', '@']) { (part) wbr; }
     }
 }
 
@@ -159,6 +169,7 @@ fn promotions(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) 
         .filter(|binding| binding.status != Status::Undeployed)
         .map(|binding| binding.release.as_str())
         .filter(|release| !release.is_empty());
+    let ready = lane.binding.as_ref().is_some_and(|binding| binding.status == Status::Ready);
     let targets = view.environments.iter().filter(|other| lane.targets.contains(&other.name));
     html! {
         @if let Some(release) = release {
@@ -177,7 +188,7 @@ fn promotions(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) 
                         input type="hidden" name="form_key" value=(form_key);
                         input type="hidden" name="from" value=(lane.name);
                         input type="hidden" name="to" value=(target.name);
-                        button.primary type="submit" { "Promote to " (target.title) }
+                        button.primary[ready] type="submit" { "Promote to " (target.title) }
                     }
                 }
             }

@@ -98,7 +98,7 @@ fn stream(place: &Place, asked: &Asked, shown: &[Value]) -> Markup {
     );
     html! {
         div.toolbar {
-            span.pill.busy data-follow-state { i aria-hidden="true" {} "Live" }
+            span.pill.good.breathes data-follow-state { i aria-hidden="true" {} "Live" }
             button.quiet type="button" data-follow-toggle hidden { "Pause" }
         }
         div.log role="log" aria-label="Log lines" tabindex="0" data-follow=(live) {

@@ -46,7 +46,7 @@ pub(crate) fn components(namespace: &str, project: &str, view: &ProjectView) -> 
                 p { "Deploy the sample" }
                 (parts::command("curtain demo deploy greeter"))
                 p { "or describe your own in YAML, a Component and a Workload, and apply it:" }
-                (parts::command("curtain apply -f component.yaml"))
+                (parts::command("kubectl apply -f component.yaml"))
             },
         );
     }
@@ -56,7 +56,7 @@ pub(crate) fn components(namespace: &str, project: &str, view: &ProjectView) -> 
                 thead { tr {
                     th scope="col" { "Component" }
                     th scope="col" { "Type" }
-                    @for environment in &view.environments { th scope="col" { (environment) } }
+                    @for (_, title) in &view.environments { th scope="col" { (title) } }
                 } }
                 tbody {
                     @for row in &view.components {

@@ -51,7 +51,7 @@ fn card(namespace: &str, project: &Value) -> Markup {
     html! {
         a.card href={ "/n/" (encode(namespace)) "/p/" (encode(name)) } {
             h3 { (title(project)) }
-            p { @if description(project).is_empty() { (name) } @else { (description(project)) } }
+            @if !description(project).is_empty() { p { (description(project)) } }
             p.meta { "Pipeline " (pipeline(project)) }
         }
     }
