@@ -12,6 +12,11 @@ pub(super) fn seconds(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// `metav1.MicroTime`.
+pub(crate) fn micros(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
 /// `seconds` from now.
 pub(super) fn in_seconds(delta: i64) -> String {
     seconds(

@@ -1,4 +1,4 @@
-//! Request bodies: JSON and YAML documents, with the fields that appear twice.
+//! Request bodies: JSON, YAML and protobuf documents, with the fields that appear twice.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::super::status::ApiError;
+use super::protobuf::{self, ProtobufError};
 
 /// Larger bodies are refused with 413.
 pub(crate) const MAX_BODY: usize = 3 << 20;
@@ -25,12 +26,20 @@ pub(crate) fn decode(content_type: &str, body: &Bytes) -> Result<Decoded, ApiErr
     match media_type(content_type) {
         "" | "application/json" => json(body),
         "application/yaml" | "application/x-yaml" | "text/yaml" => yaml(body),
-        "application/vnd.kubernetes.protobuf" => Err(ApiError::plain(
-            415,
-            "UnsupportedMediaType",
-            "this API server does not read protobuf bodies yet: send application/json or application/yaml",
-        )),
-        _ => Err(ApiError::unsupported_media_type(&["application/json", "application/yaml"])),
+        "application/vnd.kubernetes.protobuf" => {
+            let value = protobuf::decode(body).map_err(|error| match error {
+                ProtobufError::Unknown(_) => {
+                    ApiError::plain(415, "UnsupportedMediaType", error.to_string())
+                }
+                _ => ApiError::bad_request(error.to_string()),
+            })?;
+            Ok(Decoded { value, duplicates: Vec::new() })
+        }
+        _ => Err(ApiError::unsupported_media_type(&[
+            "application/json",
+            "application/yaml",
+            "application/vnd.kubernetes.protobuf",
+        ])),
     }
 }
 
@@ -156,7 +165,7 @@ mod tests {
             decode("application/yaml", &body).unwrap().value,
             json!({"a": {"b": [1, "x", true]}})
         );
-        assert_eq!(decode("application/vnd.kubernetes.protobuf", &body).unwrap_err().code, 415);
+        assert_eq!(decode("application/vnd.kubernetes.protobuf", &body).unwrap_err().code, 400);
         assert_eq!(decode("text/plain", &body).unwrap_err().code, 415);
         assert_eq!(decode("", &body).unwrap_err().code, 400);
         assert_eq!(decode("", &Bytes::from_static(b"{} x")).unwrap_err().code, 400);

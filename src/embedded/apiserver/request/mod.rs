@@ -3,5 +3,6 @@
 pub(super) mod accept;
 pub(super) mod body;
 pub(super) mod path;
+pub(super) mod protobuf;
 pub(super) mod query;
 pub(super) mod selector;
