@@ -118,7 +118,7 @@ pub enum What {
     /// A certificate of an authority: `tls.crt`, `tls.key`, `ca.crt`.
     #[serde(rename_all = "camelCase")]
     Leaf {
-        /// Name of the authority in this bundle.
+        /// Its authority: a name in this bundle, or `namespace/secret` of another's.
         ca: String,
         /// Its common name.
         common_name: String,
@@ -138,6 +138,11 @@ pub enum What {
     },
     /// A P-256 key in PKCS #8 PEM: `tls.key`.
     KeyPair,
+    /// The certificate of an authority without its key, for whoever has to trust it: `ca.crt`.
+    Trust {
+        /// The authority, `namespace/secret`.
+        of: String,
+    },
 }
 
 /// What a certificate may be used for.

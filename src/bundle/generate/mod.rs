@@ -27,7 +27,7 @@ pub(crate) async fn ensure(client: &Client, bundle: &Bundle) -> Result<Value, Er
     let mut public = Map::new();
     for wanted in &bundle.manifest.generate {
         let data = one(client, bundle.name(), wanted, &known).await?;
-        let certificate = data.get("tls.crt").map(|pem| String::from_utf8_lossy(pem).into_owned());
+        let certificate = data.get("tls.crt").or(data.get("ca.crt")).map(|pem| String::from_utf8_lossy(pem).into_owned());
         public.insert(
             wanted.name.clone(),
             json!({ "certificate": certificate, "secret": wanted.secret }),
@@ -50,7 +50,17 @@ async fn one(
     if let Some(found) = secrets.get_opt(&wanted.secret).await.map_err(fail("read"))? {
         return Ok(data(found));
     }
-    let made = make(bundle, wanted, known)?;
+    let foreign = match &wanted.what {
+        What::Leaf { ca: authority, .. } | What::Trust { of: authority } => {
+            elsewhere(client, bundle, authority).await?
+        }
+        _ => None,
+    };
+    let mut known = known.clone();
+    if let Some((authority, data)) = &foreign {
+        known.insert(authority, data.clone());
+    }
+    let made = make(bundle, wanted, &known)?;
     let mut labels = wanted.labels.clone();
     labels.insert(BUNDLE_LABEL.to_owned(), bundle.to_owned());
     let secret = Secret {
@@ -75,6 +85,19 @@ async fn one(
     }
 }
 
+/// The authority in the Secret `namespace/name` of another bundle; `None` for a name in this one.
+async fn elsewhere<'a>(
+    client: &Client,
+    bundle: &str,
+    authority: &'a str,
+) -> Result<Option<(&'a str, Data)>, Error> {
+    let Some((namespace, name)) = authority.split_once('/') else { return Ok(None) };
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let found = secrets.get(name).await;
+    let found = found.map_err(Error::api(bundle, format!("read Secret {authority}")))?;
+    Ok(Some((authority, data(found))))
+}
+
 fn data(secret: Secret) -> Data {
     secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()
 }
@@ -91,6 +114,11 @@ fn make(bundle: &str, wanted: &Generate, known: &BTreeMap<&str, Data>) -> Result
             keys::leaf(authority, common_name, dns_names, usages).map_err(key)?
         }
         What::KeyPair => keys::key().map_err(key)?,
+        What::Trust { of } => {
+            let certificate = known.get(of.as_str()).and_then(|authority| authority.get("tls.crt"));
+            let certificate = certificate.ok_or_else(|| key(format!("{of} has no tls.crt")))?;
+            Data::from([("ca.crt".to_owned(), certificate.clone())])
+        }
         What::Password { key, data } => {
             let mut fields: Data =
                 data.iter().map(|(key, value)| (key.clone(), value.clone().into_bytes())).collect();
