@@ -131,6 +131,14 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// There is no such sample system.
+    #[error("there is no demo {name:?}; there are: {known}")]
+    UnknownDemo {
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// The instance's API or front door does not answer.
     #[error("{what} does not answer: {why}; `curtain status` says more, `curtain up` repairs")]
     Unreachable {
@@ -173,9 +181,10 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::BadName { .. } | Self::Client { .. } => Kind::BadInput,
-            Self::NotFound { .. } | Self::UnknownClient { .. } | Self::UnknownIdentity { .. } => {
-                Kind::NotFound
-            }
+            Self::NotFound { .. }
+            | Self::UnknownClient { .. }
+            | Self::UnknownIdentity { .. }
+            | Self::UnknownDemo { .. } => Kind::NotFound,
             Self::Busy { .. } => Kind::Busy,
             Self::VersionMismatch { .. } => Kind::VersionMismatch,
             Self::Timeout { .. } => Kind::Timeout,

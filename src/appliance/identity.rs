@@ -62,7 +62,10 @@ fn read(secret: &Secret) -> Option<Identity> {
 }
 
 /// Finds `who` among `identities`: the whole name, or a user's name before its `@`.
-pub(crate) fn find<'a>(identities: &'a [Identity], who: &str) -> Result<&'a Identity, Error> {
+///
+/// # Errors
+/// [`Error::UnknownIdentity`], which lists those there are.
+pub fn find<'a>(identities: &'a [Identity], who: &str) -> Result<&'a Identity, Error> {
     let short = |identity: &&Identity| identity.name.split('@').next() == Some(who);
     let exact = identities.iter().find(|identity| identity.name == who);
     exact.or_else(|| identities.iter().find(short)).ok_or_else(|| Error::UnknownIdentity {

@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod clients;
+pub mod demo;
 pub mod doctor;
 mod down;
 mod effect;
@@ -37,7 +38,7 @@ pub use effect::Effect;
 pub use error::{Error, Kind};
 pub use fault::FaultPlan;
 pub use home::{Home, Homes};
-pub use identity::Identity;
+pub use identity::{Identity, find};
 pub use instance::{Endpoints, Instance, Ports};
 pub use ledger::Ledger;
 pub use mcp::{Install, install, uninstall};

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use curtain_bundle::Bundle;
+use curtain_bundle::{Bundle, format::Role};
 use serde::Serialize;
 
 use crate::{
@@ -182,8 +182,7 @@ fn nodes(home: &Home, instance: &Instance, options: &Up, size: u64) -> Result<Ve
 
 /// The bundles of this build, each after those it requires.
 fn bundles() -> Result<Vec<Bundle>, Error> {
-    let mut rest =
-        Bundle::builtin_names().into_iter().map(Bundle::builtin).collect::<Result<Vec<_>, _>>()?;
+    let mut rest = Bundle::all(Role::Platform)?;
     let mut sorted: Vec<Bundle> = Vec::new();
     while !rest.is_empty() {
         let known: Vec<String> = sorted.iter().map(|bundle| bundle.name().to_owned()).collect();

@@ -9,7 +9,7 @@ use crate::{
     Error,
     document::{self, Document},
     files,
-    format::{API_VERSION, Manifest},
+    format::{API_VERSION, Manifest, Role},
 };
 
 /// A bundle whose files are read and known to be well-formed; its templates are not rendered yet.
@@ -45,6 +45,17 @@ impl Bundle {
     pub fn builtin_names() -> Vec<&'static str> {
         let file = |path: &'static str| path.strip_prefix("bundles/")?.strip_suffix("/bundle.yaml");
         files::below("bundles").filter_map(|(path, _)| file(path)).collect()
+    }
+
+    /// The bundles of `role` that the program carries.
+    ///
+    /// # Errors
+    /// A broken file, with the index of the document.
+    pub fn all(role: Role) -> Result<Vec<Self>, Error> {
+        let mut bundles =
+            Self::builtin_names().into_iter().map(Self::builtin).collect::<Result<Vec<_>, _>>()?;
+        bundles.retain(|bundle| bundle.manifest.role == role);
+        Ok(bundles)
     }
 
     /// A bundle from any source: `text` is its `bundle.yaml`, `find` gives the files at or below a path.
@@ -115,6 +126,12 @@ impl Bundle {
     /// Bundles that must be installed before this one.
     pub fn requires(&self) -> &[String] {
         &self.manifest.requires
+    }
+
+    /// Namespace and name of the first object of `kind` that it waits for.
+    pub fn first_goal(&self, kind: &str) -> Option<(String, String)> {
+        let goal = self.manifest.ready.iter().find(|ready| ready.kind == kind)?;
+        Some((goal.namespace.clone().unwrap_or_default(), goal.name.clone()))
     }
 
     /// What a reader of its status should know, if anything.

@@ -21,6 +21,9 @@ pub struct Manifest {
     /// One sentence for people.
     #[serde(default)]
     pub description: String,
+    /// What it is for.
+    #[serde(default)]
+    pub role: Role,
     /// What a reader of its status should know, if anything.
     #[serde(default)]
     pub note: Option<String>,
@@ -48,6 +51,17 @@ pub struct Manifest {
     /// Services that are reached from outside the cluster.
     #[serde(default)]
     pub expose: Vec<Expose>,
+}
+
+/// What a bundle is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// A part of the platform: every instance has it.
+    #[default]
+    Platform,
+    /// A sample system, deployed on request.
+    Demo,
 }
 
 /// A value a user may set.

@@ -88,6 +88,9 @@ pub enum Error {
         /// Its own explanation.
         source: curtain_embedded::Error,
     },
+    /// An image archive cannot be used, or images cannot be listed.
+    #[error(transparent)]
+    Image(#[from] curtain_embedded::node::images::ImageError),
     /// Removing the cluster left something.
     #[error("the cluster could not be removed within {seconds:.1} s; run `curtain down` again", seconds = .waited.as_secs_f32())]
     StillThere {
@@ -111,6 +114,8 @@ impl Error {
                 Kind::PortInUse
             }
             Self::Embedded { source: curtain_embedded::Error::Timeout { .. }, .. } => Kind::Timeout,
+            Self::Image(source) if disk_full(source) => Kind::DiskFull,
+            Self::Image(_) => Kind::BadInput,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
             Self::Died { tail, .. } if tail.contains("os error 28") => Kind::DiskFull,
             _ => Kind::Other,

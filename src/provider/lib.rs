@@ -16,7 +16,7 @@ mod embedded;
 mod error;
 mod spec;
 
-use std::{path::PathBuf, pin::Pin, time::Duration};
+use std::{io::Read, path::PathBuf, pin::Pin, time::Duration};
 
 pub use embedded::Embedded;
 pub use error::{Error, Kind};
@@ -24,6 +24,18 @@ pub use spec::{ClusterSpec, Door};
 
 /// A boxed future, so that [`Provider`] can be used as a trait object.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An image that the cluster's nodes now have.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// Full references, for example `docker.io/library/busybox:1.36`.
+    pub references: Vec<String>,
+    /// Digest of the image configuration, `sha256:…`.
+    pub id: String,
+    /// Size of all layers, unpacked, in bytes.
+    pub size: u64,
+}
 
 /// Something of a cluster that is still on the machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -55,6 +67,18 @@ pub trait Provider: Send + Sync {
 
     /// The administrator's kubeconfig; it exists after [`Provider::ensure`].
     fn kubeconfig(&self, spec: &ClusterSpec) -> PathBuf;
+
+    /// Gives the images in a docker-save or OCI tar to the cluster's nodes.
+    ///
+    /// # Errors
+    /// A tar that cannot be read or verified; nothing of it is kept then.
+    fn load_image(&self, spec: &ClusterSpec, tar: &mut dyn Read) -> Result<Vec<Image>, Error>;
+
+    /// The images the cluster's nodes have.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    fn images(&self, spec: &ClusterSpec) -> Result<Vec<Image>, Error>;
 
     /// Where `door` of the cluster answers from this machine, for example `http://localhost:8080`.
     ///

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    Error,
+    Endpoints, Error, Instance,
     effect::{Boxed, Step},
     progress::Event,
     world::World,
@@ -100,12 +100,16 @@ impl Step for ReadyStep {
 /// What templates of bundles know about the instance.
 fn scope(world: &World<'_>) -> Result<Value, Error> {
     let instance = world.instance()?;
-    let endpoints = instance.endpoints(world.home)?;
-    Ok(json!({
+    Ok(instance_scope(instance, &instance.endpoints(world.home)?))
+}
+
+/// What templates of bundles know about `instance`.
+pub(crate) fn instance_scope(instance: &Instance, endpoints: &Endpoints) -> Value {
+    json!({
         "name": instance.name,
         "image": instance.image,
         "build": instance.build,
         "ports": instance.ports,
         "endpoints": endpoints,
-    }))
+    })
 }

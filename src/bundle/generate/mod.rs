@@ -27,7 +27,10 @@ pub(crate) async fn ensure(client: &Client, bundle: &Bundle) -> Result<Value, Er
     let mut public = Map::new();
     for wanted in &bundle.manifest.generate {
         let data = one(client, bundle.name(), wanted, &known).await?;
-        let certificate = data.get("tls.crt").or(data.get("ca.crt")).map(|pem| String::from_utf8_lossy(pem).into_owned());
+        let certificate = data
+            .get("tls.crt")
+            .or(data.get("ca.crt"))
+            .map(|pem| String::from_utf8_lossy(pem).into_owned());
         public.insert(
             wanted.name.clone(),
             json!({ "certificate": certificate, "secret": wanted.secret }),

@@ -1,9 +1,13 @@
 //! The parts that containers run, one file each: flags in, a role's `Config` out.
 
+mod api_server;
 mod cluster_agent;
 mod cluster_gateway;
+mod controller_manager;
+mod portal;
+mod sample;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::{Args, Subcommand};
 use curtain_role::{KubeAccess, Shutdown};
@@ -13,6 +17,18 @@ use crate::{exit::Exit, failure::Failure};
 /// A part of the platform. They are for bundles, not for people, so help does not list them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Role {
+    /// REST, identity and the control plane's MCP server
+    #[command(hide = true)]
+    ApiServer(api_server::Flags),
+    /// The platform's controllers
+    #[command(hide = true)]
+    ControllerManager(controller_manager::Flags),
+    /// The web portal
+    #[command(hide = true)]
+    Portal(portal::Flags),
+    /// A sample application
+    #[command(hide = true, subcommand)]
+    Sample(sample::Sample),
     /// The hub that agents of planes dial in to
     #[command(hide = true)]
     ClusterGateway(cluster_gateway::Flags),
@@ -40,17 +56,48 @@ impl Common {
     fn kube(&self) -> KubeAccess {
         self.kubeconfig.clone().map_or(KubeAccess::InCluster, KubeAccess::Kubeconfig)
     }
+
+    /// `port` at the address to listen on.
+    fn at(&self, port: u16) -> SocketAddr {
+        (self.bind, port).into()
+    }
 }
 
 /// Runs a role until it is asked to end.
 pub(crate) async fn run(role: Role) -> Result<(), Failure> {
     let shutdown = Shutdown::on_signals()?;
     match role {
+        Role::ApiServer(flags) => {
+            ended(curtain_control::server::run(flags.config(), shutdown).await)
+        }
+        Role::ControllerManager(flags) => flags.run(shutdown).await,
+        Role::Portal(flags) => ended(curtain_portal::run(flags.config(), shutdown).await),
+        Role::Sample(sample) => sample.run(shutdown).await,
         Role::ClusterGateway(flags) => {
             ended(curtain_control::hub::run(flags.config(), shutdown).await)
         }
         Role::ClusterAgent(flags) => {
             ended(curtain_data::agent::run(flags.config(), shutdown).await)
+        }
+    }
+}
+
+/// How roles inside of the control plane reach planes.
+#[derive(Debug, Args)]
+pub(crate) struct Planes {
+    /// The cluster gateway
+    #[arg(long, default_value = "https://cluster-gateway.openchoreo-control-plane:8444")]
+    cluster_gateway: String,
+    /// Folder with tls.crt, tls.key and ca.crt for it
+    #[arg(long, default_value = "/certs")]
+    certificates: std::path::PathBuf,
+}
+
+impl Planes {
+    fn gateway(self) -> curtain_platform::remote::Gateway {
+        curtain_platform::remote::Gateway {
+            url: self.cluster_gateway,
+            certificates: self.certificates,
         }
     }
 }

@@ -1,12 +1,19 @@
 //! `curtain mcp`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
 use curtain_appliance::{
     Install,
     clients::{Bridge, Client, Scope, Syntax},
     install, uninstall,
+};
+use curtain_control::{
+    identity::{
+        Secret,
+        client::{Credentials, TokenClient},
+    },
+    mcp::bridge::{self, Upstream},
 };
 use serde_json::json;
 
@@ -19,6 +26,18 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Serve the instance's MCP servers on stdin and stdout, for a client that starts this
+    #[command(after_help = "\
+Examples:
+  curtain mcp serve --stdio --as developer")]
+    Serve {
+        /// Speak over stdin and stdout
+        #[arg(long, required = true)]
+        stdio: bool,
+        /// Who the client acts as: an agent, or a user
+        #[arg(long = "as", value_name = "WHO")]
+        who: String,
+    },
     /// Print the entry a client needs, without touching any file
     #[command(after_help = "\
 Examples:
@@ -56,6 +75,7 @@ const USUAL: u64 = 30;
 
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
+        Verb::Serve { stdio: _, who } => serve(&who, context).await,
         Verb::Config(which) => config(&which, context),
         Verb::Install(which) => {
             let client = Client::by_name(&which.client)?;
@@ -139,4 +159,29 @@ fn config(which: &Which, context: &Context) -> Result<Exit, Failure> {
         client.name()
     ));
     Ok(Exit::Ok)
+}
+
+/// Serves both MCP servers of the instance on stdin and stdout.
+async fn serve(who: &str, context: &Context) -> Result<Exit, Failure> {
+    let access = context.access()?;
+    let identities = access.identities().await?;
+    let identity = curtain_appliance::find(&identities, who)?;
+    let secret = Secret::new(identity.secret.clone());
+    let credentials = match identity.kind.as_str() {
+        "user" => Credentials::Password { username: identity.name.clone(), password: secret },
+        _ => Credentials::Client { id: identity.name.clone(), secret },
+    };
+    let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
+    let endpoints = access.endpoints();
+    let tokens = TokenClient::new(&endpoints.api, credentials).map_err(|error| failed(&error))?;
+    let upstream = |name: &str, url: &str| {
+        let url = url.parse().map_err(|error| failed(&error))?;
+        Ok::<_, Failure>(Upstream { name: name.to_owned(), url })
+    };
+    let upstreams = vec![
+        upstream("control plane", &endpoints.mcp)?,
+        upstream("observer", &endpoints.observer_mcp)?,
+    ];
+    let outcome = bridge::run(upstreams, Arc::new(tokens), tokio::io::stdin(), tokio::io::stdout());
+    outcome.await.map(|()| Exit::Ok).map_err(|error| failed(&error))
 }

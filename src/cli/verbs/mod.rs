@@ -1,8 +1,10 @@
 //! The verbs for people, one file each.
 
 mod credentials;
+mod demo;
 mod doctor;
 mod down;
+mod image;
 mod kubeconfig;
 mod mcp;
 mod open;
@@ -42,6 +44,12 @@ pub(crate) enum Verb {
     /// Print the path of the instance's kubeconfig
     #[command(after_help = kubeconfig::EXAMPLES)]
     Kubeconfig(kubeconfig::Args),
+    /// Give container images to the cluster
+    #[command(subcommand)]
+    Image(image::Verb),
+    /// Deploy sample applications
+    #[command(subcommand)]
+    Demo(demo::Verb),
     /// Connect AI agents
     #[command(subcommand)]
     Mcp(mcp::Verb),
@@ -61,6 +69,8 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Credentials => credentials::run(context).await,
         Verb::Token(args) => token::run(&args, context).await,
         Verb::Kubeconfig(args) => kubeconfig::run(&args, context),
+        Verb::Image(verb) => image::run(&verb, context),
+        Verb::Demo(verb) => demo::run(&verb, context).await,
         Verb::Mcp(verb) => mcp::run(verb, context).await,
         Verb::Plan => plan::run(context),
     }

@@ -7,14 +7,15 @@
 mod api;
 
 use std::{
+    io::Read,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     time::Duration,
 };
 
-use curtain_embedded::{ClusterConfig, FrontDoor};
+use curtain_embedded::{ClusterConfig, FrontDoor, node::images};
 
-use crate::{Boxed, ClusterSpec, Door, Error, Leftover, Provider};
+use crate::{Boxed, ClusterSpec, Door, Error, Image, Leftover, Provider};
 
 /// Makes clusters out of this program and the Linux kernel.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,16 @@ impl Provider for Embedded {
 
     fn kubeconfig(&self, spec: &ClusterSpec) -> PathBuf {
         spec.home.join("admin.kubeconfig")
+    }
+
+    fn load_image(&self, spec: &ClusterSpec, tar: &mut dyn Read) -> Result<Vec<Image>, Error> {
+        let loaded = images::load(&spec.home, tar)?;
+        Ok(grouped(loaded.into_iter().map(|one| (one.reference, one.id, one.size))))
+    }
+
+    fn images(&self, spec: &ClusterSpec) -> Result<Vec<Image>, Error> {
+        let stored = images::list(&spec.home)?;
+        Ok(grouped(stored.into_iter().map(|(reference, one)| (reference, one.id, one.size))))
     }
 
     fn expose(&self, spec: &ClusterSpec, door: &str) -> Result<String, Error> {
@@ -148,6 +159,18 @@ fn config(spec: &ClusterSpec) -> Result<ClusterConfig, Error> {
         service_cidr: range(SERVICE_CIDR)?,
         pod_cidr: range(POD_CIDR)?,
     })
+}
+
+/// One image per id, with all its references.
+fn grouped(stored: impl Iterator<Item = (String, String, u64)>) -> Vec<Image> {
+    let mut images: Vec<Image> = Vec::new();
+    for (reference, id, size) in stored {
+        match images.iter_mut().find(|known| known.id == id) {
+            Some(known) => known.references.push(reference),
+            None => images.push(Image { references: vec![reference], id, size }),
+        }
+    }
+    images
 }
 
 fn leftover(left: curtain_embedded::Leftover) -> Leftover {

@@ -1,0 +1,122 @@
+//! Sample systems: bundles that are deployed on request, as a user would.
+
+use std::time::{Duration, Instant};
+
+use curtain_bundle::{Bundle, Installer, format::Role};
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject},
+    core::GroupVersionKind,
+};
+use serde_json::Value;
+
+use crate::{
+    Error,
+    access::{Access, probe},
+    identity::refused,
+    steps::bundle::instance_scope,
+};
+
+/// First pause between two tries of the URL; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The names of the sample systems.
+///
+/// # Errors
+/// A broken bundle.
+pub fn names() -> Result<Vec<String>, Error> {
+    let bundles = Bundle::all(Role::Demo)?;
+    Ok(bundles.iter().map(|bundle| bundle.name().to_owned()).collect())
+}
+
+/// Deploys the sample system called `name`, waits until it answers with success, and returns its URL.
+///
+/// # Errors
+/// An unknown name, or a system that does not answer within `timeout`.
+pub async fn deploy(access: &Access, name: &str, timeout: Duration) -> Result<String, Error> {
+    let started = Instant::now();
+    let left = || timeout.saturating_sub(started.elapsed());
+    let bundle = known(name)?;
+    let client = access.kube().await?;
+    let installer = Installer::new(client.clone());
+    let scope = instance_scope(access.instance(), access.endpoints());
+    installer.install(&bundle, &scope, left()).await?;
+    installer.ready(&bundle, left(), &|_| ()).await?;
+    let url = url(&client, &bundle, &access.endpoints().gateway).await?;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let last = match probe(&url, left().min(Duration::from_secs(5))).await {
+            Ok(200..=299) => return Ok(url),
+            Ok(status) => format!("it answers {status}"),
+            Err(error) => error.to_string(),
+        };
+        if left().is_zero() {
+            return Err(Error::Timeout { what: format!("{url} ({last})"), waited: timeout });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Removes the sample system called `name` and returns how many objects that were.
+///
+/// # Errors
+/// An unknown name, or a cluster that does not answer.
+pub async fn remove(access: &Access, name: &str) -> Result<usize, Error> {
+    let bundle = known(name)?;
+    Ok(Installer::new(access.kube().await?).uninstall(bundle.name()).await?)
+}
+
+fn known(name: &str) -> Result<Bundle, Error> {
+    let demos = Bundle::all(Role::Demo)?;
+    let known = demos.iter().map(Bundle::name).collect::<Vec<_>>().join(", ");
+    let found = demos.into_iter().find(|bundle| bundle.name() == name);
+    found.ok_or_else(|| Error::UnknownDemo { name: name.to_owned(), known })
+}
+
+/// Where the first release binding of the system answers from outside.
+async fn url(client: &kube::Client, bundle: &Bundle, gateway: &str) -> Result<String, Error> {
+    let missing = |why: String| Error::Unreachable { what: format!("demo {}", bundle.name()), why };
+    let (namespace, name) = bundle
+        .first_goal("ReleaseBinding")
+        .ok_or_else(|| missing("it has no release binding".to_owned()))?;
+    let kind = GroupVersionKind::gvk("openchoreo.dev", "v1alpha1", "ReleaseBinding");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "releasebindings");
+    let bindings: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+    let binding = bindings.get(&name).await.map_err(refused("read the release binding"))?;
+    let endpoints = binding.data["status"]["endpoints"].as_array();
+    let external = endpoints.into_iter().flatten().find_map(|one| external(one, gateway));
+    external.ok_or_else(|| missing("its release binding names no external URL".to_owned()))
+}
+
+/// The form of an endpoint's URL that needs no name lookup: `http://localhost:PORT/@<first host label>/…`.
+fn external(endpoint: &Value, gateway: &str) -> Option<String> {
+    let http = endpoint.pointer("/externalURLs/http")?;
+    let label = http["host"].as_str()?.split('.').next()?;
+    let path = http["path"].as_str().unwrap_or("/").trim_start_matches('/');
+    let slash = if path.is_empty() || path.ends_with('/') { "" } else { "/" };
+    Some(format!("{gateway}/@{label}/{path}{slash}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_url_needs_no_name_lookup() {
+        let endpoint = json!({ "name": "http", "externalURLs": { "http": {
+            "host": "development-default.openchoreoapis.localhost", "port": 19080, "path": "/greeter-http" } } });
+        let url = external(&endpoint, "http://localhost:19080").unwrap();
+        assert_eq!(url, "http://localhost:19080/@development-default/greeter-http/");
+        assert_eq!(external(&json!({ "name": "internal" }), "http://localhost:19080"), None);
+    }
+
+    #[test]
+    fn the_greeter_is_a_demo_and_no_part_of_the_platform() {
+        assert_eq!(names().unwrap(), ["greeter"]);
+        assert!(matches!(known("shop"), Err(Error::UnknownDemo { .. })));
+    }
+}
