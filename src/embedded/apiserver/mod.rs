@@ -30,7 +30,7 @@ pub mod store;
 mod time;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use api::Api;
 pub use node::{LogError, LogOptions, NodeBackend, PodRef};

@@ -256,3 +256,6 @@ async fn follow_definitions(client: Client, collector: Arc<collect::Collector>) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

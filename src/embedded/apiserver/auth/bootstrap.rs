@@ -176,6 +176,15 @@ pub fn roles() -> Vec<Value> {
             vec![rule(&[&READ[..], &WRITE].concat(), &["*"], &["*"]), urls(&["*"])],
         ),
         role(
+            "system:kube-scheduler",
+            vec![
+                rule(&READ, &[""], &["pods", "nodes"]),
+                rule(&["create"], &[""], &["pods/binding"]),
+                rule(&["patch"], &[""], &["pods/status"]),
+                rule(&["create", "patch"], &[""], &["events"]),
+            ],
+        ),
+        role(
             "system:node",
             vec![
                 rule(
@@ -229,6 +238,7 @@ pub fn bindings() -> Vec<Value> {
         bind("system:public-info-viewer", &[all, ("Group", "system:unauthenticated")]),
         bind("system:service-account-issuer-discovery", &[("Group", "system:serviceaccounts")]),
         bind("system:kube-controller-manager", &[("User", "system:kube-controller-manager")]),
+        bind("system:kube-scheduler", &[("User", "system:kube-scheduler")]),
         bind("system:node", &[("Group", "system:nodes")]),
     ]
 }

@@ -15,7 +15,7 @@ use crate::apiserver::auth::User;
 use crate::apiserver::{Server, ServerConfig, route};
 
 /// Keys and certificates of a throw-away cluster.
-pub(super) struct Pki {
+pub(crate) struct Pki {
     pub ca: String,
     issuer: Issuer<'static, KeyPair>,
     server: (String, String),
@@ -23,7 +23,7 @@ pub(super) struct Pki {
 }
 
 impl Pki {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -39,7 +39,7 @@ impl Pki {
     }
 
     /// A client certificate and its key, PEM.
-    pub(super) fn client(&self, name: &str, groups: &[&str]) -> (String, String) {
+    pub(crate) fn client(&self, name: &str, groups: &[&str]) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.distinguished_name = DistinguishedName::new();
@@ -51,7 +51,7 @@ impl Pki {
     }
 }
 
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     pub server: Server,
     pub pki: Pki,
     pub home: TempDir,
@@ -75,7 +75,7 @@ async fn start(pki: &Pki, database: &Path, stop: CancellationToken) -> Server {
 }
 
 impl Cluster {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
         let (pki, stop) = (Pki::new(), CancellationToken::new());
         let server = start(&pki, &home.path().join("objects.redb"), stop.clone()).await;
@@ -83,7 +83,7 @@ impl Cluster {
     }
 
     /// Stops the server and starts another on the same database.
-    pub(super) async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.stop.cancel();
         self.server.stopped().await;
         self.stop = CancellationToken::new();
@@ -91,12 +91,12 @@ impl Cluster {
             start(&self.pki, &self.home.path().join("objects.redb"), self.stop.clone()).await;
     }
 
-    pub(super) fn client(&self) -> kube::Client {
+    pub(crate) fn client(&self) -> kube::Client {
         self.server.local_client("admin", &["system:masters"])
     }
 
     /// One raw request as a cluster administrator: code and document.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         method: &str,
         path: &str,
@@ -106,7 +106,7 @@ impl Cluster {
         self.call_as(User::new("admin", ["system:masters"]), method, path, content_type, body).await
     }
 
-    pub(super) async fn call_as(
+    pub(crate) async fn call_as(
         &self,
         user: User,
         method: &str,
@@ -131,11 +131,11 @@ impl Cluster {
         )
     }
 
-    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         self.call("GET", path, "", "").await
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.call("POST", path, "application/json", &body.to_string()).await
     }
 }

@@ -1,4 +1,4 @@
 //! The server as its clients see it: in process, over TLS, killed and reopened.
 
-mod harness;
+pub(crate) mod harness;
 mod objects;

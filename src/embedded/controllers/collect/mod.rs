@@ -28,6 +28,8 @@ use kinds::{Difference, Kind, Kinds};
 pub(super) use namespace::Controller as NamespaceController;
 
 const RETRY: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
+/// When discovery is asked again after a definition changed.
+const LATER: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 /// Attempts to change an object that others change at the same time.
 const ATTEMPTS: usize = 5;
 
@@ -58,9 +60,11 @@ impl Collector {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The set of kinds may have changed.
+    /// The set of kinds may have changed. A server may tell of a definition before it serves it, so this looks
+    /// again a little later.
     pub(super) fn discover(&self) {
         self.discovery.add(());
+        LATER.iter().for_each(|delay| self.discovery.add_after((), *delay));
     }
 
     /// Keeps a watch on every kind, for ever. Dropping the future ends the watches.

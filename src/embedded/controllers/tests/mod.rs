@@ -1,0 +1,124 @@
+//! The controllers against a real API server in this process, with a stand-in for the node.
+
+mod collect;
+mod workloads;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Config, run};
+use crate::apiserver::tests::harness::Cluster;
+
+/// An API server with controllers and a node that runs nothing but says so.
+struct World {
+    cluster: Cluster,
+    client: Client,
+    tasks: JoinSet<()>,
+    shutdown: CancellationToken,
+}
+
+impl World {
+    async fn new() -> World {
+        let cluster = Cluster::start().await;
+        let client = cluster.client();
+        let nodes: Api<Node> = Api::all(client.clone());
+        let node = serde_json::from_value(json!({"metadata":{"name":"n"}})).expect("a Node");
+        nodes.create(&PostParams::default(), &node).await.expect("creates");
+        let mut tasks = JoinSet::new();
+        let shutdown = CancellationToken::new();
+        let manager = cluster
+            .server
+            .local_client("system:kube-controller-manager", &["system:authenticated"]);
+        let scheduler =
+            cluster.server.local_client("system:kube-scheduler", &["system:authenticated"]);
+        let config = Config { authority: "the CA".into() };
+        tasks.spawn(run(manager, scheduler, config, shutdown.clone()));
+        tasks.spawn(kubelet(client.clone()));
+        World { cluster, client, tasks, shutdown }
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::default_namespaced(self.client.clone())
+    }
+
+    async fn create<K>(&self, object: Value) -> K
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Serialize,
+    {
+        let object: K = serde_json::from_value(object).expect("well-formed");
+        self.api().create(&PostParams::default(), &object).await.expect("creates")
+    }
+
+    async fn stop(mut self) {
+        self.shutdown.cancel();
+        self.tasks.shutdown().await;
+        drop(self.cluster);
+    }
+}
+
+/// Waits until `test` is true of all objects of a kind; says what it saw when it never is.
+async fn until<K>(api: &Api<K>, what: &str, mut test: impl FnMut(&[K]) -> bool) -> Vec<K>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Serialize + Send + 'static,
+{
+    let mut last = Vec::new();
+    for _ in 0..500 {
+        last = api.list(&Default::default()).await.expect("lists").items;
+        if test(&last) {
+            return last;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never seen: {what}; last {}", serde_json::to_string_pretty(&last).expect("JSON"));
+}
+
+/// Marks bound pods as running and ready, and lets deleted ones go.
+async fn kubelet(client: Client) {
+    let all: Api<Pod> = Api::all(client.clone());
+    let mut stream = std::pin::pin!(watcher::watcher(all, watcher::Config::default()));
+    let mut address = 0;
+    while let Some(event) = stream.next().await {
+        let Ok(Event::Apply(pod) | Event::InitApply(pod)) = event else { continue };
+        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+        let bound = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+        if pod.metadata.deletion_timestamp.is_some() {
+            let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+            let _ = api.delete(&pod.name_any(), &now).await;
+        } else if bound
+            && super::pods::phase(&pod) == "Pending"
+            && !pod.labels().contains_key("stuck")
+        {
+            address += 1;
+            let status = json!({"status":{"phase":"Running","podIP":format!("10.244.0.{address}"),
+                "conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}});
+            let _ = api
+                .patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status))
+                .await;
+        }
+    }
+}
+
+fn deployment(name: &str, replicas: i32, image: &str) -> Value {
+    json!({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":name},"spec":{"replicas":replicas,
+        "selector":{"matchLabels":{"app":name}},
+        "template":{"metadata":{"labels":{"app":name}},"spec":{"containers":[
+            {"name":"main","image":image,"ports":[{"name":"http","containerPort":8080}]}]}}}})
+}
