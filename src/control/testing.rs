@@ -38,7 +38,9 @@ pub(crate) struct Platform {
     /// URL of MCP.
     pub(crate) mcp: String,
     /// The cluster, as its administrator.
-    pub(crate) kube: Client,
+    kube: Client,
+    /// The cluster itself.
+    pub(crate) cluster: Server,
     http: HttpClient,
     shutdown: Shutdown,
     _directory: tempfile::TempDir,
@@ -94,6 +96,7 @@ impl Platform {
             base: serve(rest, &shutdown),
             mcp: format!("{}/mcp", serve(mcp, &shutdown)),
             kube,
+            cluster,
             http: http_client(),
             shutdown,
             _directory: directory,
@@ -150,9 +153,21 @@ impl Platform {
         self.http.request(request).await.expect("answer")
     }
 
-    /// Puts an object into the cluster.
-    pub(crate) async fn apply(&self, object: Value) {
-        create(&self.kube, object).await;
+    /// Puts an object into the cluster and returns it as it is there.
+    pub(crate) async fn apply(&self, object: Value) -> DynamicObject {
+        let status = object.get("status").cloned();
+        let made = create(&self.kube, object).await;
+        let Some(status) = status else { return made };
+        let types = made.types.clone().expect("types");
+        let (group, version) =
+            types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
+        let namespace = made.metadata.namespace.clone().expect("namespace");
+        let api: KubeApi<DynamicObject> =
+            KubeApi::namespaced_with(self.kube.clone(), &namespace, &resource);
+        let name = made.metadata.name.clone().expect("name");
+        let patch = kube::api::Patch::Merge(json!({ "status": status }));
+        api.patch_status(&name, &Default::default(), &patch).await.expect("status")
     }
 }
 
@@ -199,7 +214,7 @@ async fn cluster(directory: &Path, shutdown: &Shutdown) -> Server {
     Server::start(config, shutdown.token()).await.expect("API server")
 }
 
-async fn create(kube: &Client, object: Value) {
+async fn create(kube: &Client, object: Value) -> DynamicObject {
     let (group, version) = object["apiVersion"]
         .as_str()
         .map(|text| text.split_once('/').unwrap_or(("", text)))
@@ -213,7 +228,7 @@ async fn create(kube: &Client, object: Value) {
     let object: DynamicObject = serde_json::from_value(object).expect("object");
     let name = object.metadata.name.clone().unwrap_or_default();
     let created = api.create(&PostParams::default(), &object).await;
-    created.unwrap_or_else(|error| panic!("{} {name}: {error}", resource.kind));
+    created.unwrap_or_else(|error| panic!("{} {name}: {error}", resource.kind))
 }
 
 /// The platform's CRDs, a namespace, subjects with roles, and something to deploy.

@@ -52,19 +52,6 @@ impl Authorizer {
         self.0.borrow().decide(caller.entitlements(), question).is_allowed()
     }
 
-    /// The refusal that `caller` would get, without a trace; `None` when it may.
-    pub fn explain(
-        &self,
-        caller: &Caller,
-        action: &str,
-        at: &Hierarchy,
-        attributes: &Attributes,
-    ) -> Option<Denial> {
-        let decision =
-            self.0.borrow().decide(caller.entitlements(), Question { action, at, attributes });
-        (!decision.is_allowed()).then(|| Denial::new(caller, action, at, attributes, &decision))
-    }
-
     /// Whether `caller` may; a question about a change, and every refusal, leaves an audit line.
     ///
     /// # Errors

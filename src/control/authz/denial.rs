@@ -102,7 +102,9 @@ impl Denial {
         ] {
             // A new object's own name would be in the place: allow the next one too.
             let creates_it = self.action == format!("{level}:create");
-            if !value.is_empty() && !creates_it {
+            // A scope below a project must name it, and not every caller knows it.
+            let known = !self.at.project.is_empty();
+            if !value.is_empty() && known && !creates_it {
                 scope[level] = json!(value);
             }
         }
@@ -173,6 +175,13 @@ mod tests {
         let at = Hierarchy::namespace("default").project("shop").component("web");
         let denial = denied("component:create", at, Decision::Missing { unmet: None });
         insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"v1","items":[{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}},{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}],"kind":"List"}' | kubectl apply -f -"#);
+    }
+
+    #[test]
+    fn without_a_project_the_grant_is_for_the_namespace() {
+        let at = Hierarchy::namespace("default").component("web");
+        let grant = denied("workload:create", at, Decision::Missing { unmet: None }).grant();
+        assert!(grant["items"][1]["spec"]["roleMappings"][0].get("scope").is_none(), "{grant}");
     }
 
     #[test]

@@ -91,10 +91,12 @@ impl fmt::Display for Hierarchy {
         if namespace.is_empty() {
             return formatter.write_str("the whole installation");
         }
+        // Not every caller knows the project.
+        let slash = if project.is_empty() { "" } else { "/" };
         if !component.is_empty() {
-            write!(formatter, "component {project}/{component} in ")?;
+            write!(formatter, "component {project}{slash}{component} in ")?;
         } else if !resource.is_empty() {
-            write!(formatter, "resource {project}/{resource} in ")?;
+            write!(formatter, "resource {project}{slash}{resource} in ")?;
         } else if !project.is_empty() {
             write!(formatter, "project {project} in ")?;
         }
@@ -126,5 +128,7 @@ mod tests {
         assert_eq!(component.path(), "ns/default/project/shop/component/web");
         assert_eq!(Hierarchy::cluster().path(), "*");
         assert_eq!(component.to_string(), "component shop/web in namespace default");
+        let vague = Hierarchy::namespace("default").component("web");
+        assert_eq!(vague.to_string(), "component web in namespace default");
     }
 }

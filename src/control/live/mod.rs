@@ -87,3 +87,6 @@ fn plane_error(error: kube::Error) -> Error {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,9 +91,8 @@ impl<T: Toolbox> Server<T> {
         if !request.options.filter_by_authz || tool.actions.is_empty() {
             return true;
         }
-        let anywhere = Hierarchy::cluster();
         for action in tool.actions {
-            if self.0.permits(&request.caller, action, &anywhere).await.is_ok() {
+            if self.0.lists(&request.caller, action).await {
                 return true;
             }
         }
@@ -114,35 +113,23 @@ impl<T: Toolbox> Server<T> {
         if request.options.readonly && tool.access != Access::Read {
             return refused("this connection is read-only (readonly=true)");
         }
-        let action = match (arguments.text("scope"), tool.actions) {
-            ("cluster", [_, cluster, ..]) => cluster,
-            (_, [first, ..]) => first,
-            (_, []) => return Ok(()),
-        };
         if !request.options.filter_by_authz {
             return Ok(());
         }
-        let mut place = arguments.place();
-        if !is_namespaced(action) {
-            place = Hierarchy::cluster();
-        }
-        match self.0.permits(&request.caller, action, &place).await {
+        let action = match (arguments.text("scope"), tool.actions) {
+            ("cluster", [_, cluster, ..]) => cluster,
+            // Without a scope such a tool serves both halves: either permission will do.
+            ("", [_, cluster, ..]) if self.0.lists(&request.caller, cluster).await => return Ok(()),
+            (_, [first, ..]) => first,
+            (_, []) => return Ok(()),
+        };
+        let of_cluster = action.starts_with("cluster");
+        let place = if of_cluster { Hierarchy::cluster() } else { arguments.place() };
+        match self.0.admits(&request.caller, action, &place).await {
             Ok(()) => Ok(()),
-            // A tool without a scope argument given may serve the other half.
-            Err(_) if arguments.text("scope").is_empty() && tool.actions.len() > 1 => {
-                match self.0.permits(&request.caller, tool.actions[1], &Hierarchy::cluster()).await
-                {
-                    Ok(()) => Ok(()),
-                    Err(reason) => refused(&reason),
-                }
-            }
             Err(reason) => refused(&reason),
         }
     }
-}
-
-fn is_namespaced(action: &str) -> bool {
-    !action.starts_with("cluster")
 }
 
 impl<T: Toolbox> ServerHandler for Server<T> {

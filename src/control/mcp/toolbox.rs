@@ -38,9 +38,16 @@ pub trait Toolbox: Send + Sync + 'static {
     /// The tools, in the order in which they are listed.
     fn tools(&self) -> Vec<&'static Tool>;
 
-    /// Whether `caller` could do `action` somewhere at `place`: decides which tools are listed and may be called. The
-    /// error says what is missing and how it can be granted. What a call touches must be judged again by the tool.
-    fn permits(
+    /// Whether `caller` could do `action` anywhere: decides whether a tool is listed.
+    fn lists(&self, caller: &Caller, action: &'static str) -> impl Future<Output = bool> + Send {
+        let _ = (caller, action);
+        future::ready(true)
+    }
+
+    /// Whether `caller` could do `action` somewhere at `place`, as far as the arguments tell: decides whether a tool
+    /// may be called. The error says what is missing and how it can be granted; it is worth an audit line. What a call
+    /// touches must be judged again by the tool.
+    fn admits(
         &self,
         caller: &Caller,
         action: &'static str,

@@ -124,7 +124,12 @@ impl Toolbox for ControlPlane {
         ROWS.iter().map(|row| &row.tool).collect()
     }
 
-    async fn permits(
+    async fn lists(&self, caller: &Caller, action: &'static str) -> bool {
+        let index = self.objects.authorizer().index();
+        index.can_anywhere(caller.entitlements(), action, &Hierarchy::cluster())
+    }
+
+    async fn admits(
         &self,
         caller: &Caller,
         action: &'static str,
@@ -134,12 +139,11 @@ impl Toolbox for ControlPlane {
         if authorizer.index().can_anywhere(caller.entitlements(), action, place) {
             return Ok(());
         }
-        // Nothing allows it: the decision can only be a refusal, which is worth an audit line when it was a call.
+        // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
         let nothing = Attributes::default();
-        match authorizer.explain(caller, action, place, &nothing) {
-            Some(denial) => Err(denial.to_string()),
-            None => Ok(()),
-        }
+        authorizer
+            .authorize(caller, Via::Mcp, action, place, &nothing)
+            .map_err(|denial| denial.to_string())
     }
 
     async fn call(
