@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::addresses::Allocator;
 use super::auth::rbac::Rbac;
 use super::auth::token::Tokens;
-use super::kinds::{Catalog, Resource, builtin_resources};
+use super::kinds::{Catalog, DEFINITIONS, Resource, builtin_resources};
 use super::node::NodeBackend;
-use super::store::Store;
+use super::store::{Store, Table};
 
 /// The server's state: the store, and what is derived from it.
 pub struct Api {
@@ -20,7 +20,9 @@ pub struct Api {
     /// Ends watches and log streams.
     pub(super) stopping: CancellationToken,
     builtin: Vec<Arc<Resource>>,
-    catalog: RwLock<Arc<Catalog>>,
+    definitions: Table,
+    /// With the resourceVersion of the definitions that it was made from.
+    catalog: RwLock<(u64, Arc<Catalog>)>,
     node: RwLock<Option<Arc<dyn NodeBackend>>>,
 }
 
@@ -32,7 +34,7 @@ impl Api {
         stopping: CancellationToken,
     ) -> Self {
         let builtin = builtin_resources();
-        let catalog = RwLock::new(Arc::new(Catalog::new(builtin.clone())));
+        let catalog = RwLock::new((u64::MAX, Arc::new(Catalog::new(Vec::new()))));
         let api = Self {
             store,
             rbac: Rbac::default(),
@@ -40,29 +42,34 @@ impl Api {
             addresses,
             stopping,
             builtin,
+            definitions: DEFINITIONS.into(),
             catalog,
             node: RwLock::default(),
         };
         for service in api.store.list(&"/services".into(), None).objects {
             api.addresses.restore(&service.value());
         }
-        api.refresh_catalog();
         api
     }
 
-    /// What is served right now.
+    /// What is served right now: never older than the definitions that a client can see.
     pub(super) fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Brings the catalog up to date with the stored definitions.
-    pub(super) fn refresh_catalog(&self) {
-        // The lock is held over the reading, so that of two changes the later one wins.
+        let current = self.store.changed(&self.definitions);
+        {
+            let catalog = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
+            if catalog.0 == current {
+                return catalog.1.clone();
+            }
+        }
         let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
-        let known = catalog.clone();
-        let mut resources = self.builtin.clone();
-        resources.extend(super::kinds::custom_resources(&self.store, &known));
-        *catalog = Arc::new(Catalog::new(resources));
+        // Read again under the lock: of two changes the later one must win.
+        let current = self.store.changed(&self.definitions);
+        if catalog.0 != current {
+            let mut resources = self.builtin.clone();
+            resources.extend(super::kinds::custom_resources(&self.store, &catalog.1));
+            *catalog = (current, Arc::new(Catalog::new(resources)));
+        }
+        catalog.1.clone()
     }
 
     pub(super) fn node(&self) -> Option<Arc<dyn NodeBackend>> {

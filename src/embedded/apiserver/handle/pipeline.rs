@@ -349,9 +349,5 @@ pub(super) async fn commit(
         value.text(&["metadata", "namespace"]),
         value.text(&["metadata", "name"]),
     );
-    let object = api.store.write(&resource.table, &key, expected, value, delete).await?;
-    if let Some(written) = resource.strategy.written {
-        written(api);
-    }
-    Ok(object)
+    api.store.write(&resource.table, &key, expected, value, delete).await
 }

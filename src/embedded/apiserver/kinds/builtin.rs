@@ -17,6 +17,8 @@ struct Line {
     status: bool,
     scale: bool,
     generation: bool,
+    /// The resource whose objects these are, in another form: its group, version and plural.
+    stored_as: Option<(&'static str, &'static str)>,
 }
 
 const PLAIN: Line = Line {
@@ -28,6 +30,7 @@ const PLAIN: Line = Line {
     status: false,
     scale: false,
     generation: false,
+    stored_as: None,
 };
 const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
@@ -72,7 +75,7 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
         generation: true,
         ..PLAIN
     };
-    let lines: [(&str, &str, &str, &str, Strategy, Line); 25] = [
+    let lines: [(&str, &str, &str, &str, Strategy, Line); 26] = [
         (
             "",
             "v1",
@@ -171,6 +174,14 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
             "events",
             core::EVENT,
             Line { short: &["ev"], columns: columns::EVENT, selectable: EVENT_FIELDS, ..PLAIN },
+        ),
+        (
+            "events.k8s.io",
+            "v1",
+            "Event",
+            "events",
+            core::NEW_EVENT,
+            Line { short: &["ev"], columns: columns::EVENT, stored_as: Some(("", "v1")), ..PLAIN },
         ),
         (
             "apps",
@@ -295,12 +306,13 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
     lines
         .into_iter()
         .filter_map(|(group, version, kind, plural, strategy, line)| {
+            let (stored_group, stored_version) = line.stored_as.unwrap_or((group, version));
             let schema = Schema::Builtin(builtin::root(group, version, kind)?);
             Some(Arc::new(Resource {
                 group: group.into(),
                 version: version.into(),
                 served_api_version: api_version(group, version),
-                stored_api_version: api_version(group, version),
+                stored_api_version: api_version(stored_group, stored_version),
                 kind: kind.into(),
                 list_kind: format!("{kind}List"),
                 plural: plural.into(),
@@ -308,7 +320,7 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
                 short_names: line.short.iter().map(|s| (*s).into()).collect(),
                 categories: line.categories.iter().map(|s| (*s).into()).collect(),
                 namespaced: !line.cluster,
-                table: format!("{group}/{plural}").into(),
+                table: format!("{stored_group}/{plural}").into(),
                 selectable: line.selectable.iter().map(|s| (*s).into()).collect(),
                 columns: line.columns,
                 has_status: line.status,

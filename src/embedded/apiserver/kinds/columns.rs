@@ -192,6 +192,8 @@ pub(super) const EVENT: Columns = Columns::Builtin(
         ("Name", "string", 1),
     ],
     |o, now| {
+        // Both forms of events are shown from the stored one.
+        let o = &super::core::stored_event(o);
         let event_time = o.text(&["eventTime"]);
         let time = |field: &str| match o.text(&[field]) {
             "" => age(event_time, now),

@@ -168,6 +168,44 @@ fn validate_node(object: &Value, _: Option<&Value>, errors: &mut Vec<FieldError>
     }
 }
 
+/// The newer form of the same objects: fields that have other names there.
+const EVENT_NAMES: [(&str, &str); 7] = [
+    ("message", "note"),
+    ("involvedObject", "regarding"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+    ("reportingComponent", "reportingController"),
+];
+
+fn rename(object: &mut Value, names: impl Iterator<Item = (&'static str, &'static str)>) {
+    for (from, to) in names {
+        if let Some(value) = object.drop_field(from)
+            && !value.is_null()
+        {
+            object[to] = value;
+        }
+    }
+}
+
+/// The stored form of an event in either form.
+pub(super) fn stored_event(event: &Value) -> Value {
+    let mut stored = event.clone();
+    rename(&mut stored, EVENT_NAMES.into_iter().map(|(old, new)| (new, old)));
+    stored
+}
+
+pub(super) const NEW_EVENT: Strategy = Strategy {
+    serve: Some(|object| rename(object, EVENT_NAMES.into_iter())),
+    store: Some(|object| {
+        rename(object, EVENT_NAMES.into_iter().map(|(old, new)| (new, old)));
+        default_event(object);
+    }),
+    create_on_update: true,
+    ..Strategy::PLAIN
+};
+
 fn default_event(object: &mut Value) {
     object.default_to("reportingComponent", "");
     object.default_to("reportingInstance", "");

@@ -17,13 +17,7 @@ pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 /// Where definitions are stored.
 pub(crate) const TABLE: &str = "apiextensions.k8s.io/customresourcedefinitions";
 
-pub(super) const DEFINITION: Strategy = Strategy {
-    default,
-    prepare,
-    validate,
-    written: Some(|api| api.refresh_catalog()),
-    ..Strategy::PLAIN
-};
+pub(super) const DEFINITION: Strategy = Strategy { default, prepare, validate, ..Strategy::PLAIN };
 
 fn default(definition: &mut Value) {
     let spec = definition.sub("spec");

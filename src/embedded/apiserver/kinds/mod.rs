@@ -138,8 +138,6 @@ pub(super) struct Strategy {
     pub admit: Option<fn(&Admission<'_>, &mut Value, Option<&Value>) -> Result<(), ApiError>>,
     /// The write did not happen (`new` is given back) or the object is gone.
     pub released: Option<fn(&Api, gone: &Value, kept: Option<&Value>)>,
-    /// The write is durable: what the server derives from objects of this kind is brought up to date.
-    pub written: Option<fn(&Api)>,
     /// Turns a stored document into this version's form; `apiVersion` and `kind` are set afterwards.
     pub serve: Option<fn(&mut Value)>,
     /// Turns this version's form into the stored one.
@@ -176,7 +174,6 @@ impl Strategy {
         validate: |_, _, _| {},
         admit: None,
         released: None,
-        written: None,
         serve: None,
         store: None,
         review: None,

@@ -1,4 +1,8 @@
 //! The server as its clients see it: in process, over TLS, killed and reopened.
 
+mod access;
+mod custom;
+mod durability;
 pub(crate) mod harness;
 mod objects;
+mod protocol;

@@ -1,0 +1,197 @@
+//! What survives: restarts, `kill -9`, full disks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, PostParams, WatchEvent, WatchParams};
+use serde_json::json;
+
+use super::harness::Cluster;
+use crate::apiserver::store::{
+    Batch, Journal, JournalError, Key, Limits, Record, RedbJournal, Store, WriteError,
+};
+
+fn map(name: &str) -> ConfigMap {
+    serde_json::from_value(json!({"metadata": {"name": name}})).unwrap()
+}
+
+#[tokio::test]
+async fn watches_resume_after_a_restart() {
+    let mut cluster = Cluster::start().await;
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client(), "default");
+    let first = maps.create(&PostParams::default(), &map("a")).await.unwrap();
+    maps.create(&PostParams::default(), &map("b")).await.unwrap();
+    maps.delete("a", &DeleteParams::default()).await.unwrap();
+    let before = maps.list(&Default::default()).await.unwrap();
+    cluster.restart().await;
+
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client(), "default");
+    let after = maps.list(&Default::default()).await.unwrap();
+    assert_eq!(
+        after.metadata.resource_version, before.metadata.resource_version,
+        "a restart writes nothing"
+    );
+    assert_eq!(
+        serde_json::to_value(after.items).unwrap(),
+        serde_json::to_value(before.items).unwrap()
+    );
+    let rv = first.metadata.resource_version.unwrap();
+    let events = maps.watch(&WatchParams::default(), &rv).await.unwrap().take(2);
+    let seen: Vec<_> = events
+        .map_ok(|event| match event {
+            WatchEvent::Added(map) => format!("added {}", map.metadata.name.unwrap()),
+            WatchEvent::Deleted(map) => format!("deleted {}", map.metadata.name.unwrap()),
+            other => format!("{other:?}"),
+        })
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(seen, ["added b", "deleted a"]);
+}
+
+fn table() -> crate::apiserver::store::Table {
+    "/configmaps".into()
+}
+
+async fn write(store: &Store, name: &str) -> Result<u64, WriteError> {
+    let key = Key::new("d", name);
+    let live = store.latest(&table(), &key).map(|object| object.rv);
+    let value = json!({"metadata": {"name": name}});
+    store.write(&table(), &key, live, value, false).await.map(|object| object.rv)
+}
+
+/// The child of the next test: writes and says what was acknowledged, until it is killed.
+#[tokio::test]
+async fn write_until_killed() {
+    let Some(path) = std::env::var_os("CURTAIN_TEST_JOURNAL") else { return };
+    let journal = RedbJournal::open(path.as_ref()).unwrap();
+    let store = Arc::new(Store::open(Box::new(journal), Limits::default()).unwrap());
+    let writers = (0..8).map(|writer| {
+        let store = store.clone();
+        async move {
+            for n in 0.. {
+                let name = format!("w{writer}-{}", n % 50);
+                let rv = write(&store, &name).await.unwrap();
+                use std::io::Write as _;
+                writeln!(std::io::stderr(), "ack {name} {rv}").unwrap();
+            }
+        }
+    });
+    futures::future::join_all(writers).await;
+}
+
+#[test]
+fn no_acknowledged_write_is_lost_by_kill() {
+    use std::io::{BufRead as _, BufReader};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("objects.redb");
+    let mut last = 0;
+    for round in 0..5 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "apiserver::tests::durability::write_until_killed", "--nocapture"])
+            .env("CURTAIN_TEST_JOURNAL", &path)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut acknowledged = std::collections::HashMap::new();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        while acknowledged.len() < 100 + round {
+            let line = lines.next().expect("the child writes").unwrap();
+            if let Some((name, rv)) =
+                line.strip_prefix("ack ").and_then(|rest| rest.split_once(' '))
+            {
+                acknowledged.insert(name.to_owned(), rv.parse::<u64>().unwrap());
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines.map_while(Result::ok) {
+            if let Some((name, rv)) =
+                line.strip_prefix("ack ").and_then(|rest| rest.split_once(' '))
+                && let Ok(rv) = rv.parse()
+            {
+                acknowledged.insert(name.to_owned(), rv);
+            }
+        }
+        let store =
+            Store::open(Box::new(RedbJournal::open(&path).unwrap()), Limits::default()).unwrap();
+        assert!(store.rv() > last, "time goes on");
+        last = store.rv();
+        for (name, rv) in acknowledged {
+            let stored =
+                store.get(&table(), &Key::new("d", &name)).expect("acknowledged, so there");
+            assert!(stored.rv >= rv, "{name} was acknowledged at {rv} and is at {}", stored.rv);
+        }
+    }
+}
+
+/// A journal on a disk that can be full.
+struct Disk {
+    inner: RedbJournal,
+    full: Arc<AtomicBool>,
+}
+
+impl Journal for Disk {
+    fn replay(&mut self, each: &mut dyn FnMut(u64, Record)) -> Result<u64, JournalError> {
+        self.inner.replay(each)
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(JournalError::Full { path: "objects.redb".into() }),
+            false => self.inner.append(batch),
+        }
+    }
+
+    fn compact(&mut self) -> Result<(), JournalError> {
+        self.inner.compact()
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("objects.redb");
+    let full = Arc::new(AtomicBool::new(false));
+    let disk = Disk { inner: RedbJournal::open(&path).unwrap(), full: full.clone() };
+    let store = Store::open(Box::new(disk), Limits::default()).unwrap();
+    write(&store, "a").await.unwrap();
+    full.store(true, Ordering::SeqCst);
+    let error = write(&store, "b").await.unwrap_err();
+    assert!(
+        matches!(&error, WriteError::Journal(cause) if matches!(**cause, JournalError::Full { .. })),
+        "{error}"
+    );
+    assert_eq!(store.list(&table(), None).objects.len(), 1);
+    assert!(store.latest(&table(), &Key::new("d", "b")).is_none(), "what failed leaves no trace");
+    full.store(false, Ordering::SeqCst);
+    let rv = write(&store, "b").await.unwrap();
+    let (events, complete) = store.events(&table(), 1, 10).unwrap();
+    assert_eq!((events.len(), complete), (1, rv));
+}
+
+#[tokio::test]
+async fn the_window_moves_and_the_journal_shrinks_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("objects.redb");
+    let limits = Limits { events: 10, bytes: 1 << 20, at_least: 5 };
+    let store = Store::open(Box::new(RedbJournal::open(&path).unwrap()), limits).unwrap();
+    for _ in 0..50 {
+        write(&store, "a").await.unwrap();
+    }
+    assert!(store.events(&table(), 30, 10).is_err(), "too old");
+    assert_eq!(store.events(&table(), 45, 10).unwrap().0.len(), 5);
+    assert_eq!(
+        store.list_at(&table(), None, 45).unwrap().objects[0].rv,
+        45,
+        "the past can be listed"
+    );
+    drop(store);
+    let mut journal = RedbJournal::open(&path).unwrap();
+    let mut records = 0;
+    journal.replay(&mut |_, _| records += 1).unwrap();
+    assert!(records <= 12, "{records} records are kept");
+}

@@ -1,0 +1,192 @@
+//! Discovery, Tables, metadata, WatchList, patches: the wire forms that clients depend on.
+
+use futures::StreamExt as _;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+
+use super::harness::Cluster;
+use crate::apiserver::auth::User;
+use crate::apiserver::route;
+
+async fn accept(
+    cluster: &Cluster,
+    path: &str,
+    accept: &str,
+) -> http::Response<crate::apiserver::reply::Body> {
+    let request = http::Request::get(path)
+        .header("accept", accept)
+        .body(Full::new(bytes::Bytes::new()))
+        .unwrap();
+    route::answer(cluster.server.api(), Some(User::new("admin", ["system:masters"])), request).await
+}
+
+async fn document(reply: http::Response<crate::apiserver::reply::Body>) -> Value {
+    serde_json::from_slice(&reply.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+/// The first lines of a watch.
+async fn lines(cluster: &Cluster, path: &str, accept_type: &str, count: usize) -> Vec<Value> {
+    let mut stream = accept(cluster, path, accept_type).await.into_body().into_data_stream();
+    let mut text = Vec::new();
+    while text.iter().filter(|b| **b == b'\n').count() < count {
+        let piece = tokio::time::timeout(std::time::Duration::from_secs(5), stream.next())
+            .await
+            .expect("an event");
+        text.extend_from_slice(&piece.expect("not the end").unwrap());
+    }
+    text.split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_slice(l).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn aggregated_discovery_is_cacheable() {
+    let cluster = Cluster::start().await;
+    let v2 =
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+    let reply = accept(&cluster, "/apis", v2).await;
+    assert!(reply.headers()["content-type"].to_str().unwrap().contains("as=APIGroupDiscoveryList"));
+    assert_eq!(reply.headers()["vary"], "Accept");
+    let etag = reply.headers()["etag"].clone();
+    let list = document(reply).await;
+    let apps =
+        list["items"].as_array().unwrap().iter().find(|g| g["metadata"]["name"] == "apps").unwrap();
+    insta::assert_json_snapshot!("discovery_of_apps", apps);
+    let request = http::Request::get("/apis")
+        .header("accept", v2)
+        .header("if-none-match", etag)
+        .body(Full::new(bytes::Bytes::new()))
+        .unwrap();
+    let admin = User::new("admin", ["system:masters"]);
+    assert_eq!(route::answer(cluster.server.api(), Some(admin), request).await.status(), 304);
+    let classic = document(accept(&cluster, "/api/v1", "application/json").await).await;
+    let names: Vec<_> = classic["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["name"].as_str().unwrap())
+        .collect();
+    assert!(names.contains(&"pods/log") && names.contains(&"serviceaccounts/token"));
+    assert!(!names.contains(&"pods/exec"), "what is not served is not listed");
+}
+
+#[tokio::test]
+async fn openapi_lets_kubectl_validate() {
+    let cluster = Cluster::start().await;
+    let index = document(accept(&cluster, "/openapi/v3", "*/*").await).await;
+    let url = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap().to_owned();
+    let apps = document(accept(&cluster, &url, "*/*").await).await;
+    let patch = &apps["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
+    assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Deployment", "{patch}");
+}
+
+#[tokio::test]
+async fn lists_have_other_shapes() {
+    let cluster = Cluster::start().await;
+    let path = "/api/v1/namespaces?fieldSelector=metadata.name%3Ddefault";
+    let mut table = document(
+        accept(&cluster, path, "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
+            .await,
+    )
+    .await;
+    assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
+    table["rows"][0]["object"] = Value::Null;
+    table["rows"][0]["cells"][2] = "age".into();
+    table["metadata"] = Value::Null;
+    insta::assert_json_snapshot!("namespace_table", table);
+    let metadata = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
+    let list = document(accept(&cluster, path, metadata).await).await;
+    assert_eq!(
+        (&list["kind"], &list["items"][0]["kind"]),
+        (&json!("PartialObjectMetadataList"), &json!("PartialObjectMetadata"))
+    );
+    assert!(list["items"][0]["spec"].is_null());
+}
+
+#[tokio::test]
+async fn watch_lists_end_with_a_bookmark() {
+    let cluster = Cluster::start().await;
+    let query = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let events = lines(&cluster, &format!("/api/v1/namespaces?{query}"), "*/*", 5).await;
+    let types: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["ADDED", "ADDED", "ADDED", "ADDED", "BOOKMARK"]);
+    let mark = &events[4]["object"];
+    assert_eq!(mark["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    assert_eq!((&mark["kind"], &mark["apiVersion"]), (&json!("Namespace"), &json!("v1")));
+    let (code, _) = cluster.get("/api/v1/namespaces?watch=true&sendInitialEvents=true").await;
+    assert_eq!(code, 422, "resourceVersionMatch is missing");
+}
+
+#[tokio::test]
+async fn events_are_the_same_in_both_groups() {
+    let cluster = Cluster::start().await;
+    let event = json!({"metadata": {"name": "e"}, "regarding": {"kind": "Pod", "name": "p"}, "note": "hello", "reason": "R",
+        "type": "Normal", "action": "A", "eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "c",
+        "reportingInstance": "i"});
+    let (code, made) =
+        cluster.post("/apis/events.k8s.io/v1/namespaces/default/events", event).await;
+    assert_eq!(
+        (code, &made["note"], &made["apiVersion"]),
+        (201, &json!("hello"), &json!("events.k8s.io/v1")),
+        "{made}"
+    );
+    let (_, list) = cluster
+        .get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Dp")
+        .await;
+    let core = &list["items"][0];
+    assert_eq!(
+        (&core["message"], &core["apiVersion"], &core["involvedObject"]["kind"]),
+        (&json!("hello"), &json!("v1"), &json!("Pod"))
+    );
+}
+
+#[tokio::test]
+async fn dry_runs_change_nothing() {
+    let cluster = Cluster::start().await;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let (code, dry) =
+        cluster.post(&format!("{maps}?dryRun=All"), json!({"metadata": {"name": "a"}})).await;
+    assert_eq!(code, 201);
+    assert!(dry["metadata"]["uid"].is_string());
+    assert_eq!(cluster.get(&format!("{maps}/a")).await.0, 404);
+    let services = "/api/v1/namespaces/default/services";
+    let service = json!({"metadata": {"name": "s"}, "spec": {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}});
+    assert_eq!(cluster.post(&format!("{services}?dryRun=All"), service.clone()).await.0, 201);
+    assert_eq!(cluster.post(services, service.clone()).await.0, 201, "the address was not kept");
+    let mut other = service;
+    other["metadata"]["name"] = "t".into();
+    let (code, status) = cluster.post(services, other).await;
+    assert_eq!(code, 422);
+    insta::assert_json_snapshot!("address_taken", status);
+}
+
+#[tokio::test]
+async fn finalizers_hold_and_release() {
+    let cluster = Cluster::start().await;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    cluster.post(maps, json!({"metadata": {"name": "a", "finalizers": ["example.dev/x"]}})).await;
+    let (code, held) = cluster.call("DELETE", &format!("{maps}/a"), "application/json", "{}").await;
+    assert_eq!(code, 200);
+    assert!(held["metadata"]["deletionTimestamp"].is_string());
+    let json_patch = "application/json-patch+json";
+    let add = r#"[{"op":"add","path":"/metadata/finalizers/-","value":"example.dev/y"}]"#;
+    assert_eq!(
+        cluster.call("PATCH", &format!("{maps}/a"), json_patch, add).await.0,
+        422,
+        "no new ones now"
+    );
+    let remove = r#"[{"op":"test","path":"/metadata/finalizers/0","value":"example.dev/x"},{"op":"remove","path":"/metadata/finalizers/0"}]"#;
+    assert_eq!(cluster.call("PATCH", &format!("{maps}/a"), json_patch, remove).await.0, 200);
+    assert_eq!(cluster.get(&format!("{maps}/a")).await.0, 404);
+
+    cluster.post(maps, json!({"metadata": {"name": "b"}})).await;
+    let wrong = r#"{"preconditions":{"uid":"other"}}"#;
+    let (code, status) =
+        cluster.call("DELETE", &format!("{maps}/b"), "application/json", wrong).await;
+    assert_eq!((code, &status["reason"]), (409, &json!("Conflict")));
+    let foreground = r#"{"propagationPolicy":"Foreground"}"#;
+    let (_, held) =
+        cluster.call("DELETE", &format!("{maps}/b"), "application/json", foreground).await;
+    assert_eq!(held["metadata"]["finalizers"], json!(["foregroundDeletion"]));
+}
