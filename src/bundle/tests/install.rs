@@ -119,13 +119,19 @@ async fn every_bundle_is_accepted_and_repeating_changes_nothing() {
 }
 
 fn maps(names: &[&str]) -> Bundle {
-    let text = "apiVersion: curtain.dev/bundle/v1\nname: maps\nversion: '1'\nmanifests: [maps.yaml]\n";
+    let text =
+        "apiVersion: curtain.dev/bundle/v1\nname: maps\nversion: '1'\nmanifests: [maps.yaml]\n";
     let documents: Vec<String> = names
         .iter()
-        .map(|name| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\n"))
+        .map(|name| {
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\n"
+            )
+        })
         .collect();
     let file = documents.join("---\n");
-    Bundle::read("maps", "bundles/maps", text, &|path| vec![(path.to_owned(), file.clone())]).unwrap()
+    Bundle::read("maps", "bundles/maps", text, &|path| vec![(path.to_owned(), file.clone())])
+        .unwrap()
 }
 
 #[tokio::test]
@@ -154,7 +160,8 @@ async fn what_a_bundle_no_longer_has_goes_and_what_others_made_stays() {
 #[tokio::test]
 async fn a_refused_object_names_its_file_and_document() {
     let cluster = Cluster::start().await;
-    let text = "apiVersion: curtain.dev/bundle/v1\nname: bad\nversion: '1'\nmanifests: [bad.yaml]\n";
+    let text =
+        "apiVersion: curtain.dev/bundle/v1\nname: bad\nversion: '1'\nmanifests: [bad.yaml]\n";
     let file = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n---\n\
                 apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: missing}\n";
     let find = |path: &str| vec![(path.to_owned(), file.to_owned())];

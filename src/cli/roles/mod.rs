@@ -4,6 +4,7 @@ mod api_server;
 mod cluster_agent;
 mod cluster_gateway;
 mod controller_manager;
+mod gateway;
 mod portal;
 mod sample;
 
@@ -23,6 +24,9 @@ pub(crate) enum Role {
     /// The platform's controllers
     #[command(hide = true)]
     ControllerManager(controller_manager::Flags),
+    /// A Gateway API proxy
+    #[command(hide = true)]
+    Gateway(gateway::Flags),
     /// The web portal
     #[command(hide = true)]
     Portal(portal::Flags),
@@ -71,6 +75,7 @@ pub(crate) async fn run(role: Role) -> Result<(), Failure> {
             ended(curtain_control::server::run(flags.config(), shutdown).await)
         }
         Role::ControllerManager(flags) => flags.run(shutdown).await,
+        Role::Gateway(flags) => ended(curtain_data::gateway::run(flags.config(), shutdown).await),
         Role::Portal(flags) => ended(curtain_portal::run(flags.config(), shutdown).await),
         Role::Sample(sample) => sample.run(shutdown).await,
         Role::ClusterGateway(flags) => {
