@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use crate::tied::tie;
 use crate::{CONNECTION_WINDOW, PING, SILENCE, STREAM_WINDOW, VERSION, VERSION_HEADER, WsStream};
 
 /// Sends requests to an agent; clones share the connection.
@@ -86,8 +87,9 @@ pub fn accept<B: Default>(
     Ok((response, stream))
 }
 
-/// Start HTTP/2 on an accepted stream. The second part of the result drives
-/// the connection and resolves when it has ended.
+/// Start HTTP/2 on an accepted stream. The second part of the result resolves
+/// when the connection has ended; dropping it ends the connection, with all
+/// requests that are under way.
 ///
 /// # Errors
 /// When the agent does not answer in HTTP/2.
@@ -100,7 +102,8 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    http2::Builder::new(TokioExecutor::new())
+    let (stream, owner) = tie(stream);
+    let (requests, driver) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -108,5 +111,10 @@ where
         .keep_alive_timeout(SILENCE)
         .keep_alive_while_idle(true)
         .handshake(TokioIo::new(stream))
-        .await
+        .await?;
+    let driver = async move {
+        let _owner = owner;
+        driver.await
+    };
+    Ok((requests, driver))
 }

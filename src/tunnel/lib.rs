@@ -21,6 +21,7 @@ mod plane;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tied;
 
 use std::time::Duration;
 
