@@ -70,7 +70,8 @@ async fn routes_are_served_and_told_about_as_they_come_and_go() {
     let cluster = Cluster::start().await;
     install(&cluster).await;
     for name in ["plane", "app"] {
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         cluster.create("/api/v1/namespaces", &namespace).await;
     }
     let (port, health) = (free_port(), free_port());
@@ -124,10 +125,10 @@ async fn routes_are_served_and_told_about_as_they_come_and_go() {
             && condition(&gateway["status"]["conditions"], "Programmed") == "True"
     });
     told.await;
-    let class = cluster.until(&format!("{GROUP}/gatewayclasses/curtain"), |class| {
-        condition(&class["status"]["conditions"], "Accepted") == "True"
-    });
-    class.await;
+    let path = format!("{GROUP}/gatewayclasses/curtain");
+    let told = cluster
+        .until(&path, |class| condition(&class["status"]["conditions"], "Accepted") == "True");
+    told.await;
 
     // A backend that is not there: told in the status, 500 to clients.
     let broken = json!({"spec": {"rules": [{"backendRefs": [{"name": "nope", "port": 1}]}]}});

@@ -77,7 +77,8 @@ impl Cluster {
             "PATCH" => "application/merge-patch+json",
             _ => "application/json",
         };
-        let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
+        let request =
+            http::Request::builder().method(method).uri(path).header("content-type", kind);
         self.client.request(request.body(body.to_string().into_bytes()).unwrap()).await
     }
 
