@@ -119,7 +119,10 @@ async fn work(ctx: &Context) {
 }
 
 async fn one(ctx: &Context, key: Key) {
-    let outcome = match reconcile(ctx, &key).await {
+    let start = tokio::time::Instant::now();
+    let result = reconcile(ctx, &key).await;
+    tracing::debug!(%key, micros = start.elapsed().as_micros(), "passed");
+    let outcome = match result {
         Ok(outcome) => outcome,
         Err(error) => {
             // Somebody else wrote first: the next try sees it.

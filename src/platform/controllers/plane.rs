@@ -3,11 +3,14 @@
 
 use super::context::{Context, Error, Followed, now};
 use super::queue::Outcome;
-use super::rendered::plane_ref;
-use super::store::Key;
+use super::rendered::{Gvk, plane_ref};
+use super::store::{Key, What};
 use crate::types::{
-    ClusterDataPlane, ClusterObservabilityPlane, ClusterWorkflowPlane, Conditions, PlaneStatus,
+    ClusterComponentType, ClusterDataPlane, ClusterObservabilityPlane, ClusterWorkflowPlane,
+    Conditions, PlaneStatus,
 };
+use futures::future::join_all;
+use std::collections::BTreeSet;
 
 /// One pass over a data plane.
 pub(super) async fn data(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
@@ -16,7 +19,38 @@ pub(super) async fn data(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
         created: "ClusterDataPlaneCreated",
         finalizing: "ClusterDataplaneFinalizing",
     };
-    reconcile::<ClusterDataPlane>(ctx, key, &names).await
+    let outcome = reconcile::<ClusterDataPlane>(ctx, key, &names).await?;
+    warm_up(ctx, key).await;
+    Ok(outcome)
+}
+
+/// Starts following the kinds that the installed component types render, so that the first component need not wait for
+/// that. What fails here is tried again when it is needed.
+async fn warm_up(ctx: &Context, key: &Key) {
+    let Some(plane) = ctx.get(What::ClusterDataPlane, "", &key.name).filter(|p| !p.deleting())
+    else {
+        return;
+    };
+    let Some(reference) = plane_ref(What::ClusterDataPlane, &plane) else { return };
+    let Ok(remote) = ctx.remotes.open(&reference) else { return };
+    let kinds: BTreeSet<Gvk> = ctx.read(|store| {
+        let types = store
+            .all(What::ClusterComponentType)
+            .filter_map(|t| t.spec::<ClusterComponentType>().ok());
+        types.flat_map(|t| t.resources).filter_map(|r| Gvk::of(&r.template)).collect()
+    });
+    let core = [("", "v1", "Namespace"), ("networking.k8s.io", "v1", "NetworkPolicy")];
+    let core = core.map(|(group, version, kind)| Gvk {
+        group: group.into(),
+        version: version.into(),
+        kind: kind.into(),
+    });
+    let kinds: Vec<Gvk> = kinds.into_iter().chain(core).collect();
+    for followed in join_all(kinds.iter().map(|gvk| remote.follow(gvk))).await {
+        if let Err(error) = followed {
+            tracing::debug!(%error, "not following a kind yet");
+        }
+    }
 }
 
 /// One pass over a workflow plane.

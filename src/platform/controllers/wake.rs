@@ -1,9 +1,10 @@
 //! Who has to look again when an object changes.
 
+use super::rendered::plane_ref;
 use super::store::{Delta, Entry, Key, Store, What};
 use crate::types::{
-    Component, ComponentSpec, ComponentTypeKind, ConnectionTarget, EndpointStatus, Environment,
-    Project, ReleaseBinding, TraitKind,
+    ClusterDataPlane, Component, ComponentSpec, ComponentTypeKind, ConnectionTarget,
+    EndpointStatus, Environment, Project, ReleaseBinding, TraitKind,
 };
 use serde::Deserialize;
 
@@ -14,7 +15,8 @@ pub(super) fn wake(store: &Store, delta: &Delta, mut ask: impl FnMut(Key)) {
     let Delta { key, before } = delta;
     let after = store.get(key.what, &key.namespace, &key.name);
     let Some(entry) = after.or(before.as_ref()) else { return };
-    let asked_for = desired_changed(before.as_ref(), after);
+    let asked_for = desired_changed(before.as_ref(), after)
+        || (plane_ref(key.what, entry).is_some() && connected(before.as_ref()) != connected(after));
     let gone = after.is_none();
     if asked_for && !gone {
         ask(key.clone());
@@ -183,6 +185,12 @@ fn embeds(store: &Store, component_type: &str, kind: TraitKind, name: &str) -> b
         .get(What::ClusterComponentType, "", component_type)
         .and_then(|t| serde_json::from_str::<Embedded>(&t.spec).ok())
         .is_some_and(|t| t.traits.iter().any(|t| t.kind == kind && t.name == name))
+}
+
+/// Whether a plane's agent is there, as the cluster gateway says.
+fn connected(plane: Option<&Entry>) -> bool {
+    let status = plane.and_then(|p| p.status::<ClusterDataPlane>().ok());
+    status.and_then(|s| s.agent_connection).is_some_and(|c| c.connected)
 }
 
 /// The endpoints a binding offers; what its consumers depend on.

@@ -20,7 +20,7 @@ use connections::Connections;
 pub(super) use memo::Renderings;
 
 /// Keeps a binding until its RenderedReleases are gone.
-const FINALIZER: &str = "openchoreo.dev/releasebinding-cleanup";
+pub(super) const FINALIZER: &str = "openchoreo.dev/releasebinding-cleanup";
 
 /// Everything a binding refers to.
 struct Subject {
@@ -42,7 +42,6 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
     if binding.deleting() {
         return deletion::finalize(ctx, &binding).await;
     }
-    ctx.add_finalizer::<ReleaseBinding>(&binding, FINALIZER).await?;
     let spec = binding.spec::<ReleaseBinding>()?;
     let mut status = binding.status::<ReleaseBinding>()?;
     let generation = binding.meta.generation;
@@ -50,7 +49,11 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
         status.observed_generation = generation;
         status.last_spec_update_time = Some(now());
     }
-    let outcome = pass(ctx, &binding, &spec, &mut status).await;
+    // What a pass makes is controlled by the binding, so it may be made while the finalizer is on its way.
+    let (finalizer, outcome) = tokio::join!(
+        ctx.add_finalizer::<ReleaseBinding>(&binding, FINALIZER),
+        pass(ctx, &binding, &spec, &mut status),
+    );
     let ready = readiness::ready(&status.conditions);
     let now = now();
     status.conditions.set_condition(
@@ -62,7 +65,7 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
         &now,
     );
     report(ctx, &binding, &status).await?;
-    outcome.map(|()| Outcome::Settled)
+    finalizer.and(outcome).map(|()| Outcome::Settled)
 }
 
 async fn report(

@@ -166,25 +166,20 @@ fn anything(status: &RenderedReleaseStatus) -> Verdict {
     verdict(true, "Ready", "All objects are ready")
 }
 
-/// `Ready`: the first condition in this order that does not hold, or all of them.
+/// `Ready`: the first condition in this order that is not true; without such a one, whether those that must be there are.
 pub(super) fn ready(conditions: &[Condition]) -> Verdict {
-    let order = [
-        ("ReleaseSynced", true),
-        ("ConnectionsResolved", false),
-        ("ResourceDependenciesReady", false),
-        ("ResourcesReady", true),
-    ];
-    for (name, needed) in order {
-        match conditions.iter().find(|c| c.r#type == name) {
-            Some(c) if c.status == ConditionStatus::True => {}
-            Some(c) => return verdict(false, known_reason(&c.reason), c.message.clone()),
-            None if needed => {
-                return verdict(false, "ResourcesProgressing", format!("{name} is not known yet"));
-            }
-            None => {}
-        }
+    let order =
+        ["ReleaseSynced", "ConnectionsResolved", "ResourceDependenciesReady", "ResourcesReady"];
+    let find = |name: &str| conditions.iter().find(|c| c.r#type == name);
+    let failing =
+        order.iter().filter_map(|name| find(name)).find(|c| c.status != ConditionStatus::True);
+    if let Some(c) = failing {
+        return verdict(false, known_reason(&c.reason), c.message.clone());
     }
-    verdict(true, "Ready", "The component is deployed and ready")
+    match ["ReleaseSynced", "ResourcesReady"].iter().find(|name| find(name).is_none()) {
+        Some(name) => verdict(false, "ResourcesProgressing", format!("{name} is not known yet")),
+        None => verdict(true, "Ready", "The component is deployed and ready"),
+    }
 }
 
 /// Reasons are a closed set, all of them ours.

@@ -9,7 +9,7 @@ use crate::render::release_hash;
 use crate::types::{
     ComponentOwner, ComponentProfile, ComponentRelease, ComponentReleaseSpec, ComponentSpec,
     ComponentStatus, ComponentTypeSnapshot, Kind, LatestRelease, ProfileTrait, ReleaseBinding,
-    ReleaseBindingSpec, ReleaseState,
+    ReleaseBindingSpec, ReleaseState, labels,
 };
 use serde_json::json;
 
@@ -64,22 +64,36 @@ pub(super) async fn deploy(
     let release = build(component.name(), spec, inputs);
     let hash = hash(&release);
     let name = names::component_release(component.name(), &hash);
-    if ctx.get(What::ComponentRelease, component.namespace(), &name).is_none() {
-        let owner = release.owner.clone();
-        let mut object = ComponentRelease::new(&name, release);
-        object.metadata.namespace = component.meta.namespace.clone();
-        object.metadata.labels = Some(
-            [
-                (crate::types::labels::PROJECT.to_owned(), owner.project_name),
-                (crate::types::labels::COMPONENT.to_owned(), owner.component_name),
-            ]
-            .into(),
-        );
-        ctx.create(&object).await?;
-    }
     status.latest_release = Some(LatestRelease { name: name.clone(), release_hash: hash });
-    bind(ctx, component, spec, &root, &name).await?;
+    // A binding that is there first waits for its release.
+    tokio::try_join!(
+        cut(ctx, component, &name, release),
+        bind(ctx, component, spec, &root, &name)
+    )?;
     Ok(name)
+}
+
+/// Makes the release unless it is there.
+async fn cut(
+    ctx: &Context,
+    component: &Object,
+    name: &str,
+    release: ComponentReleaseSpec,
+) -> Result<(), Error> {
+    if ctx.get(What::ComponentRelease, component.namespace(), name).is_some() {
+        return Ok(());
+    }
+    let owner = release.owner.clone();
+    let mut object = ComponentRelease::new(name, release);
+    object.metadata.namespace = component.meta.namespace.clone();
+    object.metadata.labels = Some(
+        [
+            (labels::PROJECT.to_owned(), owner.project_name),
+            (labels::COMPONENT.to_owned(), owner.component_name),
+        ]
+        .into(),
+    );
+    ctx.create(&object).await.map(drop)
 }
 
 /// One binding per environment: made when there is none, moved to the release when there is one.
@@ -119,6 +133,8 @@ async fn bind(
             let mut object =
                 ReleaseBinding::new(&names::binding(component.name(), environment), binding);
             object.metadata.namespace = component.meta.namespace.clone();
+            object.metadata.finalizers =
+                Some(vec![crate::controllers::binding::FINALIZER.to_owned()]);
             match ctx.create(&object).await? {
                 true => Ok(()),
                 // Somebody else's, or our own that the watch has not brought yet: look again.

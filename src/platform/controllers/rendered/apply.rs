@@ -6,8 +6,9 @@ use super::remote::{Child, MANAGER, Place, Remote};
 use crate::controllers::context::{Error, JSON, send};
 use crate::controllers::watch::Object;
 use crate::types::{RenderedReleaseSpec, labels};
+use futures::future::join_all;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A manifest ready to be applied.
 pub(super) struct Manifest {
@@ -22,6 +23,12 @@ pub(super) async fn prepare(
     release: &Object,
     spec: &RenderedReleaseSpec,
 ) -> Result<Vec<Manifest>, Error> {
+    let kinds: BTreeSet<Gvk> = spec.resources.iter().filter_map(|r| Gvk::of(&r.object)).collect();
+    let followed = join_all(kinds.iter().map(|gvk| remote.follow(gvk))).await;
+    let mut served: BTreeMap<&Gvk, Option<Served>> = BTreeMap::new();
+    for (gvk, found) in kinds.iter().zip(followed) {
+        served.insert(gvk, found?);
+    }
     let mut manifests = Vec::with_capacity(spec.resources.len());
     for resource in &spec.resources {
         let unusable =
@@ -31,7 +38,7 @@ pub(super) async fn prepare(
         let name = resource.object["metadata"]["name"].as_str().filter(|name| !name.is_empty());
         let name =
             name.ok_or_else(|| unusable("the manifest has no metadata.name".into()))?.to_owned();
-        let served = remote.follow(&gvk).await?;
+        let served = served.get(&gvk).cloned().flatten();
         let served = served.ok_or_else(|| unusable(format!("the plane does not serve {gvk}")))?;
         let namespace = resource.object["metadata"]["namespace"].as_str().unwrap_or_default();
         let namespace = match (served.namespaced, namespace) {

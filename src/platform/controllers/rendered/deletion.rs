@@ -41,12 +41,16 @@ pub(super) async fn finalize(ctx: &Context, release: &Entry) -> Result<Outcome, 
 /// Deletes what is left, and says how much that was.
 async fn clean(ctx: &Context, release: &Entry, target: TargetPlane) -> Result<usize, Error> {
     let status = release.status::<RenderedRelease>()?;
-    if status.resources.is_empty() {
-        // Nothing was ever made: objects are listed before they are applied.
-        return Ok(0);
+    let mut kinds: HashSet<Gvk> = status.resources.iter().map(Gvk::of_applied).collect();
+    // An apply may have been under way when nothing was noted yet.
+    if let Some(object) = ctx.fetch::<RenderedRelease>(release.namespace(), release.name()).await? {
+        let spec = object.spec::<RenderedRelease>()?;
+        kinds.extend(spec.resources.iter().filter_map(|r| Gvk::of(&r.object)));
     }
-    let remote = remote(ctx, release, target)?;
-    let kinds: HashSet<Gvk> = status.resources.iter().map(Gvk::of_applied).collect();
+    let remote = match remote(ctx, release, target) {
+        Err(_) if status.resources.is_empty() => return Ok(0),
+        other => other?,
+    };
     for gvk in &kinds {
         remote.follow(gvk).await?;
     }

@@ -1,8 +1,9 @@
 //! Rendered releases: apply the manifests to their plane, prune what is no longer among them, report how the live objects
 //! are, and take everything back on deletion.
 //!
-//! The live objects are followed by a watch per kind, so a change in the plane is seen when it happens. Every object is in
-//! `status.resources` before it is applied: whatever happens afterwards, its kind is known when it has to be pruned.
+//! The live objects are followed by a watch per kind, so a change in the plane is seen when it happens. Every object is
+//! noted in `status.resources` when it is applied, not after: whatever happens then, its kind is known when it has to be
+//! pruned.
 
 mod apply;
 mod deletion;
@@ -20,6 +21,7 @@ use super::watch::Object;
 use crate::types::{
     Conditions, RenderedRelease, RenderedReleaseSpec, RenderedReleaseStatus, TargetPlane, labels,
 };
+use futures::future::join_all;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -34,6 +36,14 @@ pub(crate) use write::{Wanted, Written, controlled_by, write};
 /// Keep a release until its objects are gone.
 const DATA_FINALIZER: &str = "openchoreo.dev/dataplane-cleanup";
 const OBSERVABILITY_FINALIZER: &str = "openchoreo.dev/obsplane-cleanup";
+/// The finalizer of releases for a plane.
+fn finalizer(target: TargetPlane) -> &'static str {
+    match target {
+        TargetPlane::DataPlane => DATA_FINALIZER,
+        TargetPlane::ObservabilityPlane => OBSERVABILITY_FINALIZER,
+    }
+}
+
 /// Annotation: the plane a release was applied to, so that it can be cleaned up when its environment is gone.
 pub(crate) const PLANE: &str = "curtain.dev/plane";
 /// How often a release is applied again although nothing is known to have changed.
@@ -155,11 +165,7 @@ async fn bring_up(ctx: &Context, release: &Entry) -> Result<Option<Applied>, Err
         return Ok(None);
     };
     let spec = object.spec::<RenderedRelease>()?;
-    let finalizer = match spec.target_plane {
-        TargetPlane::DataPlane => DATA_FINALIZER,
-        TargetPlane::ObservabilityPlane => OBSERVABILITY_FINALIZER,
-    };
-    ctx.add_finalizer::<RenderedRelease>(&object, finalizer).await?;
+    ctx.add_finalizer::<RenderedRelease>(&object, finalizer(spec.target_plane)).await?;
     let plane = ctx
         .read(|s| plane::target(s, object.namespace(), &spec.environment_name, spec.target_plane));
     let plane = match plane {
@@ -200,16 +206,29 @@ async fn apply_all(
     let remote = ctx.remotes.open(plane)?;
     let manifests = apply::prepare(&remote, release, spec).await?;
     let desired: Vec<Desired> = manifests.iter().map(|m| m.desired.clone()).collect();
-    note(ctx, release, &desired).await?;
     if spec.target_plane == TargetPlane::ObservabilityPlane {
         apply::ensure_namespaces(&remote, release, spec, &desired).await?;
     }
+    // The note leaves first and travels with the applies: together they cost one round.
+    let (noted, live) = tokio::join!(note(ctx, release, &desired), in_order(&remote, &manifests));
+    noted?;
+    Ok((desired, live?))
+}
+
+/// Applies the manifests: namespaces before what is in them, the others together, started in their order. The first that
+/// failed is the error.
+async fn in_order(remote: &Remote, manifests: &[apply::Manifest]) -> Result<Live, Error> {
+    let is_namespace = |m: &&apply::Manifest| m.desired.place.gvk.kind == "Namespace";
+    let (namespaces, others): (Vec<_>, Vec<_>) = manifests.iter().partition(is_namespace);
     let mut live = Live::new();
-    for manifest in &manifests {
-        let child = apply::apply(&remote, manifest).await?;
-        live.insert(manifest.desired.place.clone(), (child.uid, child.generation));
+    for round in [namespaces, others] {
+        let applies: Vec<_> = round.iter().map(|manifest| apply::apply(remote, manifest)).collect();
+        for (manifest, applied) in round.iter().zip(join_all(applies).await) {
+            let child = applied?;
+            live.insert(manifest.desired.place.clone(), (child.uid, child.generation));
+        }
     }
-    Ok((desired, live))
+    Ok(live)
 }
 
 /// Puts objects that are about to be made into the status, beside those already there.

@@ -1,8 +1,8 @@
 //! Making a RenderedRelease hold certain manifests.
 
-use super::PLANE;
+use super::{PLANE, finalizer};
 use crate::controllers::context::{Context, Error, controls, owned_by};
-use crate::controllers::store::Entry;
+use crate::controllers::store::{Entry, What};
 use crate::remote::PlaneRef;
 use crate::types::{
     Kind, RenderedRelease, RenderedReleaseOwner, RenderedReleaseSpec, RenderedResource,
@@ -60,13 +60,16 @@ pub(crate) async fn write<K: Kind>(
         interval: None,
         progressing_interval: None,
     };
-    let Some(current) = ctx.fetch::<RenderedRelease>(namespace, &name).await? else {
+    let known = ctx.get(What::RenderedRelease, namespace, &name).is_some();
+    let current = if known { ctx.fetch::<RenderedRelease>(namespace, &name).await? } else { None };
+    let Some(current) = current else {
         let owned =
             |map: BTreeMap<&str, String>| map.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         let mut release = RenderedRelease::new(&name, desired);
         release.metadata = owned_by::<K>(controller, &name);
         release.metadata.labels = Some(owned(labels));
         release.metadata.annotations = Some(owned(annotations));
+        release.metadata.finalizers = Some(vec![finalizer(target_plane).to_owned()]);
         return match ctx.create(&release).await? {
             true => Ok(Written::Changed),
             false => Err(Error::Reported(format!(
@@ -102,8 +105,7 @@ pub(crate) async fn write<K: Kind>(
 /// The RenderedReleases that an object controls.
 pub(crate) fn controlled_by(ctx: &Context, controller: &Entry) -> Vec<Entry> {
     ctx.read(|store| {
-        let all =
-            store.of(crate::controllers::store::What::RenderedRelease, controller.namespace());
+        let all = store.of(What::RenderedRelease, controller.namespace());
         all.filter(|release| controls(controller, release)).cloned().collect()
     })
 }

@@ -40,6 +40,9 @@ impl Drop for World {
 impl World {
     /// CRDs, default content and running controllers.
     pub(crate) async fn start() -> Self {
+        // `RUST_LOG=curtain_platform=debug` shows every pass.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let home = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
