@@ -118,14 +118,15 @@ async fn pass(
             return Ok(());
         }
     };
-    if !dependencies_hold(status) {
-        return Ok(());
-    }
     let (reason, message) = match changed {
         true => ("ReleaseCreated", "The release is rendered"),
         false => ("ReleaseSynced", "The release is rendered and up to date"),
     };
+    // Told before the guard below, unlike upstream: an obstacle that is gone must not stay in the status.
     set(binding, status, "ReleaseSynced", true, reason, message);
+    if !dependencies_hold(status) {
+        return Ok(());
+    }
     let name = names::rendered_release(&spec.owner.component_name, &spec.environment);
     let verdict = match ctx.get(What::RenderedRelease, binding.namespace(), &name) {
         Some(release) => {
