@@ -21,6 +21,7 @@ pub mod decide;
 pub mod sandbox;
 
 mod dns;
+mod gate;
 mod host;
 mod index;
 mod netlink;
@@ -44,19 +45,21 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use self::dns::resolv_conf;
+pub use self::gate::Hold;
 pub use self::index::{Key, Protocol};
 pub use self::pods::PodIdentity;
 pub use self::pool::Refill;
 pub use self::settings::Settings;
 
 use self::decide::{Destination, Refusal, Route, Source};
+use self::gate::Gate;
 use self::index::Index;
 use self::pods::{Pod, Pods};
 use self::pool::Pool;
@@ -76,12 +79,17 @@ struct Shared {
     turn: AtomicUsize,
     /// Told when Services have changed.
     changed: Notify,
+    gate: Gate,
+    /// Kept until Services, then EndpointSlices, have been listed.
+    listing: Mutex<(Option<Hold>, Option<Hold>)>,
 }
 
 impl Network {
-    /// A network without pods. Nothing is served before pods and doors are
-    /// attached, and no Service is known before [`run`](Self::run).
+    /// A network without pods, which serves nothing before [`run`](Self::run)
+    /// has listed the Services.
     pub fn new(settings: Settings) -> Self {
+        let gate = Gate::new();
+        let listing = Mutex::new((Some(gate.hold()), Some(gate.hold())));
         Self(Arc::new(Shared {
             settings,
             index: RwLock::default(),
@@ -89,7 +97,17 @@ impl Network {
             sessions: udp::Sessions::default(),
             turn: AtomicUsize::new(0),
             changed: Notify::new(),
+            gate,
+            listing,
         }))
+    }
+
+    /// Keep connections waiting in their queues until the result is dropped:
+    /// while pods of an earlier run are attached again, a connection to one of
+    /// them must not be refused. Nothing is served before Services and
+    /// EndpointSlices have been listed in any case.
+    pub fn hold(&self) -> Hold {
+        self.0.gate.hold()
     }
 
     /// Follow Services and EndpointSlices through `client` and keep node ports
@@ -176,6 +194,16 @@ impl Network {
 }
 
 impl Shared {
+    /// Services have been listed.
+    fn services_listed(&self) {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
+    }
+
+    /// EndpointSlices have been listed.
+    fn slices_listed(&self) {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner).1 = None;
+    }
+
     fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,7 +32,7 @@ pub(super) async fn serve_pod(shared: Arc<Shared>, pod: Arc<Pod>, listener: TcpL
             connection(&shared, source, Destination::Address(address), stream, &gone).await;
         });
     };
-    serve(listener, &pod.gone, accept).await;
+    serve(&shared, listener, &pod.gone, accept).await;
 }
 
 /// Serve a host listener that leads to one Service until `end`.
@@ -50,10 +50,19 @@ pub(super) async fn serve_host(
             connection(&shared, Source::Host, destination, stream, &end).await;
         });
     };
-    serve(listener, &end, accept).await;
+    serve(&shared, listener, &end, accept).await;
 }
 
-async fn serve(listener: TcpListener, end: &CancellationToken, accept: impl Fn(TcpStream)) {
+async fn serve(
+    shared: &Shared,
+    listener: TcpListener,
+    end: &CancellationToken,
+    accept: impl Fn(TcpStream),
+) {
+    tokio::select! {
+        () = shared.gate.passed() => {}
+        () = end.cancelled() => return,
+    }
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

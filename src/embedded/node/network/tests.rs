@@ -96,7 +96,14 @@ const B: [u8; 4] = [10, 244, 0, 5];
 fn network() -> Network {
     let network = Network::new(samples::settings());
     *network.0.index_mut() = samples::index();
+    list(&network);
     network
+}
+
+/// Say that the watches have listed everything.
+fn list(network: &Network) {
+    network.0.services_listed();
+    network.0.slices_listed();
 }
 
 /// Send `text`, close, and read everything.
@@ -151,8 +158,12 @@ async fn connections_wait_for_a_proxy_that_is_away() {
     let answer = a.send(|| talk("10.96.0.20:80", "+queued").unwrap());
     tokio::time::sleep(Duration::from_millis(50)).await;
     let network = network();
-    b.attach(&network).await;
+    let hold = network.hold();
+    // The order is the worst one: the client's queue is there before its target.
     a.attach_with(&network, sockets);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    b.attach(&network).await;
+    drop(hold);
     assert_eq!(answer.await.unwrap(), "10.244.0.9+queued");
 }
 
@@ -182,6 +193,7 @@ async fn the_api_service_leads_to_the_api_server() {
     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = Settings { api_server: server.local_addr().unwrap(), ..samples::settings() };
     let (network, a) = (Network::new(settings), TestPod::start(A));
+    list(&network);
     a.attach(&network).await;
     let answer = a.send(|| talk("10.96.0.1:443", "hello").unwrap());
     let (mut stream, _) = server.accept().await.unwrap();

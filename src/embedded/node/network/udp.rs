@@ -121,6 +121,10 @@ impl Table {
 
 /// Receive from a pod's socket until the pod is detached.
 pub(super) async fn serve(shared: Arc<Shared>, pod: Arc<Pod>, socket: UdpSocket) {
+    tokio::select! {
+        () = shared.gate.passed() => {}
+        () = pod.gone.cancelled() => return,
+    }
     loop {
         let ready = tokio::select! {
             ready = socket.readable() => ready,

@@ -24,7 +24,10 @@ pub(super) async fn services(shared: Arc<Shared>, client: Client) {
         let mut index = shared.index_mut();
         match event {
             Event::Init => seen.clear(),
-            Event::InitDone => index.retain_services(|key| seen.contains(key)),
+            Event::InitDone => {
+                index.retain_services(|key| seen.contains(key));
+                shared.services_listed();
+            }
             Event::Delete(service) => index.remove_service(&key(&service)),
             Event::InitApply(service) => {
                 seen.insert(key(&service));
@@ -56,7 +59,10 @@ pub(super) async fn slices(shared: Arc<Shared>, client: Client) {
             }
             Event::Apply(slice) => put(&slice),
             Event::Delete(slice) => index.remove_slice(&key(&slice)),
-            Event::InitDone => index.retain_slices(|key| seen.contains(key)),
+            Event::InitDone => {
+                index.retain_slices(|key| seen.contains(key));
+                shared.slices_listed();
+            }
         }
     })
     .await;
