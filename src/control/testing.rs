@@ -319,6 +319,10 @@ fn objects() -> Vec<Value> {
         "releasebinding:create",
         "releasebinding:update",
     ]);
+    let in_team = |mut object: Value| {
+        object["metadata"]["namespace"] = json!("team");
+        object
+    };
     let labels = json!({"openchoreo.dev/control-plane": "true"});
     let service = json!({
         "workloadType": "deployment",
@@ -340,5 +344,22 @@ fn objects() -> Vec<Value> {
         binding("developers", "developer"),
         binding("agents", "agent-reader"),
         platform("ClusterComponentType", "service", service),
+        platform(
+            "ClusterDataPlane",
+            "default",
+            json!({"planeID": "default", "clusterAgent": {"clientCA": {"value": "x"}}}),
+        ),
+        in_team(platform(
+            "Environment",
+            "development",
+            json!({"dataPlaneRef": {"kind": "ClusterDataPlane", "name": "default"}}),
+        )),
+        in_team(platform(
+            "DeploymentPipeline",
+            "default",
+            json!({"promotionPaths": [{
+                "sourceEnvironmentRef": {"name": "development"}, "targetEnvironmentRefs": [{"name": "production"}],
+            }]}),
+        )),
     ]
 }

@@ -48,17 +48,6 @@ fn platform_object(kind: &str, name: &str, spec: Value) -> Value {
 async fn deployed() -> Platform {
     let platform = Platform::start().await;
     platform.cluster.set_node(Arc::new(Node));
-    let mut plane = platform_object(
-        "ClusterDataPlane",
-        "default",
-        json!({
-            "planeID": "default", "clusterAgent": {"clientCA": {"value": "x"}},
-        }),
-    );
-    plane["metadata"].as_object_mut().expect("metadata").remove("namespace");
-    platform.apply(plane).await;
-    let environment = json!({"dataPlaneRef": {"kind": "ClusterDataPlane", "name": "default"}});
-    platform.apply(platform_object("Environment", "development", environment)).await;
     let owner = json!({"projectName": "shop", "componentName": "web"});
     let binding = json!({"owner": owner, "environment": "development", "releaseName": "web-1"});
     let binding =

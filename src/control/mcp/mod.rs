@@ -23,5 +23,5 @@ mod toolbox;
 pub use arguments::Arguments;
 pub use control::ControlPlane;
 pub use serve::router;
-pub use tool::{Access, Arg, ArgKind, Output, Tool};
+pub use tool::{Access, Arg, ArgKind, Member, Output, Tool};
 pub use toolbox::{About, CallError, Toolbox};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rmcp::model::{JsonObject, Tool as Described, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-use super::{Access, Arg, ArgKind, Output, Tool};
+use super::{Access, Arg, ArgKind, Member, Output, Tool};
 
 /// What `tools/list` says of `tool`.
 pub(super) fn describe(tool: &Tool) -> Described {
@@ -56,29 +56,51 @@ fn argument(arg: &Arg) -> Value {
     schema
 }
 
+/// What every object shows, as far as it has it.
+const COMMON: &[Member] = &[
+    Member::text("name"),
+    Member::text("namespace"),
+    Member::text("displayName"),
+    Member::text("description"),
+    Member::text("createdAt"),
+];
+
+/// The output schema: the names of members and their types, so that a client can plan with them.
 fn output(output: Output) -> JsonObject {
-    let rows = || json!({"type": "array", "items": {"type": "object"}});
+    let rows = |members: &[Member]| json!({"type": "array", "items": item(members)});
     let text = || json!({"type": "string"});
     let schema = match output {
-        Output::List(key) => json!({
+        Output::List(key, members) => json!({
             "type": "object",
-            "properties": {key: rows(), "next_cursor": text()},
+            "properties": {key: rows(members), "next_cursor": text(), "hint": text()},
             "required": [key],
         }),
-        Output::Lists(namespaced, cluster) => json!({
+        Output::Lists(namespaced, cluster, members) => json!({
             "type": "object",
-            "properties": {namespaced: rows(), cluster: rows(), "next_cursor": text()},
+            "properties": {
+                namespaced: {"type": "array"}, cluster: rows(members), "next_cursor": text(), "hint": text(),
+            },
         }),
-        Output::Object(members) => json!({"type": "object", "required": members}),
-        Output::Mutation => json!({
-            "type": "object",
-            "properties": {"name": text(), "action": text()},
-            "required": ["name", "action"],
-        }),
+        Output::Item(members) => item(members),
+        Output::Object(members) => object(members.iter()),
+        Output::Mutation => {
+            object([Member::text("name"), Member::text("namespace"), Member::text("action")].iter())
+        }
         Output::Schema => json!({"type": "object"}),
     };
     match schema {
         Value::Object(schema) => schema,
         _ => Map::new(),
     }
+}
+
+fn item(members: &[Member]) -> Value {
+    object(COMMON.iter().chain(members))
+}
+
+fn object<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Value {
+    let first: Vec<&str> = members.clone().take(1).map(|member| member.name).collect();
+    let properties: Map<String, Value> =
+        members.map(|member| (member.name.to_owned(), json!({"type": member.kind}))).collect();
+    json!({"type": "object", "properties": properties, "required": first})
 }

@@ -85,14 +85,47 @@ impl Arg {
 /// What a tool answers; becomes its output schema.
 #[derive(Debug, Clone, Copy)]
 pub enum Output {
-    /// `{key: […], next_cursor?, hint?}`; a second key for the cluster's own when there is one.
-    List(&'static str),
-    /// As [`Output::List`], under either key or both.
-    Lists(&'static str, &'static str),
-    /// An object with at least these members.
-    Object(&'static [&'static str]),
+    /// `{key: [row…], next_cursor?, hint?}`.
+    List(&'static str, &'static [Member]),
+    /// As [`Output::List`], the rows under either key or both.
+    Lists(&'static str, &'static str, &'static [Member]),
+    /// One object with name and common metadata, and these members beside.
+    Item(&'static [Member]),
+    /// An object with exactly these members, the first always.
+    Object(&'static [Member]),
     /// `{name, namespace?, action, …}`.
     Mutation,
     /// A JSON schema.
     Schema,
+}
+
+/// A member of a result. All but the first of an object can be absent.
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type in JSON Schema's words: `string`, `boolean`, `object` or `array`.
+    pub kind: &'static str,
+}
+
+impl Member {
+    /// A string.
+    pub const fn text(name: &'static str) -> Self {
+        Self { name, kind: "string" }
+    }
+
+    /// True or false.
+    pub const fn flag(name: &'static str) -> Self {
+        Self { name, kind: "boolean" }
+    }
+
+    /// An object.
+    pub const fn object(name: &'static str) -> Self {
+        Self { name, kind: "object" }
+    }
+
+    /// A list.
+    pub const fn list(name: &'static str) -> Self {
+        Self { name, kind: "array" }
+    }
 }

@@ -2,7 +2,102 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::objects::{DESCRIPTION, DISPLAY_NAME, Object, condition_status, created_at};
+use crate::{
+    mcp::Member,
+    objects::{DESCRIPTION, DISPLAY_NAME, Object, condition_status, created_at},
+};
+
+/// The members that the shapes below add to the common ones; a test holds the two together.
+pub(super) mod members {
+    use super::Member;
+
+    const PROJECT_NAME: Member = Member::text("projectName");
+    const COMPONENT_NAME: Member = Member::text("componentName");
+    const STATUS: Member = Member::text("status");
+    const SPEC: Member = Member::object("spec");
+    const LATEST_RELEASE: Member = Member::text("latestRelease");
+    const CONDITIONS: Member = Member::list("conditions");
+    const ENDPOINTS: Member = Member::list("endpoints");
+    const AUTO_DEPLOY: Member = Member::flag("autoDeploy");
+    const AUTO_BUILD: Member = Member::flag("autoBuild");
+    const ENVIRONMENT: Member = Member::text("environment");
+    const RELEASE_NAME: Member = Member::text("releaseName");
+    const STATE: Member = Member::text("state");
+    const PENDING: Member = Member::list("pendingConnections");
+
+    pub(in super::super) const WITH_SPEC: &[Member] = &[SPEC, STATUS];
+    pub(in super::super) const PROJECT: &[Member] =
+        &[Member::text("deploymentPipelineRef"), Member::object("type"), STATUS, LATEST_RELEASE];
+    pub(in super::super) const COMPONENT_ROW: &[Member] = &[
+        PROJECT_NAME,
+        Member::text("componentType"),
+        AUTO_DEPLOY,
+        AUTO_BUILD,
+        STATUS,
+        LATEST_RELEASE,
+    ];
+    pub(in super::super) const COMPONENT: &[Member] = &[
+        PROJECT_NAME,
+        Member::object("componentType"),
+        AUTO_DEPLOY,
+        AUTO_BUILD,
+        STATUS,
+        LATEST_RELEASE,
+        Member::object("parameters"),
+        Member::list("traits"),
+        Member::object("workflow"),
+        CONDITIONS,
+    ];
+    pub(in super::super) const WORKLOAD_ROW: &[Member] =
+        &[PROJECT_NAME, COMPONENT_NAME, Member::text("image"), ENDPOINTS];
+    pub(in super::super) const WORKLOAD: &[Member] = &[PROJECT_NAME, COMPONENT_NAME, SPEC];
+    pub(in super::super) const RELEASE_ROW: &[Member] = &[PROJECT_NAME, COMPONENT_NAME];
+    pub(in super::super) const RELEASE: &[Member] = &[
+        PROJECT_NAME,
+        COMPONENT_NAME,
+        Member::object("componentType"),
+        Member::text("workloadType"),
+        Member::text("image"),
+        ENDPOINTS,
+        Member::object("dependencies"),
+        Member::object("parameters"),
+    ];
+    pub(in super::super) const BINDING_ROW: &[Member] = &[
+        PROJECT_NAME,
+        COMPONENT_NAME,
+        ENVIRONMENT,
+        RELEASE_NAME,
+        STATE,
+        ENDPOINTS,
+        PENDING,
+        STATUS,
+    ];
+    pub(in super::super) const BINDING: &[Member] = &[
+        PROJECT_NAME,
+        COMPONENT_NAME,
+        ENVIRONMENT,
+        RELEASE_NAME,
+        STATE,
+        ENDPOINTS,
+        PENDING,
+        STATUS,
+        Member::object("componentTypeEnvironmentConfigs"),
+        Member::object("traitEnvironmentConfigs"),
+        Member::object("workloadOverrides"),
+        Member::list("connectionTargets"),
+        Member::list("resolvedConnections"),
+        Member::list("notReady"),
+    ];
+    pub(in super::super) const ENVIRONMENT_ROW: &[Member] =
+        &[Member::flag("isProduction"), Member::object("dataPlaneRef"), STATUS];
+    pub(in super::super) const PIPELINE_ROW: &[Member] = &[STATUS];
+    pub(in super::super) const PIPELINE: &[Member] =
+        &[STATUS, Member::list("promotionPaths"), CONDITIONS];
+    pub(in super::super) const COMPONENT_TYPE: &[Member] =
+        &[Member::text("workloadType"), Member::list("allowedWorkflows")];
+    pub(in super::super) const PLANE: &[Member] =
+        &[Member::text("planeID"), Member::flag("agentConnected"), STATUS];
+}
 
 /// A result under construction; empty values are left out.
 pub(super) struct Shape(Map<String, Value>);

@@ -1,8 +1,11 @@
 //! The table of tools.
 
-use super::{Handler, shapes};
+use super::{
+    Handler,
+    shapes::{self, members},
+};
 use crate::{
-    mcp::{Access, Arg, ArgKind, Output, Tool},
+    mcp::{Access, Arg, ArgKind, Member, Output, Tool},
     objects::Object,
 };
 
@@ -79,14 +82,14 @@ macro_rules! call {
 
 rows! {
     namespace Read "list_namespaces" "Namespaces of the platform."
-        (LIMIT, CURSOR) needs ["namespace:view"] gives Output::List("namespaces")
+        (LIMIT, CURSOR) needs ["namespace:view"] gives Output::List("namespaces", &[])
         => Does::List { kind: "Namespace", key: "namespaces", shape: shapes::plain };
     namespace Create "create_namespace" "Make a namespace."
         (NAME, DISPLAY_NAME, DESCRIPTION) needs ["namespace:create"] gives Output::Mutation
         => call!(create_namespace);
 
     project Read "list_projects" "Projects of a namespace."
-        (NAMESPACE, LIMIT, CURSOR) needs ["project:view"] gives Output::List("projects")
+        (NAMESPACE, LIMIT, CURSOR) needs ["project:view"] gives Output::List("projects", members::PROJECT)
         => Does::List { kind: "Project", key: "projects", shape: shapes::project };
     project Create "create_project" "Make a project."
         (NAMESPACE, NAME, DESCRIPTION, Arg::optional("deployment_pipeline", Text),
@@ -100,10 +103,10 @@ rows! {
         => Does::Delete { kind: "Project", argument: "project_name" };
 
     component Read "list_components" "Components of a project with status and newest release."
-        (NAMESPACE, PROJECT, LIMIT, CURSOR) needs ["component:view"] gives Output::List("components")
+        (NAMESPACE, PROJECT, LIMIT, CURSOR) needs ["component:view"] gives Output::List("components", members::COMPONENT_ROW)
         => Does::List { kind: "Component", key: "components", shape: shapes::component_row };
     component Read "get_component" "One component with parameters and conditions."
-        (NAMESPACE, COMPONENT) needs ["component:view"] gives Output::Object(&["name"])
+        (NAMESPACE, COMPONENT) needs ["component:view"] gives Output::Item(members::COMPONENT)
         => Does::Get { kind: "Component", argument: "component_name", shape: shapes::component_full };
     component Create "create_component" "Make a component; it runs once it has a workload."
         (NAMESPACE, PROJECT, NAME, DISPLAY_NAME, DESCRIPTION,
@@ -118,10 +121,10 @@ rows! {
         (NAMESPACE, COMPONENT) needs ["component:delete"] gives Output::Mutation
         => Does::Delete { kind: "Component", argument: "component_name" };
     component Read "list_workloads" "Workloads of a component."
-        (NAMESPACE, COMPONENT, LIMIT, CURSOR) needs ["workload:view"] gives Output::List("workloads")
+        (NAMESPACE, COMPONENT, LIMIT, CURSOR) needs ["workload:view"] gives Output::List("workloads", members::WORKLOAD_ROW)
         => Does::List { kind: "Workload", key: "workloads", shape: shapes::workload_row };
     component Read "get_workload" "One workload with its spec."
-        (NAMESPACE, WORKLOAD) needs ["workload:view"] gives Output::Object(&["name"])
+        (NAMESPACE, WORKLOAD) needs ["workload:view"] gives Output::Item(members::WORKLOAD)
         => Does::Get { kind: "Workload", argument: "workload_name", shape: shapes::workload_full };
     component Create "create_workload" "Give a component its workload, named COMPONENT-workload."
         (NAMESPACE, COMPONENT, SPEC) needs ["workload:create"] gives Output::Mutation
@@ -139,19 +142,19 @@ rows! {
     component_pe Read "list_component_types" "Component types; without scope those of namespace and cluster."
         (SCOPE, SCOPE_NAMESPACE, LIMIT, CURSOR)
         needs ["componenttype:view", "clustercomponenttype:view"]
-        gives Output::Lists("component_types", "cluster_component_types") => call!(list_component_types);
+        gives Output::Lists("component_types", "cluster_component_types", members::COMPONENT_TYPE) => call!(list_component_types);
     component_pe Read "get_component_type" "One component type with all templates: long."
         (SCOPE, SCOPE_NAMESPACE, NAME) needs ["componenttype:view", "clustercomponenttype:view"]
-        gives Output::Object(&["name"]) => call!(get_component_type);
+        gives Output::Item(members::WITH_SPEC) => call!(get_component_type);
     component_pe Read "get_component_type_schema" "The JSON schema of a type's parameters."
         (SCOPE, SCOPE_NAMESPACE, NAME) needs ["componenttype:view", "clustercomponenttype:view"]
         gives Output::Schema => call!(component_type_schema);
 
     deployment Read "list_release_bindings" "Where a component is deployed: environment, release, status, URLs."
-        (NAMESPACE, COMPONENT, LIMIT, CURSOR) needs ["releasebinding:view"] gives Output::List("bindings")
+        (NAMESPACE, COMPONENT, LIMIT, CURSOR) needs ["releasebinding:view"] gives Output::List("bindings", members::BINDING_ROW)
         => Does::List { kind: "ReleaseBinding", key: "bindings", shape: shapes::binding_row };
     deployment Read "get_release_binding" "One deployment with overrides and what is not ready."
-        (NAMESPACE, BINDING) needs ["releasebinding:view"] gives Output::Object(&["name"])
+        (NAMESPACE, BINDING) needs ["releasebinding:view"] gives Output::Item(members::BINDING)
         => Does::Get { kind: "ReleaseBinding", argument: "binding_name", shape: shapes::binding_full };
     deployment Create "create_release_binding" "Deploy a release to an environment; named COMPONENT-ENVIRONMENT."
         (NAMESPACE, PROJECT, COMPONENT, Arg::required("environment", Text), RELEASE, TYPE_CONFIGS,
@@ -170,37 +173,37 @@ rows! {
         => Does::Delete { kind: "ComponentRelease", argument: "release_name" };
     deployment Read "list_deployment_pipelines" "Deployment pipelines of a namespace."
         (NAMESPACE, LIMIT, CURSOR) needs ["deploymentpipeline:view"]
-        gives Output::List("deployment_pipelines")
+        gives Output::List("deployment_pipelines", members::PIPELINE_ROW)
         => Does::List { kind: "DeploymentPipeline", key: "deployment_pipelines", shape: shapes::pipeline_row };
     deployment Read "get_deployment_pipeline" "The order in which environments follow each other."
-        (NAMESPACE, NAME) needs ["deploymentpipeline:view"] gives Output::Object(&["name"])
+        (NAMESPACE, NAME) needs ["deploymentpipeline:view"] gives Output::Item(members::PIPELINE)
         => Does::Get { kind: "DeploymentPipeline", argument: "name", shape: shapes::pipeline_full };
     deployment_pe Read "list_environments" "Environments of a namespace."
-        (NAMESPACE, LIMIT, CURSOR) needs ["environment:view"] gives Output::List("environments")
+        (NAMESPACE, LIMIT, CURSOR) needs ["environment:view"] gives Output::List("environments", members::ENVIRONMENT_ROW)
         => Does::List { kind: "Environment", key: "environments", shape: shapes::environment };
 
     pe Read "list_component_releases" "Releases of a component."
-        (NAMESPACE, COMPONENT, LIMIT, CURSOR) needs ["componentrelease:view"] gives Output::List("releases")
+        (NAMESPACE, COMPONENT, LIMIT, CURSOR) needs ["componentrelease:view"] gives Output::List("releases", members::RELEASE_ROW)
         => Does::List { kind: "ComponentRelease", key: "releases", shape: shapes::release_row };
     pe Read "get_component_release" "One release: type, image, endpoints, parameters."
-        (NAMESPACE, RELEASE) needs ["componentrelease:view"] gives Output::Object(&["name"])
+        (NAMESPACE, RELEASE) needs ["componentrelease:view"] gives Output::Item(members::RELEASE)
         => Does::Get { kind: "ComponentRelease", argument: "release_name", shape: shapes::release_full };
     pe Create "create_component_release" "Freeze a component into a release."
         (NAMESPACE, COMPONENT, Arg::optional("release_name", Text)) needs ["componentrelease:create"]
         gives Output::Mutation => call!(create_component_release);
     pe Read "list_dataplanes" "Data planes; without scope those of namespace and cluster."
         (SCOPE, SCOPE_NAMESPACE, LIMIT, CURSOR) needs ["dataplane:view", "clusterdataplane:view"]
-        gives Output::Lists("data_planes", "cluster_data_planes") => call!(list_dataplanes);
+        gives Output::Lists("data_planes", "cluster_data_planes", members::PLANE) => call!(list_dataplanes);
     pe Read "get_resource_tree" "Live Kubernetes objects of a release binding with health; names its pods."
-        (NAMESPACE, RELEASE_BINDING) needs ["releasebinding:view"] gives Output::Object(&["rendered_releases"])
+        (NAMESPACE, RELEASE_BINDING) needs ["releasebinding:view"] gives Output::Object(&[Member::list("rendered_releases")])
         => call!(resource_tree);
     pe Read "get_resource_events" "Kubernetes events of one object of a release binding."
         (NAMESPACE, RELEASE_BINDING, Arg::optional("group", Text), Arg::required("version", Text),
          Arg::required("kind", Text), Arg::required("resource_name", Text))
-        needs ["releasebinding:view"] gives Output::Object(&["events"]) => call!(resource_events);
+        needs ["releasebinding:view"] gives Output::Object(&[Member::list("events")]) => call!(resource_events);
     pe Read "get_resource_logs" "The last log lines of a pod of a release binding."
         (NAMESPACE, RELEASE_BINDING, Arg::required("pod_name", Text), Arg::optional("container", Text),
          Arg::optional("since_seconds", Integer),
          Arg::optional("tail_lines", Integer).about("default 50"))
-        needs ["logs:view"] gives Output::Object(&["logEntries"]) => call!(resource_logs);
+        needs ["logs:view"] gives Output::Object(&[Member::list("logEntries"), Member::text("hint")]) => call!(resource_logs);
 }

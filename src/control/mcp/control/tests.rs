@@ -52,7 +52,44 @@ async fn good(client: &Client, tool: &str, arguments: Value) -> Value {
     assert_ne!(result.is_error, Some(true), "{tool}: {text}");
     let structured = result.structured_content.expect("structured");
     assert_eq!(serde_json::from_str::<Value>(&text).expect("json"), structured);
+    let row = super::table::ROWS.iter().find(|row| row.tool.name == tool).expect("row");
+    let schema = crate::mcp::schema::describe(&row.tool).output_schema.expect("schema");
+    meets(tool, &Value::Object(schema.as_ref().clone()), &structured);
     structured
+}
+
+/// Holds a result against its schema: required members are there, every member is named and of its type.
+fn meets(at: &str, schema: &Value, value: &Value) {
+    match (schema["type"].as_str(), value) {
+        (Some("object"), Value::Object(members)) => {
+            for name in schema["required"].as_array().into_iter().flatten() {
+                assert!(
+                    members.contains_key(name.as_str().expect("name")),
+                    "{at}: no {name} in {value}"
+                );
+            }
+            let Some(properties) = schema["properties"].as_object() else { return };
+            for (name, member) in members {
+                let known = properties.get(name);
+                // Extras of a mutation differ by tool and stay unnamed.
+                if known.is_none() && properties.contains_key("action") {
+                    continue;
+                }
+                meets(
+                    &format!("{at}.{name}"),
+                    known.unwrap_or_else(|| panic!("{at}: {name}")),
+                    member,
+                );
+            }
+        }
+        (Some("array"), Value::Array(items)) => {
+            if schema["items"].is_object() {
+                items.iter().for_each(|item| meets(at, &schema["items"], item));
+            }
+        }
+        (Some("string"), Value::String(_)) | (Some("boolean"), Value::Bool(_)) => {}
+        (wanted, found) => panic!("{at}: {found} is not {wanted:?}"),
+    }
 }
 
 /// The text of a call whose result is an error.
@@ -126,6 +163,29 @@ async fn deploys(client: &Client, project: &str) {
         (&workloads["workloads"][0]["image"], &workloads["workloads"][0]["endpoints"]),
         (&json!("web:2"), &json!(["http"]),)
     );
+    let shown = good(
+        client,
+        "get_workload",
+        json!({
+            "namespace_name": "team", "workload_name": format!("{web}-workload"),
+        }),
+    )
+    .await;
+    assert_eq!(shown["spec"]["container"]["image"], "web:2");
+    let releases = good(client, "list_component_releases", of_web.clone()).await;
+    let release =
+        json!({"namespace_name": "team", "release_name": releases["releases"][0]["name"]});
+    assert_eq!(good(client, "get_component_release", release).await["image"], "web:1");
+    good(client, "list_release_bindings", of_web.clone()).await;
+    good(client, "get_component_type", json!({"name": "deployment/service"})).await;
+    good(client, "get_component_schema", of_web.clone()).await;
+    let environments = good(client, "list_environments", json!({"namespace_name": "team"})).await;
+    assert_eq!(environments["environments"][0]["isProduction"], false);
+    let pipeline = json!({"namespace_name": "team", "name": "default"});
+    assert!(good(client, "get_deployment_pipeline", pipeline).await["promotionPaths"].is_array());
+    good(client, "list_deployment_pipelines", json!({"namespace_name": "team"})).await;
+    let planes = good(client, "list_dataplanes", json!({"scope": "cluster"})).await;
+    assert_eq!(planes["cluster_data_planes"][0]["planeID"], "default");
     good(client, "delete_component", of_web.clone()).await;
     let gone = bad(client, "get_component", of_web).await;
     assert!(gone.contains("Component not found"), "{gone}");
