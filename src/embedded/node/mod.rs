@@ -15,6 +15,8 @@ pub mod images;
 mod lifecycle;
 mod link;
 pub mod network;
+mod pods;
+mod run;
 mod sandbox;
 mod shim;
 mod supervisor;
@@ -23,5 +25,6 @@ mod testing;
 mod wire;
 
 pub use lifecycle::{Leftover, Removed, destroy, residue, running, start, stop};
+pub use run::run_node;
 pub use shim::run_shim;
 pub use supervisor::supervise;

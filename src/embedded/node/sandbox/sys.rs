@@ -180,6 +180,47 @@ pub(crate) fn set_xattr(fd: BorrowedFd<'_>, name: &std::ffi::CStr, value: &[u8])
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Tells when something in a directory is written or made.
+pub(crate) struct FileWatch {
+    events: tokio::io::unix::AsyncFd<std::fs::File>,
+}
+
+impl FileWatch {
+    /// Watches `dir`; needs a runtime.
+    pub(crate) fn new(dir: &std::path::Path) -> io::Result<Self> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = std::ffi::CString::new(dir.as_os_str().as_bytes())?;
+        // SAFETY: takes flags only; the result is a fresh descriptor or -1.
+        let fd = match unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) } {
+            -1 => return Err(io::Error::last_os_error()),
+            fd => own(fd),
+        };
+        let mask = libc::IN_MODIFY | libc::IN_CREATE | libc::IN_MOVED_TO;
+        // SAFETY: the descriptor is open and `path` ends with a zero byte; both outlive the call.
+        if unsafe { libc::inotify_add_watch(fd.as_raw_fd(), path.as_ptr(), mask) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let events = tokio::io::unix::AsyncFd::with_interest(
+            std::fs::File::from(fd),
+            tokio::io::Interest::READABLE,
+        )?;
+        Ok(Self { events })
+    }
+
+    /// Waits until something has changed since the last call, or since the beginning.
+    pub(crate) async fn changed(&self) -> io::Result<()> {
+        use std::io::Read as _;
+        let mut buffer = [0; 4096];
+        loop {
+            let mut guard = self.events.readable().await?;
+            match guard.try_io(|file| file.get_ref().read(&mut buffer)) {
+                Ok(result) => return result.map(|_| ()),
+                Err(_would_block) => {}
+            }
+        }
+    }
+}
+
 /// Ends a forked child at once, without running the parent's exit handlers.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: never returns and touches no memory.

@@ -15,6 +15,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use logs::numbered;
 pub(crate) use protocol::{
     ContainerState, Event, Exit, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION,
 };

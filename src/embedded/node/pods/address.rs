@@ -1,0 +1,60 @@
+//! Addresses for pods.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use crate::Cidr;
+
+/// Hands out addresses in turn, so that one is used again as late as possible. The first two and the last of the range
+/// are not for pods.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    range: Cidr,
+    taken: BTreeSet<Ipv4Addr>,
+    next: u32,
+}
+
+impl Addresses {
+    pub(super) fn new(range: Cidr) -> Self {
+        Self { range, taken: BTreeSet::new(), next: 2 }
+    }
+
+    /// A free address.
+    pub(super) fn take(&mut self) -> Option<Ipv4Addr> {
+        let last = u32::try_from(self.range.size() - 1).unwrap_or(u32::MAX);
+        for _ in 2..last {
+            let ip = self.range.host(self.next);
+            self.next = if self.next + 1 >= last { 2 } else { self.next + 1 };
+            if self.taken.insert(ip) {
+                return Some(ip);
+            }
+        }
+        None
+    }
+
+    /// An address that a pod has already.
+    pub(super) fn keep(&mut self, ip: Ipv4Addr) {
+        self.taken.insert(ip);
+        let number = ip.to_bits() - self.range.network().to_bits();
+        self.next = self.next.max(number + 1);
+    }
+
+    pub(super) fn give_back(&mut self, ip: Ipv4Addr) {
+        self.taken.remove(&ip);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_go_round_and_never_collide() {
+        let mut addresses = Addresses::new("10.0.0.0/29".parse().unwrap());
+        addresses.keep(Ipv4Addr::new(10, 0, 0, 3));
+        let mut take = || addresses.take().map(|ip| ip.octets()[3]);
+        assert_eq!([take(), take(), take(), take(), take()], [Some(4), Some(5), Some(6), Some(2), None]);
+        addresses.give_back(Ipv4Addr::new(10, 0, 0, 5));
+        assert_eq!(addresses.take(), Some(Ipv4Addr::new(10, 0, 0, 5)));
+    }
+}

@@ -1,0 +1,362 @@
+//! From a pod's container to what a shim starts.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use kube::ResourceExt;
+
+use super::environment::Environment;
+use super::expand::expand;
+use super::resources;
+use super::volumes::Prepared;
+use crate::node::images::{self, Image, ImageConfig};
+use crate::node::network::resolv_conf;
+use crate::node::sandbox::{
+    Capabilities, ContainerSpec, LogSpec, Mount, MountSource, RootFs, UserSpec,
+};
+use crate::{ClusterConfig, files};
+
+const LOG_BYTES: u64 = 10 << 20;
+const LOG_FILES: u32 = 3;
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+const TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// An image that a container can start from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// The node's own executable.
+    Own,
+    /// A stored image.
+    Stored(Image),
+}
+
+impl Source {
+    /// Finds an image; `None` if it is not on this machine.
+    pub(super) fn find(config: &ClusterConfig, reference: &str) -> Result<Option<Self>, String> {
+        let parse = |text: &str| text.parse::<images::Reference>();
+        let wanted = parse(reference).map_err(|error| error.to_string())?;
+        if parse(&config.own_image).is_ok_and(|own| own == wanted) {
+            return Ok(Some(Self::Own));
+        }
+        let found = images::find(&config.home, reference).map_err(|error| error.to_string())?;
+        Ok(found.map(Self::Stored))
+    }
+
+    pub(super) fn config(&self) -> ImageConfig {
+        match self {
+            Self::Own => ImageConfig { entrypoint: vec!["/curtain".to_owned()], ..ImageConfig::default() },
+            Self::Stored(image) => image.config.clone(),
+        }
+    }
+
+    pub(super) fn id(&self, config: &ClusterConfig) -> String {
+        match self {
+            Self::Own => config.own_image.clone(),
+            Self::Stored(image) => image.id.clone(),
+        }
+    }
+
+    fn root(&self, config: &ClusterConfig) -> RootFs {
+        match self {
+            Self::Own => RootFs::Own {
+                binary: config.binary.clone(),
+                authorities: std::fs::canonicalize(AUTHORITIES).ok(),
+            },
+            Self::Stored(image) => RootFs::Overlay {
+                store: images::layers_dir(&config.home),
+                layers: image.layers.clone(),
+            },
+        }
+    }
+}
+
+/// Directories and generated files of a pod.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// Everything of the pod but its logs.
+    pub(super) dir: PathBuf,
+    /// Its logs.
+    pub(super) logs: PathBuf,
+}
+
+impl Places {
+    pub(super) fn of(config: &ClusterConfig, pod: &Pod) -> Self {
+        let uid = pod.uid().unwrap_or_default();
+        let namespace = pod.namespace().unwrap_or_default();
+        let logs = format!("{namespace}_{}_{uid}", pod.name_any());
+        Self { dir: config.pods_dir().join(&uid), logs: config.logs_dir().join(logs) }
+    }
+
+    pub(super) fn volumes(&self) -> PathBuf {
+        self.dir.join("volumes")
+    }
+
+    pub(super) fn attempt(&self, container: &str, attempt: u32) -> PathBuf {
+        self.dir.join("containers").join(container).join(attempt.to_string())
+    }
+
+    pub(super) fn log(&self, container: &str, attempt: u32) -> PathBuf {
+        self.logs.join(container).join(format!("{attempt}.log"))
+    }
+
+    pub(super) fn termination_log(&self, container: &str, attempt: u32) -> PathBuf {
+        self.attempt(container, attempt).join("termination-log")
+    }
+}
+
+/// A pod's host name.
+pub(super) fn hostname(pod: &Pod) -> String {
+    let spec = pod.spec.as_ref();
+    let name = spec.and_then(|spec| spec.hostname.clone()).filter(|name| !name.is_empty());
+    let mut name = name.unwrap_or_else(|| pod.name_any());
+    name.truncate(63);
+    name.trim_end_matches(['-', '.']).to_owned()
+}
+
+/// Writes `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a pod.
+pub(super) fn write_network_files(
+    places: &Places,
+    config: &ClusterConfig,
+    pod: &Pod,
+    ip: Ipv4Addr,
+) -> Result<(), crate::Error> {
+    let spec = pod.spec.clone().unwrap_or_default();
+    let hostname = hostname(pod);
+    let namespace = pod.namespace().unwrap_or_default();
+    let mut names = hostname.clone();
+    if let Some(subdomain) = spec.subdomain.as_ref().filter(|name| !name.is_empty()) {
+        names = format!("{hostname}.{subdomain}.{namespace}.svc.cluster.local {hostname}");
+    }
+    let mut hosts = format!(
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{ip}\t{names}\n"
+    );
+    for alias in spec.host_aliases.iter().flatten() {
+        let names = alias.hostnames.clone().unwrap_or_default().join(" ");
+        hosts.push_str(&format!("{}\t{names}\n", alias.ip));
+    }
+    let dir = places.dir.join("etc");
+    files::make_private_dir(&dir)?;
+    let resolv = resolv_conf(&spec, &namespace, config);
+    for (name, text) in
+        [("hosts", hosts), ("hostname", format!("{hostname}\n")), ("resolv.conf", resolv)]
+    {
+        write_public(&dir.join(name), &text)?;
+    }
+    Ok(())
+}
+
+fn resolv_conf(spec: &PodSpec, namespace: &str, config: &ClusterConfig) -> String {
+    let policy = spec.dns_policy.as_deref().unwrap_or("ClusterFirst");
+    let host = spec.host_network == Some(true);
+    let mut text = match policy {
+        "None" => String::new(),
+        "ClusterFirst" if !host => resolv_conf::for_pod(namespace, config.dns_service_ip()),
+        "ClusterFirstWithHostNet" => resolv_conf::for_pod(namespace, config.dns_service_ip()),
+        _ => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+    };
+    if let Some(own) = &spec.dns_config {
+        for server in own.nameservers.iter().flatten() {
+            text.push_str(&format!("nameserver {server}\n"));
+        }
+        if let Some(searches) = own.searches.as_ref().filter(|searches| !searches.is_empty()) {
+            text.push_str(&format!("search {}\n", searches.join(" ")));
+        }
+        let options: Vec<String> = own
+            .options
+            .iter()
+            .flatten()
+            .filter_map(|option| {
+                let name = option.name.clone()?;
+                Some(match &option.value {
+                    Some(value) => format!("{name}:{value}"),
+                    None => name,
+                })
+            })
+            .collect();
+        if !options.is_empty() {
+            text.push_str(&format!("options {}\n", options.join(" ")));
+        }
+    }
+    text
+}
+
+/// A file that every user of a container may read; its directory is private all the same.
+fn write_public(path: &Path, text: &str) -> Result<(), crate::Error> {
+    let fail = |source| crate::Error::File { action: "write", path: path.to_owned(), source };
+    std::fs::write(path, text).map_err(fail)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(path, mode).map_err(fail)
+}
+
+/// Everything that a container's start depends on.
+pub(super) struct Inputs<'a> {
+    pub(super) config: &'a ClusterConfig,
+    pub(super) pod: &'a Pod,
+    pub(super) container: &'a Container,
+    pub(super) attempt: u32,
+    pub(super) source: &'a Source,
+    pub(super) environment: &'a Environment,
+    pub(super) volumes: &'a Prepared,
+    pub(super) places: &'a Places,
+    /// Bytes of memory of the machine.
+    pub(super) memory: u64,
+}
+
+/// Builds what the shim starts.
+///
+/// # Errors
+/// The sentence for `CreateContainerConfigError`.
+pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
+    let Inputs { config, pod, container, attempt, source, environment, places, .. } = *inputs;
+    let image = source.config();
+    let spec = pod.spec.clone().unwrap_or_default();
+    let pod_context = spec.security_context.clone().unwrap_or_default();
+    let context = container.security_context.clone().unwrap_or_default();
+    let expanded = |texts: &Option<Vec<String>>| -> Option<Vec<String>> {
+        let texts = texts.as_ref().filter(|texts| !texts.is_empty())?;
+        Some(texts.iter().map(|text| expand(text, |name| environment.get(name))).collect())
+    };
+    let mut argv = expanded(&container.command);
+    // A command of the pod replaces the image's arguments too.
+    let image_args = if argv.is_none() { image.cmd.clone() } else { Vec::new() };
+    let mut words = argv.take().unwrap_or_else(|| image.entrypoint.clone());
+    words.extend(expanded(&container.args).unwrap_or(image_args));
+    if words.is_empty() {
+        return Err("no command specified: neither the pod nor the image names one".to_owned());
+    }
+
+    let id = |value: Option<i64>| value.and_then(|id| u32::try_from(id).ok());
+    let mut groups: Vec<u32> = pod_context
+        .supplemental_groups
+        .iter()
+        .flatten()
+        .filter_map(|group| u32::try_from(*group).ok())
+        .collect();
+    groups.extend(id(pod_context.fs_group));
+    let privileged = context.privileged == Some(true);
+    let profile = context.seccomp_profile.or(pod_context.seccomp_profile);
+    let changes = context.capabilities.unwrap_or_default();
+    let uid = pod.uid().unwrap_or_default();
+    Ok(ContainerSpec {
+        name: container.name.clone(),
+        attempt,
+        dir: places.attempt(&container.name, attempt),
+        root: source.root(config),
+        read_only_root: context.read_only_root_filesystem == Some(true),
+        argv: words,
+        env: environment.pairs(),
+        cwd: container.working_dir.clone().unwrap_or(image.working_dir),
+        user: UserSpec {
+            uid: id(context.run_as_user.or(pod_context.run_as_user)),
+            gid: id(context.run_as_group.or(pod_context.run_as_group)),
+            groups,
+            image: image.user,
+            non_root: context.run_as_non_root.or(pod_context.run_as_non_root) == Some(true),
+        },
+        mounts: mounts(inputs)?,
+        capabilities: Capabilities {
+            add: changes.add.unwrap_or_default(),
+            drop: changes.drop.unwrap_or_default(),
+        },
+        privileged,
+        no_new_privileges: context.allow_privilege_escalation == Some(false) && !privileged,
+        seccomp: profile.is_none_or(|profile| profile.type_ != "Unconfined"),
+        limits: resources::limits(container),
+        cgroup: format!("pods/{uid}/{}-{attempt}", container.name),
+        oom_score_adj: resources::oom_score_adj(pod, container, inputs.memory),
+        log: LogSpec {
+            path: places.log(&container.name, attempt),
+            max_bytes: LOG_BYTES,
+            max_files: LOG_FILES,
+        },
+    })
+}
+
+fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {
+    let Inputs { container, attempt, volumes, places, environment, .. } = *inputs;
+    let bind = |path: PathBuf, target: &str, sub_path: Option<String>, read_only: bool| Mount {
+        source: MountSource::Bind { path, sub_path },
+        target: target.to_owned(),
+        read_only,
+    };
+    let wanted = container.volume_mounts.iter().flatten();
+    let taken = |path: &str| wanted.clone().any(|mount| mount.mount_path == path);
+    let mut mounts = Vec::new();
+    for name in ["hosts", "hostname", "resolv.conf"] {
+        let target = format!("/etc/{name}");
+        if !taken(&target) {
+            mounts.push(bind(places.dir.join("etc").join(name), &target, None, false));
+        }
+    }
+    let message = places.termination_log(&container.name, attempt);
+    let target = container.termination_message_path.as_deref().unwrap_or(TERMINATION_LOG);
+    if !taken(target) {
+        mounts.push(bind(message, target, None, false));
+    }
+    for mount in container.volume_mounts.iter().flatten() {
+        let path = volumes
+            .paths
+            .get(&mount.name)
+            .ok_or_else(|| format!("the pod has no volume {:?}", mount.name))?;
+        let sub_path = match (&mount.sub_path, &mount.sub_path_expr) {
+            (Some(path), _) if !path.is_empty() => Some(path.clone()),
+            (_, Some(text)) if !text.is_empty() => {
+                Some(expand(text, |name| environment.get(name)))
+            }
+            _ => None,
+        };
+        let read_only = mount.read_only == Some(true);
+        mounts.push(bind(path.clone(), &mount.mount_path, sub_path, read_only));
+    }
+    Ok(mounts)
+}
+
+/// What has to exist before a container starts: its directory and the file for its last words.
+pub(super) fn prepare(places: &Places, container: &str, attempt: u32) -> std::io::Result<()> {
+    let path = places.termination_log(container, attempt);
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    std::fs::write(&path, "")?;
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666))
+}
+
+/// Removes what attempts before the last two have left.
+pub(super) fn forget_old(places: &Places, container: &str, attempt: u32) {
+    let Some(old) = attempt.checked_sub(2) else {
+        return;
+    };
+    // What cannot be removed goes with the pod.
+    let _ = std::fs::remove_dir_all(places.attempt(container, old));
+    let log = places.log(container, old);
+    let _ = std::fs::remove_file(&log);
+    for number in 1..LOG_FILES {
+        let mut name = log.clone().into_os_string();
+        name.push(format!(".{number}"));
+        let _ = std::fs::remove_file(name);
+    }
+}
+
+/// The signal with which a container is asked to end.
+pub(super) fn stop_signal(image: &ImageConfig) -> i32 {
+    let text = image.stop_signal.trim();
+    let name = if text.starts_with("SIG") { text.to_owned() } else { format!("SIG{text}") };
+    text.parse::<i32>()
+        .ok()
+        .or_else(|| name.parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32))
+        .unwrap_or(libc::SIGTERM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_signals_are_read_by_name_and_number() {
+        let of = |text: &str| {
+            stop_signal(&ImageConfig { stop_signal: text.into(), ..ImageConfig::default() })
+        };
+        assert_eq!([of("SIGQUIT"), of("3"), of("QUIT"), of(""), of("?")], [3, 3, 3, 15, 15]);
+    }
+}

@@ -1,0 +1,120 @@
+//! What all pods of the node share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kube::Client;
+use tokio::sync::Notify;
+
+use super::address::Addresses;
+use super::build::Places;
+use super::events::Recorder;
+use crate::ClusterConfig;
+use crate::node::link::SupervisorLink;
+use crate::node::network::Network;
+
+/// Shared by the workers of all pods.
+pub(super) struct Context {
+    pub(super) config: ClusterConfig,
+    pub(super) client: Client,
+    pub(super) supervisor: SupervisorLink,
+    pub(super) network: Network,
+    pub(super) events: Recorder,
+    /// The node's own address inside pods.
+    pub(super) host_ip: Ipv4Addr,
+    pub(super) machine: Machine,
+    pub(super) board: Board,
+    addresses: Mutex<Addresses>,
+}
+
+impl Context {
+    pub(super) fn new(
+        config: ClusterConfig,
+        client: Client,
+        supervisor: SupervisorLink,
+        network: Network,
+    ) -> Self {
+        Self {
+            events: Recorder::new(client.clone(), config.node_name()),
+            host_ip: config.pod_cidr.host(1),
+            machine: Machine::read(),
+            board: Board::default(),
+            addresses: Mutex::new(Addresses::new(config.pod_cidr)),
+            config,
+            client,
+            supervisor,
+            network,
+        }
+    }
+
+    pub(super) fn addresses(&self) -> MutexGuard<'_, Addresses> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Size of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Machine {
+    pub(super) cpus: u64,
+    /// Bytes.
+    pub(super) memory: u64,
+}
+
+impl Machine {
+    fn read() -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let kib = meminfo
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:"))
+            .and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        Self { cpus, memory: kib.unwrap_or(0) * 1024 }
+    }
+}
+
+/// Which attempts of containers have logs, for whoever reads them.
+#[derive(Default)]
+pub(super) struct Board {
+    pods: Mutex<HashMap<String, Entry>>,
+    /// Told when something has changed.
+    pub(super) changed: Notify,
+}
+
+/// Logs of a pod.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) places: Places,
+    /// By container name.
+    pub(super) containers: BTreeMap<String, Attempt>,
+}
+
+/// The latest attempt that was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attempt {
+    pub(super) number: u32,
+    pub(super) running: bool,
+}
+
+impl Board {
+    fn pods(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put(&self, uid: &str, entry: Entry) {
+        let same = |old: &Entry| old.containers == entry.containers;
+        if !self.pods().get(uid).is_some_and(same) {
+            self.pods().insert(uid.to_owned(), entry);
+            self.changed.notify_waiters();
+        }
+    }
+
+    pub(super) fn get(&self, uid: &str) -> Option<Entry> {
+        self.pods().get(uid).cloned()
+    }
+
+    pub(super) fn remove(&self, uid: &str) {
+        self.pods().remove(uid);
+        self.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,158 @@
+//! The pod agent: what a kubelet does.
+//!
+//! It watches the pods that are bound to this node and gives each a [`worker`]; it knows the node's own object and
+//! serves logs. All it does to the cluster it does as `system:node:<name>`, with that user's rights.
+//!
+//! Invariants: a pod runs exactly while its object is there; what the API shows follows what has happened, never
+//! precedes it; a restart of the agent changes nothing about a pod that runs.
+
+mod address;
+mod backoff;
+mod build;
+mod check;
+mod context;
+mod environment;
+mod events;
+mod expand;
+mod fields;
+mod insecure;
+mod logs;
+mod objects;
+mod payload;
+mod probe;
+mod quantity;
+mod register;
+mod resources;
+mod runtime;
+mod status;
+mod volumes;
+mod worker;
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::watcher::{Config as Watch, Event, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::context::Context;
+use self::worker::{Message, Worker};
+use super::link::SupervisorLink;
+use super::network::Network;
+use crate::ClusterConfig;
+
+const WATCH_AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
+
+/// The agent of one node.
+pub(crate) struct Agent {
+    ctx: Arc<Context>,
+    /// Sockets to the shims of pods that ran before, by pod uid, until their pods are known.
+    inherited: HashMap<String, OwnedFd>,
+    workers: HashMap<String, mpsc::UnboundedSender<Message>>,
+}
+
+impl Agent {
+    /// An agent that has taken over `inherited`; needs a runtime.
+    pub(crate) fn new(
+        config: ClusterConfig,
+        client: Client,
+        supervisor: SupervisorLink,
+        network: Network,
+        inherited: Vec<(String, OwnedFd)>,
+    ) -> Self {
+        Self {
+            ctx: Arc::new(Context::new(config, client, supervisor, network)),
+            inherited: inherited.into_iter().collect(),
+            workers: HashMap::new(),
+        }
+    }
+
+    /// What the API server asks for logs.
+    pub(crate) fn backend(&self) -> logs::Logs {
+        logs::Logs::new(self.ctx.clone())
+    }
+
+    /// Registers the node and looks after its pods until `shutdown`. Pods stay as they are.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let keep_registered = register::keep(self.ctx.clone());
+        tokio::select! {
+            () = keep_registered => {}
+            () = self.follow() => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    async fn follow(&mut self) {
+        let api: Api<Pod> = Api::all(self.ctx.client.clone());
+        let node = self.ctx.config.node_name();
+        let watch = Watch::default().fields(&format!("spec.nodeName={node}"));
+        let mut events = std::pin::pin!(watcher(api, watch));
+        let mut pause = WATCH_AGAIN[0];
+        let mut listed = HashSet::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    pause = WATCH_AGAIN[0];
+                    self.apply(event, &mut listed).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the watch of pods was interrupted");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(WATCH_AGAIN[1]);
+                }
+            }
+        }
+    }
+
+    async fn apply(&mut self, event: Event<Pod>, listed: &mut HashSet<String>) {
+        match event {
+            Event::Init => listed.clear(),
+            Event::InitApply(pod) => {
+                listed.insert(pod.uid().unwrap_or_default());
+                self.update(pod);
+            }
+            Event::InitDone => {
+                self.workers.retain(|uid, worker| {
+                    let known = listed.contains(uid);
+                    if !known {
+                        let _ = worker.send(Message::Removed);
+                    }
+                    known
+                });
+                for (pod, socket) in self.inherited.drain() {
+                    tracing::info!(pod, "ending a pod whose object is gone");
+                    tokio::spawn(worker::end_stray(self.ctx.clone(), pod, socket));
+                }
+            }
+            Event::Apply(pod) => self.update(pod),
+            Event::Delete(pod) => {
+                if let Some(worker) = self.workers.remove(&pod.uid().unwrap_or_default()) {
+                    let _ = worker.send(Message::Removed);
+                }
+            }
+        }
+    }
+
+    fn update(&mut self, pod: Pod) {
+        let uid = pod.uid().unwrap_or_default();
+        let pod = Arc::new(pod);
+        if let Some(worker) = self.workers.get(&uid)
+            && worker.send(Message::Update(pod.clone())).is_ok()
+        {
+            return;
+        }
+        // A worker that has ended has nothing left; a late word about its pod must not start another.
+        if self.workers.contains_key(&uid) {
+            return;
+        }
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let worker = Worker::new(self.ctx.clone(), pod, inbox);
+        tokio::spawn(worker.run(self.inherited.remove(&uid)));
+        self.workers.insert(uid, sender);
+    }
+}

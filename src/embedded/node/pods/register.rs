@@ -1,0 +1,163 @@
+//! The node's own object and its lease.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::context::{Context, Machine};
+use crate::ClusterConfig;
+
+const LEASE_SECONDS: u64 = 40;
+const RENEW: Duration = Duration::from_secs(10);
+/// Renewals between two full reports of the node's status.
+const REPORT_EVERY: u64 = 30;
+const AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
+/// Pods are bounded by addresses and memory; this is what is told to schedulers.
+const PODS: u64 = 500;
+
+/// Registers the node and keeps its lease, for ever.
+pub(super) async fn keep(ctx: std::sync::Arc<Context>) {
+    let mut pause = AGAIN[0];
+    while let Err(error) = register(&ctx).await {
+        tracing::warn!(%error, "the node was not registered");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(AGAIN[1]);
+    }
+    let mut beat = 0_u64;
+    loop {
+        if let Err(error) = renew(&ctx).await {
+            tracing::warn!(%error, "the node's lease was not renewed");
+        }
+        tokio::time::sleep(RENEW).await;
+        beat += 1;
+        if beat.is_multiple_of(REPORT_EVERY)
+            && let Err(error) = register(&ctx).await
+        {
+            tracing::warn!(%error, "the node's status was not written");
+        }
+    }
+}
+
+async fn register(ctx: &Context) -> kube::Result<()> {
+    let api: Api<Node> = Api::all(ctx.client.clone());
+    let name = ctx.config.node_name();
+    let known = match api.get_opt(&name).await? {
+        Some(node) => node,
+        None => {
+            let object = serde_json::from_value(object(&ctx.config)).map_err(kube::Error::SerdeError)?;
+            api.create(&PostParams::default(), &object).await?
+        }
+    };
+    let ready_since = known
+        .status
+        .and_then(|status| status.conditions)
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.type_ == "Ready" && condition.status == "True")
+        .and_then(|condition| condition.last_transition_time)
+        .map_or_else(Timestamp::now, |time| time.0);
+    let status = status(ctx, ready_since);
+    let patch = Patch::Strategic(json!({"status": status}));
+    api.patch_status(&name, &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+fn object(config: &ClusterConfig) -> Value {
+    let name = config.node_name();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {
+            "kubernetes.io/hostname": name,
+            "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": architecture(),
+            "beta.kubernetes.io/os": "linux",
+            "beta.kubernetes.io/arch": architecture(),
+            "node-role.kubernetes.io/control-plane": "",
+        }},
+        "spec": {"podCIDR": config.pod_cidr.to_string(), "podCIDRs": [config.pod_cidr.to_string()]},
+    })
+}
+
+fn status(ctx: &Context, ready_since: Timestamp) -> Value {
+    let name = ctx.config.node_name();
+    let Machine { cpus, memory } = ctx.machine;
+    let size = json!({
+        "cpu": cpus.to_string(),
+        "memory": format!("{}Ki", memory / 1024),
+        "pods": PODS.to_string(),
+    });
+    let time = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = Timestamp::now();
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+        json!({"type": kind, "status": status, "reason": reason, "message": message,
+            "lastHeartbeatTime": time(now), "lastTransitionTime": time(ready_since)})
+    };
+    json!({
+        "capacity": size,
+        "allocatable": size,
+        "addresses": [
+            {"type": "InternalIP", "address": ctx.host_ip.to_string()},
+            {"type": "Hostname", "address": name},
+        ],
+        "conditions": [
+            condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "the node has memory"),
+            condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "the node has disk space"),
+            condition("PIDPressure", "False", "KubeletHasSufficientPID", "the node has process ids"),
+            condition("Ready", "True", "KubeletReady", "the node runs pods"),
+        ],
+        "nodeInfo": {
+            "architecture": architecture(),
+            "operatingSystem": "linux",
+            "kernelVersion": first_line("/proc/sys/kernel/osrelease"),
+            "osImage": os_name(),
+            "bootID": first_line("/proc/sys/kernel/random/boot_id"),
+            "machineID": first_line("/etc/machine-id"),
+            "systemUUID": "",
+            "containerRuntimeVersion": format!("curtain://{}", env!("CARGO_PKG_VERSION")),
+            "kubeletVersion": format!("v{}+curtain", env!("CARGO_PKG_VERSION")),
+            "kubeProxyVersion": "",
+        },
+    })
+}
+
+async fn renew(ctx: &Context) -> kube::Result<()> {
+    let api: Api<Lease> = Api::namespaced(ctx.client.clone(), "kube-node-lease");
+    let name = ctx.config.node_name();
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+    let spec = json!({"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now});
+    let patch = Patch::Merge(json!({"spec": spec}));
+    match api.patch(&name, &PatchParams::default(), &patch).await {
+        Err(kube::Error::Api(error)) if error.code == 404 => {
+            let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": name}, "spec": spec});
+            let lease = serde_json::from_value(lease).map_err(kube::Error::SerdeError)?;
+            api.create(&PostParams::default(), &lease).await.map(|_| ())
+        }
+        result => result.map(|_| ()),
+    }
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn os_name() -> String {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.unwrap_or("Linux").trim_matches('"').to_owned()
+}
+
+fn first_line(path: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().next().unwrap_or_default().to_owned()
+}

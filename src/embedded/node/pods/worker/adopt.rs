@@ -1,0 +1,96 @@
+//! Taking over a pod that an earlier node has left.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::Worker;
+use super::sandbox::Sandbox;
+use crate::node::link::{Ended, ShimError, ShimLink};
+use crate::node::pods::runtime::Runtime;
+use crate::node::shim::PodState;
+
+impl Worker {
+    /// Starts from what the API and, if the pod still runs, its shim tell.
+    pub(super) async fn adopt(&mut self, shim: Option<OwnedFd>) {
+        let status = self.pod.status.clone().unwrap_or_default();
+        let statuses = status.container_statuses.iter().flatten();
+        for one in statuses.chain(status.init_container_statuses.iter().flatten()) {
+            self.runtimes.insert(one.name.clone(), Runtime::from_status(one));
+        }
+        if let Some(socket) = shim
+            && let Err(error) = self.adopt_shim(socket).await
+        {
+            tracing::warn!(pod = self.pod.metadata.name, %error, "the running pod was not adopted");
+        }
+        for container in self.spec.init_containers.iter().flatten().chain(&self.spec.containers) {
+            self.runtimes.entry(container.name.clone()).or_insert_with(Runtime::new);
+        }
+    }
+
+    async fn adopt_shim(&mut self, socket: OwnedFd) -> Result<(), ShimError> {
+        let (link, ended) = ShimLink::new(socket)?;
+        let state = match link.state().await {
+            Ok(state) => state,
+            Err(error) => {
+                let _ = link.shut_down(Duration::ZERO).await;
+                return Err(error);
+            }
+        };
+        let Some(setup) = state.setup.clone() else {
+            return link.shut_down(Duration::ZERO).await;
+        };
+        if let Some(ip) = setup.ip {
+            self.ctx.addresses().keep(ip);
+        }
+        let sandbox = Sandbox { link, ended, ip: setup.ip };
+        if let Err(message) = self.attach(&sandbox).await {
+            self.release(&sandbox);
+            let _ = sandbox.link.shut_down(Duration::ZERO).await;
+            return Err(ShimError::Refused(message));
+        }
+        self.sandbox = Some(sandbox);
+        self.adopt_containers(state).await;
+        Ok(())
+    }
+
+    async fn adopt_containers(&mut self, state: PodState) {
+        let statuses = self.pod.status.clone().unwrap_or_default();
+        let statuses: Vec<_> = statuses
+            .container_statuses
+            .into_iter()
+            .chain(statuses.init_container_statuses)
+            .flatten()
+            .collect();
+        for found in state.containers {
+            let Some((container, _)) = self.find(&found.name) else {
+                continue;
+            };
+            let known = statuses.iter().find(|one| one.name == found.name);
+            let mut runtime = known.map_or_else(Runtime::new, Runtime::from_status);
+            if runtime.finished().is_some() && found.exit.is_some() {
+                continue;
+            }
+            // What `from_status` took for an unseen end has not ended, or is told below.
+            runtime.attempt = found.attempt;
+            if known.is_some_and(|one| one.last_state.is_none()) {
+                runtime.last = None;
+            }
+            runtime.running(
+                found.started_at.clone(),
+                known.map(|one| one.image_id.clone()).unwrap_or_default(),
+                container.startup_probe.is_some(),
+            );
+            runtime.started |= known.is_some_and(|one| one.started == Some(true));
+            runtime.ready = runtime.started
+                && (container.readiness_probe.is_none() || known.is_some_and(|one| one.ready));
+            self.runtimes.insert(found.name.clone(), runtime);
+            match found.exit {
+                None => self.start_probing(&container),
+                Some(exit) => {
+                    let (name, attempt) = (found.name, found.attempt);
+                    self.ended(Some(Ended::Container { name, attempt, exit })).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Starting containers that are due, and what follows from their ends and probes.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Container;
+use kube::ResourceExt;
+
+use super::Worker;
+use crate::node::link::Ended;
+use crate::node::pods::build::{self, Inputs, Source};
+use crate::node::pods::check::Target;
+use crate::node::pods::environment;
+use crate::node::pods::events::Severity;
+use crate::node::pods::probe::{self, Kind, News, What};
+use crate::node::pods::runtime::{Restart, Runtime, State, Terminated, is_sidecar};
+use crate::node::sandbox::ContainerSpec;
+use crate::node::shim::Exit;
+
+/// How often the image store is looked at for an image that a pod waits for.
+const LOOK_FOR_IMAGE: Duration = Duration::from_secs(1);
+const CONFIG_AGAIN: Duration = Duration::from_secs(1);
+const MESSAGE_LIMIT: u64 = 4096;
+const LOG_TAIL: u64 = 2048;
+
+impl Worker {
+    /// Starts init containers one after the other, then all others.
+    pub(super) async fn start_due(&mut self) {
+        let init = self.spec.init_containers.clone().unwrap_or_default();
+        for container in &init {
+            let done = |runtime: &Runtime| {
+                runtime.finished().is_some_and(|end| end.exit_code == 0)
+            };
+            if self.runtime(container).is_some_and(done) {
+                continue;
+            }
+            self.start_if_due(container).await;
+            let goes_on = is_sidecar(container)
+                && self.runtime(container).is_some_and(|runtime| runtime.started);
+            if !goes_on && !self.main_has_started() {
+                return;
+            }
+        }
+        for container in self.spec.containers.clone() {
+            self.start_if_due(&container).await;
+        }
+    }
+
+    fn runtime(&self, container: &Container) -> Option<&Runtime> {
+        self.runtimes.get(&container.name)
+    }
+
+    fn main_has_started(&self) -> bool {
+        self.spec.containers.iter().filter_map(|one| self.runtime(one)).any(|runtime| {
+            runtime.last.is_some() || !matches!(runtime.state, State::Waiting { .. })
+        })
+    }
+
+    async fn start_if_due(&mut self, container: &Container) {
+        let due = self.runtime(container).is_some_and(|runtime| {
+            matches!(runtime.state, State::Waiting { .. })
+                && runtime.start_at.is_none_or(|at| at <= Instant::now())
+        });
+        if due {
+            self.start(container).await;
+        }
+    }
+
+    async fn start(&mut self, container: &Container) {
+        let reference = container.image.clone().unwrap_or_default();
+        let source = match Source::find(&self.ctx.config, &reference) {
+            Ok(Some(source)) => source,
+            Ok(None) => return self.image_is_missing(container, &reference),
+            Err(message) => {
+                return self.hold(container, "InvalidImageName", &message, LOOK_FOR_IMAGE);
+            }
+        };
+        let attempt = self.runtime(container).map_or(0, |runtime| runtime.attempt);
+        let spec = match self.build(container, attempt, &source).await {
+            Ok(spec) => spec,
+            Err(message) => {
+                return self.hold(container, "CreateContainerConfigError", &message, CONFIG_AGAIN);
+            }
+        };
+        let Some(sandbox) = &self.sandbox else {
+            return;
+        };
+        let name = container.name.as_str();
+        let events = &self.ctx.events;
+        let tell = |severity, reason, message: String| {
+            events.report(&self.pod, Some(name), severity, reason, message);
+        };
+        let link = sandbox.link.clone();
+        tell(
+            Severity::Normal,
+            "Pulled",
+            format!("Container image {reference:?} already present on machine"),
+        );
+        build::forget_old(&self.places, name, attempt);
+        match link.start(spec).await {
+            Ok(at) => {
+                tell(Severity::Normal, "Created", format!("Container created: {name}"));
+                tell(Severity::Normal, "Started", format!("Container started: {name}"));
+                let image_id = source.id(&self.ctx.config);
+                if let Some(runtime) = self.runtimes.get_mut(name) {
+                    runtime.running(at, image_id, container.startup_probe.is_some());
+                    runtime.ready = runtime.started && container.readiness_probe.is_none();
+                }
+                self.start_probing(container);
+            }
+            Err(error) => {
+                let message = error.to_string();
+                tell(Severity::Warning, "Failed", format!("Error: {message}"));
+                let terminated = Terminated::unseen("StartError", &message, 128);
+                self.apply_end(container, terminated);
+            }
+        }
+    }
+
+    async fn build(
+        &self,
+        container: &Container,
+        attempt: u32,
+        source: &Source,
+    ) -> Result<ContainerSpec, String> {
+        let image = source.config();
+        let environment = environment::build(
+            container,
+            &image.env,
+            self.fields(),
+            &build::hostname(&self.pod),
+            self.ctx.config.api_service_ip(),
+            &self.objects,
+        )
+        .await?;
+        build::prepare(&self.places, &container.name, attempt)
+            .map_err(|error| format!("cannot prepare the container's directory: {error}"))?;
+        let volumes = self.volumes.clone().unwrap_or_default();
+        build::container(&Inputs {
+            config: &self.ctx.config,
+            pod: &self.pod,
+            container,
+            attempt,
+            source,
+            environment: &environment,
+            volumes: &volumes,
+            places: &self.places,
+            memory: self.ctx.machine.memory,
+        })
+    }
+
+    /// No registry is asked: the image has to be loaded.
+    fn image_is_missing(&mut self, container: &Container, reference: &str) {
+        let message = format!(
+            "image {reference:?} is not on this node, and the node does not pull from registries yet: \
+             load it with `curtain image load FILE`"
+        );
+        let waits = self.runtime(container).is_some_and(|runtime| {
+            matches!(&runtime.state, State::Waiting { reason, .. } if reason.starts_with("ErrImage") || *reason == "ImagePullBackOff")
+        });
+        let reason = match (container.image_pull_policy.as_deref(), waits) {
+            (Some("Never"), _) => "ErrImageNeverPull",
+            (_, false) => "ErrImagePull",
+            (_, true) => "ImagePullBackOff",
+        };
+        self.hold(container, reason, &message, LOOK_FOR_IMAGE);
+    }
+
+    /// A container that cannot be started now.
+    fn hold(&mut self, container: &Container, reason: &'static str, message: &str, pause: Duration) {
+        let Some(runtime) = self.runtimes.get_mut(&container.name) else {
+            return;
+        };
+        let state = State::Waiting { reason, message: Some(message.to_owned()) };
+        runtime.start_at = Some(Instant::now() + pause);
+        if runtime.state != state {
+            runtime.state = state;
+            // `BackOff` follows `Failed` once; what has not changed is not told again.
+            let event = if reason == "ImagePullBackOff" { "BackOff" } else { "Failed" };
+            let text = format!("Error: {reason}: {message}");
+            let name = Some(container.name.as_str());
+            self.ctx.events.report(&self.pod, name, Severity::Warning, event, text);
+        }
+    }
+
+    pub(super) fn start_probing(&mut self, container: &Container) {
+        let (Some(sandbox), Some(runtime)) = (&self.sandbox, self.runtime(container)) else {
+            return;
+        };
+        let target = Target {
+            container: container.clone(),
+            pod_ip: sandbox.ip,
+            network: self.ctx.network.clone(),
+            link: sandbox.link.clone(),
+        };
+        let probing = probe::start(container, runtime.attempt, target, &self.news.0);
+        if let Some(probing) = probing {
+            self.probing.insert(container.name.clone(), probing);
+        }
+    }
+
+    /// A container, or the shim with all of them, has ended.
+    pub(super) async fn ended(&mut self, ended: Option<Ended>) {
+        match ended {
+            Some(Ended::Container { name, attempt, exit }) => {
+                let current = self.runtimes.get(&name).is_some_and(|runtime| {
+                    runtime.is_running() && runtime.attempt == attempt
+                });
+                let Some((container, _)) = self.find(&name).filter(|_| current) else {
+                    return;
+                };
+                let message = self.last_words(&container, attempt, &exit);
+                self.apply_end(&container, Terminated::of(&exit, message));
+            }
+            Some(Ended::Shim) | None => self.shim_ended(),
+        }
+    }
+
+    fn shim_ended(&mut self) {
+        let Some(sandbox) = self.sandbox.take() else {
+            return;
+        };
+        self.release(&sandbox);
+        self.probing.clear();
+        if self.stopping.is_none() && !self.removed {
+            let message = "Pod sandbox changed, it will be killed and re-created.";
+            self.ctx.events.report(&self.pod, None, Severity::Normal, "SandboxChanged", message);
+        }
+        let containers = self.spec.init_containers.iter().flatten().chain(&self.spec.containers);
+        for container in containers.cloned().collect::<Vec<_>>() {
+            if self.runtime(&container).is_some_and(Runtime::is_running) {
+                let message = "The container ended with the pod's sandbox";
+                self.apply_end(&container, Terminated::unseen("Error", message, 137));
+            }
+        }
+    }
+
+    fn apply_end(&mut self, container: &Container, terminated: Terminated) {
+        let init = self.spec.init_containers.iter().flatten().any(|one| one.name == container.name);
+        let restart = if self.stopping.is_some() {
+            Restart::Never
+        } else {
+            Restart::of(&self.spec, container, init)
+        };
+        self.probing.remove(&container.name);
+        let name = container.name.as_str();
+        let (pod, namespace) = (self.pod.name_any(), self.pod.namespace().unwrap_or_default());
+        let Some(runtime) = self.runtimes.get_mut(name) else {
+            return;
+        };
+        let describe = |wait: Duration| {
+            let seconds = wait.as_secs();
+            format!(
+                "back-off {seconds}s restarting failed container={name} pod={pod}_{namespace}({})",
+                self.uid
+            )
+        };
+        runtime.ended(terminated, restart, Instant::now(), describe);
+        if matches!(runtime.state, State::Waiting { reason: "CrashLoopBackOff", .. }) {
+            let message =
+                format!("Back-off restarting failed container {name} in pod {pod}_{namespace}({})", self.uid);
+            self.ctx.events.report(&self.pod, Some(name), Severity::Warning, "BackOff", message);
+        }
+    }
+
+    /// The termination message: the container's file, else the end of its log if it asked for that.
+    fn last_words(&self, container: &Container, attempt: u32, exit: &Exit) -> Option<String> {
+        let path = self.places.termination_log(&container.name, attempt);
+        let text = read_tail(&path, MESSAGE_LIMIT).unwrap_or_default();
+        if !text.is_empty() {
+            return Some(text);
+        }
+        let fallback = container.termination_message_policy.as_deref()
+            == Some("FallbackToLogsOnError")
+            && exit.code != 0;
+        if !fallback {
+            return None;
+        }
+        let log = read_tail(&self.places.log(&container.name, attempt), LOG_TAIL * 2)?;
+        let lines = log.lines().filter_map(|line| line.splitn(4, ' ').nth(3));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let begin = text.len().saturating_sub(LOG_TAIL as usize);
+        let begin = (begin..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        Some(text[begin..].to_owned())
+    }
+
+    /// News from a probe.
+    pub(super) async fn probed(&mut self, news: News) {
+        let News { container: name, attempt, kind, what } = news;
+        let Some((container, _)) = self.find(&name) else {
+            return;
+        };
+        let Some(runtime) = self.runtimes.get_mut(&name) else {
+            return;
+        };
+        if !runtime.is_running() || runtime.attempt != attempt {
+            return;
+        }
+        let events = &self.ctx.events;
+        match (kind, what) {
+            (Kind::Startup, What::Passed) => {
+                runtime.started = true;
+                runtime.ready = container.readiness_probe.is_none();
+            }
+            (Kind::Readiness, What::Passed) => runtime.ready = true,
+            (Kind::Readiness, What::Failed(_)) => runtime.ready = false,
+            (Kind::Liveness, What::Passed) => {}
+            (kind, What::Unhealthy(message)) => {
+                let text = format!("{} probe failed: {message}", kind.name());
+                events.report(&self.pod, Some(&name), Severity::Warning, "Unhealthy", text);
+            }
+            (kind @ (Kind::Startup | Kind::Liveness), What::Failed(_)) => {
+                let text = format!(
+                    "Container {name} failed {} probe, will be restarted",
+                    kind.name().to_ascii_lowercase()
+                );
+                events.report(&self.pod, Some(&name), Severity::Normal, "Killing", text);
+                let probe = match kind {
+                    Kind::Startup => &container.startup_probe,
+                    _ => &container.liveness_probe,
+                };
+                let own = probe.as_ref().and_then(|probe| probe.termination_grace_period_seconds);
+                let grace = own.or(self.spec.termination_grace_period_seconds).unwrap_or(30);
+                let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
+                self.probing.remove(&name);
+                self.stop_container(&container, grace).await;
+            }
+        }
+    }
+
+    /// Asks a container to end.
+    pub(super) async fn stop_container(&self, container: &Container, grace: Duration) {
+        let Some(sandbox) = &self.sandbox else {
+            return;
+        };
+        let reference = container.image.as_deref().unwrap_or_default();
+        let source = Source::find(&self.ctx.config, reference).ok().flatten();
+        let signal = source.map_or(libc::SIGTERM, |source| build::stop_signal(&source.config()));
+        if let Err(error) = sandbox.link.stop(&container.name, signal, grace).await {
+            tracing::debug!(container = container.name, %error, "stopping the container");
+        }
+    }
+}
+
+fn read_tail(path: &std::path::Path, limit: u64) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(limit))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,274 @@
+//! One pod from its binding to its end.
+//!
+//! A loop: do what is due, write the status if it has changed, wait for news (the object, ends of containers, probes,
+//! time). Nothing here decides by itself what a status means; see `runtime` and `status`.
+
+mod adopt;
+mod containers;
+mod sandbox;
+mod terminate;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod, PodCondition, PodSpec};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::build::Places;
+use super::context::{Attempt, Context, Entry};
+use super::fields::Fields;
+use super::objects::Objects;
+use super::probe::{News, Probing};
+use super::runtime::Runtime;
+use super::status::{self, Snapshot};
+use super::volumes::Prepared;
+use sandbox::Sandbox;
+pub(super) use sandbox::end_stray;
+
+/// News of a pod's object.
+pub(super) enum Message {
+    /// It has changed.
+    Update(Arc<Pod>),
+    /// It is gone.
+    Removed,
+}
+
+/// After a status could not be written.
+const WRITE_AGAIN: Duration = Duration::from_millis(250);
+
+pub(super) struct Worker {
+    ctx: Arc<Context>,
+    pod: Arc<Pod>,
+    spec: PodSpec,
+    uid: String,
+    places: Places,
+    objects: Objects,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
+    sandbox: Option<Sandbox>,
+    runtimes: BTreeMap<String, Runtime>,
+    probing: BTreeMap<String, Probing>,
+    volumes: Option<Prepared>,
+    start_time: Timestamp,
+    /// Conditions as written last.
+    conditions: Vec<PodCondition>,
+    /// Status as written last.
+    written: Option<Value>,
+    write_at: Option<Instant>,
+    setback: Setback,
+    /// The object is gone: nobody is to be asked or told.
+    removed: bool,
+    stopping: Option<Duration>,
+}
+
+/// A preparation that failed, and when it is tried again.
+#[derive(Default)]
+struct Setback {
+    message: String,
+    pause: Duration,
+    until: Option<Instant>,
+}
+
+impl Setback {
+    /// Whether this message is news.
+    fn failed(&mut self, message: &str) -> bool {
+        let new = self.message != message;
+        message.clone_into(&mut self.message);
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
+        self.until = Some(Instant::now() + self.pause);
+        new
+    }
+}
+
+impl Worker {
+    pub(super) fn new(
+        ctx: Arc<Context>,
+        pod: Arc<Pod>,
+        inbox: mpsc::UnboundedReceiver<Message>,
+    ) -> Self {
+        let before = pod.status.clone().unwrap_or_default();
+        let namespace = pod.namespace().unwrap_or_default();
+        Self {
+            places: Places::of(&ctx.config, &pod),
+            objects: Objects::new(ctx.client.clone(), &namespace),
+            spec: pod.spec.clone().unwrap_or_default(),
+            uid: pod.uid().unwrap_or_default(),
+            inbox,
+            news: mpsc::unbounded_channel(),
+            sandbox: None,
+            runtimes: BTreeMap::new(),
+            probing: BTreeMap::new(),
+            volumes: None,
+            start_time: before.start_time.map_or_else(Timestamp::now, |time| time.0),
+            conditions: before.conditions.unwrap_or_default(),
+            written: None,
+            write_at: None,
+            setback: Setback::default(),
+            removed: false,
+            stopping: None,
+            ctx,
+            pod,
+        }
+    }
+
+    /// Works until the pod is gone.
+    pub(super) async fn run(mut self, shim: Option<std::os::fd::OwnedFd>) {
+        self.adopt(shim).await;
+        loop {
+            let done = self.advance().await;
+            self.post();
+            if done {
+                self.ctx.board.remove(&self.uid);
+                return;
+            }
+            self.publish().await;
+            self.wait().await;
+        }
+    }
+
+    /// Does what is due; `true` when nothing of the pod is left.
+    async fn advance(&mut self) -> bool {
+        if self.removed || self.pod.metadata.deletion_timestamp.is_some() {
+            return self.terminate().await;
+        }
+        if self.is_finished() {
+            self.close_sandbox(Duration::ZERO).await;
+            return false;
+        }
+        if self.setback.until.is_some_and(|until| Instant::now() < until) {
+            return false;
+        }
+        if self.prepare().await {
+            self.setback = Setback::default();
+            self.start_due().await;
+        }
+        false
+    }
+
+    /// Whether all containers have ended for good.
+    fn is_finished(&self) -> bool {
+        matches!(status::phase(&self.pod, &self.runtimes), "Succeeded" | "Failed")
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        let machine = self.ctx.machine;
+        Fields {
+            pod: &self.pod,
+            pod_ip: self.sandbox.as_ref().map_or(self.ctx.host_ip, |sandbox| {
+                sandbox.ip.unwrap_or(self.ctx.host_ip)
+            }),
+            host_ip: self.ctx.host_ip,
+            machine: (machine.cpus * 1000, machine.memory),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<(Container, bool)> {
+        let init = self.spec.init_containers.iter().flatten().map(|one| (one, true));
+        let main = self.spec.containers.iter().map(|one| (one, false));
+        let mut all = init.chain(main);
+        all.find(|(one, _)| one.name == name).map(|(one, init)| (one.clone(), init))
+    }
+
+    /// Tells log readers which attempts there are.
+    fn post(&self) {
+        let containers = self.runtimes.iter().filter_map(|(name, runtime)| {
+            let started = runtime.is_running() || runtime.finished().is_some() || runtime.last.is_some();
+            let attempt = Attempt { number: runtime.restarts(), running: runtime.is_running() };
+            started.then(|| (name.clone(), attempt))
+        });
+        let entry = Entry { places: self.places.clone(), containers: containers.collect() };
+        self.ctx.board.put(&self.uid, entry);
+    }
+
+    /// Writes the status if it is not what was written last.
+    async fn publish(&mut self) {
+        if self.removed {
+            return;
+        }
+        let status = status::status(&Snapshot {
+            pod: &self.pod,
+            pod_ip: self.sandbox.as_ref().map(|sandbox| sandbox.ip.unwrap_or(self.ctx.host_ip)),
+            host_ip: self.ctx.host_ip,
+            start_time: self.start_time,
+            runtimes: &self.runtimes,
+            sandbox: self.sandbox.is_some(),
+            before: &self.conditions,
+        });
+        if self.written.as_ref() == Some(&status) {
+            self.write_at = None;
+            return;
+        }
+        let api = self.api();
+        let patch = json!({"metadata": {"uid": self.uid}, "status": status});
+        let params = PatchParams::default();
+        match api.patch_status(&self.pod.name_any(), &params, &Patch::Strategic(&patch)).await {
+            Ok(answer) => {
+                let conditions = answer.status.and_then(|status| status.conditions);
+                self.conditions = conditions.unwrap_or_default();
+                self.written = Some(status);
+                self.write_at = None;
+            }
+            // Gone, or another pod of that name: the watch tells, too.
+            Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => {
+                self.written = Some(status);
+            }
+            Err(error) => {
+                tracing::warn!(pod = self.pod.name_any(), %error, "the pod's status was not written");
+                self.write_at = Some(Instant::now() + WRITE_AGAIN);
+            }
+        }
+    }
+
+    fn api(&self) -> Api<Pod> {
+        let namespace = self.pod.namespace().unwrap_or_default();
+        Api::namespaced(self.ctx.client.clone(), &namespace)
+    }
+
+    /// Waits for the next thing to do.
+    async fn wait(&mut self) {
+        let wake = self.wake_at();
+        let sleep = async {
+            match wake {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = async {
+            match &mut self.sandbox {
+                Some(sandbox) => sandbox.ended.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            message = self.inbox.recv() => match message {
+                Some(Message::Update(pod)) => {
+                    self.spec = pod.spec.clone().unwrap_or_default();
+                    self.pod = pod;
+                }
+                Some(Message::Removed) => self.removed = true,
+                // The agent is going: the pod stays as it is for the next one.
+                None => std::future::pending().await,
+            },
+            ended = ended => self.ended(ended).await,
+            news = self.news.1.recv() => {
+                if let Some(news) = news {
+                    self.probed(news).await;
+                }
+            }
+            () = sleep => {}
+        }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let starts = self.runtimes.values().filter_map(|runtime| runtime.start_at);
+        let volumes = self.volumes.as_ref().and_then(|volumes| volumes.again_at);
+        let active = self.stopping.is_none() && !self.is_finished();
+        let due = starts.chain(volumes).chain(self.setback.until).filter(|_| active);
+        due.chain(self.write_at).min()
+    }
+}

@@ -1,0 +1,206 @@
+//! The pod's sandbox: shim, address, sockets, volumes.
+
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::Worker;
+use crate::ClusterConfig;
+use crate::node::cgroup::Tree;
+use crate::node::link::{Ended, ShimLink};
+use crate::node::network::PodIdentity;
+use crate::node::pods::build;
+use crate::node::pods::context::Context;
+use crate::node::pods::events::Severity;
+use crate::node::pods::volumes;
+use crate::node::shim::PodSetup;
+
+/// Longest time for a shim to end once its containers have.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// A running shim.
+pub(super) struct Sandbox {
+    pub(super) link: ShimLink,
+    pub(super) ended: UnboundedReceiver<Ended>,
+    /// None on the host's network.
+    pub(super) ip: Option<Ipv4Addr>,
+}
+
+impl Worker {
+    /// Makes sandbox and volumes if they are not there, and refreshes volumes that are due. `false` after a failure,
+    /// which is tried again later.
+    pub(super) async fn prepare(&mut self) -> bool {
+        if self.sandbox.is_none() {
+            if let Err(message) = self.open_sandbox().await {
+                self.set_back("FailedCreatePodSandBox", &message);
+                return false;
+            }
+        }
+        let due = match &self.volumes {
+            None => true,
+            Some(prepared) => prepared.again_at.is_some_and(|at| at <= Instant::now()),
+        };
+        if due {
+            let dir = self.places.volumes();
+            match volumes::prepare(&self.spec, &dir, self.fields(), &self.objects).await {
+                Ok(prepared) => self.volumes = Some(prepared),
+                Err(message) => {
+                    self.set_back("FailedMount", &message);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn set_back(&mut self, reason: &'static str, message: &str) {
+        if self.setback.failed(message) {
+            self.ctx.events.report(&self.pod, None, Severity::Warning, reason, message);
+        }
+    }
+
+    async fn open_sandbox(&mut self) -> Result<(), String> {
+        let host_network = self.spec.host_network == Some(true);
+        let ip = if host_network {
+            None
+        } else {
+            let free = self.ctx.addresses().take();
+            Some(free.ok_or("all pod addresses are in use")?)
+        };
+        let made = self.make_sandbox(ip).await;
+        if let (Err(_), Some(ip)) = (&made, ip) {
+            self.ctx.addresses().give_back(ip);
+        }
+        self.sandbox = Some(made?);
+        Ok(())
+    }
+
+    async fn make_sandbox(&self, ip: Option<Ipv4Addr>) -> Result<Sandbox, String> {
+        let text = |error: crate::Error| error.to_string();
+        crate::files::make_private_dir(&self.places.dir).map_err(text)?;
+        let shown = ip.unwrap_or(self.ctx.host_ip);
+        build::write_network_files(&self.places, &self.ctx.config, &self.pod, shown)
+            .map_err(text)?;
+        let socket = self.ctx.supervisor.start_shim(&self.uid).await?;
+        let (link, ended) = ShimLink::new(socket).map_err(|error| error.to_string())?;
+        let setup = PodSetup {
+            ip,
+            hostname: build::hostname(&self.pod),
+            config: self.ctx.config.path(),
+            memory_volumes: volumes::in_memory(&self.spec, &self.places.volumes()),
+        };
+        let sandbox = Sandbox { link, ended, ip };
+        let ready = match sandbox.link.set_up(setup).await {
+            Ok(()) => self.attach(&sandbox).await,
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(message) = ready {
+            let _ = sandbox.link.shut_down(Duration::ZERO).await;
+            return Err(message);
+        }
+        Ok(sandbox)
+    }
+
+    /// Lets the network serve the pod.
+    pub(super) async fn attach(&self, sandbox: &Sandbox) -> Result<(), String> {
+        let Some(ip) = sandbox.ip else {
+            return Ok(());
+        };
+        let sockets = sandbox.link.sockets().await.map_err(|error| error.to_string())?;
+        let identity = PodIdentity {
+            uid: self.uid.clone(),
+            namespace: self.pod.namespace().unwrap_or_default(),
+            name: self.pod.name_any(),
+            ip,
+        };
+        let (network, link, uid) =
+            (self.ctx.network.clone(), sandbox.link.clone(), self.uid.clone());
+        let refill = move |count: usize| {
+            let (network, link, uid) = (network.clone(), link.clone(), uid.clone());
+            tokio::spawn(async move {
+                match link.dial_sockets(count).await {
+                    Ok(sockets) => network.add_dial_sockets(&uid, sockets),
+                    Err(error) => tracing::debug!(%error, "no more sockets for the pod"),
+                }
+            });
+        };
+        self.ctx
+            .network
+            .attach(identity, sockets, Box::new(refill))
+            .map_err(|error| format!("cannot serve the pod's network: {error}"))
+    }
+
+    /// Ends the sandbox and waits for it.
+    pub(super) async fn close_sandbox(&mut self, grace: Duration) {
+        let Some(mut sandbox) = self.sandbox.take() else {
+            return;
+        };
+        self.probing.clear();
+        self.release(&sandbox);
+        if let Err(error) = sandbox.link.shut_down(grace).await {
+            tracing::warn!(pod = self.pod.name_any(), %error, "the shim did not take leave");
+        }
+        let ended = async {
+            while let Some(ended) = sandbox.ended.recv().await {
+                if let Ended::Shim = ended {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(grace + END_LIMIT, ended).await.is_err() {
+            tracing::warn!(pod = self.pod.name_any(), "the shim has not ended");
+        }
+    }
+
+    /// Gives back what the network holds for a sandbox.
+    pub(super) fn release(&self, sandbox: &Sandbox) {
+        if let Some(ip) = sandbox.ip {
+            self.ctx.network.detach(&self.uid);
+            self.ctx.addresses().give_back(ip);
+        }
+    }
+
+    /// Removes the pod's files; its logs too, as nobody can ask for them any more.
+    pub(super) async fn remove_files(&self) {
+        let paths = vec![self.places.dir.clone(), self.places.logs.clone()];
+        remove(&self.ctx.config, &self.uid, paths).await;
+    }
+}
+
+/// Ends a shim whose pod's object is gone, and removes what is left of the pod.
+pub(in crate::node::pods) async fn end_stray(ctx: Arc<Context>, uid: String, socket: OwnedFd) {
+    match ShimLink::new(socket) {
+        Ok((link, mut ended)) => {
+            let _ = link.shut_down(Duration::ZERO).await;
+            let gone = async {
+                while !matches!(ended.recv().await, Some(Ended::Shim) | None) {}
+            };
+            let _ = tokio::time::timeout(END_LIMIT, gone).await;
+        }
+        Err(error) => tracing::warn!(%error, "cannot reach a shim without a pod"),
+    }
+    let paths = vec![ctx.config.pods_dir().join(&uid)];
+    remove(&ctx.config, &uid, paths).await;
+}
+
+async fn remove(config: &ClusterConfig, uid: &str, paths: Vec<PathBuf>) {
+    let group = Tree::of(config).ok().flatten();
+    let group = group.map(|tree| tree.group(&format!("pods/{uid}")));
+    let remove = move || {
+        for path in paths {
+            if let Err(error) = crate::files::remove_tree(&path) {
+                tracing::warn!(%error, "a pod's files were not removed");
+            }
+        }
+        if let Some(Err(error)) = group.map(|group| group.remove()) {
+            tracing::warn!(%error, "a pod's control group was not removed");
+        }
+    };
+    // Writable layers may be large.
+    let _ = tokio::task::spawn_blocking(remove).await;
+}

@@ -1,0 +1,133 @@
+//! The node process: API server, controllers, network and pod agent on one runtime.
+
+use std::os::fd::RawFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::prctl;
+use nix::unistd::getppid;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::link::{Inherited, SupervisorLink};
+use super::network::{Key, Network, Settings};
+use super::pods::Agent;
+use crate::apiserver::{Server, ServerConfig};
+use crate::{ClusterConfig, Error, controllers, files};
+
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Runs the node until SIGTERM, or until its supervisor ends. `control_fd` is the inherited socket to the supervisor.
+///
+/// # Errors
+/// What could not be started; the supervisor tries again.
+pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
+    prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
+        .map_err(Error::errno("tie the node to its supervisor"))?;
+    if getppid().as_raw() == 1 {
+        return Ok(());
+    }
+    let config = ClusterConfig::read(config)?;
+    let (inherited, channel) = Inherited::receive(control_fd)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::system("make the node's runtime"))?;
+    runtime.block_on(async {
+        let supervisor =
+            SupervisorLink::new(channel).map_err(Error::system("listen to the supervisor"))?;
+        run(config, inherited, supervisor).await
+    })
+}
+
+async fn run(
+    config: ClusterConfig,
+    inherited: Inherited,
+    supervisor: SupervisorLink,
+) -> Result<(), Error> {
+    let shutdown = CancellationToken::new();
+    let server = start_server(&config, inherited.api, shutdown.clone()).await?;
+
+    let client = |user: &str, groups: &[&str]| server.local_client(user, groups);
+    let manager = client("system:kube-controller-manager", &["system:authenticated"]);
+    let scheduler = client("system:kube-scheduler", &["system:authenticated"]);
+    let settings = controllers::Config {
+        authority: String::from_utf8_lossy(&files::read(&config.pki().ca_cert)?).into_owned(),
+    };
+    tokio::spawn(controllers::run(manager, scheduler, settings, shutdown.clone()));
+
+    let node_user = format!("system:node:{}", config.node_name());
+    let node = client(&node_user, &["system:nodes", "system:authenticated"]);
+    let network = Network::new(Settings::from(&config));
+    let proxy = client("system:kube-proxy", &["system:authenticated"]);
+    serve_front_doors(&config, &network, inherited.front_doors, &shutdown)?;
+    let following = network.clone();
+    let stop = shutdown.clone();
+    tokio::spawn(async move { following.run(proxy, stop).await });
+
+    let agent = Agent::new(config, node, supervisor, network, inherited.shims);
+    server.set_node(Arc::new(agent.backend()));
+    tokio::spawn(agent.run(shutdown.clone()));
+
+    wait_for_signal().await?;
+    shutdown.cancel();
+    if tokio::time::timeout(STOP_LIMIT, server.stopped()).await.is_err() {
+        tracing::warn!("connections were still open when the node stopped");
+    }
+    Ok(())
+}
+
+async fn start_server(
+    config: &ClusterConfig,
+    listener: Option<(std::net::SocketAddr, std::os::fd::OwnedFd)>,
+    shutdown: CancellationToken,
+) -> Result<Server, Error> {
+    let (advertise, listener) = listener.ok_or_else(|| Error::Protocol {
+        peer: "supervisor",
+        message: "it did not hand over the API server's listener".to_owned(),
+    })?;
+    let pki = config.pki();
+    let settings = ServerConfig {
+        database: config.data_dir().join("objects.redb"),
+        listeners: vec![listener.into()],
+        certificate: files::read(&pki.apiserver_cert)?,
+        key: files::read(&pki.apiserver_key)?,
+        ca: files::read(&pki.ca_cert)?,
+        token_key: files::read(&pki.service_account_key)?,
+        service_cidr: (config.service_cidr.network(), config.service_cidr.prefix()),
+        advertise,
+    };
+    Server::start(settings, shutdown)
+        .await
+        .map_err(|error| Error::Start { part: "API server", message: error.to_string() })
+}
+
+fn serve_front_doors(
+    config: &ClusterConfig,
+    network: &Network,
+    listeners: Vec<(usize, std::os::fd::OwnedFd)>,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
+    for (index, listener) in listeners {
+        let Some(door) = config.front_doors.get(index) else {
+            continue;
+        };
+        let service = Key::new(&door.namespace, &door.service);
+        network
+            .serve_front_door(listener, service, door.port, shutdown.clone())
+            .map_err(Error::system(format!("serve the front door {}", door.listen)))?;
+    }
+    Ok(())
+}
+
+async fn wait_for_signal() -> Result<(), Error> {
+    let fail = || Error::system("receive signals");
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
