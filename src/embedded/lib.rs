@@ -29,5 +29,8 @@ mod pki;
 
 pub use config::{Cidr, ClusterConfig, FrontDoor};
 pub use error::Error;
-pub use node::{Leftover, Removed, destroy, residue, run_node, run_shim, running, start, stop, supervise};
+pub use node::{
+    Leftover, Removed, destroy, images, residue, run_node, run_shim, running, start, stop,
+    supervise,
+};
 pub use pki::{PkiPaths, init};

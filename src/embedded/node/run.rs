@@ -60,11 +60,9 @@ async fn run(
     let node_user = format!("system:node:{}", config.node_name());
     let node = client(&node_user, &["system:nodes", "system:authenticated"]);
     let network = Network::new(Settings::from(&config));
-    let proxy = client("system:kube-proxy", &["system:authenticated"]);
     serve_front_doors(&config, &network, inherited.front_doors, &shutdown)?;
-    let following = network.clone();
-    let stop = shutdown.clone();
-    tokio::spawn(async move { following.run(proxy, stop).await });
+    let (following, watching, stop) = (network.clone(), node.clone(), shutdown.clone());
+    tokio::spawn(async move { following.run(watching, stop).await });
 
     let agent = Agent::new(config, node, supervisor, network, inherited.shims);
     server.set_node(Arc::new(agent.backend()));

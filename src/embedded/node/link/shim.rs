@@ -14,7 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::node::network::sandbox::{DIAL_BATCH, PodSockets};
-use crate::node::sandbox::{ContainerSpec, ExecSpec};
+use crate::node::sandbox::{ContainerSpec, ExecSpec, sys};
 use crate::node::shim::{Event, Exit, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION};
 use crate::node::wire::{Channel, Received};
 
@@ -92,7 +92,7 @@ impl ShimLink {
     pub(crate) fn new(socket: OwnedFd) -> io::Result<(Self, mpsc::UnboundedReceiver<Ended>)> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let shared = Arc::new(Shared {
-            channel: AsyncFd::with_interest(Channel::from_fd(socket), interest)?,
+            channel: sys::async_fd(Channel::from_fd(socket), interest)?,
             // Not 0: answers to a node before us must not match.
             next_id: AtomicU64::new(rand::random::<u64>() >> 1),
             waiting: Mutex::default(),
@@ -304,7 +304,7 @@ async fn read(shared: Arc<Shared>, ended: mpsc::UnboundedSender<Ended>) {
 
 /// Reads a pipe to its end, keeping the beginning.
 async fn collect(pipe: OwnedFd, kept: Arc<Mutex<Vec<u8>>>) {
-    let Ok(pipe) = AsyncFd::with_interest(std::fs::File::from(pipe), Interest::READABLE) else {
+    let Ok(pipe) = sys::async_fd(std::fs::File::from(pipe), Interest::READABLE) else {
         return;
     };
     let mut buffer = [0; 4096];

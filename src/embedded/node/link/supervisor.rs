@@ -13,6 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use crate::Error;
+use crate::node::sandbox::sys;
 use crate::node::supervisor::{ListenerRole, ToNode, ToSupervisor, VERSION};
 use crate::node::wire::{Channel, Received};
 
@@ -88,10 +89,7 @@ impl SupervisorLink {
     /// Reads the socket in the background; needs a runtime.
     pub(crate) fn new(channel: Channel) -> io::Result<Self> {
         let link = Self {
-            channel: Arc::new(AsyncFd::with_interest(
-                channel,
-                Interest::READABLE | Interest::WRITABLE,
-            )?),
+            channel: Arc::new(sys::async_fd(channel, Interest::READABLE | Interest::WRITABLE)?),
             starting: Arc::default(),
         };
         tokio::spawn(link.clone().read());

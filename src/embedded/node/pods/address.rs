@@ -53,7 +53,10 @@ mod tests {
         let mut addresses = Addresses::new("10.0.0.0/29".parse().unwrap());
         addresses.keep(Ipv4Addr::new(10, 0, 0, 3));
         let mut take = || addresses.take().map(|ip| ip.octets()[3]);
-        assert_eq!([take(), take(), take(), take(), take()], [Some(4), Some(5), Some(6), Some(2), None]);
+        assert_eq!(
+            [take(), take(), take(), take(), take()],
+            [Some(4), Some(5), Some(6), Some(2), None]
+        );
         addresses.give_back(Ipv4Addr::new(10, 0, 0, 5));
         assert_eq!(addresses.take(), Some(Ipv4Addr::new(10, 0, 0, 5)));
     }

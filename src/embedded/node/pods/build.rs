@@ -45,7 +45,9 @@ impl Source {
 
     pub(super) fn config(&self) -> ImageConfig {
         match self {
-            Self::Own => ImageConfig { entrypoint: vec!["/curtain".to_owned()], ..ImageConfig::default() },
+            Self::Own => {
+                ImageConfig { entrypoint: vec!["/curtain".to_owned()], ..ImageConfig::default() }
+            }
             Self::Stored(image) => image.config.clone(),
         }
     }
@@ -128,16 +130,15 @@ pub(super) fn write_network_files(
     if let Some(subdomain) = spec.subdomain.as_ref().filter(|name| !name.is_empty()) {
         names = format!("{hostname}.{subdomain}.{namespace}.svc.cluster.local {hostname}");
     }
-    let mut hosts = format!(
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{ip}\t{names}\n"
-    );
+    let mut hosts =
+        format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{ip}\t{names}\n");
     for alias in spec.host_aliases.iter().flatten() {
         let names = alias.hostnames.clone().unwrap_or_default().join(" ");
         hosts.push_str(&format!("{}\t{names}\n", alias.ip));
     }
     let dir = places.dir.join("etc");
     files::make_private_dir(&dir)?;
-    let resolv = resolv_conf(&spec, &namespace, config);
+    let resolv = name_servers(&spec, &namespace, config);
     for (name, text) in
         [("hosts", hosts), ("hostname", format!("{hostname}\n")), ("resolv.conf", resolv)]
     {
@@ -146,13 +147,13 @@ pub(super) fn write_network_files(
     Ok(())
 }
 
-fn resolv_conf(spec: &PodSpec, namespace: &str, config: &ClusterConfig) -> String {
+fn name_servers(spec: &PodSpec, namespace: &str, config: &ClusterConfig) -> String {
     let policy = spec.dns_policy.as_deref().unwrap_or("ClusterFirst");
     let host = spec.host_network == Some(true);
     let mut text = match policy {
         "None" => String::new(),
-        "ClusterFirst" if !host => resolv_conf::for_pod(namespace, config.dns_service_ip()),
-        "ClusterFirstWithHostNet" => resolv_conf::for_pod(namespace, config.dns_service_ip()),
+        "ClusterFirst" if !host => resolv_conf(namespace, config.dns_service_ip()),
+        "ClusterFirstWithHostNet" => resolv_conf(namespace, config.dns_service_ip()),
         _ => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
     };
     if let Some(own) = &spec.dns_config {
@@ -301,9 +302,7 @@ fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {
             .ok_or_else(|| format!("the pod has no volume {:?}", mount.name))?;
         let sub_path = match (&mount.sub_path, &mount.sub_path_expr) {
             (Some(path), _) if !path.is_empty() => Some(path.clone()),
-            (_, Some(text)) if !text.is_empty() => {
-                Some(expand(text, |name| environment.get(name)))
-            }
+            (_, Some(text)) if !text.is_empty() => Some(expand(text, |name| environment.get(name))),
             _ => None,
         };
         let read_only = mount.read_only == Some(true);

@@ -73,7 +73,11 @@ pub(super) async fn check(probe: &Probe, target: &Target, limit: Duration) -> Re
             return Ok(());
         }
         let text = String::from_utf8_lossy(&output.text).trim().to_owned();
-        Err(if text.is_empty() { format!("exit code {}", output.exit.code) } else { shorten(&text) })
+        Err(if text.is_empty() {
+            format!("exit code {}", output.exit.code)
+        } else {
+            shorten(&text)
+        })
     } else {
         Err("this kind of probe is not supported; httpGet, tcpSocket and exec are".to_owned())
     }

@@ -268,7 +268,8 @@ impl Reader {
             return;
         };
         if let Some(since) = self.since {
-            let time = std::str::from_utf8(time).ok().and_then(|time| time.parse::<Timestamp>().ok());
+            let time =
+                std::str::from_utf8(time).ok().and_then(|time| time.parse::<Timestamp>().ok());
             if time.is_some_and(|time| time < since) {
                 return;
             }
@@ -312,7 +313,8 @@ mod tests {
         let path = dir.path().join("0.log");
         std::fs::write(numbered(&path, 2), line(1, "a")).unwrap();
         std::fs::write(numbered(&path, 1), line(2, "b")).unwrap();
-        std::fs::write(&path, line(3, "c") + "2026-01-01T00:00:04Z stderr P d\n" + &line(5, "e")).unwrap();
+        std::fs::write(&path, line(3, "c") + "2026-01-01T00:00:04Z stderr P d\n" + &line(5, "e"))
+            .unwrap();
         let options = LogOptions::default();
         assert_eq!(read(&path, &options), "a\nb\nc\nde\n");
         let tail = LogOptions { tail: Some(2), ..options.clone() };

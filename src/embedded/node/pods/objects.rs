@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::authentication::v1::{
-    BoundObjectReference, TokenRequest, TokenRequestSpec,
-};
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
@@ -104,8 +102,8 @@ impl Objects {
             .filter(|name| !name.is_empty())
             .unwrap_or("default");
         let request = TokenRequest {
-            spec: TokenRequestSpec {
-                audiences: audience.map(str::to_owned).into_iter().collect(),
+            spec: Some(TokenRequestSpec {
+                audiences: audience.map(|audience| vec![audience.to_owned()]),
                 expiration_seconds: Some(seconds),
                 bound_object_ref: Some(BoundObjectReference {
                     api_version: Some("v1".to_owned()),
@@ -113,7 +111,8 @@ impl Objects {
                     name: Some(pod.name_any()),
                     uid: pod.uid(),
                 }),
-            },
+                ..TokenRequestSpec::default()
+            }),
             ..TokenRequest::default()
         };
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -121,7 +120,10 @@ impl Objects {
             .create_token_request(account, &PostParams::default(), &request)
             .await
             .map_err(|error| format!("cannot get a token of ServiceAccount {account}: {error}"))?;
-        let status = answer.status.ok_or("the API server gave no token")?;
-        Ok(Token { text: status.token, expires: status.expiration_timestamp.0 })
+        let status = answer.status.unwrap_or_default();
+        match (status.token, status.expiration_timestamp) {
+            (Some(text), Some(expires)) => Ok(Token { text, expires: expires.0 }),
+            _ => Err("the API server gave no token".to_owned()),
+        }
     }
 }

@@ -186,7 +186,9 @@ impl Counter {
                 }
                 self.failures += 1;
                 let mut news = vec![What::Unhealthy(message.clone())];
-                if self.failures >= self.failures_allowed && (self.passing || self.kind == Kind::Startup) {
+                if self.failures >= self.failures_allowed
+                    && (self.passing || self.kind == Kind::Startup)
+                {
                     self.passing = false;
                     self.failures = 0;
                     news.push(What::Failed(message));

@@ -49,7 +49,8 @@ async fn register(ctx: &Context) -> kube::Result<()> {
     let known = match api.get_opt(&name).await? {
         Some(node) => node,
         None => {
-            let object = serde_json::from_value(object(&ctx.config)).map_err(kube::Error::SerdeError)?;
+            let object =
+                serde_json::from_value(object(&ctx.config)).map_err(kube::Error::SerdeError)?;
             api.create(&PostParams::default(), &object).await?
         }
     };
@@ -130,7 +131,8 @@ async fn renew(ctx: &Context) -> kube::Result<()> {
     let api: Api<Lease> = Api::namespaced(ctx.client.clone(), "kube-node-lease");
     let name = ctx.config.node_name();
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-    let spec = json!({"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now});
+    let spec =
+        json!({"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now});
     let patch = Patch::Merge(json!({"spec": spec}));
     match api.patch(&name, &PatchParams::default(), &patch).await {
         Err(kube::Error::Api(error)) if error.code == 404 => {

@@ -60,9 +60,10 @@ pub(super) fn phase(pod: &Pod, runtimes: &BTreeMap<String, Runtime>) -> &'static
 }
 
 fn anything_ran(containers: &[Container], runtimes: &BTreeMap<String, Runtime>) -> bool {
-    containers.iter().filter_map(|one| runtimes.get(&one.name)).any(|runtime| {
-        runtime.last.is_some() || !matches!(runtime.state, State::Waiting { .. })
-    })
+    containers
+        .iter()
+        .filter_map(|one| runtimes.get(&one.name))
+        .any(|runtime| runtime.last.is_some() || !matches!(runtime.state, State::Waiting { .. }))
 }
 
 /// The whole status, to be merged strategically: conditions of others stay.
@@ -117,7 +118,10 @@ fn conditions(snapshot: &Snapshot<'_>, phase: &str) -> Value {
 
     let spec = pod.spec.clone().unwrap_or_default();
     let listed = |names: &[&str]| format!("[{}]", names.join(" "));
-    add("PodReadyToStartContainers", if snapshot.sandbox { Ok(()) } else { Err(("", String::new())) });
+    add(
+        "PodReadyToStartContainers",
+        if snapshot.sandbox { Ok(()) } else { Err(("", String::new())) },
+    );
 
     let init = spec.init_containers.unwrap_or_default();
     let incomplete: Vec<&str> = init
@@ -125,9 +129,7 @@ fn conditions(snapshot: &Snapshot<'_>, phase: &str) -> Value {
         .filter(|one| {
             let runtime = snapshot.runtimes.get(&one.name);
             let sidecar = is_sidecar(one) && runtime.is_some_and(|runtime| runtime.started);
-            let done = runtime
-                .and_then(Runtime::finished)
-                .is_some_and(|end| end.exit_code == 0);
+            let done = runtime.and_then(Runtime::finished).is_some_and(|end| end.exit_code == 0);
             !(sidecar || done || anything_ran(&spec.containers, snapshot.runtimes))
         })
         .map(|one| one.name.as_str())
@@ -173,7 +175,10 @@ fn conditions(snapshot: &Snapshot<'_>, phase: &str) -> Value {
         ready.and(if missing.is_empty() {
             Ok(())
         } else {
-            let message = format!("corresponding condition of pod readiness gate {:?} does not exist or is not True.", missing[0]);
+            let message = format!(
+                "corresponding condition of pod readiness gate {:?} does not exist or is not True.",
+                missing[0]
+            );
             Err(("ReadinessGatesNotReady", message))
         }),
     );
@@ -255,7 +260,8 @@ mod tests {
     use super::*;
 
     fn pod(spec: Value) -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": "p", "uid": "u"}, "spec": spec})).unwrap()
+        serde_json::from_value(json!({"metadata": {"name": "p", "uid": "u"}, "spec": spec}))
+            .unwrap()
     }
 
     fn running(ready: bool) -> Runtime {
@@ -277,7 +283,8 @@ mod tests {
 
     #[test]
     fn phases() {
-        let two = pod(json!({"containers": [{"name": "a"}, {"name": "b"}], "restartPolicy": "Never"}));
+        let two =
+            pod(json!({"containers": [{"name": "a"}, {"name": "b"}], "restartPolicy": "Never"}));
         for (a, b, expected) in [
             (running(true), running(false), "Running"),
             (running(true), Runtime::new(), "Pending"),

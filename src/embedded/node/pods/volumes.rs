@@ -56,9 +56,9 @@ pub(super) async fn prepare(
     let mut prepared = Prepared::default();
     for volume in spec.volumes.iter().flatten() {
         let path = dir.join(&volume.name);
-        let made = make(volume, &path, fields, objects, group)
-            .await
-            .map_err(|error| format!("MountVolume.SetUp failed for volume {:?} : {error}", volume.name))?;
+        let made = make(volume, &path, fields, objects, group).await.map_err(|error| {
+            format!("MountVolume.SetUp failed for volume {:?} : {error}", volume.name)
+        })?;
         prepared.paths.insert(volume.name.clone(), made.path);
         prepared.again_at = match (prepared.again_at, made.again_at) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -133,11 +133,9 @@ async fn make(
             }
         }
     } else {
-        return Err(
-            "this kind of volume is not supported by the embedded node yet; \
+        return Err("this kind of volume is not supported by the embedded node yet; \
              configMap, secret, emptyDir, projected, downwardAPI and hostPath are"
-                .to_owned(),
-        );
+            .to_owned());
     }
     payload::write(path, &files, group).map_err(fail)?;
     Ok(Made { path: path.to_owned(), again_at })

@@ -180,6 +180,20 @@ pub(crate) fn set_xattr(fd: BorrowedFd<'_>, name: &std::ffi::CStr, value: &[u8])
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Lets the runtime wait for something that owns a non-blocking descriptor.
+pub(crate) fn async_fd<T: AsRawFd + OwnsFd>(
+    owner: T,
+    interest: tokio::io::Interest,
+) -> io::Result<tokio::io::unix::AsyncFd<T>> {
+    // SAFETY: `OwnsFd` types keep one open descriptor from their making to their end.
+    unsafe { tokio::io::unix::AsyncFd::register_with_interest(owner, interest) }.map_err(Into::into)
+}
+
+/// Types whose descriptor is open, and the same one, for as long as they exist.
+pub(crate) trait OwnsFd {}
+impl OwnsFd for std::fs::File {}
+impl OwnsFd for crate::node::wire::Channel {}
+
 /// Tells when something in a directory is written or made.
 pub(crate) struct FileWatch {
     events: tokio::io::unix::AsyncFd<std::fs::File>,
@@ -200,10 +214,7 @@ impl FileWatch {
         if unsafe { libc::inotify_add_watch(fd.as_raw_fd(), path.as_ptr(), mask) } == -1 {
             return Err(io::Error::last_os_error());
         }
-        let events = tokio::io::unix::AsyncFd::with_interest(
-            std::fs::File::from(fd),
-            tokio::io::Interest::READABLE,
-        )?;
+        let events = async_fd(std::fs::File::from(fd), tokio::io::Interest::READABLE)?;
         Ok(Self { events })
     }
 

@@ -17,6 +17,6 @@ mod tests;
 
 pub(crate) use logs::numbered;
 pub(crate) use protocol::{
-    ContainerState, Event, Exit, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION,
+    Event, Exit, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION,
 };
 pub use serve::run_shim;

@@ -10,5 +10,7 @@ mod record;
 mod serve;
 
 pub(crate) use protocol::{ListenerRole, ToNode, ToSupervisor, VERSION};
-pub(crate) use record::{ProcessRecord, read as read_record};
+#[cfg(test)]
+pub(crate) use record::ProcessRecord;
+pub(crate) use record::read as read_record;
 pub use serve::supervise;

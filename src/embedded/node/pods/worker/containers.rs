@@ -28,9 +28,7 @@ impl Worker {
     pub(super) async fn start_due(&mut self) {
         let init = self.spec.init_containers.clone().unwrap_or_default();
         for container in &init {
-            let done = |runtime: &Runtime| {
-                runtime.finished().is_some_and(|end| end.exit_code == 0)
-            };
+            let done = |runtime: &Runtime| runtime.finished().is_some_and(|end| end.exit_code == 0);
             if self.runtime(container).is_some_and(done) {
                 continue;
             }
@@ -167,7 +165,13 @@ impl Worker {
     }
 
     /// A container that cannot be started now.
-    fn hold(&mut self, container: &Container, reason: &'static str, message: &str, pause: Duration) {
+    fn hold(
+        &mut self,
+        container: &Container,
+        reason: &'static str,
+        message: &str,
+        pause: Duration,
+    ) {
         let Some(runtime) = self.runtimes.get_mut(&container.name) else {
             return;
         };
@@ -203,9 +207,10 @@ impl Worker {
     pub(super) async fn ended(&mut self, ended: Option<Ended>) {
         match ended {
             Some(Ended::Container { name, attempt, exit }) => {
-                let current = self.runtimes.get(&name).is_some_and(|runtime| {
-                    runtime.is_running() && runtime.attempt == attempt
-                });
+                let current = self
+                    .runtimes
+                    .get(&name)
+                    .is_some_and(|runtime| runtime.is_running() && runtime.attempt == attempt);
                 let Some((container, _)) = self.find(&name).filter(|_| current) else {
                     return;
                 };
@@ -257,8 +262,10 @@ impl Worker {
         };
         runtime.ended(terminated, restart, Instant::now(), describe);
         if matches!(runtime.state, State::Waiting { reason: "CrashLoopBackOff", .. }) {
-            let message =
-                format!("Back-off restarting failed container {name} in pod {pod}_{namespace}({})", self.uid);
+            let message = format!(
+                "Back-off restarting failed container {name} in pod {pod}_{namespace}({})",
+                self.uid
+            );
             self.ctx.events.report(&self.pod, Some(name), Severity::Warning, "BackOff", message);
         }
     }

@@ -159,9 +159,10 @@ impl Worker {
         let machine = self.ctx.machine;
         Fields {
             pod: &self.pod,
-            pod_ip: self.sandbox.as_ref().map_or(self.ctx.host_ip, |sandbox| {
-                sandbox.ip.unwrap_or(self.ctx.host_ip)
-            }),
+            pod_ip: self
+                .sandbox
+                .as_ref()
+                .map_or(self.ctx.host_ip, |sandbox| sandbox.ip.unwrap_or(self.ctx.host_ip)),
             host_ip: self.ctx.host_ip,
             machine: (machine.cpus * 1000, machine.memory),
         }
@@ -177,7 +178,8 @@ impl Worker {
     /// Tells log readers which attempts there are.
     fn post(&self) {
         let containers = self.runtimes.iter().filter_map(|(name, runtime)| {
-            let started = runtime.is_running() || runtime.finished().is_some() || runtime.last.is_some();
+            let started =
+                runtime.is_running() || runtime.finished().is_some() || runtime.last.is_some();
             let attempt = Attempt { number: runtime.restarts(), running: runtime.is_running() };
             started.then(|| (name.clone(), attempt))
         });

@@ -177,9 +177,7 @@ pub(in crate::node::pods) async fn end_stray(ctx: Arc<Context>, uid: String, soc
     match ShimLink::new(socket) {
         Ok((link, mut ended)) => {
             let _ = link.shut_down(Duration::ZERO).await;
-            let gone = async {
-                while !matches!(ended.recv().await, Some(Ended::Shim) | None) {}
-            };
+            let gone = async { while !matches!(ended.recv().await, Some(Ended::Shim) | None) {} };
             let _ = tokio::time::timeout(END_LIMIT, gone).await;
         }
         Err(error) => tracing::warn!(%error, "cannot reach a shim without a pod"),

@@ -59,7 +59,10 @@ impl Worker {
     async fn confirm(&mut self) -> bool {
         let params = DeleteParams {
             grace_period_seconds: Some(0),
-            preconditions: Some(Preconditions { uid: Some(self.uid.clone()), resource_version: None }),
+            preconditions: Some(Preconditions {
+                uid: Some(self.uid.clone()),
+                resource_version: None,
+            }),
             ..DeleteParams::default()
         };
         match self.api().delete(&self.pod.name_any(), &params).await {
