@@ -60,8 +60,11 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
         group.join().step("join the control group")?;
         unshare(CloneFlags::CLONE_NEWCGROUP).step("unshare the control group namespace")?;
     }
-    std::fs::write("/proc/self/oom_score_adj", spec.oom_score_adj.to_string())
-        .step("set oom_score_adj")?;
+    match std::fs::write("/proc/self/oom_score_adj", spec.oom_score_adj.to_string()) {
+        // Protecting a process takes CAP_SYS_RESOURCE; without it all that is lost is an order of precedence.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+        result => result.step("set oom_score_adj")?,
+    }
 
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .step("make mounts private")?;
