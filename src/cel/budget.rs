@@ -13,8 +13,11 @@ use std::sync::Arc;
 /// The loop steps all comprehensions of one evaluation may take together.
 pub const MAX_ITERATIONS: u64 = 250_000;
 
-/// Bytes of a string and items of a list that `+` may build.
-pub(crate) const MAX_SIZE: usize = 4 << 20;
+/// Bytes of a string and items of a list that one operation may build.
+pub(crate) const MAX_SIZE: usize = 1 << 20;
+
+/// Bytes kept in lists and maps that cost as much as one loop step.
+const BYTES_PER_STEP: usize = 100;
 
 #[derive(Clone)]
 pub(crate) struct Scope {
@@ -53,10 +56,26 @@ pub(crate) fn spend(count: usize) -> Result<(), ExecutionError> {
                 Ok(())
             }
             None => Err(ExecutionError::InternalError(format!(
-                "the expression takes more than {MAX_ITERATIONS} loop steps"
+                "the expression takes more than {MAX_ITERATIONS} loop steps, or builds as much"
             ))),
         }
     })
+}
+
+/// Takes what it costs to keep `bytes` from the current evaluation, so that neither doubling a list
+/// nor collecting a large string over and over fills the memory.
+pub(crate) fn keep(bytes: usize) -> Result<(), ExecutionError> {
+    spend(bytes / BYTES_PER_STEP)
+}
+
+/// Refuses to build more than [`MAX_SIZE`] bytes or items.
+pub(crate) fn fits(operation: &str, size: usize) -> Result<(), ExecutionError> {
+    if size <= MAX_SIZE {
+        return Ok(());
+    }
+    Err(ExecutionError::InternalError(format!(
+        "{operation} would build a value of {size} bytes or items, more than {MAX_SIZE}"
+    )))
 }
 
 /// Whether the dialect lets arithmetic mix int and double.

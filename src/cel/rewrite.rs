@@ -3,6 +3,8 @@
 //!
 //! - The range of every comprehension goes through `@items`, which counts it against the budget
 //!   and sorts the keys of a map.
+//! - What is collected in lists and maps goes through `@kept`, which counts its size; `replace` and
+//!   `join` go through bounded functions.
 //! - `+` goes through `@add`, the other arithmetic through its like where numbers may mix.
 //! - Calls of the caller's functions become `@call(name, [arguments])`.
 
@@ -71,8 +73,9 @@ impl Pass<'_> {
                 Expr::Select(select)
             }
             Expr::List(mut list) => {
+                let plain = list.elements.iter().all(is_literal);
                 list.elements = self.all(list.elements)?;
-                Expr::List(list)
+                if plain { Expr::List(list) } else { kept(Expr::List(list)) }
             }
             Expr::Map(mut map) => {
                 for entry in &mut map.entries {
@@ -81,7 +84,7 @@ impl Pass<'_> {
                         entry.value = self.expr(std::mem::take(&mut entry.value))?;
                     }
                 }
-                Expr::Map(map)
+                if map.entries.is_empty() { Expr::Map(map) } else { kept(Expr::Map(map)) }
             }
             // Message literals need types that no environment of ours declares.
             Expr::Struct(literal) => return Err(Problem::UnknownFunction(literal.type_name)),
@@ -120,7 +123,7 @@ impl Pass<'_> {
                     && matches!(&call.args[..], [IdedExpr { expr: Expr::Ident(name), .. }, _]
                         if name.starts_with('@')) =>
             {
-                call.args = self.all(call.args)?;
+                call.args = self.appended(call.args)?;
                 Ok(IdedExpr { id: node.id, expr: Expr::Call(call) })
             }
             Expr::Call(mut call)
@@ -137,6 +140,23 @@ impl Pass<'_> {
             }
             expr => self.expr(IdedExpr { id: node.id, expr }),
         }
+    }
+
+    /// The operands of `@result + [x]`: the list stays a literal, its items are counted.
+    fn appended(&mut self, args: Vec<IdedExpr>) -> Result<Vec<IdedExpr>, Problem> {
+        let mut operands = Vec::with_capacity(args.len());
+        for arg in args {
+            operands.push(match arg.expr {
+                Expr::List(mut list) => {
+                    for item in &mut list.elements {
+                        *item = call("@kept", vec![self.expr(std::mem::take(item))?]);
+                    }
+                    IdedExpr { id: arg.id, expr: Expr::List(list) }
+                }
+                expr => self.expr(IdedExpr { id: arg.id, expr })?,
+            });
+        }
+        Ok(operands)
     }
 
     fn call(&mut self, call_expr: CallExpr) -> Result<Expr, Problem> {
@@ -169,6 +189,10 @@ impl Pass<'_> {
         }
         let target = target.map(|target| self.expr(*target).map(Box::new)).transpose()?;
         let args = self.all(args)?;
+        if let (Some(bounded), Some(_)) = (bounded(&func_name), &target) {
+            let args = target.into_iter().map(|target| *target).chain(args).collect();
+            return Ok(call(bounded, args).expr);
+        }
         let replaced = match func_name.as_str() {
             operators::ADD => Some("@add"),
             operators::SUBSTRACT if self.env.0.mixed_numbers => Some("@sub"),
@@ -230,6 +254,23 @@ fn bare(expr: Expr) -> IdedExpr {
 
 fn call(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
     bare(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
+}
+
+fn kept(expr: Expr) -> Expr {
+    call("@kept", vec![bare(expr)]).expr
+}
+
+fn is_literal(node: &IdedExpr) -> bool {
+    matches!(node.expr, Expr::Literal(_))
+}
+
+/// The bounded function in place of a method.
+fn bounded(method: &str) -> Option<&'static str> {
+    match method {
+        "replace" => Some("@replace"),
+        "join" => Some("@join"),
+        _ => None,
+    }
 }
 
 fn is_operator(name: &str) -> bool {

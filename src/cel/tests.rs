@@ -92,6 +92,8 @@ fn sets_lists_strings_math_and_encoders() {
         ("['a', 'b', 'a'].lastIndexOf('a')", json!(2)),
         ("'Ab'.lowerAscii() + ' c '.trim() + 'x'.replace('x', 'y')", json!("abcy")),
         ("'a,b'.split(',')", json!(["a", "b"])),
+        ("['a', 'b'].join('-') + ['c'].join()", json!("a-bc")),
+        ("'aaa'.replace('a', 'b', 2) + 'ab'.replace('', '-')", json!("bba-a-b-")),
         ("math.greatest(1, 5, 3) + math.least(4, 2) + math.greatest([7, 8])", json!(15)),
         ("optional.of(2).optMap(x, x * 2).value()", json!(4)),
         ("math.ceil(1.2)", json!(2)),
@@ -164,6 +166,18 @@ fn bounds_hold() {
     let list: Vec<u32> = (0..2_000).collect();
     let message = fails("l.all(a, l.all(b, a >= 0 && b >= 0))", json!({ "l": list }));
     assert!(message.contains("more than 250000 loop steps"), "{message}");
+    let lists = (0..40).fold("s".to_owned(), |e, _| format!("cel.bind(s, [s, s], {e})"));
+    let maps = (0..40).fold("s".to_owned(), |e, _| format!("cel.bind(s, {{'a': s, 'b': s}}, {e})"));
+    for hostile in [lists.as_str(), &maps, "l.map(x, s).size() + l.map(x, s + s).size()"] {
+        let message = fails(hostile, json!({"s": "0".repeat(10_000), "l": list}));
+        assert!(message.contains("or builds as much"), "{message}");
+    }
+    let long = json!({"s": "a".repeat(10_000), "l": list});
+    for hostile in ["s.replace('a', s)", "l.map(x, string(x)).join(s)", "regex.replace(s, 'a', s)"]
+    {
+        let message = fails(hostile, long.clone());
+        assert!(message.contains("would build"), "{message}");
+    }
     let doubling = (0..40).fold("s".to_owned(), |e, _| format!("cel.bind(s, s + s, {e})"));
     let message = fails(&doubling, json!({"s": "0123456789"}));
     assert!(message.contains("would build"), "{message}");

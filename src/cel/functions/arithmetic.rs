@@ -2,7 +2,7 @@
 //! allows: contexts that went through JSON do not know `1` from `1.0`.
 
 use super::{Args, Outcome};
-use crate::budget::{self, MAX_SIZE};
+use crate::budget;
 use cel::common::types::{CelBytes, CelDouble, CelInt, CelList, CelString, CelUInt, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
@@ -18,11 +18,7 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
 
 fn add<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let [left, right] = both(args)?;
-    if length(&*left).saturating_add(length(&*right)) > MAX_SIZE {
-        return Err(ExecutionError::InternalError(format!(
-            "`+` would build a value of more than {MAX_SIZE} bytes or items"
-        )));
-    }
+    budget::fits("`+`", length(&*left).saturating_add(length(&*right)))?;
     let adder = left.as_adder().ok_or_else(|| unsupported("+", &*left, &*right))?;
     Ok(CowVal::Owned(adder.add(right.as_ref())?.into_owned()))
 }

@@ -1,6 +1,7 @@
 //! Functions beyond the interpreter's own libraries.
 
 mod arithmetic;
+mod bounded;
 mod collections;
 mod lists;
 mod regex;
@@ -12,6 +13,7 @@ use cel::{DeclarationError, Env, ExecutionError};
 pub(crate) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     collections::register(env)?;
     arithmetic::register(env)?;
+    bounded::register(env)?;
     lists::register(env)?;
     regex::register(env)
 }

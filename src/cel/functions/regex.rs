@@ -2,6 +2,7 @@
 //! linear time. Compiled patterns are kept per thread, as rules are evaluated again and again.
 
 use super::{Args, Outcome, failed, int, string, text};
+use crate::budget;
 use cel::common::types::{CelList, CelOptional, CelString, INT_TYPE, STRING_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
@@ -128,5 +129,14 @@ fn replace<'b, 'v>(args: &[CowVal<'b, 'v>], count: i64) -> Outcome<'b, 'v> {
         }
     }
     let count = if count < 0 { 0 } else { limit(count) };
+    let most = if count == 0 { usize::MAX } else { count };
+    let matches = pattern.find_iter(text(args, 0)).take(most).count();
+    // A group may stand in the replacement as often as it has room for its reference.
+    let each =
+        replacement.len().saturating_add(text(args, 0).len() * text(args, 2).matches('\\').count());
+    budget::fits(
+        "regex.replace",
+        text(args, 0).len().saturating_add(matches.saturating_mul(each)),
+    )?;
     Ok(string(pattern.replacen(text(args, 0), count, replacement.as_str())))
 }

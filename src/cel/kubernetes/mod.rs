@@ -1,61 +1,101 @@
-//! The libraries Kubernetes adds to CEL.
+//! The libraries Kubernetes adds to CEL: quantities, URLs, IP addresses, formats and versions.
+//!
+//! Each of its types is a value of its own to the interpreter: it can be compared for equality and
+//! handed to the functions made for it, nothing else.
 
+mod escape;
+mod format;
+mod ip;
+mod quantity;
+mod semver;
+mod url;
+
+use crate::functions::{Args, Outcome, boolean, failed, text};
+use cel::common::types::STRING_TYPE;
 use cel::{DeclarationError, Env};
 
-pub(crate) fn register(_env: &mut Env) -> Result<(), DeclarationError> {
-    Ok(())
+pub use escape::escape_property;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) fn register(env: &mut Env) -> Result<(), DeclarationError> {
+    quantity::register(env)?;
+    url::register(env)?;
+    ip::register(env)?;
+    format::register(env)?;
+    semver::register(env)
 }
 
-/// The name by which CEL selects a property whose own name is not an identifier, or `None` when
-/// the property is not reachable. As Kubernetes has it: `__`, `.`, `-`, `/` and CEL's
-/// keywords are spelled out between double underscores.
-pub fn escape_property(name: &str) -> Option<String> {
-    const RESERVED: &[&str] = &[
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ];
-    if RESERVED.contains(&name) {
-        return Some(format!("__{name}__"));
-    }
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        return None;
-    }
-    let mut escaped = String::with_capacity(name.len());
-    let mut rest = name;
-    while let Some(character) = rest.chars().next() {
-        let taken = if rest.starts_with("__") {
-            escaped.push_str("__underscores__");
-            2
-        } else {
-            match character {
-                '.' => escaped.push_str("__dot__"),
-                '-' => escaped.push_str("__dash__"),
-                '/' => escaped.push_str("__slash__"),
-                c if c.is_ascii_alphanumeric() || c == '_' => escaped.push(c),
-                _ => return None,
+/// Declares a type of the interpreter around a Rust type that can be compared and cloned.
+macro_rules! value_type {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $cel:literal, $type:ident) => {
+        pub(super) static $type: cel::common::types::Type =
+            cel::common::types::Type::new_unspecified_type($cel);
+
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub(super) struct $name(pub(super) $inner);
+
+        impl cel::common::value::Val for $name {
+            fn get_type(&self) -> &cel::common::types::Type {
+                &$type
             }
-            character.len_utf8()
-        };
-        rest = &rest[taken..];
-    }
-    Some(escaped)
+            fn cel_type() -> &'static cel::common::types::Type {
+                &$type
+            }
+            fn equals(&self, other: &dyn cel::common::value::Val) -> bool {
+                other.downcast_ref::<$name>() == Some(self)
+            }
+            fn clone_as_boxed<'v>(&self) -> Box<dyn cel::common::value::Val + 'v> {
+                Box::new(self.clone())
+            }
+            fn as_any(&self) -> Option<&dyn std::any::Any> {
+                Some(self)
+            }
+        }
+
+        impl cel::common::value::StaticVal for $name {}
+
+        impl $name {
+            /// The value of an argument. Overloads are picked by type, so it is one.
+            fn arg<'a>(
+                args: &'a [cel::common::value::CowVal<'_, '_>],
+                index: usize,
+            ) -> Result<&'a $name, cel::ExecutionError> {
+                args.get(index)
+                    .and_then(|arg| arg.downcast_ref::<$name>())
+                    .ok_or(cel::ExecutionError::MissingArgumentOrTarget)
+            }
+        }
+    };
+}
+use value_type;
+
+/// Registers `name(string)`, which parses or fails, and `is_name(string)`, which tells whether it
+/// would.
+fn parser(
+    env: &mut Env,
+    (name, make): (&str, cel::common::functions::Function),
+    (is_name, test): (&str, cel::common::functions::Function),
+) -> Result<(), DeclarationError> {
+    env.add_overload(name, &format!("{name}(string)"), vec![STRING_TYPE], make)?;
+    env.add_overload(is_name, &format!("{is_name}(string)"), vec![STRING_TYPE], test)
+}
+
+/// The answer of an `is…` function.
+fn is<'b, 'v, T>(
+    args: &Args<'b, 'v>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Outcome<'b, 'v> {
+    Ok(boolean(parse(text(args, 0)).is_ok()))
+}
+
+/// The parsed argument of a conversion.
+fn parsed<T>(
+    function: &str,
+    args: &Args<'_, '_>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, cel::ExecutionError> {
+    parse(text(args, 0)).map_err(|message| failed(function, message))
 }

@@ -38,7 +38,7 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
                 @for (name, client) in CLIENTS {
                     li { div.card {
                         h3 { (name) }
-                        (parts::command(&format!("curtain mcp install --client {client}")))
+                        (parts::command(&format!("curtain mcp install {client}")))
                     } }
                 }
             }

@@ -31,7 +31,7 @@ fn list(namespaces: &[(Value, Vec<Value>)]) -> Markup {
                 p { "A project holds components that belong together. Start with a sample:" }
                 (parts::command("curtain demo deploy greeter"))
                 p { "or let an assistant do it, once it knows this platform:" }
-                (parts::command("curtain mcp install --client claude-code"))
+                (parts::command("curtain mcp install claude-code"))
             }))
         }
         @for (namespace, projects) in namespaces.iter().filter(|(_, projects)| !projects.is_empty()) {

@@ -295,7 +295,7 @@ async fn environments_and_agents_have_their_pages() {
     assert!(page.find("Development").unwrap() < page.find("Production").unwrap());
     assert!(page.contains("1 agent connected") && page.contains("Not connected"));
     let page = browser.page("/agents").await;
-    assert!(page.contains("curtain mcp install --client claude-code"));
+    assert!(page.contains("curtain mcp install claude-code"));
     assert!(page.contains("agent-reader") && page.contains("releasebinding:update"));
 }
 

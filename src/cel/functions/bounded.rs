@@ -1,0 +1,76 @@
+//! Operations whose result may be far larger than their operands, behind a bound. The rewriting
+//! pass puts them in place of the interpreter's.
+
+use super::{Args, Outcome, items, string, text};
+use crate::budget;
+use cel::common::types::{
+    CelBytes, CelInt, CelList, CelMap, CelOptional, CelString, DYN_TYPE, INT_TYPE, LIST_TYPE,
+    STRING_TYPE,
+};
+use cel::common::value::Val;
+use cel::{DeclarationError, Env, ExecutionError};
+
+pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
+    env.add_overload("@kept", "@kept", vec![DYN_TYPE], kept)?;
+    let three = || vec![STRING_TYPE, STRING_TYPE, STRING_TYPE];
+    env.add_overload("@replace", "@replace", three(), replace)?;
+    let mut four = three();
+    four.push(INT_TYPE);
+    env.add_overload("@replace", "@replace_count", four, replace)?;
+    env.add_overload("@join", "@join", vec![LIST_TYPE], join)?;
+    env.add_overload("@join", "@join_separator", vec![LIST_TYPE, STRING_TYPE], join)
+}
+
+/// The value itself, after its size was taken from the budget.
+fn kept<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    budget::keep(size(value.as_ref()))?;
+    Ok(value)
+}
+
+/// About the bytes a value takes.
+fn size(value: &dyn Val) -> usize {
+    const OVERHEAD: usize = 32;
+    let content = if let Some(text) = value.downcast_ref::<CelString>() {
+        text.inner().len()
+    } else if let Some(bytes) = value.downcast_ref::<CelBytes>() {
+        bytes.inner().len()
+    } else if let Some(list) = value.downcast_ref::<CelList>() {
+        list.inner().iter().map(|item| size(item.as_ref())).sum()
+    } else if let Some(map) = value.downcast_ref::<CelMap>() {
+        map.inner().iter().map(|(key, item)| size(key.inner()) + size(item.as_ref())).sum()
+    } else if let Some(optional) = value.downcast_ref::<CelOptional>() {
+        optional.option().map_or(0, size)
+    } else {
+        0
+    };
+    OVERHEAD + content
+}
+
+fn replace<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let (whole, old, new) = (text(&args, 0), text(&args, 1), text(&args, 2));
+    let limit = match args.get(3).and_then(|arg| arg.downcast_ref::<CelInt>()) {
+        Some(count) => usize::try_from(*count.inner()).unwrap_or(usize::MAX),
+        None => usize::MAX,
+    };
+    let count = whole.matches(old).count().min(limit);
+    budget::fits("replace", whole.len().saturating_add(count.saturating_mul(new.len())))?;
+    Ok(string(whole.replacen(old, new, count)))
+}
+
+fn join<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let list = args.first().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    let separator = text(&args, 1);
+    let mut parts = Vec::new();
+    let mut length = 0usize;
+    for item in items(list.as_ref())? {
+        let part = item.downcast_ref::<CelString>().ok_or_else(|| {
+            let got = item.get_type().name().to_owned();
+            ExecutionError::UnexpectedType { got, want: "string".to_owned() }
+        })?;
+        length = length.saturating_add(part.inner().len() + separator.len());
+        parts.push(part.inner());
+    }
+    budget::fits("join", length)?;
+    Ok(string(parts.join(separator)))
+}

@@ -1,0 +1,99 @@
+//! The libraries as expressions use them.
+
+use crate::{Env, Program, Vars};
+use serde_json::{Value as Json, json};
+
+fn eval(source: &str) -> Result<Json, String> {
+    let program = Program::compile(&Env::kubernetes(), source).map_err(|e| e.to_string())?;
+    let value = program.eval(&Vars::new()).map_err(|e| e.to_string())?;
+    value.into_json().ok_or_else(|| "nothing".to_owned())
+}
+
+#[track_caller]
+fn all_true(sources: &[&str]) {
+    for source in sources {
+        assert_eq!(eval(source), Ok(json!(true)), "{source}");
+    }
+}
+
+#[test]
+fn quantities() {
+    all_true(&[
+        "quantity('1.5Gi').compareTo(quantity('1536Mi')) == 0",
+        "quantity('1.5Gi') == quantity('1536Mi')",
+        "quantity('500m').isLessThan(quantity('1'))",
+        "quantity('1e3').asInteger() == 1000",
+        "quantity('-2k').sign() == -1",
+        "!quantity('100m').isInteger()",
+        "quantity('100m').asApproximateFloat() == 0.1",
+        "quantity('1').add(quantity('500m')).sub(1) == quantity('0.5')",
+        "quantity('12E').isGreaterThan(quantity('10Ei'))",
+        "isQuantity('1Ki') && !isQuantity('1KB') && !isQuantity('') && !isQuantity('1.2.3')",
+    ]);
+    assert!(eval("quantity('many')").unwrap_err().contains("`many` is not a quantity"));
+    assert!(eval("quantity('100m').asInteger()").unwrap_err().contains("not an integer"));
+}
+
+#[test]
+fn urls() {
+    all_true(&[
+        "url('https://user@example.com:8443/a%20b?x=1&x=2&y').getHost() == 'example.com:8443'",
+        "url('https://example.com:8443/').getHostname() == 'example.com'",
+        "url('https://[::1]:80/').getHostname() == '::1'",
+        "url('https://[::1]:80/').getPort() == '80'",
+        "url('HTTPS://a/b%20c').getScheme() == 'https'",
+        "url('https://a/b%20c').getEscapedPath() == '/b%20c'",
+        "url('https://a/?x=1&x=2%203&y').getQuery() == {'x': ['1', '2 3'], 'y': ['']}",
+        "url('/path?q=1').getHost() == ''",
+        "isURL('file:/etc/x') && !isURL('example.com') && !isURL('../x') && !isURL('http://a b')",
+    ]);
+}
+
+#[test]
+fn addresses_and_networks() {
+    all_true(&[
+        "ip('10.0.0.1').family() == 4 && ip('::1').family() == 6",
+        "isIP('10.0.0.1') && !isIP('10.0.0') && !isIP('::ffff:1.2.3.4') && !isIP('fe80::1%eth0')",
+        "ip('::1').isLoopback() && ip('0.0.0.0').isUnspecified()",
+        "ip('169.254.1.1').isLinkLocalUnicast() && ip('224.0.0.1').isLinkLocalMulticast()",
+        "ip('8.8.8.8').isGlobalUnicast() && !ip('255.255.255.255').isGlobalUnicast()",
+        "ip.isCanonical('2001:db8::1') && !ip.isCanonical('2001:DB8::1')",
+        "ip('::1') == ip('0:0:0:0:0:0:0:1') && string(ip('::1')) == '::1'",
+        "cidr('10.0.0.0/8').containsIP('10.1.2.3') && !cidr('10.0.0.0/8').containsIP(ip('11.0.0.1'))",
+        "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16') && !cidr('10.1.0.0/16').containsCIDR(cidr('10.0.0.0/8'))",
+        "cidr('10.1.2.3/8').masked() == cidr('10.0.0.0/8') && cidr('10.1.2.3/8').ip() == ip('10.1.2.3')",
+        "cidr('::/0').containsIP('2001:db8::1') && !cidr('::/0').containsIP('10.0.0.1')",
+        "cidr('2001:db8::/32').prefixLength() == 32 && string(cidr('10.0.0.0/8')) == '10.0.0.0/8'",
+        "!isCIDR('10.0.0.0/33') && !isCIDR('10.0.0.0') && !isCIDR('10.0.0.0/08')",
+    ]);
+}
+
+#[test]
+fn formats() {
+    all_true(&[
+        "!format.dns1123Label().validate('my-name').hasValue()",
+        "format.dns1123Label().validate('My').value().size() == 1",
+        "format.named('uuid').value().validate('nope').hasValue()",
+        "!format.named('unknown').hasValue()",
+        "!format.dns1123LabelPrefix().validate('my-').hasValue()",
+        "!format.dns1123Subdomain().validate('a.b-c.d').hasValue()",
+        "format.dns1035Label().validate('1a').hasValue()",
+        "!format.qualifiedName().validate('example.com/My_Name').hasValue()",
+        "!format.labelValue().validate('').hasValue()",
+        "!format.date().validate('2026-11-22').hasValue() && format.date().validate('2026-13-01').hasValue()",
+        "!format.datetime().validate('2026-11-22T13:00:00Z').hasValue()",
+        "!format.byte().validate('aGk=').hasValue() && format.byte().validate('?').hasValue()",
+    ]);
+}
+
+#[test]
+fn versions() {
+    all_true(&[
+        "semver('1.2.3').major() == 1 && semver('1.2.3').minor() == 2 && semver('1.2.3').patch() == 3",
+        "semver('1.10.0').isGreaterThan(semver('1.9.9'))",
+        "semver('1.0.0-rc.2').isLessThan(semver('1.0.0-rc.10'))",
+        "semver('1.0.0-rc.1').isLessThan(semver('1.0.0'))",
+        "semver('1.0.0+a').compareTo(semver('1.0.0+b')) == 0",
+        "isSemver('1.0.0') && !isSemver('1.0') && !isSemver('v1.0.0') && !isSemver('01.0.0')",
+    ]);
+}
