@@ -19,6 +19,10 @@ pub(crate) fn dispatch(args: &[OsString]) -> Option<ExitCode> {
     }
     let outcome = match verb.to_str() {
         Some("supervise") => config(rest).map(|path| curtain_embedded::supervise(&path)),
+        Some("run") => config(rest).zip(control(rest)).map(|(path, fd)| {
+            crate::environment::log_as_role();
+            curtain_embedded::run_node(&path, fd)
+        }),
         Some("shim") => control(rest).map(curtain_embedded::run_shim),
         _ => None,
     };

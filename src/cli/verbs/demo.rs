@@ -14,7 +14,7 @@ Examples:
   curl $(curtain demo deploy greeter)")]
     Deploy {
         /// The sample: greeter
-        name: String,
+        demo: String,
     },
     /// Remove a sample application
     #[command(after_help = "\
@@ -22,7 +22,7 @@ Examples:
   curtain demo remove greeter")]
     Remove {
         /// The sample: greeter
-        name: String,
+        demo: String,
     },
 }
 
@@ -32,7 +32,7 @@ const USUAL: u64 = 60;
 pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
     match verb {
-        Verb::Deploy { name } => {
+        Verb::Deploy { demo: name } => {
             let url = demo::deploy(&access, name, context.timeout(USUAL)).await?;
             if context.is_json() {
                 output::json(&serde_json::json!({ "demo": name, "url": url }));
@@ -40,7 +40,7 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
                 output::line(&url);
             }
         }
-        Verb::Remove { name } => {
+        Verb::Remove { demo: name } => {
             let removed = demo::remove(&access, name).await?;
             if context.is_json() {
                 output::json(&serde_json::json!({ "demo": name, "removed": removed }));

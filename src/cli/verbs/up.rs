@@ -70,16 +70,18 @@ fn block(facts: &Facts, status: &Status, memory: u64, flag: &str, style: Style) 
         .map(|plane| {
             let available =
                 plane.deployments.iter().filter(|one| one.available >= one.desired).count();
-            match plane.deployments.len() {
-                0 => format!("{} (no engine yet)", plane.name),
-                all => format!("{} {available}/{all}", plane.name),
+            match (plane.deployments.len(), &plane.note) {
+                (0, Some(_)) => format!("{} (registered)", plane.name),
+                (0, None) => plane.name.clone(),
+                (all, _) => format!("{} {available}/{all}", plane.name),
             }
         })
         .collect();
     let endpoints = &facts.endpoints;
+    let width = "curtain mcp install claude-code".len() + flag.len();
     let next = |command: &str, note: &str| {
         let command = format!("curtain {command}{flag}");
-        format!("    {}{}", style.cyan(&format!("{command:<40}")), style.dim(note))
+        format!("    {}  {}", style.cyan(&format!("{command:<width$}")), style.dim(note))
     };
     [
         String::new(),
