@@ -149,8 +149,19 @@ async fn used_objects_stay_until_they_are_free() {
 #[tokio::test]
 async fn what_a_plane_refuses_is_told_as_it_was_said() {
     let world = World::start().await;
-    let [component, mut workload] = greeter();
-    workload["spec"]["endpoints"] = json!({ "Not_A_Name": { "type": "HTTP", "port": 9090 } });
+    let mut component_type = world.get("ClusterComponentType", "", "service").await.unwrap();
+    component_type["metadata"] = json!({ "name": "refused" });
+    let misnamed = json!({
+        "id": "misnamed",
+        "template": {
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "Not_A_Name", "namespace": "${metadata.namespace}" },
+        },
+    });
+    component_type["spec"]["resources"].as_array_mut().unwrap().push(misnamed);
+    world.apply(&component_type).await;
+    let [mut component, workload] = greeter();
+    component["spec"]["componentType"]["name"] = json!("deployment/refused");
     world.apply(&component).await;
     world.apply(&workload).await;
     let failed = |b: &Value| is(b, "ResourcesReady", "False", "ResourceApplyFailed");
@@ -158,7 +169,10 @@ async fn what_a_plane_refuses_is_told_as_it_was_said() {
     let conditions = binding["status"]["conditions"].as_array().unwrap();
     let ready = conditions.iter().find(|c| c["type"] == "ResourcesReady").unwrap();
     let message = ready["message"].as_str().unwrap();
-    assert!(message.contains("Service") && !message.contains("Status {"), "{message}");
+    for part in ["ConfigMap", "Not_A_Name"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("Status {"), "{message}");
 }
 
 #[tokio::test]
