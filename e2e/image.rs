@@ -46,10 +46,8 @@ fn layer(marker: &str) -> std::io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     file(&mut tar, "bin/busybox", &busybox, 0o755)?;
     for applet in APPLETS {
-        let mut header = tar::Header::new_gnu();
+        let mut header = header(0, 0o777);
         header.set_entry_type(tar::EntryType::Symlink);
-        header.set_size(0);
-        header.set_mode(0o777);
         tar.append_link(&mut header, format!("bin/{applet}"), "busybox")?;
     }
     file(&mut tar, "www/index.html", format!("{marker}\n").as_bytes(), 0o644)?;
@@ -63,10 +61,17 @@ fn file<W: std::io::Write>(
     bytes: &[u8],
     mode: u32,
 ) -> std::io::Result<()> {
+    tar.append_data(&mut header(bytes.len() as u64, mode), name, bytes)
+}
+
+fn header(size: u64, mode: u32) -> tar::Header {
     let mut header = tar::Header::new_gnu();
-    header.set_size(bytes.len() as u64);
+    header.set_size(size);
     header.set_mode(mode);
-    tar.append_data(&mut header, name, bytes)
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -17,6 +17,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct Instance {
     name: String,
     home: tempfile::TempDir,
+    scratch: tempfile::TempDir,
     before: Residue,
     up: Value,
     /// The clients to try it with.
@@ -41,10 +42,11 @@ impl Instance {
         let clients = Clients::find();
         let home =
             tempfile::Builder::new().prefix("curtain-e2e-").tempdir().expect("temporary home");
+        let scratch = tempfile::Builder::new().prefix("e2e-scratch-").tempdir().expect("scratch");
         let before = Residue::scan(home.path());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e-{}-{number}", std::process::id());
-        Self { name, home, before, up: Value::Null, clients, gone: false }
+        Self { name, home, scratch, before, up: Value::Null, clients, gone: false }
     }
 
     /// The answer of `up`.
@@ -60,6 +62,11 @@ impl Instance {
     /// The home directory that the instance and its clients see.
     pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// A folder for what the test itself and its clients write, outside of the home that is scanned.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// One of the printed endpoints.
@@ -96,7 +103,12 @@ impl Instance {
     /// Runs a kubectl of [`Clients::KUBECTLS`] as the cluster's administrator.
     pub fn kubectl(&self, release: &str, args: &[&str]) -> Output {
         let mut command = self.isolated(&self.clients.program(release));
-        Output::of(command.args(args).env("KUBECONFIG", self.kubeconfig()))
+        Output::of(
+            command
+                .args(args)
+                .env("KUBECONFIG", self.kubeconfig())
+                .env("KUBECACHEDIR", self.scratch()),
+        )
     }
 
     /// Runs a kubectl with a manifest on disk: `kubectl ARGS -f FILE`.

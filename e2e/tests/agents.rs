@@ -75,7 +75,7 @@ fn removes_with_tools(project: &str, control: &mut Agent) {
 #[test]
 fn agents_deploy_by_tools_and_a_reader_is_refused() {
     let instance = Instance::up();
-    let archive = instance.home().join("shelf.tar");
+    let archive = instance.scratch().join("shelf.tar");
     busybox_archive(&archive, IMAGE, "from an agent").unwrap();
     instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
 

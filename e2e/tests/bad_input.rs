@@ -51,7 +51,7 @@ fn broken_files_and_types_are_explained_and_nothing_is_lost() {
     let instance = Instance::up();
 
     // An archive that ends early, and one that is none.
-    let archive = instance.home().join("broken.tar");
+    let archive = instance.scratch().join("broken.tar");
     curtain_e2e::busybox_archive(&archive, "docker.io/library/broken:1", "x").unwrap();
     let bytes = std::fs::read(&archive).unwrap();
     for content in [&bytes[..bytes.len() / 2], b"this is no archive"] {
@@ -107,7 +107,7 @@ spec:
 #[test]
 fn a_full_disk_is_said_and_cleaned_up_after() {
     let nobody = Instance::prepare();
-    let small = nobody.home().join("small");
+    let small = nobody.scratch().join("small");
     std::fs::create_dir(&small).unwrap();
     let mount = |args: &[&str]| {
         let status = Command::new(args[0]).args(&args[1..]).status().unwrap();

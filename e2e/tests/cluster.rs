@@ -21,6 +21,7 @@ spec:
   template:
     metadata: {{labels: {{app: shelf}}}}
     spec:
+      terminationGracePeriodSeconds: 1     # busybox has no handler for SIGTERM
       containers:
       - name: web
         image: {IMAGE}
@@ -57,7 +58,7 @@ spec:
 #[test]
 fn kubectl_runs_a_loaded_image_and_everybody_reaches_it() {
     let instance = Instance::up();
-    let archive = instance.home().join("shelf.tar");
+    let archive = instance.scratch().join("shelf.tar");
     busybox_archive(&archive, IMAGE, "from the shelf").unwrap();
     instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
 

@@ -16,7 +16,9 @@ fn manifest(tag: &str) -> String {
 apiVersion: openchoreo.dev/v1alpha1
 kind: Project
 metadata: {{name: library, namespace: default}}
-spec: {{deploymentPipelineRef: {{name: default}}}}
+spec:
+  deploymentPipelineRef: {{name: default}}
+  type: {{kind: ClusterProjectType, name: default}}
 ---
 apiVersion: openchoreo.dev/v1alpha1
 kind: Component
@@ -54,7 +56,7 @@ fn binding(instance: &Instance, name: &str) -> Value {
 fn a_component_is_served_changed_promoted_and_removed() {
     let instance = Instance::up();
     for tag in ["1", "2"] {
-        let archive = instance.home().join(format!("shelf-{tag}.tar"));
+        let archive = instance.scratch().join(format!("shelf-{tag}.tar"));
         let reference = format!("docker.io/library/shelf:{tag}");
         busybox_archive(&archive, &reference, &format!("shelf {tag}")).unwrap();
         instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();

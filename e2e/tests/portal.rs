@@ -30,7 +30,7 @@ fn a_person_signs_in_by_link_and_sees_a_component_live() {
                 .script("return [...document.querySelectorAll('main a')].map(a => a.href).find(h => h.includes('/projects/'))")
                 .unwrap();
             browser.open(project.as_str().expect("a link to a project"));
-            browser.wait_for("greeter");
+            browser.wait_for("Greeter");
             shoot(&browser, "project");
             let component = browser
                 .script("return [...document.querySelectorAll('main a')].map(a => a.href).find(h => h.includes('greeter'))")
