@@ -33,7 +33,14 @@ pub(super) fn of(resource: &Resource<'_>, components: &mut Components) -> Vec<(S
             let answer = if *verb == Verb::List { &list } else { body };
             item.insert(
                 verb.method().into(),
-                operation(*verb, &path, kind, body, answer, components),
+                operation(
+                    *verb,
+                    &path,
+                    kind,
+                    resource.custom.is_none(),
+                    (body, answer),
+                    components,
+                ),
             );
         }
         if !item.is_empty() {
@@ -160,8 +167,8 @@ fn operation(
     verb: Verb,
     path: &str,
     kind: (&str, &str, &str),
-    body: &Value,
-    answer: &Value,
+    strategic: bool,
+    (body, answer): (&Value, &Value),
     components: &mut Components,
 ) -> Value {
     let parameters: Vec<Value> = verb
@@ -192,9 +199,11 @@ fn operation(
                 "application/apply-patch+yaml",
                 "application/json-patch+json",
                 "application/merge-patch+json",
+                // Last, because custom resources know no merge keys: kubectl picks its patch by this list.
                 "application/strategic-merge-patch+json",
             ];
-            operation["requestBody"] = content(&types, json!({"type": "object"}));
+            let known = if strategic { &types[..] } else { &types[..3] };
+            operation["requestBody"] = content(known, json!({"type": "object"}));
         }
         Verb::Delete | Verb::DeleteCollection => {
             let options = components.definition(DELETE_OPTIONS);

@@ -124,6 +124,10 @@ fn custom_resources_are_published_as_declared() {
         paths,
         ["/apis/example.dev/v1alpha1/things", "/apis/example.dev/v1alpha1/things/{name}"]
     );
+    let patch = &document["paths"]["/apis/example.dev/v1alpha1/things/{name}"]["patch"];
+    let content = patch["requestBody"]["content"].as_object().expect("patch types");
+    assert!(content.contains_key("application/merge-patch+json"));
+    assert!(!content.contains_key("application/strategic-merge-patch+json"), "{content:?}");
 }
 
 #[test]
