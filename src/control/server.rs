@@ -1,6 +1,6 @@
 //! The role `api-server`: REST and identity on one port, bearer MCP on another.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::Router;
 use curtain_platform::remote::{Gateway, Planes};
@@ -19,9 +19,6 @@ use crate::{
     objects::Objects,
     rest::{self, Api, System},
 };
-
-/// How long requests in flight may go on when the role is asked to end: less than the pod's grace.
-const AFTERMATH: Duration = Duration::from_secs(3);
 
 /// How the api-server is set up.
 #[derive(Debug, Clone)]
@@ -148,20 +145,10 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })
 }
 
-/// Serves `router`; when asked to end, gives the requests in flight a moment to finish.
+/// Serves `router`; when asked to end, finishes the requests in flight.
 async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> Result<(), Error> {
-    let asked = shutdown.clone();
-    let served =
-        axum::serve(listener, router).with_graceful_shutdown(async move { asked.wait().await });
-    let too_long = async {
-        shutdown.wait().await;
-        tokio::time::sleep(AFTERMATH).await;
-    };
-    tokio::select! {
-        served = served => served.map_err(Error::Serve),
-        () = too_long => {
-            tracing::warn!("requests were still in flight at the end");
-            Ok(())
-        }
-    }
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { shutdown.wait().await })
+        .await
+        .map_err(Error::Serve)
 }

@@ -3,8 +3,10 @@
 mod api_server;
 mod cluster_agent;
 mod cluster_gateway;
+mod collector;
 mod controller_manager;
 mod gateway;
+mod observer;
 mod portal;
 mod sample;
 
@@ -36,6 +38,12 @@ pub(crate) enum Role {
     /// The hub that agents of planes dial in to
     #[command(hide = true)]
     ClusterGateway(cluster_gateway::Flags),
+    /// Follows the logs of components
+    #[command(hide = true)]
+    Collector(collector::Flags),
+    /// Keeps logs and answers queries over them
+    #[command(hide = true)]
+    Observer(observer::Flags),
     /// A plane's link to the control plane
     #[command(hide = true)]
     ClusterAgent(cluster_agent::Flags),
@@ -76,6 +84,12 @@ pub(crate) async fn run(role: Role) -> Result<(), Failure> {
         }
         Role::ControllerManager(flags) => flags.run(shutdown).await,
         Role::Gateway(flags) => ended(curtain_data::gateway::run(flags.config(), shutdown).await),
+        Role::Collector(flags) => {
+            ended(curtain_observe::collector::run(flags.config(), shutdown).await)
+        }
+        Role::Observer(flags) => {
+            ended(curtain_observe::observer::run(flags.config(), shutdown).await)
+        }
         Role::Portal(flags) => ended(curtain_portal::run(flags.config(), shutdown).await),
         Role::Sample(sample) => sample.run(shutdown).await,
         Role::ClusterGateway(flags) => {

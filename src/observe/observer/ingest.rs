@@ -1,0 +1,128 @@
+//! The collector's way in: its own port, its own ServiceAccount.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::token::bearer_of;
+use crate::store::{Store, StoreError};
+use crate::wire::{Batch, LINES_PATH, MAX_BATCH, POSITIONS_PATH};
+
+/// How long a reviewed token is believed.
+const BELIEVED: Duration = Duration::from_secs(60);
+const MAX_BELIEVED: usize = 64;
+
+/// Knows the collector by a TokenReview of the cluster.
+#[derive(Clone)]
+pub(super) struct Doorman {
+    reviews: Api<TokenReview>,
+    /// The one user that may come in, such as `system:serviceaccount:NAMESPACE:collector`.
+    user: Arc<str>,
+    believed: Arc<Mutex<HashMap<u64, Instant>>>,
+}
+
+impl Doorman {
+    pub(super) fn new(client: Client, user: &str) -> Self {
+        Doorman { reviews: Api::all(client), user: user.into(), believed: Arc::default() }
+    }
+
+    /// `Err` is what to answer.
+    async fn admit(&self, token: &str) -> Result<(), (StatusCode, String)> {
+        let mut hasher = DefaultHasher::new();
+        token.hash(&mut hasher);
+        let key = hasher.finish();
+        let fresh = |when: &Instant| when.elapsed() < BELIEVED;
+        if self.believed.lock().unwrap_or_else(PoisonError::into_inner).get(&key).is_some_and(fresh)
+        {
+            return Ok(());
+        }
+        let review = TokenReview {
+            spec: TokenReviewSpec { token: token.to_owned(), ..TokenReviewSpec::default() },
+            ..TokenReview::default()
+        };
+        let review =
+            self.reviews.create(&PostParams::default(), &review).await.map_err(|error| {
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("cannot have the token reviewed by the cluster: {error}"),
+                )
+            })?;
+        let status = review.status.unwrap_or_default();
+        let user = status.user.and_then(|user| user.username).unwrap_or_default();
+        if status.authenticated != Some(true) {
+            return Err((StatusCode::UNAUTHORIZED, "the token is not of this cluster".into()));
+        }
+        if user != *self.user {
+            return Err((
+                StatusCode::FORBIDDEN,
+                format!("only {} may post lines, not {user}", self.user),
+            ));
+        }
+        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        if believed.len() >= MAX_BELIEVED {
+            believed.retain(|_, when| fresh(when));
+        }
+        believed.insert(key, Instant::now());
+        Ok(())
+    }
+}
+
+pub(super) fn routes(store: Store, doorman: Doorman) -> Router {
+    Router::new()
+        .route(LINES_PATH, post(lines))
+        .route(POSITIONS_PATH, get(positions))
+        .layer(middleware::from_fn_with_state(doorman, require))
+        .layer(DefaultBodyLimit::max(MAX_BATCH))
+        .with_state(store)
+}
+
+async fn require(State(doorman): State<Doorman>, request: Request, next: Next) -> Response {
+    match doorman.admit(bearer_of(request.headers())).await {
+        Ok(()) => next.run(request).await,
+        Err((status, reason)) => {
+            tracing::warn!(%status, reason, "a request for the collector's port was turned away");
+            (status, Json(json!({"message": reason}))).into_response()
+        }
+    }
+}
+
+async fn lines(State(store): State<Store>, body: Bytes) -> Response {
+    let batch: Batch = match serde_json::from_slice(&body) {
+        Ok(batch) => batch,
+        Err(error) => {
+            return (StatusCode::BAD_REQUEST, Json(json!({"message": error.to_string()})))
+                .into_response();
+        }
+    };
+    drop(body);
+    match store.run(move |store| store.ingest(&batch)).await {
+        Ok(stored) => Json(json!({"stored": stored})).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn positions(State(store): State<Store>) -> Response {
+    match store.run(|store| store.positions()).await {
+        Ok(positions) => Json(positions).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &StoreError) -> Response {
+    tracing::error!(%error, "the log database refused");
+    // 503: the collector keeps its lines and tries again, for example once the disk has room.
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"message": error.to_string()}))).into_response()
+}

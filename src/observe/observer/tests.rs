@@ -1,0 +1,224 @@
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use curtain_control::identity::{Issuer, Subject, SubjectKind};
+use curtain_role::http_client;
+use http::{Request, header};
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::wire::{Batch, Line, Part, Position, Source};
+
+/// An observer with two lines, and a control plane that lets `dev` look at the project `shop`.
+struct World {
+    rest: String,
+    mcp: String,
+    issuer: Issuer,
+    shutdown: Shutdown,
+    _directory: tempfile::TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.shutdown.trigger();
+    }
+}
+
+async fn serve_somewhere(router: Router, shutdown: &Shutdown) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(serve(listener, router, shutdown.clone()));
+    format!("http://{address}")
+}
+
+impl World {
+    async fn new() -> World {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+        let issuer = Issuer::new(key.serialize_pem().as_bytes(), "iss".into(), "aud".into())
+            .expect("an issuer");
+        let shutdown = Shutdown::default();
+        let jwks = issuer.jwks();
+        let control = Router::new()
+            .route("/oauth2/jwks", get(move || async move { Json(jwks) }))
+            .route("/api/v1/authz/evaluates", post(evaluate));
+        let control = serve_somewhere(control, &shutdown).await;
+
+        let directory = tempfile::tempdir().expect("a directory");
+        let store =
+            Store::open(&directory.path().join("logs.db"), Retention::default()).expect("opens");
+        let source = Source {
+            pod_uid: "u".into(),
+            pod: "cart-1".into(),
+            container: "main".into(),
+            namespace: "default".into(),
+            project: "shop".into(),
+            component: "cart".into(),
+            environment: "development".into(),
+            ..Source::default()
+        };
+        let at = |seconds: i64| Position {
+            time: 1_767_225_600_000_000_000 + seconds * 1_000_000_000,
+            ordinal: 0,
+        };
+        let lines =
+            vec![Line(at(1), "level=info hello".into()), Line(at(2), "level=error oh no".into())];
+        store.ingest(&Batch { parts: vec![Part { source, lines }] }).expect("stores");
+
+        let nowhere: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let config = Config {
+            listen: nowhere,
+            mcp_listen: nowhere,
+            ingest_listen: nowhere,
+            health_listen: nowhere,
+            data: directory.path().to_owned(),
+            retention: Retention::default(),
+            control: control.parse().expect("a URL"),
+            issuer: "iss".into(),
+            audience: "aud".into(),
+            collector: String::new(),
+            allowed_hosts: Vec::new(),
+            kube: KubeAccess::InCluster,
+            version: "0.0.0".into(),
+        };
+        let jwks = format!("{control}/oauth2/jwks").parse().expect("a URL");
+        let validator = Arc::new(Validator::remote(jwks, "iss", "aud"));
+        let gate = gate::Gate::new(&config.control).expect("a gate");
+        let (rest, tools) = doors(&config, &store, gate, validator, &shutdown);
+        let rest = serve_somewhere(rest, &shutdown).await;
+        let mcp = format!("{}/mcp", serve_somewhere(tools, &shutdown).await);
+        World { rest, mcp, issuer, shutdown, _directory: directory }
+    }
+
+    fn token(&self, name: &str) -> String {
+        let kind = if name == "dev" { SubjectKind::User } else { SubjectKind::Agent };
+        let subject =
+            Subject { name: name.into(), kind, groups: Vec::new(), display_name: String::new() };
+        let now = jiff::Timestamp::now().as_second().unsigned_abs();
+        self.issuer.issue(&subject, now).expect("a token").expose().to_owned()
+    }
+
+    async fn post(
+        &self,
+        url: &str,
+        headers: &[(header::HeaderName, String)],
+        body: &Value,
+    ) -> (u16, Value) {
+        let mut request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(Bytes::from(body.to_string()))).expect("a request");
+        let response = http_client().request(request).await.expect("an answer");
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    async fn query(&self, who: &str, change: Value) -> (u16, Value) {
+        let url = format!("{}/api/v1/logs/query", self.rest);
+        let bearer = (header::AUTHORIZATION, format!("Bearer {}", self.token(who)));
+        self.post(&url, &[bearer], &body(change)).await
+    }
+
+    async fn call(&self, who: &str, arguments: Value) -> Value {
+        let headers = [
+            (header::AUTHORIZATION, format!("Bearer {}", self.token(who))),
+            (header::ACCEPT, "application/json, text/event-stream".to_owned()),
+            (header::HeaderName::from_static("mcp-protocol-version"), "2025-11-25".to_owned()),
+        ];
+        let call = json!({"jsonrpc":"2.0","id":1,"method":"tools/call",
+            "params":{"name":"query_component_logs","arguments":arguments}});
+        let (status, answer) = self.post(&self.mcp, &headers, &call).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["result"].clone()
+    }
+}
+
+fn body(change: Value) -> Value {
+    let mut body = json!({"startTime":"2026-01-01T00:00:00Z","endTime":"2026-01-01T01:00:00Z",
+        "searchScope":{"namespace":"default","project":"shop","component":"cart","environment":"development"}});
+    for (name, value) in change.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// Decides by the token alone, as the control plane does, and insists on the form of the question.
+async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Json<Value> {
+    use base64::Engine as _;
+    let token = token::bearer_of(&headers);
+    let claims = token
+        .split('.')
+        .nth(1)
+        .and_then(|part| base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+    let claims: Value = serde_json::from_slice(&claims.expect("claims")).expect("JSON");
+    let question = &questions[0];
+    assert_eq!(question["action"], "logs:view");
+    assert_eq!(question["context"]["resource"]["environment"], "default/development");
+    let allowed = claims["sub"] == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
+    Json(json!([{"decision": allowed, "context": {"reason": "no matching policies found"}}]))
+}
+
+#[tokio::test]
+async fn rest_answers_whom_the_control_plane_allows() {
+    let world = World::new().await;
+    let (status, answer) = world.query("dev", json!({"logLevels":["ERROR"]})).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["total"], 1);
+    let line = &answer["logs"][0];
+    assert_eq!(line["timestamp"], "2026-01-01T00:00:02Z");
+    assert_eq!((&line["log"], &line["level"]), (&json!("level=error oh no"), &json!("ERROR")));
+    assert_eq!(line["metadata"]["componentName"], "cart");
+
+    let (status, answer) = world.query("claude", json!({})).await;
+    assert_eq!((status, &answer["title"]), (403, &json!("forbidden")));
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains(
+            "agent claude lacks logs:view in namespace default, project shop, component cart"
+        ),
+        "{message}"
+    );
+    assert!(message.contains("can grant it"), "{message}");
+
+    let (status, answer) = world.query("dev", json!({"limit": 5000})).await;
+    assert_eq!((status, &answer["errorCode"]), (400, &json!("OBS-V1-L-01")));
+}
+
+#[tokio::test]
+async fn strangers_and_rebound_names_are_turned_away() {
+    let world = World::new().await;
+    let url = format!("{}/api/v1/logs/query", world.rest);
+    assert_eq!(world.post(&url, &[], &body(json!({}))).await.0, 401);
+    let forged = (header::AUTHORIZATION, "Bearer x.y.z".to_owned());
+    assert_eq!(world.post(&url, &[forged], &body(json!({}))).await.0, 401);
+    for target in [&url, &world.mcp] {
+        let bearer = (header::AUTHORIZATION, format!("Bearer {}", world.token("dev")));
+        let origin = (header::ORIGIN, "http://evil.example".to_owned());
+        assert_eq!(
+            world.post(target, &[bearer, origin], &body(json!({}))).await.0,
+            403,
+            "{target}"
+        );
+    }
+    assert_eq!(world.post(&world.mcp, &[], &json!({})).await.0, 401);
+}
+
+#[tokio::test]
+async fn agents_ask_by_tool_with_their_own_token() {
+    let world = World::new().await;
+    let arguments = json!({"namespace":"default","project":"shop","component":"cart","environment":"development",
+        "start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-01T01:00:00Z","search_phrase":"HELLO","sort_order":"asc"});
+    let result = world.call("dev", arguments.clone()).await;
+    assert_eq!(result["structuredContent"]["logs"][0]["log"], "level=info hello", "{result}");
+    let refused = world.call("claude", arguments).await;
+    assert_eq!(refused["isError"], true);
+    let text = refused["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(text.contains("agent claude lacks logs:view"), "{text}");
+    let wrong = world.call("dev", json!({"namespace":"default"})).await;
+    assert!(
+        wrong["content"][0]["text"].as_str().unwrap_or_default().contains("start_time is required"),
+        "{wrong}"
+    );
+}

@@ -1,0 +1,241 @@
+//! Finding lines.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, params};
+
+use super::{Store, StoreError};
+use crate::level::Level;
+use crate::wire::Source;
+
+/// More matches than this are not counted.
+const COUNTED: u64 = 1000;
+/// The shortest phrase that the full-text index can find.
+const INDEXED: usize = 3;
+
+/// What to look for. Empty names mean any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The platform's namespace; never empty.
+    pub namespace: String,
+    /// Name of the project.
+    pub project: String,
+    /// Name of the component.
+    pub component: String,
+    /// Name of the environment.
+    pub environment: String,
+    /// First and last nanosecond since 1970, both included.
+    pub between: (i64, i64),
+    /// Only these levels; empty means all.
+    pub levels: Vec<Level>,
+    /// Only lines with this text in them, whatever its case.
+    pub phrase: String,
+    /// At most this many lines.
+    pub limit: usize,
+    /// The newest lines first, else the oldest.
+    pub newest_first: bool,
+}
+
+/// One found line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Nanoseconds since 1970.
+    pub time: i64,
+    /// Its text.
+    pub text: String,
+    /// Its level.
+    pub level: Level,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The lines, in the wanted order.
+    pub rows: Vec<Row>,
+    /// How many match in all, counted up to 1000.
+    pub total: u64,
+}
+
+impl Store {
+    /// Finds lines. Of a component that was deleted and made anew under the same name, only the newer one's.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub fn query(&self, query: &Query) -> Result<Found, StoreError> {
+        self.read(|connection| {
+            let streams = streams(connection, query)?;
+            if streams.is_empty() {
+                return Ok(Found::default());
+            }
+            let indexed = query.phrase.chars().count() >= INDEXED;
+            let (mut hits, total) = if indexed {
+                by_text(connection, query, &streams)?
+            } else {
+                by_stream(connection, query, &streams)?
+            };
+            if query.newest_first {
+                hits.sort_by_key(|hit| Reverse((hit.time, hit.ordinal, hit.stream)));
+            } else {
+                hits.sort_by_key(|hit| (hit.time, hit.ordinal, hit.stream));
+            }
+            hits.truncate(query.limit);
+            let rows = hits.into_iter().filter_map(|hit| {
+                let source = streams.get(&hit.stream)?.clone();
+                Some(Row {
+                    time: hit.time,
+                    text: hit.text,
+                    level: Level::from_number(hit.level),
+                    source,
+                })
+            });
+            Ok(Found { rows: rows.collect(), total: total.min(COUNTED) })
+        })
+    }
+}
+
+struct Hit {
+    stream: i64,
+    time: i64,
+    ordinal: u32,
+    level: i64,
+    text: String,
+}
+
+/// The streams in scope, without those of former incarnations of a component.
+fn streams(connection: &Connection, query: &Query) -> Result<BTreeMap<i64, Source>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, pod_uid, container, pod, pod_namespace, namespace, project, component, environment, \
+         project_uid, component_uid, environment_uid FROM stream \
+         WHERE namespace = ?1 AND (?2 = '' OR project = ?2) AND (?3 = '' OR component = ?3) \
+         AND (?4 = '' OR environment = ?4) ORDER BY id",
+    )?;
+    let names = params![query.namespace, query.project, query.component, query.environment];
+    let rows = statement.query_map(names, |row| {
+        let source = Source {
+            pod_uid: row.get(1)?,
+            container: row.get(2)?,
+            pod: row.get(3)?,
+            pod_namespace: row.get(4)?,
+            namespace: row.get(5)?,
+            project: row.get(6)?,
+            component: row.get(7)?,
+            environment: row.get(8)?,
+            project_uid: row.get(9)?,
+            component_uid: row.get(10)?,
+            environment_uid: row.get(11)?,
+        };
+        Ok((row.get(0)?, source))
+    })?;
+    let mut streams: BTreeMap<i64, Source> = rows.collect::<Result<_, _>>()?;
+    let mut newest: HashMap<(String, String), String> = HashMap::new();
+    for source in streams.values() {
+        newest.insert(
+            (source.project.clone(), source.component.clone()),
+            source.component_uid.clone(),
+        );
+    }
+    streams.retain(|_, source| {
+        newest.get(&(source.project.clone(), source.component.clone()))
+            == Some(&source.component_uid)
+    });
+    Ok(streams)
+}
+
+/// Level and short phrase as SQL. Levels are our own numbers; the phrase is a parameter.
+fn conditions(query: &Query) -> String {
+    let mut sql = String::new();
+    if !query.levels.is_empty() {
+        let numbers: Vec<String> =
+            query.levels.iter().map(|level| level.number().to_string()).collect();
+        sql.push_str(&format!(" AND level IN ({})", numbers.join(",")));
+    }
+    if !query.phrase.is_empty() {
+        sql.push_str(" AND text LIKE ?4 ESCAPE '\\'");
+    } else {
+        // The parameter is always given.
+        sql.push_str(" AND ?4 IS NOT NULL");
+    }
+    sql
+}
+
+fn direction(query: &Query) -> &'static str {
+    if query.newest_first { "DESC" } else { "ASC" }
+}
+
+/// Each stream is read from its own end of the index, so a page costs at most streams × limit lines.
+fn by_stream(
+    connection: &Connection,
+    query: &Query,
+    streams: &BTreeMap<i64, Source>,
+) -> Result<(Vec<Hit>, u64), StoreError> {
+    let (conditions, order) = (conditions(query), direction(query));
+    let place = "stream = ?1 AND time BETWEEN ?2 AND ?3";
+    let mut page = connection.prepare_cached(&format!(
+        "SELECT stream, time, ordinal, level, text FROM line WHERE {place}{conditions} \
+         ORDER BY time {order}, ordinal {order} LIMIT {}",
+        query.limit
+    ))?;
+    let mut count = connection.prepare_cached(&format!(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM line WHERE {place}{conditions} LIMIT {COUNTED})"
+    ))?;
+    let (first, last) = query.between;
+    let like = like(&query.phrase);
+    let (mut hits, mut total) = (Vec::new(), 0);
+    for stream in streams.keys() {
+        let rows = page.query_map(params![stream, first, last, like], hit)?;
+        hits.extend(rows.collect::<Result<Vec<_>, _>>()?);
+        if total < COUNTED {
+            total += count
+                .query_row(params![stream, first, last, like], |row| row.get::<_, i64>(0))?
+                .unsigned_abs();
+        }
+    }
+    Ok((hits, total))
+}
+
+/// The full-text index first, then time and place.
+fn by_text(
+    connection: &Connection,
+    query: &Query,
+    streams: &BTreeMap<i64, Source>,
+) -> Result<(Vec<Hit>, u64), StoreError> {
+    let ids: Vec<String> = streams.keys().map(i64::to_string).collect();
+    let plain = Query { phrase: String::new(), ..query.clone() };
+    let (conditions, order) = (conditions(&plain), direction(query));
+    let from = format!(
+        "FROM line WHERE id IN (SELECT rowid FROM line_text WHERE line_text MATCH ?1) \
+         AND stream IN ({}) AND time BETWEEN ?2 AND ?3{conditions}",
+        ids.join(",")
+    );
+    let phrase = format!("\"{}\"", query.phrase.replace('"', "\"\""));
+    let (first, last) = query.between;
+    let mut page = connection.prepare(&format!(
+        "SELECT stream, time, ordinal, level, text {from} ORDER BY time {order}, ordinal {order} LIMIT {}",
+        query.limit
+    ))?;
+    let rows = page.query_map(params![phrase, first, last, ""], hit)?;
+    let hits = rows.collect::<Result<Vec<_>, _>>()?;
+    let total = connection
+        .prepare(&format!("SELECT COUNT(*) FROM (SELECT 1 {from} LIMIT {COUNTED})"))?
+        .query_row(params![phrase, first, last, ""], |row| row.get::<_, i64>(0))?;
+    Ok((hits, total.unsigned_abs()))
+}
+
+fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
+    Ok(Hit {
+        stream: row.get(0)?,
+        time: row.get(1)?,
+        ordinal: row.get(2)?,
+        level: row.get(3)?,
+        text: row.get(4)?,
+    })
+}
+
+/// The phrase as a LIKE pattern that means only itself.
+fn like(phrase: &str) -> String {
+    let escaped = phrase.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}

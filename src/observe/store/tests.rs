@@ -1,0 +1,184 @@
+use std::time::Duration;
+
+use crate::level::Level;
+use crate::store::{Query, Retention, Store, StoreError};
+use crate::wire::{Batch, Line, Part, Position, Source};
+
+const SECOND: i64 = 1_000_000_000;
+
+fn source(component: &str, uid: &str, pod: &str) -> Source {
+    Source {
+        pod_uid: format!("uid-{pod}"),
+        pod: pod.into(),
+        pod_namespace: "dp".into(),
+        container: "main".into(),
+        namespace: "default".into(),
+        project: "shop".into(),
+        component: component.into(),
+        environment: "development".into(),
+        component_uid: uid.into(),
+        ..Source::default()
+    }
+}
+
+fn at(time: i64, ordinal: u32) -> Position {
+    Position { time, ordinal }
+}
+
+fn part(source: Source, lines: &[(i64, u32, &str)]) -> Part {
+    Part {
+        source,
+        lines: lines.iter().map(|(t, n, text)| Line(at(*t, *n), (*text).to_owned())).collect(),
+    }
+}
+
+fn query() -> Query {
+    Query {
+        namespace: "default".into(),
+        project: String::new(),
+        component: String::new(),
+        environment: String::new(),
+        between: (0, i64::MAX),
+        levels: Vec::new(),
+        phrase: String::new(),
+        limit: 100,
+        newest_first: false,
+    }
+}
+
+fn store(directory: &tempfile::TempDir, retention: Retention) -> Store {
+    Store::open(&directory.path().join("logs.db"), retention).expect("opens")
+}
+
+fn texts(store: &Store, query: &Query) -> Vec<String> {
+    store.query(query).expect("queries").rows.into_iter().map(|row| row.text).collect()
+}
+
+#[test]
+fn a_batch_that_comes_twice_is_stored_once_and_positions_survive() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let kept = store(&directory, Retention::default());
+    let first = Batch {
+        parts: vec![part(
+            source("cart", "1", "a"),
+            &[(5, 0, "one"), (5, 1, "two"), (7, 0, "three")],
+        )],
+    };
+    assert_eq!(kept.ingest(&first).expect("stores"), 3);
+    assert_eq!(kept.ingest(&first).expect("stores"), 0);
+    let overlapping = Batch {
+        parts: vec![part(
+            source("cart", "1", "a"),
+            &[(5, 1, "two"), (7, 0, "three"), (7, 1, "four")],
+        )],
+    };
+    assert_eq!(kept.ingest(&overlapping).expect("stores"), 1);
+    drop(kept);
+    let kept = store(&directory, Retention::default());
+    let positions = kept.positions().expect("positions");
+    assert_eq!((positions.len(), positions[0].last), (1, at(7, 1)));
+    assert_eq!(texts(&kept, &query()), ["one", "two", "three", "four"]);
+}
+
+#[test]
+fn queries_narrow_by_place_time_level_and_phrase() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = store(&directory, Retention::default());
+    let mut other = source("cart", "1", "c");
+    other.environment = "production".into();
+    store
+        .ingest(&Batch {
+            parts: vec![
+                part(
+                    source("cart", "1", "a"),
+                    &[(1, 0, "level=error cannot pay"), (4, 0, "100% done")],
+                ),
+                part(source("cart", "1", "b"), &[(2, 0, "level=info Paid \"twice\"")]),
+                part(source("web", "2", "w"), &[(3, 0, "hello")]),
+                part(other, &[(5, 0, "in production")]),
+            ],
+        })
+        .expect("stores");
+    let cart = Query { component: "cart".into(), environment: "development".into(), ..query() };
+    assert_eq!(
+        texts(&store, &cart),
+        ["level=error cannot pay", "level=info Paid \"twice\"", "100% done"]
+    );
+    assert_eq!(
+        texts(&store, &Query { newest_first: true, limit: 2, ..query() }),
+        ["in production", "100% done"]
+    );
+    assert_eq!(
+        texts(&store, &Query { between: (2, 3), ..query() }),
+        ["level=info Paid \"twice\"", "hello"]
+    );
+    assert_eq!(
+        texts(&store, &Query { levels: vec![Level::Error], ..query() }),
+        ["level=error cannot pay"]
+    );
+    // Long phrases use the index, short ones do not; both know no case and no wildcards.
+    assert_eq!(
+        texts(&store, &Query { phrase: "PAID \"twice".into(), ..query() }),
+        ["level=info Paid \"twice\""]
+    );
+    assert_eq!(texts(&store, &Query { phrase: "0%".into(), ..query() }), ["100% done"]);
+    assert_eq!(texts(&store, &Query { phrase: "a%d".into(), ..query() }), [] as [&str; 0]);
+    assert_eq!(store.query(&Query { limit: 1, ..query() }).expect("queries").total, 5);
+    assert_eq!(texts(&store, &Query { namespace: "other".into(), ..query() }), [] as [&str; 0]);
+}
+
+#[test]
+fn a_component_made_anew_does_not_inherit_lines() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = store(&directory, Retention::default());
+    store
+        .ingest(&Batch { parts: vec![part(source("cart", "old", "a"), &[(1, 0, "before")])] })
+        .expect("stores");
+    store
+        .ingest(&Batch { parts: vec![part(source("cart", "new", "b"), &[(2, 0, "after")])] })
+        .expect("stores");
+    assert_eq!(texts(&store, &query()), ["after"]);
+}
+
+#[test]
+fn age_and_size_are_bounded_and_forgotten_text_is_not_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = store(&directory, Retention { age: Duration::from_secs(100), bytes: 512 << 10 });
+    store
+        .ingest(&Batch {
+            parts: vec![part(
+                source("cart", "1", "a"),
+                &[(1, 0, "ancient words"), (200 * SECOND, 0, "young")],
+            )],
+        })
+        .expect("stores");
+    assert_eq!(store.prune(250 * SECOND).expect("prunes"), 1);
+    assert_eq!(texts(&store, &Query { phrase: "ancient".into(), ..query() }), [] as [&str; 0]);
+    assert_eq!(texts(&store, &query()), ["young"]);
+    let long = "x".repeat(900);
+    let many: Vec<(i64, u32, &str)> = (0..3000).map(|n| (240 * SECOND, n, long.as_str())).collect();
+    store.ingest(&Batch { parts: vec![part(source("web", "2", "w"), &many)] }).expect("stores");
+    assert!(store.prune(250 * SECOND).expect("prunes") > 0);
+    let left = store.query(&Query { newest_first: true, limit: 1000, ..query() }).expect("queries");
+    assert!(left.total < 1000, "{}", left.total);
+    // Forgotten lines do not come back: the position is kept.
+    assert_eq!(
+        store.ingest(&Batch { parts: vec![part(source("web", "2", "w"), &many)] }).expect("stores"),
+        0
+    );
+}
+
+#[test]
+fn a_newer_database_and_a_bad_path_are_refused_with_words() {
+    let directory = tempfile::tempdir().expect("a directory");
+    drop(store(&directory, Retention::default()));
+    let path = directory.path().join("logs.db");
+    let connection = rusqlite::Connection::open(&path).expect("opens");
+    connection.pragma_update(None, "user_version", 99).expect("sets");
+    drop(connection);
+    let newer = Store::open(&path, Retention::default()).expect_err("newer");
+    assert!(matches!(newer, StoreError::Version { found: 99, .. }), "{newer}");
+    let missing = Store::open(&directory.path().join("no/such.db"), Retention::default())
+        .expect_err("no directory");
+    assert!(missing.to_string().contains("is the directory writable?"), "{missing}");
+}
