@@ -63,7 +63,7 @@ impl Authorizer {
         action: &str,
         at: &Hierarchy,
         attributes: &Attributes,
-    ) -> Result<(), Denial> {
+    ) -> Result<(), Box<Denial>> {
         let question = Question { action, at, attributes };
         let decision = self.0.borrow().decide(caller.entitlements(), question);
         let reading = action.ends_with(":view");
@@ -72,7 +72,7 @@ impl Authorizer {
         }
         match decision {
             Decision::Allowed { .. } => Ok(()),
-            refused => Err(Denial::new(caller, action, at, attributes, &refused)),
+            refused => Err(Box::new(Denial::new(caller, action, at, attributes, &refused))),
         }
     }
 }

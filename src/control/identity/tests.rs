@@ -95,7 +95,8 @@ async fn a_client_may_use_http_basic_but_gets_no_login_code() {
 #[tokio::test]
 async fn refusals_follow_rfc_6749() {
     let app = app();
-    let cases: [(&[(&str, &str)], u16, &str); 5] = [
+    type Fields = &'static [(&'static str, &'static str)];
+    let cases: [(Fields, u16, &str); 5] = [
         (&[], 400, "invalid_request"),
         (&[("grant_type", "implicit")], 400, "unsupported_grant_type"),
         (&[("grant_type", "password"), ("username", "a"), ("password", "b")], 400, "invalid_grant"),

@@ -55,7 +55,7 @@ impl TokenError {
 #[derive(Debug)]
 enum Keys {
     Own(JwkSet),
-    Remote(JwksCache),
+    Remote(Box<JwksCache>),
 }
 
 /// Checks tokens of one issuer and audience.
@@ -84,7 +84,7 @@ impl Validator {
     /// For other roles: the keys at `jwks`, tokens of `issuer` for `audience`.
     pub fn remote(jwks: http::Uri, issuer: &str, audience: &str) -> Self {
         Self {
-            keys: Keys::Remote(JwksCache::new(jwks)),
+            keys: Keys::Remote(Box::new(JwksCache::new(jwks))),
             rules: rules(issuer, audience),
             directory: None,
         }

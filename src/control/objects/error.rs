@@ -49,9 +49,9 @@ pub enum Error {
     Cluster(#[source] Box<kube::Error>),
 }
 
-impl From<Denial> for Error {
-    fn from(denial: Denial) -> Self {
-        Self::Denied(Box::new(denial))
+impl From<Box<Denial>> for Error {
+    fn from(denial: Box<Denial>) -> Self {
+        Self::Denied(denial)
     }
 }
 

@@ -42,10 +42,10 @@ pub(super) fn headers(message: &Value, negotiated: Option<&str>) -> HeaderMap {
 /// `text` as MCP puts it into a header: as it is when that is possible, else in Base64 between markers.
 fn header_text(text: &str) -> String {
     let blank = |char: Option<char>| matches!(char, Some(' ' | '\t'));
-    let plain = text.chars().all(|char| (' '..='~').contains(&char))
-        && !blank(text.chars().next())
-        && !blank(text.chars().next_back())
-        && !(text.starts_with("=?base64?") && text.ends_with("?="));
+    let printable = text.chars().all(|char| (' '..='~').contains(&char));
+    let edged = blank(text.chars().next()) || blank(text.chars().next_back());
+    let marked = text.starts_with("=?base64?") && text.ends_with("?=");
+    let plain = printable && !edged && !marked;
     if plain { text.to_owned() } else { format!("=?base64?{}?=", STANDARD.encode(text)) }
 }
 

@@ -1,7 +1,7 @@
 //! One client: where its messages go.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -203,8 +203,8 @@ impl Shared {
             let listed = answer["result"]["tools"].take();
             for tool in listed.as_array().cloned().unwrap_or_default() {
                 let name = tool["name"].as_str().unwrap_or_default().to_owned();
-                if !owners.contains_key(&name) {
-                    owners.insert(name, upstream);
+                if let Entry::Vacant(free) = owners.entry(name) {
+                    free.insert(upstream);
                     tools.push(tool);
                 }
             }

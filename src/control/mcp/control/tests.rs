@@ -354,7 +354,7 @@ async fn the_door_opens_only_with_a_token_from_our_own_pages_and_only_at_mcp() {
     );
     let bearer = format!("Bearer {}", platform.token("one").await);
     let token = (header::AUTHORIZATION, bearer.as_str());
-    let (status, body) = post(&platform, "/mcp", &[token.clone()]).await;
+    let (status, body) = post(&platform, "/mcp", std::slice::from_ref(&token)).await;
     assert!(status == 200 && body.contains("\"tools\""), "{status} {body}");
     for path in [
         "/.well-known/oauth-protected-resource",
@@ -362,7 +362,7 @@ async fn the_door_opens_only_with_a_token_from_our_own_pages_and_only_at_mcp() {
         "/",
         "/mcp/x",
     ] {
-        assert_eq!(post(&platform, path, &[token.clone()]).await.0, 404, "{path}");
+        assert_eq!(post(&platform, path, std::slice::from_ref(&token)).await.0, 404, "{path}");
     }
     let evil = (header::ORIGIN, "https://evil.example");
     assert_eq!(post(&platform, "/mcp", &[token.clone(), evil]).await.0, 403);
