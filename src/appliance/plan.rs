@@ -148,3 +148,105 @@ async fn undo_one(effect: &Effect, world: &World<'_>, faults: &FaultPlan) -> Res
     }
     Ok(removed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        Home, Homes,
+        clients::{Client, Scope},
+        home::create_private,
+        ledger::Ledger,
+        progress::Silent,
+        steps::client::ClientStep,
+    };
+
+    fn effect(dir: &Path, client: Client) -> Effect {
+        let place = client.place(&Scope::Project(dir.to_owned()));
+        let value = json!({ "command": "/c" });
+        let step = ClientStep::prepare(client.name(), "agent", &place, "curtain", value).unwrap();
+        Effect::Client(step)
+    }
+
+    /// Two steps, the second after the first.
+    fn nodes(dir: &Path) -> Vec<Node> {
+        let (first, second) = (effect(dir, Client::Cursor), effect(dir, Client::VsCode));
+        let before = first.name();
+        vec![Node::new(second, &[&before]), Node::new(first, &[])]
+    }
+
+    fn world(home: &Home) -> World<'_> {
+        let ledger = Ledger::open(&home.ledger()).unwrap();
+        World::new(home, None, ledger, &Silent, Duration::from_secs(5))
+    }
+
+    /// Everything below the project's folder.
+    fn tree(dir: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            found.push(entry.path().display().to_string());
+            if entry.path().is_dir() {
+                found.extend(tree(&entry.path()));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    #[tokio::test]
+    async fn whatever_step_fails_or_repeats_the_next_try_completes_and_undo_leaves_nothing() {
+        for action in ["fail", "repeat"] {
+            for index in 0..2 {
+                for when in ["before-do", "after-do", "before-undo", "after-undo"] {
+                    let dir = tempfile::tempdir().unwrap();
+                    let project = dir.path().join("project");
+                    std::fs::create_dir(&project).unwrap();
+                    let home = Homes::new(dir.path().join("data")).instance(&"x".parse().unwrap());
+                    create_private(home.path()).unwrap();
+                    let nodes = nodes(&project);
+                    let step = nodes[index].effect.name();
+                    let faults: FaultPlan = format!("{step}:{when}:{action}").parse().unwrap();
+                    let fails = action == "fail";
+
+                    let outcome = perform(&nodes, &world(&home), &faults).await;
+                    assert_eq!(outcome.is_err(), fails && when.ends_with("-do"), "{step} {when}");
+                    // The next process knows only the ledger.
+                    perform(&nodes, &world(&home), &FaultPlan::default()).await.unwrap();
+                    assert_eq!(tree(&project).len(), 4, "{step} {when} {action}");
+
+                    let entries = |world: &World<'_>| -> Vec<Effect> {
+                        world
+                            .ledger()
+                            .entries()
+                            .iter()
+                            .rev()
+                            .map(|one| one.effect.clone())
+                            .collect()
+                    };
+                    let first = world(&home);
+                    let undone = undo(&entries(&first), &first, &faults).await;
+                    assert_eq!(undone.failed.len(), usize::from(fails && when.ends_with("undo")));
+                    let second = world(&home);
+                    let undone = undo(&entries(&second), &second, &FaultPlan::default()).await;
+                    assert!(undone.failed.is_empty());
+                    assert!(tree(&project).is_empty(), "{step} {when} {action}");
+                    assert!(world(&home).ledger().entries().is_empty());
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_whose_requirement_does_not_exist_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Homes::new(dir.path().join("data")).instance(&"x".parse().unwrap());
+        create_private(home.path()).unwrap();
+        let node = Node::new(effect(dir.path(), Client::Cursor), &["nothing"]);
+        let error = perform(&[node], &world(&home), &FaultPlan::default()).await.unwrap_err();
+        assert!(error.to_string().contains("nothing"), "{error}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The role `api-server`: REST and identity on one port, bearer MCP on another.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use curtain_platform::remote::{Gateway, Planes};
@@ -19,6 +19,9 @@ use crate::{
     objects::Objects,
     rest::{self, Api, System},
 };
+
+/// How long requests in flight may go on when the role is asked to end: less than the pod's grace.
+const AFTERMATH: Duration = Duration::from_secs(3);
 
 /// How the api-server is set up.
 #[derive(Debug, Clone)]
@@ -145,10 +148,20 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })
 }
 
-/// Serves `router`; when asked to end, finishes the requests in flight.
+/// Serves `router`; when asked to end, gives the requests in flight a moment to finish.
 async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> Result<(), Error> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.wait().await })
-        .await
-        .map_err(Error::Serve)
+    let asked = shutdown.clone();
+    let served =
+        axum::serve(listener, router).with_graceful_shutdown(async move { asked.wait().await });
+    let too_long = async {
+        shutdown.wait().await;
+        tokio::time::sleep(AFTERMATH).await;
+    };
+    tokio::select! {
+        served = served => served.map_err(Error::Serve),
+        () = too_long => {
+            tracing::warn!("requests were still in flight at the end");
+            Ok(())
+        }
+    }
 }

@@ -153,7 +153,10 @@ mod tests {
 
     #[test]
     fn only_own_paths_are_gone_on_to() {
-        assert_eq!(local(Some("/n/default/p/shop?x=1")), "/n/default/p/shop?x=1");
+        assert_eq!(
+            local(Some("/namespaces/default/projects/shop?x=1")),
+            "/namespaces/default/projects/shop?x=1"
+        );
         for elsewhere in ["//evil.example", "/\\evil.example", "https://evil.example", "/login", ""]
         {
             assert_eq!(local(Some(elsewhere)), "/", "{elsewhere}");

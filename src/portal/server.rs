@@ -80,11 +80,11 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         instance: config.instance.clone(),
         shutdown,
     });
-    let component = "/n/{namespace}/p/{project}/c/{component}";
+    let component = "/namespaces/{namespace}/projects/{project}/components/{component}";
     Router::new()
         .route("/", get(pages::projects::show))
-        .route("/n/{namespace}/p/{project}", get(pages::project::show))
-        .route("/n/{namespace}/p/{project}/live", get(live::project))
+        .route("/namespaces/{namespace}/projects/{project}", get(pages::project::show))
+        .route("/namespaces/{namespace}/projects/{project}/live", get(live::project))
         .route(component, get(pages::component::show))
         .route(&format!("{component}/live"), get(live::component))
         .route(&format!("{component}/promote"), post(actions::promote))

@@ -187,3 +187,118 @@ impl Step for ClientStep {
         Box::pin(async move { self.restore(world) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Home, Homes, clients::Client, ledger::Ledger, progress::Silent};
+
+    const BEFORE: &str =
+        "{\n  // mine\n  \"mcpServers\": { \"other\": { \"command\": \"x\" } }\n}\n";
+
+    fn home(dir: &Path) -> Home {
+        let home = Homes::new(dir.join("data")).instance(&"x".parse().unwrap());
+        create_private(home.path()).unwrap();
+        home
+    }
+
+    fn world(home: &Home) -> World<'_> {
+        let ledger = Ledger::open(&home.ledger()).unwrap();
+        World::new(home, None, ledger, &Silent, Duration::from_secs(5))
+    }
+
+    fn step(dir: &Path) -> ClientStep {
+        let scope = clients::Scope::Project(dir.to_owned());
+        let place = Client::Cursor.place(&scope);
+        let value = json!({ "command": "/c", "args": ["mcp"] });
+        ClientStep::prepare("cursor", "cursor-1", &place, "curtain", value).unwrap()
+    }
+
+    fn write(dir: &Path, text: &str) {
+        fs::create_dir_all(dir.join(".cursor")).unwrap();
+        fs::write(dir.join(".cursor/mcp.json"), text).unwrap();
+    }
+
+    fn read(dir: &Path) -> String {
+        fs::read_to_string(dir.join(".cursor/mcp.json")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_untouched_file_is_restored_byte_for_byte_even_after_repetitions() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), BEFORE);
+        let home = home(dir.path());
+        let (step, world) = (step(dir.path()), world(&home));
+        assert!(!step.probe(&world).await.unwrap());
+        step.act(&world).await.unwrap();
+        step.act(&world).await.unwrap();
+        assert!(step.probe(&world).await.unwrap());
+        assert!(read(dir.path()).contains("\"curtain\""));
+        assert_eq!(step.undo(&world).await.unwrap(), 1);
+        assert_eq!(read(dir.path()), BEFORE);
+        assert_eq!(step.undo(&world).await.unwrap(), 0, "a second time finds nothing to do");
+    }
+
+    #[tokio::test]
+    async fn a_file_and_folder_that_were_made_for_the_entry_go_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = home(dir.path());
+        let (step, world) = (step(dir.path()), world(&home));
+        step.act(&world).await.unwrap();
+        assert!(step.undo(&world).await.unwrap() >= 2);
+        assert!(!dir.path().join(".cursor").exists());
+    }
+
+    #[tokio::test]
+    async fn what_the_user_wrote_since_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), BEFORE);
+        let home = home(dir.path());
+        let (step, world) = (step(dir.path()), world(&home));
+        step.act(&world).await.unwrap();
+        let edited = read(dir.path()).replace("// mine", "// mine, and more");
+        write(dir.path(), &edited);
+        assert_eq!(step.undo(&world).await.unwrap(), 1);
+        let after = read(dir.path());
+        assert!(after.contains("// mine, and more") && after.contains("\"other\""), "{after}");
+        assert!(!after.contains("\"curtain\""), "{after}");
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_the_user_changed_is_the_users() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), BEFORE);
+        let home = home(dir.path());
+        let (step, world) = (step(dir.path()), world(&home));
+        step.act(&world).await.unwrap();
+        let edited = read(dir.path()).replace("\"/c\"", "\"/mine\"");
+        write(dir.path(), &edited);
+        assert_eq!(step.undo(&world).await.unwrap(), 0);
+        assert_eq!(read(dir.path()), edited);
+    }
+
+    #[tokio::test]
+    async fn a_crash_before_the_write_leaves_nothing_to_undo() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), BEFORE);
+        let home = home(dir.path());
+        let (step, world) = (step(dir.path()), world(&home));
+        assert_eq!(step.undo(&world).await.unwrap(), 0);
+        assert_eq!(read(dir.path()), BEFORE);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_refused_and_left() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "{ nonsense");
+        let scope = clients::Scope::Project(dir.path().to_owned());
+        let place = Client::Cursor.place(&scope);
+        let refused = ClientStep::prepare("cursor", "a", &place, "curtain", json!({})).unwrap_err();
+        assert!(refused.to_string().contains("left as it is"), "{refused}");
+        assert_eq!(read(dir.path()), "{ nonsense");
+    }
+}

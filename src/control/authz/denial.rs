@@ -80,7 +80,8 @@ impl Denial {
                 format!("A person who may administer access can widen the condition of {binding}.")
             }
             (None, None) => format!(
-                "A person who may administer access can allow it: echo '{}' | kubectl apply -f -",
+                "A person who may administer access can allow it: echo '{}' | \
+                 kubectl --kubeconfig \"$(curtain kubeconfig)\" apply -f -",
                 // Names come from the request: none may end the shell's quotes.
                 self.grant().to_string().replace('\'', "\\u0027")
             ),
@@ -174,7 +175,7 @@ mod tests {
     fn says_what_is_missing_and_how_to_grant_exactly_that() {
         let at = Hierarchy::namespace("default").project("shop").component("web");
         let denial = denied("component:create", at, Decision::Missing { unmet: None });
-        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"v1","items":[{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}},{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}],"kind":"List"}' | kubectl apply -f -"#);
+        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"v1","items":[{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}},{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}],"kind":"List"}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
     }
 
     #[test]

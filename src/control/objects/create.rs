@@ -62,7 +62,7 @@ impl Objects {
             _ => return Ok(()),
         };
         let lower = referenced.kind.to_ascii_lowercase();
-        let found = match self.read(referenced, namespace, &name).await {
+        let found = match self.peek(referenced, namespace, &name).await {
             Ok(found) => found,
             Err(Error::NotFound { .. } | Error::BadRequest(_)) => {
                 return Err(Error::BadRequest(format!("Referenced {lower} not found: {name:?}")));

@@ -80,7 +80,7 @@ impl Objects {
         if let Some(name) = query.filter.filter(|_| kind.filter.is_some()) {
             let owner = kind.filter_kind();
             check_name(owner, name)?;
-            self.read(owner, query.namespace, name).await?;
+            self.peek(owner, query.namespace, name).await?;
         }
         let limit = query.limit.clamp(1, MOST_ITEMS);
         let mut cursor = query.cursor.map(Cursor::parse).transpose()?.unwrap_or_default();

@@ -30,7 +30,7 @@ impl Objects {
         release_name: Option<&str>,
     ) -> Result<Object, Error> {
         let release = kind("ComponentRelease");
-        let found = self.read(kind("Component"), namespace, component).await?;
+        let found = self.peek(kind("Component"), namespace, component).await?;
         let at = kind("Component").place_of(namespace, &found);
         self.authorize(
             ask,
@@ -142,7 +142,7 @@ impl Objects {
         }
         let row = kind("ClusterComponentType");
         let (workload_type, name) = full.split_once('/').ok_or_else(|| missing(row.kind))?;
-        let mut found = self.read(row, namespace, name).await?;
+        let mut found = self.peek(row, namespace, name).await?;
         if text_at(&found.data, &["spec", "workloadType"]) != workload_type {
             return Err(missing(row.kind));
         }
@@ -185,7 +185,7 @@ impl Objects {
         references.extend(built_in.iter().chain(&own).map(reference));
         let mut frozen = Vec::new();
         for (trait_kind, name) in references {
-            let mut found = self.read(kind(trait_kind), namespace, &name).await?;
+            let mut found = self.peek(kind(trait_kind), namespace, &name).await?;
             frozen
                 .push(json!({"kind": trait_kind, "name": name, "spec": found.data["spec"].take()}));
         }

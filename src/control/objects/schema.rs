@@ -33,7 +33,7 @@ impl Objects {
         let spec = &component.data["spec"];
         let full = text_at(spec, &["componentType", "name"]);
         let name = full.split_once('/').map_or(full.as_str(), |(_, name)| name);
-        let component_type = self.read(kind("ClusterComponentType"), namespace, name).await?;
+        let component_type = self.peek(kind("ClusterComponentType"), namespace, name).await?;
         let mut properties = Map::new();
         if let Some(schema) = section(&component_type.data["spec"], "environmentConfigs") {
             properties.insert("componentTypeEnvironmentConfigs".to_owned(), schema);
@@ -43,7 +43,7 @@ impl Objects {
         for used in built_in.chain(spec["traits"].as_array().into_iter().flatten()) {
             let cluster = text_at(used, &["kind"]) == "ClusterTrait";
             let row = kind(if cluster { "ClusterTrait" } else { "Trait" });
-            let found = self.read(row, namespace, &text_at(used, &["name"])).await?;
+            let found = self.peek(row, namespace, &text_at(used, &["name"])).await?;
             if let Some(schema) = section(&found.data["spec"], "environmentConfigs") {
                 of_traits.insert(text_at(used, &["instanceName"]), schema);
             }

@@ -78,15 +78,6 @@ impl Objects {
         namespace: &str,
         name: &str,
     ) -> Result<Object, Error> {
-        self.read(kind, namespace, name).await
-    }
-
-    pub(super) async fn read(
-        &self,
-        kind: &'static Kind,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Object, Error> {
         check_name(kind, name)?;
         let found = self.api(kind, namespace).get(name).await;
         let object = found.map_err(|error| Error::from_kube(error, kind, name))?;
@@ -113,7 +104,7 @@ impl Objects {
         if let Some(at) = &known {
             self.authorize(ask, &action, at, &Attributes::default())?;
         }
-        let object = self.read(kind, namespace, name).await?;
+        let object = self.peek(kind, namespace, name).await?;
         if known.is_none() {
             let at = kind.place_of(namespace, &object);
             let attributes = kind.attributes(namespace, &object.data, verb);

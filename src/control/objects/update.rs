@@ -56,7 +56,7 @@ impl Objects {
                 Ok(replaced) => return Ok(replaced),
                 Err(error) => match Error::from_kube(error, kind, name) {
                     Error::Changed { .. } if expected.is_none() => {
-                        object = self.read(kind, namespace, name).await?;
+                        object = self.peek(kind, namespace, name).await?;
                     }
                     other => return Err(other),
                 },

@@ -32,7 +32,12 @@ pub fn represent(object: &Object) -> Value {
     put("labels", json!(from.labels));
     put("annotations", json!(from.annotations));
     shown.insert("metadata".to_owned(), Value::Object(metadata));
+    // A namespace is only a name to callers; its spec is the cluster's own.
+    let is_namespace = object.types.as_ref().is_some_and(|types| types.kind == "Namespace");
     for part in ["spec", "status"] {
+        if is_namespace && part == "spec" {
+            continue;
+        }
         if let Some(value) = object.data.get(part) {
             shown.insert(part.to_owned(), value.clone());
         }

@@ -1,4 +1,4 @@
-//! The objects that every cluster has, and the two chores that follow from writes: aggregated roles, and the
+//! The objects that every cluster has, and the chores that no client does: aggregated roles, old events, and the
 //! objects of definitions that are being deleted.
 
 use std::sync::Arc;
@@ -250,4 +250,40 @@ async fn clean_up(api: &Arc<Api>, definition: &Object) -> Result<bool, ApiError>
     let path =
         format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}", definition.key.name);
     call(api, "PATCH", path, &patch).await.map(|_| true)
+}
+
+/// How long events are kept, and how often is looked.
+const EVENT_LIFE: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+const EVENT_SWEEP: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// Deletes events whose time is over. Runs until the server stops.
+pub(super) async fn expire_events(api: Arc<Api>) {
+    loop {
+        tokio::select! {
+            () = api.stopping.cancelled() => return,
+            () = tokio::time::sleep(EVENT_SWEEP) => {}
+        }
+        let now = jiff::Timestamp::now();
+        for event in api.store.list(&"/events".into(), None).objects {
+            let last = [
+                &["series", "lastObservedTime"][..],
+                &["lastTimestamp"],
+                &["metadata", "creationTimestamp"],
+            ]
+            .iter()
+            .find_map(|path| event.field(path).parse::<jiff::Timestamp>().ok());
+            if last.is_some_and(|last| now.duration_since(last) < EVENT_LIFE) {
+                continue;
+            }
+            let path =
+                format!("/api/v1/namespaces/{}/events/{}", event.key.namespace, event.key.name);
+            match call(&api, "DELETE", path, &json!({})).await {
+                Err(error) if error.code != 404 => {
+                    tracing::warn!(%error, "deleting an old event failed; the next sweep tries again");
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
 }

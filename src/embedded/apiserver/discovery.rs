@@ -1,6 +1,6 @@
 //! Everything that is no resource: version, health, discovery, OpenAPI, the keys of tokens.
 
-use http::header::{ACCEPT, HeaderValue, IF_NONE_MATCH};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
@@ -183,7 +183,10 @@ fn aggregated(
     let etag = format!("\"{}\"", catalog.etag.to_uppercase());
     let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     let mut reply = if known == Some(etag.as_str()) {
-        reply::json_bytes(304, "")
+        // Clients take the headers of a 304 over into what they have cached, the content type with them.
+        let mut unchanged = reply::json_bytes(304, "");
+        unchanged.headers_mut().remove(CONTENT_TYPE);
+        unchanged
     } else {
         let items: Vec<_> = catalog
             .groups()

@@ -188,6 +188,15 @@ fn impersonate(api: &Api, user: User, headers: &HeaderMap) -> Result<User, ApiEr
     Ok(User::new(&name, all))
 }
 
+/// A write that turns out to create needs the right to.
+pub(super) fn authorize_create(api: &Api, context: &Context) -> Result<(), ApiError> {
+    let wanted = Attributes { verb: "create".into(), ..context.attributes() };
+    match api.rbac.allows(api, &context.user, &wanted) {
+        Some(_) => Ok(()),
+        None => Err(forbidden(&context.user, &wanted)),
+    }
+}
+
 fn forbidden(user: &User, wanted: &Attributes) -> ApiError {
     let resource = match wanted.subresource.as_str() {
         "" => wanted.resource.clone(),

@@ -105,6 +105,7 @@ impl Server {
         let tasks = TaskTracker::new();
         tasks.spawn(bootstrap::keep_aggregated_roles(api.clone()));
         tasks.spawn(bootstrap::clean_up_definitions(api.clone()));
+        tasks.spawn(bootstrap::expire_events(api.clone()));
         let mut bound = Vec::new();
         for listener in config.listeners {
             listener.set_nonblocking(true)?;

@@ -33,7 +33,7 @@ followed! {
 /// Why a pass over an object failed. The queue tries again; conditions say what people should know.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("cannot {verb} {target}: {source}")]
+    #[error("cannot {verb} {target}: {}", said(source))]
     Api { verb: &'static str, target: String, source: kube::Error },
     #[error("cannot {verb} {target}: no answer within {} s", REQUEST_LIMIT.as_secs())]
     Timeout { verb: &'static str, target: String },
@@ -46,6 +46,14 @@ pub(crate) enum Error {
     /// Already told in a condition.
     #[error("{0}")]
     Reported(String),
+}
+
+/// What an API server said, without the shape it said it in.
+pub(crate) fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => other.to_string(),
+    }
 }
 
 impl Error {

@@ -4,6 +4,7 @@
 //! no tree of values is kept, and a reconciler decodes only what it is about to use. The same code follows the control
 //! plane and, through the tunnel, the objects in a data plane.
 
+use super::context::said;
 use curtain_role::Backoff;
 use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -92,9 +93,9 @@ pub(crate) enum Change {
 /// Why a list or watch ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WatchError {
-    #[error("cannot list {path}: {source}")]
+    #[error("cannot list {path}: {}", said(source))]
     List { path: String, source: kube::Error },
-    #[error("cannot watch {path}: {source}")]
+    #[error("cannot watch {path}: {}", said(source))]
     Watch { path: String, source: kube::Error },
     #[error("the watch of {path} broke off: {source}")]
     Broken { path: String, source: std::io::Error },

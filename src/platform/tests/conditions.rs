@@ -145,3 +145,85 @@ async fn used_objects_stay_until_they_are_free() {
     let plane = world.get("ClusterDataPlane", "", "default").await.unwrap();
     assert!(is(&plane, "Created", "True", "ClusterDataPlaneCreated"), "{plane:#?}");
 }
+
+#[tokio::test]
+async fn what_a_plane_refuses_is_told_as_it_was_said() {
+    let world = World::start().await;
+    let mut component_type = world.get("ClusterComponentType", "", "service").await.unwrap();
+    component_type["metadata"] = json!({ "name": "refused" });
+    let misnamed = json!({
+        "id": "misnamed",
+        "template": {
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "Not_A_Name", "namespace": "${metadata.namespace}" },
+        },
+    });
+    component_type["spec"]["resources"].as_array_mut().unwrap().push(misnamed);
+    world.apply(&component_type).await;
+    let [mut component, workload] = greeter();
+    component["spec"]["componentType"]["name"] = json!("deployment/refused");
+    world.apply(&component).await;
+    world.apply(&workload).await;
+    let failed = |b: &Value| is(b, "ResourcesReady", "False", "ResourceApplyFailed");
+    let binding = world.until("ReleaseBinding", "default", "greeter-development", failed).await;
+    let conditions = binding["status"]["conditions"].as_array().unwrap();
+    let ready = conditions.iter().find(|c| c["type"] == "ResourcesReady").unwrap();
+    let message = ready["message"].as_str().unwrap();
+    for part in ["ConfigMap", "Not_A_Name"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("Status {"), "{message}");
+}
+
+#[tokio::test]
+async fn a_restart_mark_reaches_the_pods_and_other_planes_get_their_objects() {
+    let world = World::start().await;
+    let mut component_type = world.get("ClusterComponentType", "", "service").await.unwrap();
+    component_type["metadata"] = json!({ "name": "watched" });
+    let alert = json!({
+        "id": "alert", "targetPlane": "observabilityplane",
+        "template": {
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "${metadata.name}", "namespace": "${metadata.namespace}-telemetry" },
+            "data": { "component": "${metadata.componentName}" },
+        },
+    });
+    component_type["spec"]["resources"].as_array_mut().unwrap().push(alert);
+    world.apply(&component_type).await;
+    let [mut component, workload] = greeter();
+    component["spec"]["componentType"]["name"] = json!("deployment/watched");
+    world.apply(&component).await;
+    world.apply(&workload).await;
+    let applied = |r: &Value| is(r, "ResourcesApplied", "True", "ApplySucceeded");
+    let name = "greeter-development-observability";
+    let release = world.until("RenderedRelease", "default", name, applied).await;
+    assert_eq!(release["metadata"]["finalizers"], json!(["openchoreo.dev/obsplane-cleanup"]));
+    let live = &release["status"]["resources"][0];
+    let (namespace, name) = (live["namespace"].as_str().unwrap(), live["name"].as_str().unwrap());
+    let made = world.get("Namespace", "", namespace).await.unwrap();
+    assert_eq!(
+        made["metadata"]["labels"]["openchoreo.dev/created-by"],
+        "renderedrelease-controller"
+    );
+    assert_eq!(
+        world.get("ConfigMap", namespace, name).await.unwrap()["data"]["component"],
+        "greeter"
+    );
+
+    let at = "2026-01-01T00:00:00Z";
+    let mark = json!({ "metadata": { "annotations": { "openchoreo.dev/restartedAt": at } } });
+    world.merge("ReleaseBinding", "default", "greeter-development", mark).await;
+    let cell = curtain_platform::render::cell_namespace("default", "default", "development");
+    let deployment = world.names("Deployment", &cell).await[0].clone();
+    world
+        .until("Deployment", &cell, &deployment, |d| {
+            d["spec"]["template"]["metadata"]["annotations"]["openchoreo.dev/restartedAt"] == at
+        })
+        .await;
+
+    // The alert is no longer rendered: its release goes, with what it made.
+    component_type["spec"]["resources"].as_array_mut().unwrap().pop();
+    world.apply(&component_type).await;
+    world.gone("RenderedRelease", "default", "greeter-development-observability").await;
+    world.gone("ConfigMap", namespace, name).await;
+}

@@ -1,7 +1,7 @@
 //! A component: its environments side by side, in the order releases go through them.
 
 use super::layout::{self, Section};
-use super::{Page, parts, project};
+use super::{Page, logs, parts, project};
 use crate::login::encode;
 use crate::model::{
     self, Binding, ComponentView, Endpoint, Lane, Status, description, text, title,
@@ -24,7 +24,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn href(&self) -> String {
-        format!("{}/c/{}", project::href(&self.namespace, &self.project), encode(&self.component))
+        format!(
+            "{}/components/{}",
+            project::href(&self.namespace, &self.project),
+            encode(&self.component)
+        )
     }
 }
 
@@ -33,7 +37,13 @@ pub(crate) async fn show(
     SignedIn(session): SignedIn,
     Path(place): Path<Place>,
 ) -> Page {
-    let view = model::component(&portal.backend.of(&session.token), &place).await?;
+    let user = portal.backend.of(&session.token);
+    let view = model::component(&user, &place).await?;
+    // The logs of the environment that releases enter are shown at once.
+    let log = match view.environments.first() {
+        Some(first) => Some((first, logs::latest(&user, &place, &first.name).await)),
+        None => None,
+    };
     let heading = title(&view.component).to_owned();
     let content = html! {
         div.heading {
@@ -45,6 +55,12 @@ pub(crate) async fn show(
             @if !description(&view.component).is_empty() { p { (description(&view.component)) } }
         }
         (parts::live(&format!("{}/live", place.href()), lanes(&place, &view, &session.form_key)))
+        @if let Some((lane, log)) = log {
+            section.panel aria-labelledby="logs" {
+                h2.label #logs { "Logs in " (lane.title) }
+                (log)
+            }
+        }
     };
     let crumbs = [
         ("Projects", "/".to_owned()),

@@ -3,6 +3,7 @@
 use super::component::Place;
 use super::layout::{self, Section};
 use super::{Page, project};
+use crate::backend::User;
 use crate::error::BackendError;
 use crate::login::encode;
 use crate::model::text;
@@ -68,6 +69,18 @@ pub(crate) async fn show(
     let page =
         layout::page(&session, &portal.instance, Section::Projects, &title, &crumbs, content);
     Ok(Html(page.into_string()))
+}
+
+/// The last lines of one environment, going on live, as a part of another page.
+pub(crate) async fn latest(user: &User<'_>, place: &Place, environment: &str) -> Markup {
+    let asked = Asked { env: environment.to_owned(), ..Asked::default() };
+    match user.logs(&query(place, &asked, &now(-HOURS), "desc", LINES)).await {
+        Ok(mut newest_first) => {
+            newest_first.reverse();
+            stream(place, &asked, &newest_first)
+        }
+        Err(error) => html! { p.notice role="status" { (error) } },
+    }
 }
 
 fn filters(place: &Place, asked: &Asked) -> Markup {

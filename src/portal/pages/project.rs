@@ -33,7 +33,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) fn href(namespace: &str, project: &str) -> String {
-    format!("/n/{}/p/{}", encode(namespace), encode(project))
+    format!("/namespaces/{}/projects/{}", encode(namespace), encode(project))
 }
 
 /// The live part.
@@ -63,7 +63,7 @@ pub(crate) fn components(namespace: &str, project: &str, view: &ProjectView) -> 
                         @let name = text(&row.component, "/metadata/name");
                         tr {
                             th scope="row" {
-                                a href={ (href(namespace, project)) "/c/" (encode(name)) } {
+                                a href={ (href(namespace, project)) "/components/" (encode(name)) } {
                                     (title(&row.component))
                                 }
                             }

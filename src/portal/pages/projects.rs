@@ -1,8 +1,7 @@
 //! The first page: every project.
 
 use super::layout::{self, Section};
-use super::{Page, parts};
-use crate::login::encode;
+use super::{Page, parts, project};
 use crate::model::{self, description, text, title};
 use crate::server::Portal;
 use crate::session::SignedIn;
@@ -49,7 +48,7 @@ fn list(namespaces: &[(Value, Vec<Value>)]) -> Markup {
 fn card(namespace: &str, project: &Value) -> Markup {
     let name = text(project, "/metadata/name");
     html! {
-        a.card href={ "/n/" (encode(namespace)) "/p/" (encode(name)) } {
+        a.card href=(project::href(namespace, name)) {
             h3 { (title(project)) }
             @if !description(project).is_empty() { p { (description(project)) } }
             p.meta { "Pipeline " (pipeline(project)) }

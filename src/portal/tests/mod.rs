@@ -13,7 +13,7 @@ use std::time::Duration;
 use tower::ServiceExt as _;
 use wire::Wire;
 
-const GREETER: &str = "/n/default/p/shop/c/greeter";
+const GREETER: &str = "/namespaces/default/projects/shop/components/greeter";
 
 /// A browser before a portal before the wire server.
 struct Browser {
@@ -111,11 +111,11 @@ async fn event(body: &mut Body) -> String {
 #[tokio::test]
 async fn strangers_sign_in_first() {
     let browser = Browser::new().await;
-    let answer = browser.get("/n/default/p/shop").await;
+    let answer = browser.get("/namespaces/default/projects/shop").await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(location(&answer), "/login?next=%2Fn%2Fdefault%2Fp%2Fshop");
-    let login = browser.page("/login?next=%2Fn%2Fdefault%2Fp%2Fshop").await;
-    assert!(login.contains("value=\"/n/default/p/shop\""));
+    assert_eq!(location(&answer), "/login?next=%2Fnamespaces%2Fdefault%2Fprojects%2Fshop");
+    let login = browser.page("/login?next=%2Fnamespaces%2Fdefault%2Fprojects%2Fshop").await;
+    assert!(login.contains("value=\"/namespaces/default/projects/shop\""));
     assert!(login.contains("curtain open"));
 }
 
@@ -169,15 +169,15 @@ async fn answers_are_locked_down() {
 #[tokio::test]
 async fn a_project_shows_its_components_everywhere() {
     let browser = Browser::signed_in().await;
-    let page = browser.page("/n/default/p/shop").await;
+    let page = browser.page("/namespaces/default/projects/shop").await;
     for words in
         ["Greeter", "Storefront", "mailer", "Ready", "In progress", "Failed", "Not deployed"]
     {
         assert!(page.contains(words), "{words}");
     }
-    let empty = browser.page("/n/default/p/empty").await;
+    let empty = browser.page("/namespaces/default/projects/empty").await;
     assert!(empty.contains("curtain demo deploy greeter"));
-    let missing = browser.get("/n/default/p/nope").await;
+    let missing = browser.get("/namespaces/default/projects/nope").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
 }
 
@@ -195,9 +195,9 @@ async fn a_component_shows_its_lanes_in_order() {
     browser.wire.denied.lock().unwrap().push("staging".to_owned());
     let page = browser.page(GREETER).await;
     assert!(page.contains("you need releasebinding:update there"));
-    let waiting = browser.page("/n/default/p/shop/c/mailer").await;
+    let waiting = browser.page("/namespaces/default/projects/shop/components/mailer").await;
     assert!(waiting.contains("no Workload yet") && waiting.contains("no Workload names this"));
-    let elsewhere = browser.get("/n/default/p/default/c/greeter").await;
+    let elsewhere = browser.get("/namespaces/default/projects/default/components/greeter").await;
     assert_eq!(elsewhere.status(), StatusCode::NOT_FOUND);
 }
 
@@ -265,6 +265,9 @@ async fn logs_go_on_live() {
     assert!(page.contains("listening on :9090") && page.contains("&lt;nobody listens&gt;"));
     let filtered = browser.page(&format!("{GREETER}/logs?env=development&q=Alice")).await;
     assert!(filtered.contains("cache miss") && !filtered.contains("listening on"));
+
+    let component = browser.page(GREETER).await;
+    assert!(component.contains("Logs in Development") && component.contains("cache miss"));
 
     let live = page.split("data-follow=\"").nth(1).unwrap().split('"').next().unwrap();
     let mut body = browser.get(&live.replace("&amp;", "&")).await.into_body();

@@ -53,7 +53,7 @@ pub(super) async fn create(
     if !booked {
         pipeline::book(context, None, &mut value, Door::Main)?;
     }
-    if resource.has_status {
+    if resource.has_status && !resource.strategy.status_on_create {
         value.drop_field("status");
     }
     (resource.strategy.prepare)(&mut value, None);

@@ -163,6 +163,10 @@ async fn delete(
     for _ in 0..TRIES {
         let not_found = || ApiError::not_found(resource.qualified(), &key.name);
         let live = api.store.latest(&resource.table, key).ok_or_else(not_found)?;
+        if resource.strategy.kept.contains(&&*key.name) {
+            let why = format!("this {} may not be deleted", resource.singular);
+            return Err(ApiError::forbidden(resource.qualified(), &key.name, &why));
+        }
         options.check(context, &live)?;
         let old = show::value(resource, live.value());
         let mut new = old.clone();

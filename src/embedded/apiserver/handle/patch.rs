@@ -10,7 +10,7 @@ use super::super::request::body;
 use super::super::request::query::FieldValidation;
 use super::super::status::{ApiError, Cause, Details};
 use super::super::store::WriteError;
-use super::super::{Api, time};
+use super::super::{Api, route, time};
 use super::pipeline::{self, Door, Outcome};
 use super::update::{TRIES, check_uid, with_status};
 use super::{Context, create, show};
@@ -161,6 +161,7 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
                 return Err(context.not_found());
             }
             context.check_namespace(api, true)?;
+            route::authorize_create(api, context)?;
             match create::create(api, context, new, true).await {
                 // Somebody else created it meanwhile: apply to that.
                 Err(error) if error.reason == "AlreadyExists" => continue,

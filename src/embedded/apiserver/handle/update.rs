@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::super::Api;
 use super::super::kinds::ValueExt;
 use super::super::reply::Reply;
 use super::super::status::ApiError;
 use super::super::store::WriteError;
+use super::super::{Api, route};
 use super::pipeline::{self, Door};
 use super::{Context, create, show};
 
@@ -21,6 +21,7 @@ pub(super) async fn put(api: &Api, context: &Context, body: &Bytes) -> Result<Re
         && api.store.latest(&context.resource.table, &context.key()).is_none()
     {
         context.check_namespace(api, true)?;
+        route::authorize_create(api, context)?;
         return create::create(api, context, value, false).await?.reply(context, 201, &warnings);
     }
     replace(api, context, value, Door::Main).await?.reply(context, 200, &warnings)

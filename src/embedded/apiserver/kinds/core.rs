@@ -14,6 +14,7 @@ pub(super) const NAMESPACE: Strategy = Strategy {
     default: default_namespace,
     prepare: prepare_namespace,
     deletion: Deletion::Namespace,
+    kept: &["default", "kube-node-lease", "kube-public", "kube-system"],
     name: is_dns_label,
     ..Strategy::PLAIN
 };
@@ -22,7 +23,8 @@ pub(super) const CONFIG_MAP: Strategy =
 pub(super) const SECRET: Strategy =
     Strategy { default: default_secret, validate: validate_secret, ..Strategy::PLAIN };
 pub(super) const SERVICE_ACCOUNT: Strategy = Strategy::PLAIN;
-pub(super) const NODE: Strategy = Strategy { validate: validate_node, ..Strategy::PLAIN };
+pub(super) const NODE: Strategy =
+    Strategy { validate: validate_node, status_on_create: true, ..Strategy::PLAIN };
 pub(super) const EVENT: Strategy =
     Strategy { default: default_event, create_on_update: true, ..Strategy::PLAIN };
 

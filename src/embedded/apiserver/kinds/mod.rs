@@ -148,6 +148,10 @@ pub(super) struct Strategy {
     pub deletion: Deletion,
     /// Names are checked by this rule; returns what is wrong.
     pub name: fn(&str) -> Option<String>,
+    /// A status that is sent along on create is kept.
+    pub status_on_create: bool,
+    /// Names that cannot be deleted.
+    pub kept: &'static [&'static str],
     /// A PUT to a missing name creates it.
     pub create_on_update: bool,
     /// A PUT without resourceVersion is fine.
@@ -179,6 +183,8 @@ impl Strategy {
         review: None,
         deletion: Deletion::Plain,
         name: is_dns_subdomain,
+        status_on_create: false,
+        kept: &[],
         create_on_update: false,
         unconditional_update: true,
     };

@@ -43,16 +43,20 @@ use tokio_util::sync::CancellationToken;
 use self::context::Context;
 use self::worker::{Message, Worker};
 use super::link::SupervisorLink;
-use super::network::Network;
+use super::network::{Hold, Network};
 use crate::ClusterConfig;
 
 const WATCH_AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
+
+/// The socket to the shim of a pod that ran before. Until it is taken over, connections to and from pods wait: one to
+/// this pod would be refused.
+type Left = (OwnedFd, Hold);
 
 /// The agent of one node.
 pub(crate) struct Agent {
     ctx: Arc<Context>,
     /// Sockets to the shims of pods that ran before, by pod uid, until their pods are known.
-    inherited: HashMap<String, OwnedFd>,
+    inherited: HashMap<String, Left>,
     workers: HashMap<String, mpsc::UnboundedSender<Message>>,
 }
 
@@ -65,9 +69,10 @@ impl Agent {
         network: Network,
         inherited: Vec<(String, OwnedFd)>,
     ) -> Self {
+        let hold = |(uid, socket)| (uid, (socket, network.hold()));
         Self {
+            inherited: inherited.into_iter().map(hold).collect(),
             ctx: Arc::new(Context::new(config, client, supervisor, network)),
-            inherited: inherited.into_iter().collect(),
             workers: HashMap::new(),
         }
     }
@@ -124,7 +129,7 @@ impl Agent {
                     }
                     known
                 });
-                for (pod, socket) in self.inherited.drain() {
+                for (pod, (socket, _)) in self.inherited.drain() {
                     tracing::info!(pod, "ending a pod whose object is gone");
                     tokio::spawn(worker::end_stray(self.ctx.clone(), pod, socket));
                 }

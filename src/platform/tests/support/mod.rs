@@ -17,7 +17,7 @@ use kube::core::discovery::Scope;
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
     pub(crate) client: Client,
+    /// An administrator's kubeconfig for the API server.
+    pub(crate) kubeconfig: PathBuf,
+    planes: Planes,
     home: tempfile::TempDir,
     controllers: Option<(Shutdown, tokio::task::JoinHandle<()>)>,
     stop: CancellationToken,
@@ -38,8 +41,15 @@ impl Drop for World {
 }
 
 impl World {
-    /// CRDs, default content and running controllers.
+    /// CRDs, default content and running controllers, for which every plane is the one API server.
     pub(crate) async fn start() -> Self {
+        let mut world = Self::prepare("").await;
+        world.run();
+        world
+    }
+
+    /// The same before any controller runs; agents are recognised by certificates of `agent_ca` (PEM).
+    pub(crate) async fn prepare(agent_ca: &str) -> Self {
         // `RUST_LOG=curtain_platform=debug` shows every pass.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -73,7 +83,9 @@ impl World {
         let stop = CancellationToken::new();
         let server = Server::start(server, stop.clone()).await.unwrap();
         let client = server.local_client("test", &["system:masters"]);
-        let mut world = Self { client, home, controllers: None, stop };
+        let planes = Planes::Direct(client.clone());
+        let kubeconfig = config.admin_kubeconfig();
+        let world = Self { client, kubeconfig, planes, home, controllers: None, stop };
         for info in KINDS {
             world.apply(&crd(info)).await;
         }
@@ -82,11 +94,18 @@ impl World {
             world.served(&format!("/apis/openchoreo.dev/v1alpha1/{}", info.plural)).await;
         }
         world.served("/apis/gateway.networking.k8s.io/v1/httproutes").await;
-        for document in defaults() {
+        for mut document in defaults() {
+            if let Some(authority) = document.pointer_mut("/spec/clusterAgent/clientCA/value") {
+                *authority = json!(agent_ca);
+            }
             world.apply(&document).await;
         }
-        world.run();
         world
+    }
+
+    /// Reaches planes in another way from the next start of the controllers on.
+    pub(crate) fn reach_planes(&mut self, planes: Planes) {
+        self.planes = planes;
     }
 
     /// Starts the controllers.
@@ -94,7 +113,7 @@ impl World {
         let shutdown = Shutdown::default();
         let config = Config {
             control: self.client.clone(),
-            planes: Planes::Direct(self.client.clone()),
+            planes: self.planes.clone(),
             health: Health::default(),
         };
         let until = shutdown.clone();

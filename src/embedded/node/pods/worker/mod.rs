@@ -117,8 +117,11 @@ impl Worker {
     }
 
     /// Works until the pod is gone.
-    pub(super) async fn run(mut self, shim: Option<std::os::fd::OwnedFd>) {
+    pub(super) async fn run(mut self, left: Option<super::Left>) {
+        // Connections may come as soon as the pod is attached again.
+        let (shim, hold) = left.unzip();
         self.adopt(shim).await;
+        drop(hold);
         loop {
             let done = self.advance().await;
             self.post();
