@@ -9,8 +9,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
-    runtime::{conditions, wait::await_condition},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions},
+    runtime::{
+        conditions,
+        wait::{Condition, await_condition},
+    },
 };
 use serde_json::{Value, json};
 
@@ -179,6 +182,9 @@ impl Installer {
     ) -> Result<(), Error> {
         let goals = ready::goals(bundle);
         let total = goals.len();
+        if total == 0 {
+            return Ok(());
+        }
         let resources = Resources::read(&self.client)
             .await
             .map_err(Error::api(bundle.name(), "ask for its resources"))?;
@@ -279,11 +285,21 @@ impl Installer {
         timeout: Duration,
     ) -> Result<(), Error> {
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        let names = documents
-            .iter()
-            .map(Document::identity)
-            .filter(|id| id.kind == "CustomResourceDefinition");
-        let waits = names.map(|id| {
+        let mut names: Vec<Identity> = documents.iter().map(Document::identity).collect();
+        names.retain(|id| id.kind == "CustomResourceDefinition");
+        if names.is_empty() {
+            return Ok(());
+        }
+        // Most are established by the time they are all applied: only the others are watched.
+        let params = ListParams::default().labels(&format!("{BUNDLE_LABEL}={}", bundle.name()));
+        let there = definitions.list(&params).await;
+        let there = there.map_err(Error::api(bundle.name(), "list its definitions"))?;
+        let established = |id: &Identity| {
+            let found = there.items.iter().find(|one| one.metadata.name.as_ref() == Some(&id.name));
+            conditions::is_crd_established().matches_object(found)
+        };
+        names.retain(|id| !established(id));
+        let waits = names.into_iter().map(|id| {
             let definitions = definitions.clone();
             async move {
                 let wait = await_condition(definitions, &id.name, conditions::is_crd_established());
