@@ -113,37 +113,25 @@ fn overlay() -> Check {
     Check::new("overlay", state, seen, "`modprobe overlay`, if images are to be loaded")
 }
 
-/// The module may be built in, loaded, or loaded on first use; only its absence everywhere is a finding.
-fn packet_filter() -> Check {
-    let release = read("/proc/sys/kernel/osrelease").trim().to_owned();
-    let built_in = read(&format!("/lib/modules/{release}/modules.builtin"));
-    let known = read(&format!("/lib/modules/{release}/modules.dep"));
-    let loaded = read("/proc/modules");
-    let there = [built_in, known, loaded].iter().any(|text| text.contains("nf_tables"));
-    let config = kernel_config();
-    if there || config.contains("CONFIG_NF_TABLES=") {
-        Check::new("nf_tables", State::Ok, "the kernel has nf_tables", "")
-    } else if config.is_empty() {
-        let seen = "the kernel does not say whether it has nf_tables; `curtain up` will tell";
-        Check::new(
-            "nf_tables",
-            State::Warning,
-            seen,
-            "use a kernel with nf_tables, which pod networks need",
-        )
-    } else {
-        Check::new(
-            "nf_tables",
-            State::Failed,
-            "the kernel has no nf_tables",
-            "use a kernel with nf_tables, which pod networks need",
-        )
-    }
-}
+/// What pod networks need of nf_tables, by names that the kernel's symbols or modules have.
+const PACKET_FILTER: [(&str, &str); 2] =
+    [("nf_tables_newtable", "nf_tables"), ("nft_tproxy", "nft_tproxy")];
 
-/// The kernel's own configuration, where it is kept in plain text.
-fn kernel_config() -> String {
-    read(&format!("/boot/config-{}", read("/proc/sys/kernel/osrelease").trim()))
+/// Each part may be built in or loaded (then it has symbols), or be loaded on first use (then it is a module file).
+fn packet_filter() -> Check {
+    let symbols = read("/proc/kallsyms");
+    let release = read("/proc/sys/kernel/osrelease");
+    let modules = read(&format!("/lib/modules/{}/modules.dep", release.trim()));
+    let there = |part: &&(&str, &str)| symbols.contains(part.0) || modules.contains(part.1);
+    let lacking: Vec<_> =
+        PACKET_FILTER.iter().filter(|part| !there(part)).map(|part| part.1).collect();
+    if lacking.is_empty() {
+        return Check::new("nf_tables", State::Ok, "the kernel has nf_tables with TPROXY", "");
+    }
+    let fix = "use a kernel with nf_tables and nft_tproxy, which pod networks need";
+    let seen = format!("the kernel shows no {}", lacking.join(", no "));
+    let state = if symbols.is_empty() { State::Warning } else { State::Failed };
+    Check::new("nf_tables", state, seen, fix)
 }
 
 fn cgroups() -> Check {
