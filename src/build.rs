@@ -7,7 +7,8 @@
 fn main() {
     println!("cargo::rerun-if-changed=src/build.rs");
     let set = |name: &str| std::env::var(name).unwrap_or_default();
-    let is_static = set("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static");
+    let is_static =
+        set("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static");
     if is_static && set("CARGO_CFG_TARGET_OS") == "linux" && set("CARGO_CFG_TARGET_ENV") == "gnu" {
         // The last of -static-pie, -no-pie and their kin counts.
         println!("cargo::rustc-link-arg-bins=-no-pie");
