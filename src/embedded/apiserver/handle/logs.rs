@@ -1,6 +1,5 @@
 //! `pods/log`.
 
-use bytes::Bytes;
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -35,7 +34,7 @@ pub(super) async fn answer(api: &Api, context: &Context) -> Result<Reply, ApiErr
         LogError::Io { .. } => ApiError::internal(error),
     })?;
     let stopping = api.stopping.clone().cancelled_owned();
-    let pieces = lines.take_until(stopping).map(|piece| piece.map(Bytes::from).map_err(Into::into));
+    let pieces = lines.take_until(stopping).map(|piece| piece.map_err(Into::into));
     Ok(reply::reply(200, "text/plain", reply::stream(pieces.boxed())))
 }
 

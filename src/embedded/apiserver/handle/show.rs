@@ -36,9 +36,12 @@ impl RowObject {
 
 /// The bytes as this version serves them: only `apiVersion` differs between versions.
 pub(super) fn bytes(resource: &Resource, object: &Object) -> Bytes {
-    let served = resource.api_version();
-    let head = format!("{{\"apiVersion\":\"{served}\",");
-    if served == resource.stored_api_version && object.bytes.starts_with(head.as_bytes()) {
+    let served = &resource.served_api_version;
+    let stored = object.bytes.strip_prefix(b"{\"apiVersion\":\"".as_slice());
+    let same = stored
+        .and_then(|rest| rest.strip_prefix(served.as_bytes()))
+        .is_some_and(|rest| rest.starts_with(b"\""));
+    if same && resource.strategy.serve.is_none() {
         return object.bytes.clone();
     }
     value(resource, object.value()).to_string().into()

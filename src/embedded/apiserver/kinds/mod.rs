@@ -124,6 +124,9 @@ pub(super) enum Deletion {
 /// What a create-only kind answers.
 pub(super) type Review = fn(&Api, &User, Value) -> Result<Value, ApiError>;
 
+/// Changes or refuses a document; the second one is the live one.
+pub(super) type Admit = fn(&Admission<'_>, &mut Value, Option<&Value>) -> Result<(), ApiError>;
+
 /// What is special about a kind. All hooks are pure, but `admit`, which may look at other objects and reserve
 /// addresses, and `released`, which gives them back.
 #[derive(Clone, Copy)]
@@ -135,7 +138,7 @@ pub(super) struct Strategy {
     /// Adds what is wrong.
     pub validate: fn(&Value, Option<&Value>, &mut Vec<FieldError>),
     /// Admission: may change the object or refuse it; not called for dry runs when it reserves.
-    pub admit: Option<fn(&Admission<'_>, &mut Value, Option<&Value>) -> Result<(), ApiError>>,
+    pub admit: Option<Admit>,
     /// The write did not happen (`new` is given back) or the object is gone.
     pub released: Option<fn(&Api, gone: &Value, kept: Option<&Value>)>,
     /// Turns a stored document into this version's form; `apiVersion` and `kind` are set afterwards.

@@ -8,8 +8,7 @@ use super::super::auth::rbac::{Attributes, Rule};
 use super::super::status::ApiError;
 use super::{Strategy, ValueExt};
 
-pub(super) const SELF_ACCESS: Strategy =
-    Strategy { review: Some(|api, user, review| access(api, user, review)), ..Strategy::PLAIN };
+pub(super) const SELF_ACCESS: Strategy = Strategy { review: Some(access), ..Strategy::PLAIN };
 pub(super) const ACCESS: Strategy = Strategy { review: Some(subject_access), ..Strategy::PLAIN };
 pub(super) const SELF_RULES: Strategy = Strategy { review: Some(self_rules), ..Strategy::PLAIN };
 pub(super) const SELF: Strategy = Strategy { review: Some(self_review), ..Strategy::PLAIN };

@@ -68,6 +68,9 @@ impl Default for Objects {
     }
 }
 
+/// A write that is not durable yet: its resourceVersion, and the object unless it is a deletion.
+type Pending = (u64, Option<Arc<Object>>);
+
 #[derive(Default)]
 struct State {
     /// Last resourceVersion given out.
@@ -76,7 +79,7 @@ struct State {
     committed: u64,
     tables: HashMap<Table, Objects>,
     /// Latest version of what is on its way to the disk; `None` is a deletion.
-    pending: HashMap<(Table, Key), (u64, Option<Arc<Object>>)>,
+    pending: HashMap<(Table, Key), Pending>,
     window: Window,
 }
 

@@ -13,16 +13,16 @@ use rcgen::{
 use tokio_util::sync::CancellationToken;
 
 /// A running server.
-pub struct Served {
+pub(crate) struct Served {
     /// Of a cluster administrator.
-    pub kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
     stop: CancellationToken,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Served {
     /// Keeps database and kubeconfig in `directory`; returns once requests are answered.
-    pub fn start(directory: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub(crate) fn start(directory: &Path) -> Result<Self, Box<dyn Error + Send + Sync>> {
         std::fs::create_dir_all(directory)?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -89,7 +89,7 @@ impl Served {
     }
 
     /// Ends it and waits.
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         self.stop.cancel();
         let _ = self.thread.join();
     }
