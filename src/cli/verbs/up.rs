@@ -137,7 +137,10 @@ mod tests {
             deployments,
             note: None,
         };
-        let planes = vec![plane("control", vec![deployment]), plane("workflow", Vec::new())];
+        let planes = vec![
+            plane("control", vec![deployment]),
+            Plane { note: Some("no engine".into()), ..plane("workflow", Vec::new()) },
+        ];
         let status = Status { facts: facts.clone(), planes };
         let text = block(&facts, &status, 168_000_000, " --name ci", Style::plain());
         assert!(text.lines().count() <= 20);
