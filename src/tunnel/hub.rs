@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http2;
 use hyper::client::conn::http2::SendRequest;
-use hyper::upgrade::Upgraded;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -43,17 +43,26 @@ impl AcceptError {
     }
 }
 
-/// Check a handshake. Returns the `101` to answer with, and the stream that
-/// follows once the answer is sent.
+/// A handshake that was accepted; its stream begins once the answer is sent.
+pub struct Accepted(OnUpgrade);
+
+impl Accepted {
+    /// Wait for the stream.
+    ///
+    /// # Errors
+    /// When the connection ends before the answer is sent.
+    pub async fn stream(self) -> Result<WsStream<TokioIo<Upgraded>>, hyper::Error> {
+        Ok(WsStream::new(TokioIo::new(self.0.await?), Role::Server).await)
+    }
+}
+
+/// Check a handshake. Returns the `101` to answer with, and what follows it.
 ///
 /// # Errors
 /// [`AcceptError`] with the status to answer instead.
 pub fn accept<B: Default>(
     request: &mut Request<Incoming>,
-) -> Result<
-    (Response<B>, impl Future<Output = Result<WsStream<TokioIo<Upgraded>>, hyper::Error>> + use<B>),
-    AcceptError,
-> {
+) -> Result<(Response<B>, Accepted), AcceptError> {
     let text = |name: HeaderName| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     };
@@ -82,9 +91,7 @@ pub fn accept<B: Default>(
     if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
-    let upgrade = hyper::upgrade::on(request);
-    let stream = async move { Ok(WsStream::new(TokioIo::new(upgrade.await?), Role::Server).await) };
-    Ok((response, stream))
+    Ok((response, Accepted(hyper::upgrade::on(request))))
 }
 
 /// Start HTTP/2 on an accepted stream. The second part of the result resolves

@@ -26,7 +26,7 @@ mod tied;
 use std::time::Duration;
 
 pub use agent::{DialError, dial, serve};
-pub use hub::{AcceptError, Requests, accept, connect};
+pub use hub::{AcceptError, Accepted, Requests, accept, connect};
 pub use plane::{PlaneId, PlaneType, UnknownPlane};
 pub use stream::WsStream;
 

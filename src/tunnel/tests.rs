@@ -46,10 +46,11 @@ async fn hub(
     let service = service_fn(|mut request: Request<Incoming>| {
         assert_eq!(request.uri().query(), Some("planeType=dataplane&planeID=default"));
         let answer = match accept::<Full<Bytes>>(&mut request) {
-            Ok((response, stream)) => {
+            Ok((response, accepted)) => {
                 let opened = opened.lock().unwrap().take().unwrap();
                 tokio::spawn(async move {
-                    let (requests, driver) = connect(stream.await.unwrap()).await.unwrap();
+                    let (requests, driver) =
+                        connect(accepted.stream().await.unwrap()).await.unwrap();
                     opened.send(requests).ok();
                     driver.await.ok();
                 });

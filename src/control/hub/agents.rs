@@ -45,11 +45,11 @@ async fn register(
         tracing::info!(%plane, %reason, "an agent was refused");
         unauthorized(reason)
     })?;
-    let (response, stream) = accept::<Full<bytes::Bytes>>(&mut request)
+    let (response, accepted) = accept::<Full<bytes::Bytes>>(&mut request)
         .map_err(|error| Refusal::new(error.status(), error.to_string()))?;
     let hub = hub.clone();
     tokio::spawn(async move {
-        let opened = match stream.await {
+        let opened = match accepted.stream().await {
             Ok(stream) => connect(stream).await,
             Err(error) => Err(error),
         };

@@ -152,7 +152,7 @@ impl CompiledRule {
         let total: u64 = self.backends.iter().map(|backend| u64::from(backend.weight)).sum();
         // A Weyl sequence: multiples of the golden ratio fall evenly into [0, 2³²).
         let point = u64::from(turn.wrapping_mul(0x9E37_79B9));
-        let mut place = (u128::from(point) * u128::from(total) >> 32) as u64;
+        let mut place = ((u128::from(point) * u128::from(total)) >> 32) as u64;
         self.backends.iter().find(|backend| {
             let weight = u64::from(backend.weight);
             let hit = place < weight;

@@ -59,10 +59,11 @@ async fn hub(
         tokio::spawn(async move {
             let tls = acceptor.accept(tcp).await.unwrap();
             let service = service_fn(move |mut request: Request<Incoming>| {
-                let (response, stream) = accept::<Full<Bytes>>(&mut request).unwrap();
+                let (response, accepted) = accept::<Full<Bytes>>(&mut request).unwrap();
                 let opened = opened.clone();
                 tokio::spawn(async move {
-                    let (requests, driver) = connect(stream.await.unwrap()).await.unwrap();
+                    let (requests, driver) =
+                        connect(accepted.stream().await.unwrap()).await.unwrap();
                     let driver = tokio::spawn(async move { drop(driver.await) });
                     opened.send((requests, driver.abort_handle())).await.ok();
                 });
