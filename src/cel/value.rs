@@ -205,7 +205,7 @@ fn to_json(value: &dyn Val) -> Result<Json, ExecutionError> {
             let mut object = Map::new();
             // In key order, for JSON maps that keep the order of insertion.
             let mut entries: Vec<_> = map.inner().iter().collect();
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries.sort_by_key(|(key, _)| *key);
             for (key, item) in entries {
                 if let Value::Json(json) = to_value(item.as_ref())? {
                     object.insert(key_text(key), json);

@@ -57,7 +57,7 @@ type Entry<'m, 'v> = (&'m CelMapKey<'v>, &'m (dyn Val + 'v));
 /// The entries of a map in key order.
 fn sorted<'m, 'v>(map: &'m CelMap<'v>) -> Vec<Entry<'m, 'v>> {
     let mut entries: Vec<_> = map.inner().iter().map(|(k, v)| (k, v.as_ref())).collect();
-    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    entries.sort_by_key(|(key, _)| *key);
     entries
 }
 

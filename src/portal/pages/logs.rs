@@ -52,10 +52,7 @@ pub(crate) async fn show(
         div.heading { h1 { "Logs" } p.lead { (place.component) " in " strong { (asked.env) } } }
         (filters(&place, &asked))
         @match found {
-            Ok(mut newest_first) => {
-                @let _ = newest_first.reverse();
-                (stream(&place, &asked, &newest_first))
-            },
+            Ok(newest_first) => (stream(&place, &asked, &oldest_first(newest_first))),
             Err(error) => p.problem role="alert" { (error) },
         }
     };
@@ -75,12 +72,14 @@ pub(crate) async fn show(
 pub(crate) async fn latest(user: &User<'_>, place: &Place, environment: &str) -> Markup {
     let asked = Asked { env: environment.to_owned(), ..Asked::default() };
     match user.logs(&query(place, &asked, &now(-HOURS), "desc", LINES)).await {
-        Ok(mut newest_first) => {
-            newest_first.reverse();
-            stream(place, &asked, &newest_first)
-        }
+        Ok(newest_first) => stream(place, &asked, &oldest_first(newest_first)),
         Err(error) => html! { p.notice role="status" { (error) } },
     }
+}
+
+fn oldest_first(mut newest_first: Vec<Value>) -> Vec<Value> {
+    newest_first.reverse();
+    newest_first
 }
 
 fn filters(place: &Place, asked: &Asked) -> Markup {

@@ -18,14 +18,17 @@ use tokio::sync::broadcast;
 /// Objects by collection path, as `/namespaces/default/projects`.
 type Objects = BTreeMap<String, Vec<Value>>;
 
+/// Method, path, body and `If-Match` of a change.
+type Written = (String, String, Value, Option<String>);
+
 #[derive(Clone)]
 pub(crate) struct Wire {
     pub(crate) objects: Arc<Mutex<Objects>>,
     pub(crate) logs: Arc<Mutex<Vec<Value>>>,
     /// Environments in which nothing may be changed.
     pub(crate) denied: Arc<Mutex<Vec<String>>>,
-    /// What was written: method, path, body, `If-Match`.
-    pub(crate) written: Arc<Mutex<Vec<(String, String, Value, Option<String>)>>>,
+    /// What was written.
+    pub(crate) written: Arc<Mutex<Vec<Written>>>,
     /// Tokens are refused.
     pub(crate) expired: Arc<Mutex<bool>>,
     changed: broadcast::Sender<()>,
