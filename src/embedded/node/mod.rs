@@ -22,6 +22,8 @@ mod shim;
 mod supervisor;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use lifecycle::{Leftover, Removed, destroy, residue, running, start, stop};

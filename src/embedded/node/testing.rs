@@ -25,6 +25,9 @@ extern "C" fn dispatch() {
         ["node", "shim", "--control-fd", fd] => {
             finish(crate::run_shim(fd.parse().expect("a number")))
         }
+        ["node", "run", "--config", path, "--control-fd", fd] => {
+            finish(crate::run_node(Path::new(path), fd.parse().expect("a number")))
+        }
         ["program", program @ ..] => run(program),
         _ => return,
     };
@@ -88,6 +91,14 @@ fn run(words: &[&str]) -> i32 {
             }
             writeln!(out, "{made}").unwrap();
         }
+        ["serve", port] => {
+            let listener = std::net::TcpListener::bind(format!("0.0.0.0:{port}")).unwrap();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+            }
+        }
         ["wait"] => std::thread::sleep(Duration::from_secs(600)),
         ["stdin"] => {
             let mut text = String::new();
@@ -139,6 +150,6 @@ impl Drop for TestCluster {
     }
 }
 
-fn free_address() -> std::net::SocketAddr {
+pub(crate) fn free_address() -> std::net::SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

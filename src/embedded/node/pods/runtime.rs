@@ -136,18 +136,18 @@ impl Runtime {
         }
     }
 
-    /// A container that an earlier node has left behind, as the API tells: it does not run any more.
+    /// A container that an earlier node has left behind, as the API tells. Whether it still runs, its shim knows.
     pub(super) fn from_status(status: &ContainerStatus) -> Self {
         let mut runtime = Self::new();
         let restarts = u32::try_from(status.restart_count).unwrap_or(0);
         runtime.backoff = Backoff::after(restarts);
         runtime.attempt = restarts;
         runtime.image_id.clone_from(&status.image_id);
+        let time = |at: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
+            at.map(|at| at.0.to_string()).unwrap_or_default()
+        };
         let ended = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {
             let terminated = state?.terminated.as_ref()?;
-            let time = |at: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
-                at.map(|at| at.0.to_string()).unwrap_or_default()
-            };
             Some(Terminated {
                 exit_code: terminated.exit_code,
                 signal: terminated.signal,
@@ -158,13 +158,18 @@ impl Runtime {
             })
         };
         runtime.last = ended(status.last_state.as_ref());
+        let waiting = status
+            .state
+            .as_ref()
+            .is_none_or(|state| state.running.is_none() && state.terminated.is_none());
+        if waiting && runtime.last.is_some() {
+            runtime.attempt += 1;
+        }
         let state = status.state.as_ref();
         if let Some(terminated) = ended(state) {
             runtime.state = State::Terminated(terminated);
-        } else if state.is_some_and(|state| state.running.is_some()) {
-            let message = "The container ended while the node was not running";
-            runtime.last = Some(Terminated::unseen("Unknown", message, 255));
-            runtime.attempt += 1;
+        } else if let Some(running) = state.and_then(|state| state.running.as_ref()) {
+            runtime.state = State::Running { since: time(running.started_at.as_ref()) };
         }
         runtime
     }

@@ -1,12 +1,13 @@
 //! Taking over a pod that an earlier node has left.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::Worker;
 use super::sandbox::Sandbox;
 use crate::node::link::{Ended, ShimError, ShimLink};
-use crate::node::pods::runtime::Runtime;
+use crate::node::pods::runtime::{Runtime, Terminated};
 use crate::node::shim::PodState;
 
 impl Worker {
@@ -17,17 +18,30 @@ impl Worker {
         for one in statuses.chain(status.init_container_statuses.iter().flatten()) {
             self.runtimes.insert(one.name.clone(), Runtime::from_status(one));
         }
-        if let Some(socket) = shim
-            && let Err(error) = self.adopt_shim(socket).await
-        {
-            tracing::warn!(pod = self.pod.metadata.name, %error, "the running pod was not adopted");
+        let mut confirmed = BTreeSet::new();
+        if let Some(socket) = shim {
+            match self.adopt_shim(socket).await {
+                Ok(found) => confirmed = found,
+                Err(error) => {
+                    let pod = self.pod.metadata.name.as_deref();
+                    tracing::warn!(pod, %error, "the running pod was not adopted");
+                }
+            }
         }
-        for container in self.spec.init_containers.iter().flatten().chain(&self.spec.containers) {
-            self.runtimes.entry(container.name.clone()).or_insert_with(Runtime::new);
+        let containers = self.spec.init_containers.iter().flatten().chain(&self.spec.containers);
+        for container in containers.cloned().collect::<Vec<_>>() {
+            let runtime = self.runtimes.entry(container.name.clone()).or_insert_with(Runtime::new);
+            let lost = runtime.is_running() && !confirmed.contains(&container.name);
+            if lost {
+                let message = "The container ended while the node was not running";
+                let end = Terminated::unseen("ContainerStatusUnknown", message, 137);
+                self.apply_end(&container, end);
+            }
         }
     }
 
-    async fn adopt_shim(&mut self, socket: OwnedFd) -> Result<(), ShimError> {
+    /// The names of the containers that the shim knows.
+    async fn adopt_shim(&mut self, socket: OwnedFd) -> Result<BTreeSet<String>, ShimError> {
         let (link, ended) = ShimLink::new(socket)?;
         let state = match link.state().await {
             Ok(state) => state,
@@ -37,7 +51,8 @@ impl Worker {
             }
         };
         let Some(setup) = state.setup.clone() else {
-            return link.shut_down(Duration::ZERO).await;
+            link.shut_down(Duration::ZERO).await?;
+            return Ok(BTreeSet::new());
         };
         if let Some(ip) = setup.ip {
             self.ctx.addresses().keep(ip);
@@ -49,8 +64,9 @@ impl Worker {
             return Err(ShimError::Refused(message));
         }
         self.sandbox = Some(sandbox);
+        let names = state.containers.iter().map(|one| one.name.clone()).collect();
         self.adopt_containers(state).await;
-        Ok(())
+        Ok(names)
     }
 
     async fn adopt_containers(&mut self, state: PodState) {
@@ -70,11 +86,7 @@ impl Worker {
             if runtime.finished().is_some() && found.exit.is_some() {
                 continue;
             }
-            // What `from_status` took for an unseen end has not ended, or is told below.
             runtime.attempt = found.attempt;
-            if known.is_some_and(|one| one.last_state.is_none()) {
-                runtime.last = None;
-            }
             runtime.running(
                 found.started_at.clone(),
                 known.map(|one| one.image_id.clone()).unwrap_or_default(),

@@ -240,7 +240,8 @@ impl Worker {
         }
     }
 
-    fn apply_end(&mut self, container: &Container, terminated: Terminated) {
+    /// A container has ended: it waits for its next start, or is finished.
+    pub(super) fn apply_end(&mut self, container: &Container, terminated: Terminated) {
         let init = self.spec.init_containers.iter().flatten().any(|one| one.name == container.name);
         let restart = if self.stopping.is_some() {
             Restart::Never

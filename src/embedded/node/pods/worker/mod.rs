@@ -61,6 +61,8 @@ pub(super) struct Worker {
     written: Option<Value>,
     write_at: Option<Instant>,
     setback: Setback,
+    /// The pod had ended for good when this worker began: it is kept, and not run or reported on again.
+    ended_before: bool,
     /// The object is gone: nobody is to be asked or told.
     removed: bool,
     stopping: Option<Duration>,
@@ -109,6 +111,7 @@ impl Worker {
             written: None,
             write_at: None,
             setback: Setback::default(),
+            ended_before: matches!(before.phase.as_deref(), Some("Succeeded" | "Failed")),
             removed: false,
             stopping: None,
             ctx,
@@ -155,7 +158,8 @@ impl Worker {
 
     /// Whether all containers have ended for good.
     fn is_finished(&self) -> bool {
-        matches!(status::phase(&self.pod, &self.runtimes), "Succeeded" | "Failed")
+        self.ended_before
+            || matches!(status::phase(&self.pod, &self.runtimes), "Succeeded" | "Failed")
     }
 
     fn fields(&self) -> Fields<'_> {
@@ -192,7 +196,7 @@ impl Worker {
 
     /// Writes the status if it is not what was written last.
     async fn publish(&mut self) {
-        if self.removed {
+        if self.removed || self.ended_before {
             return;
         }
         let status = status::status(&Snapshot {

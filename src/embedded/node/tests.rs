@@ -1,0 +1,271 @@
+//! Whole clusters: supervisor, node and pods of the test executable itself, seen through the API. They need root.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+
+use super::supervisor::{ProcessRecord, read_record};
+use super::testing::TestCluster;
+use crate::{Error, FrontDoor};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn client(cluster: &TestCluster) -> Client {
+    let kubeconfig = Kubeconfig::read_from(cluster.config.admin_kubeconfig()).unwrap();
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+    Client::try_from(config).unwrap()
+}
+
+fn start(cluster: &TestCluster) {
+    crate::start(&cluster.config, PATIENCE).unwrap();
+}
+
+fn pod(name: &str, words: &[&str]) -> serde_json::Value {
+    let args: Vec<&str> = ["program"].iter().chain(words).copied().collect();
+    json!({"metadata": {"name": name, "labels": {"app": name}}, "spec": {
+        "restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
+        "containers": [{"name": "main", "image": "curtain:test", "args": args}]}})
+}
+
+async fn create(client: &Client, pod: serde_json::Value) -> Api<Pod> {
+    let api: Api<Pod> = Api::default_namespaced(client.clone());
+    let pod = serde_json::from_value(pod).unwrap();
+    // The namespace's default account is made by a controller; until then pods are refused.
+    eventually("the pod is accepted", async || {
+        match api.create(&PostParams::default(), &pod).await {
+            Ok(_) => Some(()),
+            Err(kube::Error::Api(error)) if error.code == 403 => None,
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await;
+    api
+}
+
+async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+    let poll = async {
+        loop {
+            if let Some(found) = check().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, poll).await {
+        Ok(found) => found,
+        Err(_) => panic!("waited {} s: {what}", PATIENCE.as_secs()),
+    }
+}
+
+async fn in_phase(api: &Api<Pod>, name: &str, phase: &str) -> Pod {
+    eventually(&format!("{name} is {phase}"), async || {
+        let pod = api.get(name).await.ok()?;
+        let found = pod.status.as_ref()?.phase.clone()?;
+        (found == phase).then_some(pod)
+    })
+    .await
+}
+
+fn ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True")
+}
+
+/// The node's process, as the supervisor's child.
+fn node_pid(cluster: &TestCluster) -> Option<i32> {
+    let supervisor = read_record(&cluster.config)?.pid;
+    let children =
+        std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).ok()?;
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid: &i32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command.split(|byte| *byte == 0).nth(2) == Some(b"run")
+    })
+}
+
+fn kill(pid: i32) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_runs_to_its_end_and_tells() {
+    let cluster = TestCluster::new("end");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let api = create(&client, pod("three", &["exit", "3"])).await;
+    let ended = in_phase(&api, "three", "Failed").await;
+    let status = &ended.status.unwrap().container_statuses.unwrap()[0];
+    let end = status.state.as_ref().unwrap().terminated.as_ref().unwrap();
+    assert_eq!((end.exit_code, end.reason.as_deref()), (3, Some("Error")));
+
+    create(&client, pod("hello", &["env", "KUBERNETES_SERVICE_HOST"])).await;
+    in_phase(&api, "hello", "Succeeded").await;
+    let log = api.logs("hello", &LogParams::default()).await.unwrap();
+    assert_eq!(log, "10.96.0.1\n");
+
+    create(&client, pod("token", &["list", "/var/run/secrets/kubernetes.io/serviceaccount"])).await;
+    in_phase(&api, "token", "Succeeded").await;
+    let log = api.logs("token", &LogParams::default()).await.unwrap();
+    for name in ["token", "ca.crt", "namespace"] {
+        assert!(log.lines().any(|line| line == name), "{name} in {log}");
+    }
+
+    let mut absent = pod("absent", &[]);
+    absent["spec"]["containers"][0]["image"] = "nowhere/app:1".into();
+    create(&client, absent).await;
+    let message = eventually("the missing image is told", async || {
+        let pod = api.get("absent").await.ok()?;
+        let status = pod.status?.container_statuses?.remove(0);
+        status.state?.waiting?.message
+    })
+    .await;
+    assert!(message.contains("curtain image load"), "{message}");
+
+    for name in ["three", "hello", "token", "absent"] {
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    eventually("pods are gone", async || {
+        api.list(&ListParams::default()).await.ok()?.items.is_empty().then_some(())
+    })
+    .await;
+    eventually("their files are gone", async || {
+        let mut left = std::fs::read_dir(cluster.config.pods_dir()).ok()?;
+        left.next().is_none().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pods_and_connections_outlive_the_node() {
+    let mut cluster = TestCluster::new("outlive");
+    let listen = super::testing::free_address();
+    cluster.config.front_doors.push(FrontDoor {
+        listen,
+        namespace: "default".into(),
+        service: "web".into(),
+        port: 80,
+    });
+    crate::init(&cluster.config).unwrap();
+    start(&cluster);
+    let client = client(&cluster).await;
+    let mut web = pod("web", &["serve", "8080"]);
+    web["spec"]["restartPolicy"] = "Always".into();
+    web["spec"]["containers"][0]["readinessProbe"] =
+        json!({"httpGet": {"port": 8080, "path": "/"}});
+    let api = create(&client, web).await;
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}});
+    let services: Api<k8s_openapi::api::core::v1::Service> =
+        Api::default_namespaced(client.clone());
+    let service = Patch::Apply(&service);
+    services.patch("web", &PatchParams::apply("test"), &service).await.unwrap();
+    eventually("the pod is ready", async || ready(&api.get("web").await.ok()?).then_some(())).await;
+    let answer = || {
+        tokio::task::spawn_blocking(move || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(listen)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: web\r\n\r\n")?;
+            let mut buffer = [0; 256];
+            let count = stream.read(&mut buffer)?;
+            Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
+        })
+    };
+    eventually("the front door answers", async || {
+        answer().await.unwrap().ok().filter(|text| text.ends_with("hello"))
+    })
+    .await;
+
+    let container = || {
+        let uid_dirs = crate::node::cgroup::Tree::of(&cluster.config).unwrap().unwrap();
+        uid_dirs.group("pods").processes()
+    };
+    let before = container();
+    assert_eq!(before.len(), 1);
+    let node = node_pid(&cluster).unwrap();
+    kill(node);
+    // Made while there is no node, or while it starts: it waits in the queue.
+    let queued = answer();
+    eventually("another node runs", async || node_pid(&cluster).filter(|pid| *pid != node)).await;
+    eventually("the API answers", async || api.get("web").await.ok()).await;
+    let text = queued.await.unwrap().expect("the connection was kept");
+    // The Services are read before the first connection is refused for lack of them, or it is tried again.
+    if !text.ends_with("hello") {
+        eventually("the front door answers again", async || {
+            answer().await.unwrap().ok().filter(|text| text.ends_with("hello"))
+        })
+        .await;
+    }
+    let pod = in_phase(&api, "web", "Running").await;
+    let status = &pod.status.unwrap().container_statuses.unwrap()[0];
+    assert_eq!(status.restart_count, 0);
+    assert_eq!(container(), before, "the pod keeps its process");
+
+    // And it is still in the node's hands.
+    api.delete("web", &DeleteParams::default()).await.unwrap();
+    eventually("the pod is gone", async || api.get_opt("web").await.ok()?.is_none().then_some(()))
+        .await;
+    assert!(container().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_left_after_the_supervisor_is_killed() {
+    let cluster = TestCluster::new("killed");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let api = create(&client, pod("wait", &["wait"])).await;
+    let uid = in_phase(&api, "wait", "Running").await.uid().unwrap();
+    let supervisor = read_record(&cluster.config).unwrap();
+    kill(supervisor.pid);
+    eventually("everything dies with the supervisor", async || {
+        let left = crate::residue(&cluster.config).unwrap();
+        let alive = left.iter().any(|one| matches!(one, crate::Leftover::Process { .. }));
+        (!alive).then_some(())
+    })
+    .await;
+    assert!(ProcessRecord::of(supervisor.pid).as_ref() != Some(&supervisor));
+    // Started again, the pod's end is known and its files are looked after.
+    start(&cluster);
+    let pod = in_phase(&api, "wait", "Failed").await;
+    assert_eq!(pod.uid().unwrap(), uid);
+    crate::destroy(&cluster.config).unwrap();
+    assert_eq!(crate::residue(&cluster.config).unwrap(), []);
+    assert_eq!(crate::destroy(&cluster.config).unwrap(), crate::Removed::default());
+}
+
+#[tokio::test]
+async fn stopping_keeps_objects() {
+    let cluster = TestCluster::new("stop");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let mut web = pod("web", &["serve", "8080"]);
+    web["spec"]["restartPolicy"] = "Always".into();
+    let api = create(&client, web).await;
+    in_phase(&api, "web", "Running").await;
+    crate::stop(&cluster.config, PATIENCE).unwrap();
+    assert!(!crate::running(&cluster.config));
+    start(&cluster);
+    eventually("the pod runs again", async || {
+        let pod = api.get("web").await.ok()?;
+        let status = pod.status?.container_statuses?.remove(0);
+        (status.restart_count > 0 && status.state?.running.is_some()).then_some(())
+    })
+    .await;
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let cluster = TestCluster::new("port");
+    let taken = std::net::TcpListener::bind(cluster.config.api_listen).unwrap();
+    let error = crate::start(&cluster.config, PATIENCE).unwrap_err();
+    assert!(matches!(error, Error::Start { .. }), "{error:?}");
+    let message = error.to_string();
+    let address = taken.local_addr().unwrap().to_string();
+    assert!(message.contains(&address) && message.contains("another port"), "{message}");
+}
