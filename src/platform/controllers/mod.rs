@@ -28,12 +28,13 @@ use context::{Context, Error};
 use curtain_role::{Health, Shutdown};
 use futures::stream::{FuturesUnordered, StreamExt};
 use queue::Outcome;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use store::{Key, What};
-use tokio::sync::watch::channel as watch_channel;
+use tokio::sync::{Notify, watch::channel as watch_channel};
 use watch::{Change, Collection};
 
-/// How many objects are worked on at once.
+/// How many objects are worked on at once here, and how many in planes.
 const WORKERS: usize = 8;
 
 /// What the controllers run with.
@@ -96,7 +97,8 @@ async fn follow(ctx: Arc<Context>, what: What, listed: impl FnOnce()) -> RunErro
     let path = format!("/apis/{}/{}", crate::types::API_VERSION, info.plural);
     let collection = Collection { path, selector: String::new() };
     let mut listed = Some(listed);
-    let error = watch::follow(&ctx.control, &collection, |change| {
+    let never = Notify::new();
+    let error = watch::follow(&ctx.control, &collection, &never, |change| {
         let all = matches!(change, Change::All(..));
         ctx.observe(what, change);
         if all && let Some(listed) = listed.take() {
@@ -107,15 +109,27 @@ async fn follow(ctx: Arc<Context>, what: What, listed: impl FnOnce()) -> RunErro
     RunError::NotServed { kind: info.kind, reason: error.to_string() }
 }
 
-/// Works the queue off.
+/// Works the queue off. A plane that does not answer holds up its own releases, and nothing else.
 async fn work(ctx: &Context) {
-    let mut running = FuturesUnordered::new();
+    let mut here = FuturesUnordered::new();
+    let mut away = FuturesUnordered::new();
+    let mut held = VecDeque::new();
     loop {
         tokio::select! {
-            key = ctx.queue.next(), if running.len() < WORKERS => running.push(one(ctx, key)),
-            Some(()) = running.next() => {}
+            key = ctx.queue.next(), if here.len() < WORKERS => match reaches_a_plane(&key) {
+                false => here.push(one(ctx, key)),
+                true if away.len() < WORKERS => away.push(one(ctx, key)),
+                true => held.push_back(key),
+            },
+            Some(()) = here.next() => {}
+            Some(()) = away.next() => away.extend(held.pop_front().map(|key| one(ctx, key))),
         }
     }
+}
+
+/// Whether a pass waits for a plane, and not only for the control plane.
+fn reaches_a_plane(key: &Key) -> bool {
+    matches!(key.what, What::RenderedRelease | What::ClusterDataPlane)
 }
 
 async fn one(ctx: &Context, key: Key) {

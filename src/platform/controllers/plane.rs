@@ -33,6 +33,7 @@ async fn warm_up(ctx: &Context, key: &Key) {
     };
     let Some(reference) = plane_ref(What::ClusterDataPlane, &plane) else { return };
     let Ok(remote) = ctx.remotes.open(&reference) else { return };
+    remote.retry();
     let kinds: BTreeSet<Gvk> = ctx.read(|store| {
         let types = store
             .all(What::ClusterComponentType)

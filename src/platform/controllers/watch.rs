@@ -12,6 +12,8 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// One object as it came from an API server.
 #[derive(Clone, Debug)]
@@ -126,31 +128,55 @@ const WATCH_SECONDS: u32 = 290;
 /// Objects per page of a list.
 const PAGE: u32 = 500;
 
+/// A watch that ends sooner than this without having said anything counts as a failure: a server that closes at once
+/// must not be asked in a tight loop.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+
 /// Follows a collection for ever: all objects at first and after every gap, then each change. Failures are reported and
-/// tried again after a pause that grows from 20 ms.
+/// tried again after a pause that grows from 20 ms; `retry` ends a pause early, e.g. when a plane is there again.
 ///
 /// Ends only when the collection is not served, with that error.
 pub(crate) async fn follow(
     client: &Client,
     collection: &Collection,
+    retry: &Notify,
     mut report: impl FnMut(Change),
 ) -> WatchError {
     let mut backoff = Backoff::default();
     let mut version = None;
     loop {
+        let start = Instant::now();
+        let mut silent = true;
         let outcome = match version.take() {
             None => list(client, collection).await.map(|(objects, at)| {
+                silent = false;
                 report(Change::All(objects, at.clone()));
                 Some(at)
             }),
-            Some(at) => watch(client, collection, at, &mut report).await,
+            Some(at) => {
+                let heard = |change| {
+                    silent = false;
+                    report(change);
+                };
+                watch(client, collection, at, heard).await
+            }
         };
-        match outcome {
-            Ok(next) => version = next,
+        let failed = match outcome {
+            Ok(next) => {
+                version = next;
+                silent && start.elapsed() < SHORTEST_WATCH
+            }
             Err(error) if error.not_served() => return error,
             Err(error) => {
                 tracing::debug!(%error, "watch failed");
-                tokio::time::sleep(backoff.next().unwrap_or(Duration::from_secs(5))).await;
+                true
+            }
+        };
+        if failed {
+            let pause = backoff.next().unwrap_or(Duration::from_secs(5));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = retry.notified() => {}
             }
         }
     }
@@ -217,7 +243,7 @@ async fn watch(
     client: &Client,
     collection: &Collection,
     mut version: String,
-    report: &mut impl FnMut(Change),
+    mut report: impl FnMut(Change),
 ) -> Result<Option<String>, WatchError> {
     let Collection { path, selector } = collection;
     let uri = format!(

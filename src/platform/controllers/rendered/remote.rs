@@ -12,7 +12,7 @@ use kube::Client;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// Our field manager, and the value of the label that marks live objects as ours.
@@ -88,6 +88,7 @@ impl Remotes {
             discovery: Discovery::default(),
             children: Arc::default(),
             follows: Mutex::default(),
+            retry: Arc::default(),
         });
         open.insert(plane.path(), Arc::clone(&remote));
         Ok(remote)
@@ -107,6 +108,7 @@ pub(crate) struct Remote {
     discovery: Discovery,
     children: Arc<Mutex<Children>>,
     follows: Mutex<HashMap<Gvk, Follow>>,
+    retry: Arc<Notify>,
 }
 
 struct Follow {
@@ -147,9 +149,10 @@ impl Remote {
             selector: format!("{}={MANAGER}", labels::MANAGED_BY),
         };
         let (client, queue) = (self.client.clone(), Arc::clone(&self.queue));
-        let (children, of) = (Arc::clone(&self.children), gvk.clone());
+        let (children, of, retry) =
+            (Arc::clone(&self.children), gvk.clone(), Arc::clone(&self.retry));
         let task = tokio::spawn(async move {
-            let error = follow(&client, &collection, |change| {
+            let error = follow(&client, &collection, &retry, |change| {
                 let all = matches!(change, Change::All(..));
                 let woken = take_in(&mut lock(&children), &of, change);
                 woken.into_iter().for_each(|key| queue.add(key));
@@ -166,6 +169,11 @@ impl Remote {
 
     fn follows(&self) -> MutexGuard<'_, HashMap<Gvk, Follow>> {
         self.follows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the pauses of watches that broke off: the plane is there again.
+    pub(crate) fn retry(&self) {
+        self.retry.notify_waiters();
     }
 
     /// Takes in what the plane answered to an apply.
