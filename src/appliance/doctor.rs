@@ -162,7 +162,7 @@ fn memory() -> Check {
 fn disk(root: &Path) -> Check {
     let existing = root.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     let mib = nix::sys::statvfs::statvfs(existing)
-        .map(|stat| stat.blocks_available() as u64 * stat.fragment_size() as u64 / 1024 / 1024)
+        .map(|stat| stat.blocks_available() * stat.fragment_size() / 1024 / 1024)
         .unwrap_or(0);
     let state = if mib >= DISK_MIB { State::Ok } else { State::Failed };
     Check::new(

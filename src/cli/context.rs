@@ -91,12 +91,11 @@ pub(crate) fn user() -> Result<Scope, Failure> {
 /// The file that `--merge-kubeconfig` edits.
 pub(crate) fn kubeconfig() -> Result<PathBuf, Failure> {
     // A list of files is read by kubectl as one; its first is where it writes.
-    if let Some(list) = environment::variable("KUBECONFIG") {
-        if let Some(first) = std::env::split_paths(&list).find(|path| !path.as_os_str().is_empty())
+    if let Some(list) = environment::variable("KUBECONFIG")
+        && let Some(first) = std::env::split_paths(&list).find(|path| !path.as_os_str().is_empty())
         {
             return Ok(std::path::absolute(&first).unwrap_or(first));
         }
-    }
     match user()? {
         Scope::User { home, .. } => Ok(home.join(".kube/config")),
         Scope::Project(folder) => Ok(folder.join(".kube/config")),

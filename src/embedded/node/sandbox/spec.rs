@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// One container, ready to start.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct ContainerSpec {
+pub(crate) struct ContainerSpec {
     /// Container name, unique in its pod.
     pub name: String,
     /// How often the container was started before.
@@ -61,7 +61,7 @@ impl fmt::Debug for ContainerSpec {
 /// The file system a container starts on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum RootFs {
+pub(crate) enum RootFs {
     /// Layers of an image below a writable one. `layers` are names inside `store`, the topmost first.
     Overlay {
         /// Directory of the unpacked layers.
@@ -80,7 +80,7 @@ pub enum RootFs {
 
 /// Something mounted into the container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Mount {
+pub(crate) struct Mount {
     /// What is mounted.
     pub source: MountSource,
     /// Absolute path in the container; missing parts are made.
@@ -92,7 +92,7 @@ pub struct Mount {
 /// What a [`Mount`] shows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum MountSource {
+pub(crate) enum MountSource {
     /// A file or directory of the host, or a path below it that cannot leave it.
     Bind {
         /// The host path.
@@ -109,7 +109,7 @@ pub enum MountSource {
 
 /// Who a program runs as.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct UserSpec {
+pub(crate) struct UserSpec {
     /// The pod's `runAsUser`.
     pub uid: Option<u32>,
     /// The pod's `runAsGroup`.
@@ -124,7 +124,7 @@ pub struct UserSpec {
 
 /// Changes to the usual set of capabilities; names with or without `CAP_`, or `ALL`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Capabilities {
+pub(crate) struct Capabilities {
     /// Added after dropping.
     pub add: Vec<String>,
     /// Dropped.
@@ -133,7 +133,7 @@ pub struct Capabilities {
 
 /// cgroup limits; absent means unlimited.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Bytes.
     pub memory: Option<u64>,
     /// CPU time in thousandths of a CPU.
@@ -146,7 +146,7 @@ pub struct Limits {
 
 /// Where a container's output goes and how much of it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LogSpec {
+pub(crate) struct LogSpec {
     /// The log file; older ones are next to it with `.1`, `.2`, … added.
     pub path: PathBuf,
     /// Size at which the file is rotated.
