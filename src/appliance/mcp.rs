@@ -100,11 +100,12 @@ pub async fn uninstall(
     let mut agents = Vec::new();
     for effect in &all {
         if let Effect::Client(step) = effect
-            && ours(&step.client) {
-                effects.push(effect.clone());
-                files.push(step.path.clone());
-                agents.push(step.agent.clone());
-            }
+            && ours(&step.client)
+        {
+            effects.push(effect.clone());
+            files.push(step.path.clone());
+            agents.push(step.agent.clone());
+        }
     }
     effects
         .extend(all.into_iter().filter(

@@ -93,9 +93,9 @@ pub(crate) fn kubeconfig() -> Result<PathBuf, Failure> {
     // A list of files is read by kubectl as one; its first is where it writes.
     if let Some(list) = environment::variable("KUBECONFIG")
         && let Some(first) = std::env::split_paths(&list).find(|path| !path.as_os_str().is_empty())
-        {
-            return Ok(std::path::absolute(&first).unwrap_or(first));
-        }
+    {
+        return Ok(std::path::absolute(&first).unwrap_or(first));
+    }
     match user()? {
         Scope::User { home, .. } => Ok(home.join(".kube/config")),
         Scope::Project(folder) => Ok(folder.join(".kube/config")),

@@ -45,10 +45,12 @@ pub(super) fn unset(
         if let Some(property) = servers.get(name) {
             property.remove();
         }
-        if with_table && servers.properties().is_empty()
-            && let Some(property) = object.get(table) {
-                property.remove();
-            }
+        if with_table
+            && servers.properties().is_empty()
+            && let Some(property) = object.get(table)
+        {
+            property.remove();
+        }
     }
     Ok(root.to_string())
 }

@@ -92,11 +92,12 @@ impl ClientStep {
         let _lock = edit::lock(&self.path)?;
         let text = edit::read(&self.path)?;
         if text.as_deref().map(edit::digest) == self.former
-            && let Some(text) = &text {
-                let kept = self.kept(world);
-                create_private(kept.parent().unwrap_or(world.home.path()))?;
-                write_atomic(&kept, text.as_bytes(), 0o600)?;
-            }
+            && let Some(text) = &text
+        {
+            let kept = self.kept(world);
+            create_private(kept.parent().unwrap_or(world.home.path()))?;
+            write_atomic(&kept, text.as_bytes(), 0o600)?;
+        }
         let text = text.unwrap_or_default();
         if self.entry_in(&text)?.as_ref() == Some(&self.value) {
             return Ok(());

@@ -1,5 +1,7 @@
 //! The controllers reach their plane as they do in an instance: through the cluster gateway and an agent's tunnel.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../../platform/tests/support/mod.rs"]
 mod support;
 

@@ -24,9 +24,11 @@ pub(super) enum Severity {
 pub(super) struct Recorder {
     client: Client,
     component: &'static str,
-    /// Uid, reason and message to the Event's name and count.
-    known: Mutex<HashMap<(String, String, String), (String, i32)>>,
+    known: Mutex<HashMap<What, (String, i32)>>,
 }
+
+/// Uid, reason and message: what an Event's name and count are kept by.
+type What = (String, String, String);
 
 impl Recorder {
     pub(super) fn new(client: Client, component: &'static str) -> Self {

@@ -6,7 +6,12 @@
 //! cargo run -p curtain-embedded --example cluster -- stop HOME
 //! cargo run -p curtain-embedded --example cluster -- down HOME
 //! ```
-#![allow(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program for people"
+)]
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -249,7 +249,7 @@ fn prune(mut merged: Value, managers: &[Entry], now: &Set, last: &Set, schema: N
 
 /// Takes what changed away from the other managers, or finds that it may not be taken.
 fn settle(
-    managers: &mut Vec<Entry>,
+    managers: &mut [Entry],
     me: usize,
     comparison: &Comparison,
     force: bool,

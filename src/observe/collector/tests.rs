@@ -23,7 +23,10 @@ use crate::store::{Query, Retention, Store};
 
 /// One container's log, as a node keeps it: lines with their times, and whether the container still runs.
 #[derive(Clone)]
-struct Log(Arc<watch::Sender<(Vec<(i64, String)>, bool)>>);
+struct Log(Arc<watch::Sender<Kept>>);
+
+/// Lines with their times, and whether more may come.
+type Kept = (Vec<(i64, String)>, bool);
 
 impl Log {
     fn new() -> Log {

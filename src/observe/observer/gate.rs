@@ -46,8 +46,11 @@ pub(super) enum GateError {
 pub(super) struct Gate {
     url: Uri,
     client: HttpClient,
-    answers: Mutex<HashMap<u64, (Instant, Result<(), String>)>>,
+    answers: Mutex<HashMap<u64, Answer>>,
 }
+
+/// When it was given, and the reason of a refusal.
+type Answer = (Instant, Result<(), String>);
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

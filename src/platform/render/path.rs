@@ -194,7 +194,10 @@ fn selects(part: &Part, item: &Value) -> bool {
     match current {
         Value::Null => value.is_empty(),
         Value::String(text) => text == value,
-        other => other.to_string() == *value,
+        other => {
+            let shown = other.to_string();
+            shown == *value
+        }
     }
 }
 

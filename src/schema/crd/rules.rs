@@ -173,7 +173,7 @@ impl Rule {
             }
         };
         let path = format!("{path}{}", self.field_path);
-        let path = if path.starts_with('.') { &path[1..] } else { &path };
+        let path = path.strip_prefix('.').unwrap_or(&path);
         let value = match self.reason {
             ErrorKind::Forbidden | ErrorKind::Required => None,
             _ => Some(Value::from(type_name(node))),

@@ -5,8 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 
 use super::detect::{Controller, Hierarchies, detect};
@@ -140,20 +138,6 @@ impl Group {
         // 0: a process outside our own process namespace, which cannot be ours.
         found.remove(&0);
         found
-    }
-
-    /// Sends SIGKILL to every process in the group and below, except the caller.
-    ///
-    /// A process id is read and used at once; to be hit wrongly, it would have to end and be given to another
-    /// process in between, which takes the kernel a whole round of process ids.
-    pub(crate) fn kill_all(&self) -> usize {
-        let own = std::process::id() as i32;
-        let processes = self.processes();
-        processes
-            .iter()
-            .filter(|pid| **pid != own)
-            .filter(|pid| kill(Pid::from_raw(**pid), Signal::SIGKILL).is_ok())
-            .count()
     }
 
     /// Removes the group and the groups below; the number of directories removed. Fails while processes are in it.

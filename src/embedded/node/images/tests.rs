@@ -3,6 +3,7 @@
 use std::io::{Cursor, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::slice;
 
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -144,11 +145,12 @@ fn an_oci_layout_is_stored() {
 #[test]
 fn bad_archives_are_named_and_leave_nothing() {
     let layer = simple_layer();
-    let good = docker_save("app:1", &[layer.clone()], &[layer.clone()]);
+    let good = docker_save("app:1", slice::from_ref(&layer), slice::from_ref(&layer));
     let mut other = layer.clone();
     other[1026] ^= 1; // inside the content of bin/app
     let up = tar_of(&[("../outside", b"x")]);
-    let cases: Vec<(&str, Vec<u8>, fn(&ImageError) -> bool)> = vec![
+    type Case = (&'static str, Vec<u8>, fn(&ImageError) -> bool);
+    let cases: Vec<Case> = vec![
         ("random bytes", b"this is not a tar file".repeat(100), |e| {
             matches!(e, ImageError::Read { .. } | ImageError::NotAnImage)
         }),
@@ -158,10 +160,10 @@ fn bad_archives_are_named_and_leave_nothing() {
         }),
         ("truncated gzip", gzip(&good)[..200].to_vec(), |e| matches!(e, ImageError::Read { .. })),
         ("no image", tar_of(&[("file", b"x")]), |e| matches!(e, ImageError::NotAnImage)),
-        ("another layer", docker_save("app:1", &[layer.clone()], &[other]), |e| {
+        ("another layer", docker_save("app:1", slice::from_ref(&layer), &[other]), |e| {
             matches!(e, ImageError::Digest { .. })
         }),
-        ("path upwards", docker_save("app:1", &[up.clone()], &[up]), |e| {
+        ("path upwards", docker_save("app:1", slice::from_ref(&up), slice::from_ref(&up)), |e| {
             matches!(e, ImageError::Escape { .. })
         }),
         ("missing layer", docker_save("app:1", &[layer.clone(), layer.clone()], &[layer]), |e| {
@@ -189,7 +191,7 @@ fn links_do_not_lead_out_of_a_layer() {
     add(&mut builder, "up/file", b"x", tar::EntryType::Regular, "");
     let layer = builder.into_inner().unwrap();
     let home = tempfile::tempdir().unwrap();
-    let archive = docker_save("app:1", &[layer.clone()], &[layer]);
+    let archive = docker_save("app:1", slice::from_ref(&layer), slice::from_ref(&layer));
     load(home.path(), Cursor::new(archive)).unwrap();
     let image = find(home.path(), "app:1").unwrap().unwrap();
     assert!(layer_path(home.path(), &image, 0).join("file").is_file());
@@ -198,7 +200,7 @@ fn links_do_not_lead_out_of_a_layer() {
     add(&mut builder, "out", b"", tar::EntryType::Symlink, &target);
     add(&mut builder, "out/file", b"x", tar::EntryType::Regular, "");
     let layer = builder.into_inner().unwrap();
-    let archive = docker_save("bad:1", &[layer.clone()], &[layer]);
+    let archive = docker_save("bad:1", slice::from_ref(&layer), slice::from_ref(&layer));
     assert!(load(home.path(), Cursor::new(archive)).is_err());
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(find(home.path(), "bad:1").unwrap().is_none());

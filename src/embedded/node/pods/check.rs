@@ -97,9 +97,10 @@ async fn http_get(get: &HTTPGetAction, target: &Target) -> Result<(), String> {
         .header(http::header::ACCEPT, "*/*");
     for header in get.http_headers.iter().flatten() {
         if header.name.eq_ignore_ascii_case("host")
-            && let Some(headers) = request.headers_mut() {
-                headers.remove(http::header::HOST);
-            }
+            && let Some(headers) = request.headers_mut()
+        {
+            headers.remove(http::header::HOST);
+        }
         request = request.header(&header.name, &header.value);
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;

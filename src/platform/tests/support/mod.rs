@@ -2,6 +2,7 @@
 //!
 //! No node runs, and no controller but ours: what a Deployment's status says is what a test writes into it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use curtain_embedded::apiserver::{Server, ServerConfig};

@@ -36,10 +36,11 @@ impl Worker {
     /// which is tried again later.
     pub(super) async fn prepare(&mut self) -> bool {
         if self.sandbox.is_none()
-            && let Err(message) = self.open_sandbox().await {
-                self.set_back("FailedCreatePodSandBox", &message);
-                return false;
-            }
+            && let Err(message) = self.open_sandbox().await
+        {
+            self.set_back("FailedCreatePodSandBox", &message);
+            return false;
+        }
         let due = match &self.volumes {
             None => true,
             Some(prepared) => prepared.again_at.is_some_and(|at| at <= Instant::now()),
