@@ -45,7 +45,7 @@ fn a_person_signs_in_by_link_and_sees_a_component_live() {
     assert_eq!(browser.script(endpoint).unwrap(), true, "{}", browser.text());
 
     // What is asked of the component shows up in its live logs without a reload.
-    let mark = format!("{url}?from=portal-{}", std::process::id());
+    let mark = format!("{url}portal-{}", std::process::id());
     eventually("the logs to show the request", Duration::from_secs(20), || {
         get(&mark)?;
         let text = browser.text();
