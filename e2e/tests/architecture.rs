@@ -94,7 +94,8 @@ fn rooms_open_with_their_purpose_and_files_hold_one_idea() {
     for path in &files {
         let name = path.strip_prefix(root()).unwrap().display().to_string();
         let text = fs::read_to_string(path).unwrap();
-        if !text.starts_with("//!") {
+        // A module's own `tests.rs` belongs to the file beside it, which has said what it is about.
+        if !text.starts_with("//!") && !name.ends_with("/tests.rs") {
             wrong.push(format!("{name} does not open with its purpose"));
         }
         if text.len() > 60_000 {

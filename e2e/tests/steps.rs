@@ -1,0 +1,55 @@
+//! Every step of `up` and `down` goes wrong once, and nothing is left; `scripts/chaos up` does all of it.
+
+#![allow(clippy::unwrap_used)]
+
+use curtain_e2e::Instance;
+
+/// The steps of `up`, as this binary has them: a new one is covered without anyone remembering.
+fn steps(instance: &Instance) -> Vec<String> {
+    let text = instance.curtain(&["plan", "-o", "json"]).success();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Runs a verb with a fault; it must not succeed unless the fault is a repetition.
+fn with_fault(instance: &Instance, verb: &str, fault: &str) {
+    let status = instance.command(&[verb]).env("CURTAIN_FAULT", fault).output().unwrap().status;
+    assert_eq!(status.success(), fault.ends_with(":repeat"), "{verb} with {fault}: {status}");
+}
+
+#[test]
+fn a_killed_step_of_up_is_undone_by_down() {
+    let instance = Instance::prepare();
+    for step in steps(&instance) {
+        with_fault(&instance, "up", &format!("{step}:after-do:kill"));
+        instance.curtain(&["down"]).success();
+        instance.assert_no_residue();
+    }
+}
+
+#[test]
+fn a_failed_step_of_up_is_completed_by_the_next_and_a_repeated_one_changes_nothing() {
+    let instance = Instance::prepare();
+    for step in steps(&instance).into_iter().filter(|step| step != "home") {
+        with_fault(&instance, "up", &format!("{step}:before-do:fail"));
+        instance.curtain(&["up"]).success();
+        instance.curtain(&["down"]).success();
+        instance.assert_no_residue();
+    }
+    with_fault(&instance, "up", "cluster:after-do:repeat,bundle/control:after-do:repeat");
+    instance.curtain(&["down"]).success();
+    instance.assert_no_residue();
+}
+
+#[test]
+fn a_killed_failed_or_repeated_step_of_down_is_finished_by_the_next() {
+    let instance = Instance::prepare();
+    for fault in ["cluster:before-undo:kill", "cluster:after-undo:fail", "home:before-undo:kill"] {
+        instance.curtain(&["up"]).success();
+        with_fault(&instance, "down", fault);
+        instance.curtain(&["down"]).success();
+        instance.assert_no_residue();
+    }
+    instance.curtain(&["up"]).success();
+    with_fault(&instance, "down", "cluster:after-undo:repeat");
+    instance.assert_no_residue();
+}
