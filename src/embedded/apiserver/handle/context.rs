@@ -183,7 +183,7 @@ impl Context {
         }
     }
 
-    /// Must the object stay for now: finalizers, or a node that has to stop it first?
+    /// Must the object stay a while: finalizers, or a node that has to stop it first?
     pub(crate) fn held(&self, object: &Value) -> bool {
         let waits = self.resource.strategy.deletion == Deletion::Pod
             && object.int(&["metadata", "deletionGracePeriodSeconds"]).unwrap_or(0) > 0;

@@ -93,7 +93,7 @@ impl Controller {
         Ok(true)
     }
 
-    /// Deletes all objects of a kind, and counts what stays for now.
+    /// Deletes all objects of a kind, and counts what still stays.
     async fn purge(
         &self,
         kind: &Kind,
