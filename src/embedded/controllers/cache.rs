@@ -24,6 +24,8 @@ pub(super) struct Cache<K> {
 
 struct State<K> {
     objects: BTreeMap<Key, Arc<K>>,
+    /// The newest version that the watch told: it has told of everything up to it, deletions included.
+    told: u64,
     /// Put in by a writer and not told by the watch yet, with what the watch told last.
     untold: HashMap<Key, Option<Arc<K>>>,
     /// Put in by a writer while a new list was on its way.
@@ -48,6 +50,7 @@ impl<K: Resource> Cache<K> {
         Arc::new(Cache {
             objects: RwLock::new(State {
                 objects: BTreeMap::new(),
+                told: 0,
                 untold: HashMap::new(),
                 fresh: HashSet::new(),
             }),
@@ -87,6 +90,7 @@ impl<K: Resource> Cache<K> {
         object.managed_fields_mut().clear();
         let key = Key::of(&object);
         self.write(|state| {
+            state.told = state.told.max(version(&object));
             let known = state.objects.get(&key);
             if known.is_some_and(|known| version(known.as_ref()) > version(&object)) {
                 return None;
@@ -98,13 +102,14 @@ impl<K: Resource> Cache<K> {
         })
     }
 
-    /// Takes in what a write answered. The watch will tell everyone.
+    /// Takes in what a write answered, unless the watch has overtaken the answer: the object may be gone since.
+    /// The watch will tell everyone.
     pub(super) fn put(&self, mut object: K) {
         object.managed_fields_mut().clear();
         let key = Key::of(&object);
         self.write(|state| {
-            let known = state.objects.get(&key);
-            if known.is_some_and(|known| version(known.as_ref()) >= version(&object)) {
+            let known = state.objects.get(&key).map_or(0, |known| version(known.as_ref()));
+            if known.max(state.told) >= version(&object) {
                 return;
             }
             let known = state.objects.insert(key.clone(), Arc::new(object));
@@ -116,6 +121,7 @@ impl<K: Resource> Cache<K> {
     fn remove(&self, object: &K) -> Option<Change<K>> {
         let key = Key::of(object);
         self.write(|state| {
+            state.told = state.told.max(version(object));
             let known = state.objects.remove(&key);
             let old = state.untold.remove(&key).flatten().or(known)?;
             Some(Change { old: Some(old), new: None })
@@ -219,6 +225,17 @@ mod tests {
         cache.put(object("a", 7));
         let change = cache.remove(&object("a", 8)).expect("gone");
         assert_eq!(change.old.and_then(|o| o.resource_version()).as_deref(), Some("6"));
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_deletion_brings_nothing_back() {
+        let cache = Cache::new();
+        cache.apply(object("a", 5));
+        cache.remove(&object("a", 7)).expect("gone");
+        cache.put(object("a", 6));
+        assert!(cache.all().is_empty());
+        cache.put(object("a", 8));
+        assert_eq!(cache.all().len(), 1, "one of the same name is another");
     }
 
     #[test]
