@@ -13,9 +13,5 @@ fn main() {
         // The last of -static-pie, -no-pie and their kin counts.
         println!("cargo::rustc-link-arg-bins=-no-pie");
         println!("cargo::rustc-link-arg-bins=-static");
-        // A fifth of a release is names that only a debugger reads.
-        if set("PROFILE") == "release" {
-            println!("cargo::rustc-link-arg-bins=-s");
-        }
     }
 }
