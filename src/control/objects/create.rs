@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Error, Kind, Object, Objects, Place, Verb, kind,
     list::types,
-    store::{Ask, CONTROL_PLANE_LABEL, check_name, is_ours},
+    store::{Ask, CONTROL_PLANE_LABEL, check_name},
     view::text_at,
 };
 use curtain_platform::types::labels;
@@ -39,7 +39,7 @@ impl Objects {
         label(kind, &mut object);
         let options =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = self.api(kind, namespace).create(&options, &object).await;
+        let created = self.api(kind, namespace)?.create(&options, &object).await;
         created.map_err(|error| Error::from_kube(error, kind, &name))
     }
 
@@ -49,12 +49,7 @@ impl Objects {
         namespace: &str,
         object: &Object,
     ) -> Result<(), Error> {
-        let home = self.api(self::kind("Namespace"), "").get_opt(namespace).await;
-        let home =
-            home.map_err(|error| Error::from_kube(error, self::kind("Namespace"), namespace))?;
-        if !home.as_ref().is_some_and(is_ours) {
-            return Err(Error::NotFound { kind: "Namespace", name: namespace.to_owned() });
-        }
+        self.peek(self::kind("Namespace"), "", namespace).await?;
         let owner = |field: &str| text_at(&object.data, &["spec", "owner", field]);
         let (referenced, name) = match kind.place {
             Place::Component => (self::kind("Project"), owner("projectName")),

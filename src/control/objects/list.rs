@@ -120,7 +120,7 @@ impl Objects {
         if let Some(labels) = label_selector(kind, query.label_selector) {
             params = params.labels(&labels);
         }
-        let api = self.api(kind, query.namespace);
+        let api = self.api(kind, query.namespace)?;
         if !cursor.token.is_empty() {
             match api.list(&params.clone().continue_token(&cursor.token)).await {
                 Err(kube::Error::Api(status)) if status.code == 410 => cursor.token.clear(),

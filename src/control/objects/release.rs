@@ -68,14 +68,14 @@ impl Objects {
         label(row, &mut object);
         let options =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = self.api(row, namespace).create(&options, &object).await;
+        let created = self.api(row, namespace)?.create(&options, &object).await;
         created.map_err(|error| Error::from_kube(error, row, name))
     }
 
     /// The highest number that a name with `prefix` ends in.
     async fn last_number(&self, namespace: &str, prefix: &str) -> Result<u32, Error> {
         let row = kind("ComponentRelease");
-        let all = self.api(row, namespace).list_metadata(&ListParams::default()).await;
+        let all = self.api(row, namespace)?.list_metadata(&ListParams::default()).await;
         let all = all.map_err(|error| Error::from_kube(error, row, ""))?;
         let numbers = all.items.iter().filter_map(|object| {
             object.metadata.name.as_deref()?.strip_prefix(prefix)?.parse::<u32>().ok()
@@ -121,7 +121,7 @@ impl Objects {
         component: &str,
     ) -> Result<Value, Error> {
         let row = kind("Workload");
-        let all = self.api(row, namespace).list(&ListParams::default()).await;
+        let all = self.api(row, namespace)?.list(&ListParams::default()).await;
         let all = all.map_err(|error| Error::from_kube(error, row, ""))?;
         let owned = all.items.into_iter().find(|object| {
             text_at(&object.data, &["spec", "owner", "projectName"]) == project

@@ -5,7 +5,7 @@ use kube::{
     api::{DeleteParams, Preconditions},
 };
 
-use super::{Error, Kind, Object, Place, Verb};
+use super::{Error, Kind, Object, Place, Verb, kind};
 use crate::{
     authz::{Attributes, Authorizer, Hierarchy, Via},
     identity::Caller,
@@ -52,13 +52,14 @@ impl Objects {
         &self.authorizer
     }
 
-    pub(super) fn api(&self, kind: &Kind, namespace: &str) -> Api<Object> {
+    /// The collection of `kind`. Callers name the namespace, and it goes into a URL as it is: only a name may pass.
+    pub(super) fn api(&self, kind: &Kind, namespace: &str) -> Result<Api<Object>, Error> {
         let resource = kind.resource();
-        if kind.is_namespaced() {
-            Api::namespaced_with(self.client.clone(), namespace, &resource)
-        } else {
-            Api::all_with(self.client.clone(), &resource)
+        if !kind.is_namespaced() {
+            return Ok(Api::all_with(self.client.clone(), &resource));
         }
+        check_name(self::kind("Namespace"), namespace)?;
+        Ok(Api::namespaced_with(self.client.clone(), namespace, &resource))
     }
 
     pub(super) fn authorize(
@@ -79,7 +80,7 @@ impl Objects {
         name: &str,
     ) -> Result<Object, Error> {
         check_name(kind, name)?;
-        let found = self.api(kind, namespace).get(name).await;
+        let found = self.api(kind, namespace)?.get(name).await;
         let object = found.map_err(|error| Error::from_kube(error, kind, name))?;
         if kind.place == Place::Namespace && !is_ours(&object) {
             return Err(Error::NotFound { kind: kind.kind, name: name.to_owned() });
@@ -142,13 +143,13 @@ impl Objects {
         let preconditions = Preconditions { uid: object.metadata.uid, resource_version: None };
         let options =
             DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        let deleted = self.api(kind, namespace).delete(name, &options).await;
+        let deleted = self.api(kind, namespace)?.delete(name, &options).await;
         deleted.map(|_| ()).map_err(|error| Error::from_kube(error, kind, name))
     }
 }
 
 /// Whether a namespace belongs to the platform.
-pub(super) fn is_ours(namespace: &Object) -> bool {
+fn is_ours(namespace: &Object) -> bool {
     let labels = namespace.metadata.labels.as_ref();
     labels.and_then(|labels| labels.get(CONTROL_PLANE_LABEL)).is_some_and(|value| value == "true")
 }

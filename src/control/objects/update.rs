@@ -52,11 +52,12 @@ impl Objects {
             if (&before.0, &before.1) == after && object.data.get("spec") == spec.as_ref() {
                 return Ok(object);
             }
-            match self.api(kind, namespace).replace(name, &options, &object).await {
+            match self.api(kind, namespace)?.replace(name, &options, &object).await {
                 Ok(replaced) => return Ok(replaced),
                 Err(error) => match Error::from_kube(error, kind, name) {
                     Error::Changed { .. } if expected.is_none() => {
-                        object = self.peek(kind, namespace, name).await?;
+                        // What has this name now may be another object, with another owner.
+                        object = self.get_for(ask, kind, namespace, name, Verb::Update).await?;
                     }
                     other => return Err(other),
                 },

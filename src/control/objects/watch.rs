@@ -1,5 +1,7 @@
 //! Live lists.
 
+use std::collections::BTreeSet;
+
 use futures::{Stream, StreamExt as _, future};
 use kube::runtime::watcher;
 
@@ -58,20 +60,42 @@ impl Objects {
             object.types = Some(types(kind));
             object
         };
-        let changes = follow::changes(self.api(kind, query.namespace), config);
+        let changes = follow::changes(self.api(kind, query.namespace)?, config);
+        let mut shown = BTreeSet::new();
         Ok(changes.filter_map(move |change| {
             future::ready(match change {
                 follow::Change::Reset(all) => {
-                    Some(Seen::Snapshot(all.into_iter().filter(&visible).map(typed).collect()))
+                    let all: Vec<_> = all.into_iter().filter(&visible).map(typed).collect();
+                    shown = all.iter().map(|object| object.metadata.name.clone()).collect();
+                    Some(Seen::Snapshot(all))
                 }
                 follow::Change::Applied(object) if visible(&object) => {
+                    shown.insert(object.metadata.name.clone());
                     Some(Seen::Applied(typed(object)))
                 }
-                follow::Change::Deleted(object) if visible(&object) => {
-                    Some(Seen::Deleted(typed(object)))
+                follow::Change::Applied(object) => shown
+                    .remove(&object.metadata.name)
+                    .then(|| Seen::Deleted(typed(out_of_sight(&object)))),
+                follow::Change::Deleted(object) => {
+                    let seen = if visible(&object) { object } else { out_of_sight(&object) };
+                    shown.remove(&seen.metadata.name).then(|| Seen::Deleted(typed(seen)))
                 }
-                _ => None,
             })
         }))
+    }
+}
+
+/// An object that was shown and may not be any more: who it is, and nothing of what it has become.
+fn out_of_sight(object: &Object) -> Object {
+    let from = &object.metadata;
+    Object {
+        types: None,
+        metadata: kube::core::ObjectMeta {
+            name: from.name.clone(),
+            namespace: from.namespace.clone(),
+            uid: from.uid.clone(),
+            ..Default::default()
+        },
+        data: serde_json::json!({}),
     }
 }

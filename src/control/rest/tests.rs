@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::testing::Platform;
 
 const TEAM: &str = "/api/v1/namespaces/team";
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 fn project(name: &str) -> Value {
     json!({"metadata": {"name": name}})
@@ -103,6 +104,30 @@ async fn bad_requests_say_what_is_wrong() {
     assert_eq!((status, &body["code"]), (404, &json!("NOT_FOUND")));
     let (status, body) = platform.send("x", Method::GET, &components, None).await;
     assert_eq!((status, &body["error"]), (401, &json!("INVALID_TOKEN")));
+}
+
+/// The namespace of a request goes into the URL of another request, which the role makes with its own account.
+#[tokio::test]
+async fn a_namespace_that_is_none_leads_nowhere_else() {
+    let (platform, _) = shop().await;
+    platform
+        .apply(json!({
+            "apiVersion": "openchoreo.dev/v1alpha1", "kind": "AuthzRole",
+            "metadata": {"name": "hidden", "namespace": "team"}, "spec": {"actions": ["*"]},
+        }))
+        .await;
+    let agent = platform.token("one").await;
+    let roles = format!("{TEAM}/authzroles/hidden");
+    assert_eq!(platform.send(&agent, Method::GET, &roles, None).await.0, 403);
+    for namespace in ["team%2Fauthzroles%3Fx=", "..%2Fteam", "team%23", "%20", "Team"] {
+        for kind in ["components", "components/hidden", "components/hidden/schema"] {
+            let path = format!("/api/v1/namespaces/{namespace}/{kind}");
+            let (status, body) = platform.send(&agent, Method::GET, &path, None).await;
+            assert_eq!(status, 400, "{path}: {body}");
+            let error = body["error"].as_str().unwrap_or_default();
+            assert!(error.contains("is not a name for a Namespace"), "{path}: {body}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -242,6 +267,48 @@ async fn a_watch_begins_with_everything_and_goes_on_with_changes() {
     next("event: applied").await;
     platform.send(&token, Method::DELETE, &format!("{components}/one"), None).await;
     next("event: deleted").await;
+}
+
+#[tokio::test]
+async fn what_leaves_the_callers_sight_leaves_a_watch() {
+    let (platform, token) = shop().await;
+    let components = format!("{TEAM}/components");
+    platform.send(&token, Method::POST, &components, Some(component("web"))).await;
+    let agent = platform.token("one").await;
+    let path = format!("{components}?watch=true");
+    let response = platform.raw(&agent, Method::GET, &path, None, &[]).await;
+    let mut frames = response.into_body().into_data_stream();
+    let mut seen = String::new();
+    let mut next = async |wanted: &str| {
+        while !seen.contains(wanted) {
+            let frame = tokio::time::timeout(PATIENCE, frames.next()).await.expect("in time");
+            seen.push_str(&String::from_utf8_lossy(&frame.expect("open").expect("frame")));
+        }
+        std::mem::take(&mut seen)
+    };
+    next("event: snapshot").await;
+    platform
+        .apply(json!({
+            "apiVersion": "openchoreo.dev/v1alpha1", "kind": "AuthzRoleBinding",
+            "metadata": {"name": "hide", "namespace": "team"},
+            "spec": {
+                "effect": "deny",
+                "entitlement": {"claim": "sub", "value": "one"},
+                "roleMappings": [{"roleRef": {"kind": "ClusterAuthzRole", "name": "admin"}}],
+            },
+        }))
+        .await;
+    let hidden = async {
+        while platform.send(&agent, Method::GET, &components, None).await.1["items"] != json!([]) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, hidden).await.expect("the deny has an effect");
+    let mut changed = component("web");
+    changed["spec"]["parameters"] = json!({"replicas": 7});
+    platform.send(&token, Method::PUT, &format!("{components}/web"), Some(changed)).await;
+    let last = next("event: deleted").await;
+    assert!(last.contains("\"name\":\"web\"") && !last.contains("replicas"), "{last}");
 }
 
 #[tokio::test]
