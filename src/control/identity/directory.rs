@@ -1,7 +1,7 @@
 //! The subjects of the instance, followed live.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, RwLock},
 };
 
@@ -38,11 +38,10 @@ struct Entry {
 pub struct Directory(Arc<RwLock<BTreeMap<String, Entry>>>);
 
 impl Directory {
-    /// The subject `name`, if there is one.
-    pub fn find(&self, name: &str) -> Option<Subject> {
-        self.read(|entries| {
-            entries.values().find(|entry| entry.subject.name == name).map(|e| e.subject.clone())
-        })
+    /// The subject `name` of that kind, if there is one. An agent may have the name of a person, but is not that person.
+    pub fn find(&self, name: &str, kind: SubjectKind) -> Option<Subject> {
+        let is_it = |entry: &&Entry| entry.subject.name == name && entry.subject.kind == kind;
+        self.read(|entries| entries.values().find(is_it).map(|entry| entry.subject.clone()))
     }
 
     /// The subject `name` if `secret` is its password (people) or client secret (the others).
@@ -67,7 +66,7 @@ impl Directory {
 
     pub(super) fn apply(&self, change: Change<SecretObject>) {
         let mut entries = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut insert = |object: SecretObject| {
+        let mut put = |object: SecretObject| {
             let name = object.name_any();
             match entry(&object) {
                 Ok(entry) => entries.insert(name, entry),
@@ -78,21 +77,15 @@ impl Directory {
             };
         };
         match change {
-            Change::Applied(object) => insert(object),
+            Change::Applied(object) => put(object),
             Change::Deleted(object) => {
                 entries.remove(&object.name_any());
             }
             Change::Reset(objects) => {
-                entries.clear();
-                for object in objects {
-                    let name = object.name_any();
-                    match entry(&object) {
-                        Ok(entry) => {
-                            entries.insert(name, entry);
-                        }
-                        Err(reason) => tracing::warn!(secret = name, reason, "not a subject"),
-                    }
-                }
+                let names: BTreeSet<String> =
+                    objects.iter().map(|object| object.name_any()).collect();
+                objects.into_iter().for_each(put);
+                entries.retain(|name, _| names.contains(name));
             }
         }
     }
@@ -198,16 +191,28 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_agent_with_the_name_of_a_person_is_not_that_person() {
+        let directory = Directory::default();
+        let data = [("client-id", "admin@openchoreo.dev"), ("client-secret", "t0ken")];
+        directory.apply(Change::Reset(vec![admin(), secret("agent-admin", "agent", &data)]));
+        let agent = directory.find("admin@openchoreo.dev", SubjectKind::Agent).expect("agent");
+        assert_eq!((agent.kind, agent.groups), (SubjectKind::Agent, Vec::new()));
+        let person = directory.find("admin@openchoreo.dev", SubjectKind::User).expect("person");
+        assert_eq!(person.groups, ["admins", "all"]);
+    }
+
+    #[test]
     fn follows_changes() {
         let directory = Directory::default();
         directory.apply(Change::Reset(vec![admin()]));
         directory.apply(Change::Applied(agent()));
-        assert!(directory.find("claude-1").is_some());
+        assert!(directory.find("claude-1", SubjectKind::Agent).is_some());
         directory.apply(Change::Deleted(agent()));
-        assert_eq!(directory.find("claude-1"), None);
+        assert_eq!(directory.find("claude-1", SubjectKind::Agent), None);
         directory.apply(Change::Applied(secret("persona-admin", "user", &[("username", "x")])));
-        assert_eq!(directory.find("admin@openchoreo.dev"), None, "a broken subject is nobody");
+        let admin = directory.find("admin@openchoreo.dev", SubjectKind::User);
+        assert_eq!(admin, None, "a broken subject is nobody");
         directory.apply(Change::Reset(vec![agent()]));
-        assert!(directory.find("claude-1").is_some());
+        assert!(directory.find("claude-1", SubjectKind::Agent).is_some());
     }
 }

@@ -195,7 +195,7 @@ fn grant(identity: &Identity, headers: &HeaderMap, body: &[u8]) -> Result<Subjec
         LOGIN_CODE_GRANT => identity
             .codes
             .redeem(required("code")?, Instant::now())
-            .and_then(|name| identity.directory.find(&name))
+            .and_then(|name| identity.directory.find(&name, SubjectKind::User))
             .ok_or(Refusal::Grant(
                 "the code is unknown, used or too old; `curtain open` makes a new one",
             )),

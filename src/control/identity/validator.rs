@@ -121,9 +121,9 @@ impl Validator {
         if let Some(directory) = &self.directory {
             // Groups come from the directory, so that taking one away works at once.
             let subject = directory
-                .find(&claims.sub)
+                .find(&claims.sub, claims.typ)
                 .ok_or_else(|| TokenError::Removed(claims.sub.clone()))?;
-            return Ok(Caller { groups: subject.groups, kind: subject.kind, ..claims.into() });
+            return Ok(Caller { groups: subject.groups, ..claims.into() });
         }
         Ok(claims.into())
     }
