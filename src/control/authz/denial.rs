@@ -24,6 +24,11 @@ pub struct Denial {
 }
 
 impl Denial {
+    /// The refusal of a caller whom no binding allows it; for roles that ask others to decide.
+    pub fn missing(caller: &Caller, action: &str, at: &Hierarchy, attributes: &Attributes) -> Self {
+        Self::new(caller, action, at, attributes, &Decision::Missing { unmet: None })
+    }
+
     pub(super) fn new(
         caller: &Caller,
         action: &str,
@@ -90,7 +95,9 @@ impl Denial {
 
     /// A role with the one action and a binding of it to the caller.
     fn grant(&self) -> Value {
-        let name = object_name(&format!("{}-{}", self.subject, self.action));
+        let role = object_name(&format!("{}-{}", self.subject, self.action));
+        // A binding of its own for each place: a second grant must not move the first one.
+        let mut binding = role.clone();
         let (prefix, namespace, mut scope) = if self.at.namespace.is_empty() {
             ("Cluster", None, json!({}))
         } else {
@@ -107,13 +114,15 @@ impl Denial {
             let known = !self.at.project.is_empty();
             if !value.is_empty() && known && !creates_it {
                 scope[level] = json!(value);
+                binding.push('.');
+                binding.push_str(&object_name(value));
             }
         }
-        let mut metadata = json!({"name": name});
-        if let Some(namespace) = namespace {
-            metadata["namespace"] = json!(namespace);
-        }
-        let mut mapping = json!({"roleRef": {"kind": format!("{prefix}AuthzRole"), "name": name}});
+        let metadata = |name: &str| match namespace {
+            Some(namespace) => json!({"name": name, "namespace": namespace}),
+            None => json!({"name": name}),
+        };
+        let mut mapping = json!({"roleRef": {"kind": format!("{prefix}AuthzRole"), "name": role}});
         if scope.as_object().is_some_and(|scope| !scope.is_empty()) {
             mapping["scope"] = scope;
         }
@@ -121,13 +130,13 @@ impl Denial {
             {
                 "apiVersion": "openchoreo.dev/v1alpha1",
                 "kind": format!("{prefix}AuthzRole"),
-                "metadata": metadata,
+                "metadata": metadata(&role),
                 "spec": {"actions": [self.action]},
             },
             {
                 "apiVersion": "openchoreo.dev/v1alpha1",
                 "kind": format!("{prefix}AuthzRoleBinding"),
-                "metadata": metadata,
+                "metadata": metadata(&binding),
                 "spec": {
                     "entitlement": {"claim": "sub", "value": self.subject},
                     "roleMappings": [mapping],
@@ -175,7 +184,18 @@ mod tests {
     fn says_what_is_missing_and_how_to_grant_exactly_that() {
         let at = Hierarchy::namespace("default").project("shop").component("web");
         let denial = denied("component:create", at, Decision::Missing { unmet: None });
-        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"v1","items":[{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}},{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}],"kind":"List"}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
+        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"v1","items":[{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}},{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}],"kind":"List"}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
+    }
+
+    #[test]
+    fn a_grant_for_another_place_leaves_the_first_one_alone() {
+        let binding = |project: &str| {
+            let at = Hierarchy::namespace("default").project(project).component("web");
+            let denial = denied("workload:create", at, Decision::Missing { unmet: None });
+            denial.grant()["items"][1]["metadata"]["name"].as_str().expect("name").to_owned()
+        };
+        assert_eq!(binding("shop"), "claude-1-workload-create.shop.web");
+        assert_eq!(binding("bank"), "claude-1-workload-create.bank.web");
     }
 
     #[test]
