@@ -26,15 +26,13 @@ mod table;
 mod tests;
 mod trust;
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use curtain_role::{Health, HealthError, KubeAccess, KubeError, Shutdown};
+use curtain_role::{Health, HealthError, KubeAccess, KubeError, ServeError, Shutdown, listen};
 use curtain_tunnel::certs::CertError;
-use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use self::planes::Planes;
 use self::table::Table;
@@ -61,13 +59,8 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A port was taken.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ServeError),
     /// Certificates are missing or broken.
     #[error(transparent)]
     Certificates(#[from] CertError),
@@ -86,6 +79,8 @@ struct Hub {
     kube: kube::Client,
     /// Told when connections or planes have changed.
     changed: Notify,
+    /// Held while it is asked whom connections stand for.
+    rechecking: Mutex<()>,
 }
 
 /// Serve both doors until `shutdown`.
@@ -105,6 +100,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         planes: Planes::default(),
         kube,
         changed: Notify::new(),
+        rechecking: Mutex::default(),
     });
     tokio::select! {
         ended = health => ended?,
@@ -116,8 +112,4 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         () = shutdown.wait() => {}
     }
     Ok(())
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
 }

@@ -105,6 +105,8 @@ async fn client_ca(client: &Client, ca: &ValueFrom) -> Result<Vec<u8>, String> {
 
 /// Ask again whom each connection stands for, after `plane` (or any) changed.
 pub(super) async fn recheck(hub: &Hub, plane: Option<&PlaneId>) {
+    // One at a time: an answer to an older question must not overwrite one to a newer.
+    let _turn = hub.rechecking.lock().await;
     for connection in hub.table.of(plane) {
         let objects = trusted(hub, &connection.plane, &connection.chain).await;
         connection.allow(objects.unwrap_or_default());
@@ -177,7 +179,8 @@ async fn follow<K: Kind>(
             }
             Ok(Event::Apply(object)) => {
                 put(&object);
-                recheck(hub, Some(&PlaneId { kind, id: read(&object).0 })).await;
+                // All of them: the object may have stood for another plane before.
+                recheck(hub, None).await;
             }
             Ok(Event::Delete(object)) => {
                 let gone = name(&object);

@@ -125,8 +125,8 @@ fn check_path(path: &str) -> Result<(), Refusal> {
         let Ok(segment) = percent_decode_str(segment).decode_utf8() else {
             return bad("the path is not UTF-8");
         };
-        if segment == ".." || segment.contains(['\0', '/']) {
-            return bad("the path must not contain `..`, an encoded `/` or NUL");
+        if segment == ".." || segment == "." || segment.contains(['\0', '/']) {
+            return bad("the path must not contain `.` or `..`, an encoded `/` or NUL");
         }
         segments.push(segment);
     }
@@ -176,6 +176,7 @@ mod tests {
         assert_eq!(of("logs/x"), 403);
         assert_eq!(of("k8s/api/../x"), 400);
         assert_eq!(of("k8s/api/%2e%2e/x"), 400);
+        assert_eq!(of("k8s/api/v1/./namespaces/kube-system/secrets"), 400);
         assert_eq!(of("k8s/api/a%2Fb"), 400);
         assert_eq!(of("k8s/api/a%00"), 400);
         assert_eq!(of("k8s/api/v1/namespaces/kube-system/secrets/x"), 403);

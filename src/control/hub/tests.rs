@@ -135,6 +135,7 @@ async fn world() -> World {
         planes: Planes::default(),
         kube,
         changed: Notify::new(),
+        rechecking: tokio::sync::Mutex::default(),
     });
     let certificates = server::Certificates::read(&hub_certs).unwrap();
     let agents = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -271,4 +272,21 @@ async fn an_agent_stands_for_what_its_ca_says_and_no_longer() {
     let body: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(body["kind"], "Status");
     world.agent(&world.other_certs, "dataplane/eu").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_object_that_stands_for_another_plane_takes_its_trust_along() {
+    let mut world = world().await;
+    world.agent(&world.agent_certs, "dataplane/eu").await.unwrap();
+    while world.next_connection().await["connected"] != true {}
+    let ca = std::fs::read_to_string(world.agent_certs.join("ca.crt")).unwrap();
+    let mut moved = data_plane(&ca);
+    moved["spec"]["planeID"] = json!("us");
+    world.store.replace(moved);
+    let refused = async {
+        while world.get(&format!("{PROXY}/api")).await.0 != StatusCode::FORBIDDEN {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.expect("eu is nobody's now");
 }
