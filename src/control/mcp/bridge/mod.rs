@@ -97,8 +97,8 @@ pub async fn run(
         session.finish().await;
         Ok(())
     };
-    let (read, written) = tokio::join!(reading, writing);
-    read.and(written)
+    // A client that takes no answers any more is gone, whether it closed its side of the input or not.
+    tokio::try_join!(reading, writing).map(drop)
 }
 
 async fn write(

@@ -24,6 +24,12 @@ const AT_ONCE: usize = 16;
 /// How long requests under way may go on after the client closed its side.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
+/// How long a server that cannot be reached is tried again: a role may be restarting. Less than the ten seconds that
+/// clients give a server to start.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// The same for a server that can be left out.
+const PATIENCE_WITH_OTHERS: Duration = Duration::from_secs(2);
+
 /// JSON-RPC's own codes.
 const PARSE_ERROR: i64 = -32700;
 const INVALID_REQUEST: i64 = -32600;
@@ -94,7 +100,7 @@ impl Session {
             (Some("ping"), false) => {
                 self.shared.answer(json!({"jsonrpc": "2.0", "id": id, "result": {}})).await;
             }
-            (Some(_), false) => self.start(message, id).await,
+            (Some(_), false) => self.start(message, &id),
             _ => {
                 let reason = "the message is not a JSON-RPC request or notification";
                 self.shared.answer(error(&id, INVALID_REQUEST, reason)).await;
@@ -102,22 +108,22 @@ impl Session {
         }
     }
 
-    async fn start(&mut self, message: Value, id: Value) {
-        // The semaphore is never closed.
-        let Ok(place) = self.places.clone().acquire_owned().await else { return };
-        let (shared, running) = (self.shared.clone(), key(&id));
+    /// Begins a request. It waits for its place in the background, so that a cancellation is always heard.
+    fn start(&mut self, message: Value, id: &Value) {
+        let (shared, places) = (self.shared.clone(), self.places.clone());
+        // Held until the request is noted: it takes its own note away when it is done.
+        let mut known = self.shared.known();
         let task = self.tasks.spawn(async move {
+            // The semaphore is never closed.
+            let Ok(_place) = places.acquire_owned().await else { return };
             let answer = shared
                 .handle(&message)
                 .await
                 .unwrap_or_else(|reason| error(&message["id"], INTERNAL_ERROR, &reason));
             shared.known().running.remove(&key(&message["id"]));
             shared.answer(answer).await;
-            drop(place);
         });
-        if !task.is_finished() {
-            self.shared.known().running.insert(running, task);
-        }
+        known.running.insert(key(id), task);
     }
 
     /// Gives requests under way a moment to end.
@@ -152,21 +158,30 @@ impl Shared {
             "tools/call" => {
                 let name = message["params"]["name"].as_str().unwrap_or_default();
                 let owner = self.owner(name, message).await;
-                self.ask(owner, message).await
+                self.ask(owner, message, PATIENCE).await
             }
-            _ => self.ask(0, message).await,
+            _ => self.ask(0, message, PATIENCE).await,
         }
     }
 
-    async fn ask(&self, upstream: usize, message: &Value) -> Result<Value, String> {
+    async fn ask(
+        &self,
+        upstream: usize,
+        message: &Value,
+        patience: Duration,
+    ) -> Result<Value, String> {
         let negotiated = self.known().negotiated.clone();
         let headers = headers(message, negotiated.as_deref());
-        self.sender.ask(&self.upstreams[upstream], message, headers, &self.answers).await
+        let upstream = &self.upstreams[upstream];
+        self.sender.ask(upstream, message, headers, patience, &self.answers).await
     }
 
     /// The answers of all servers, in their order. An error of the first is everybody's; of others it is logged.
     async fn ask_all(&self, message: &Value) -> Result<Vec<(usize, Value)>, String> {
-        let asked = (0..self.upstreams.len()).map(|upstream| self.ask(upstream, message));
+        let asked = (0..self.upstreams.len()).map(|upstream| {
+            let patience = if upstream == 0 { PATIENCE } else { PATIENCE_WITH_OTHERS };
+            self.ask(upstream, message, patience)
+        });
         let mut answers = Vec::new();
         for (upstream, answer) in futures::future::join_all(asked).await.into_iter().enumerate() {
             match answer {

@@ -128,3 +128,51 @@ async fn a_refused_identity_is_explained() {
     let message = answers[0]["error"]["message"].as_str().expect("message");
     assert!(message.contains("refused the credentials"), "{message}");
 }
+
+/// A server that takes every request and never answers.
+async fn silent() -> Upstream {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    upstream("silent", &format!("http://{address}/mcp"))
+}
+
+struct AnyToken;
+
+impl TokenSource for AnyToken {
+    fn token(&self) -> futures::future::BoxFuture<'_, Result<Secret, String>> {
+        Box::pin(async { Ok(Secret::new("token")) })
+    }
+
+    fn forget(&self) -> futures::future::BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test]
+async fn however_many_requests_wait_the_next_line_is_read() {
+    let pipe = bridge(vec![silent().await], Arc::new(AnyToken));
+    let waiting: Vec<String> = (0..40)
+        .map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"}).to_string())
+        .collect();
+    let mut lines: Vec<&str> = waiting.iter().map(String::as_str).collect();
+    lines.push(r#"{"jsonrpc":"2.0","id":"last","method":"ping"}"#);
+    assert_eq!(exchange(pipe, &lines, 1).await[0]["id"], "last");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_answers_ends_the_bridge() {
+    let (input, mut ours) = tokio::io::duplex(1024);
+    let (output, gone) = tokio::io::duplex(1024);
+    drop(gone);
+    let running = tokio::spawn(run(vec![silent().await], Arc::new(AnyToken), input, output));
+    ours.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").await.expect("write");
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), running).await;
+    let ended = ended.expect("in time").expect("no panic");
+    assert!(matches!(ended, Err(super::BridgeError::Write(_))), "{ended:?}");
+}

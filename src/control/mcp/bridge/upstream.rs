@@ -12,9 +12,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{TokenSource, Upstream};
 
-/// How long a server that cannot be reached is tried again: a role may be restarting.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest a server may take until it answers.
+/// The longest a server may take until it answers, and then until its next sign of life.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 /// The longest answer, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -28,15 +26,17 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Sends `body` to `upstream` and returns the message that answers it. Messages before that one (progress, logs)
-    /// go to `aside`. The error is a sentence for the client.
+    /// go to `aside`. A server that cannot be reached is tried again for `patience`. The error is a sentence for the
+    /// client.
     pub(super) async fn ask(
         &self,
         upstream: &Upstream,
         body: &Value,
         headers: HeaderMap,
+        patience: Duration,
         aside: &mpsc::Sender<String>,
     ) -> Result<Value, String> {
-        let response = self.post(upstream, body, headers).await?;
+        let response = self.post(upstream, body, headers, patience).await?;
         let is_stream = response
             .headers()
             .get(header::CONTENT_TYPE)
@@ -44,10 +44,11 @@ impl Sender {
             .is_some_and(|value| value.starts_with("text/event-stream"));
         let status = response.status();
         if is_stream {
-            return read_stream(response.into_body(), aside).await;
+            return read_stream(upstream, response.into_body(), aside).await;
         }
         let body = http_body_util::Limited::new(response.into_body(), LONGEST_ANSWER).collect();
-        let body = body.await.map_err(|error| broken(upstream, &error.to_string()))?.to_bytes();
+        let body = tokio::time::timeout(LONGEST_CALL, body).await.map_err(|_| late(upstream))?;
+        let body = body.map_err(|error| broken(upstream, &error.to_string()))?.to_bytes();
         match serde_json::from_slice::<Value>(&body) {
             // Errors of the protocol come with status 400, and are for the client.
             Ok(answer) if answer["jsonrpc"].is_string() => Ok(answer),
@@ -65,9 +66,10 @@ impl Sender {
         upstream: &Upstream,
         body: &Value,
         headers: HeaderMap,
+        patience: Duration,
     ) -> Result<Response<Incoming>, String> {
         let bytes = Bytes::from(body.to_string());
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + patience;
         let mut backoff = Backoff::default();
         let mut refused = false;
         loop {
@@ -81,10 +83,7 @@ impl Sender {
             request.headers_mut().extend(headers.clone());
             let sent = tokio::time::timeout(LONGEST_CALL, self.http.request(request)).await;
             let trouble = match sent {
-                Err(_) => {
-                    let seconds = LONGEST_CALL.as_secs();
-                    return Err(format!("the {} did not answer within {seconds} s", upstream.name));
-                }
+                Err(_) => return Err(late(upstream)),
                 Ok(Ok(response)) => match response.status() {
                     StatusCode::UNAUTHORIZED if !refused => {
                         refused = true;
@@ -103,9 +102,13 @@ impl Sender {
                     upstream.name, upstream.url
                 ));
             }
-            tokio::time::sleep(backoff.next().unwrap_or(PATIENCE)).await;
+            tokio::time::sleep(backoff.next().unwrap_or(patience)).await;
         }
     }
+}
+
+fn late(upstream: &Upstream) -> String {
+    format!("the {} did not answer within {} s", upstream.name, LONGEST_CALL.as_secs())
 }
 
 fn broken(upstream: &Upstream, reason: &str) -> String {
@@ -113,9 +116,14 @@ fn broken(upstream: &Upstream, reason: &str) -> String {
 }
 
 /// Reads Server-Sent Events until the message that is an answer.
-async fn read_stream(mut body: Incoming, aside: &mpsc::Sender<String>) -> Result<Value, String> {
+async fn read_stream(
+    upstream: &Upstream,
+    mut body: Incoming,
+    aside: &mpsc::Sender<String>,
+) -> Result<Value, String> {
     let mut buffer = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let mut next = async || tokio::time::timeout(LONGEST_CALL, body.frame()).await;
+    while let Some(frame) = next().await.map_err(|_| late(upstream))? {
         let frame = frame.map_err(|error| format!("the answer broke off: {error}"))?;
         if let Ok(data) = frame.into_data() {
             buffer.extend_from_slice(&data);
