@@ -1,11 +1,14 @@
 //! The role `api-server`: REST and identity on one port, bearer MCP on another.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::Router;
 use curtain_platform::remote::{Gateway, Planes};
-use curtain_role::{Health, HealthError, KubeAccess, KubeError, Shutdown, origin::AllowedHosts};
-use tokio::net::TcpListener;
+use curtain_role::{
+    Health, HealthError, KubeAccess, KubeError, ServeError, Shutdown, listen, origin::AllowedHosts,
+    serve,
+};
+use kube::Client;
 
 use crate::{
     authz::{Authorizer, Policies, watch_policies},
@@ -19,9 +22,6 @@ use crate::{
     objects::Objects,
     rest::{self, Api, System},
 };
-
-/// How long requests in flight may go on when the role is asked to end: less than the pod's grace.
-const AFTERMATH: Duration = Duration::from_secs(3);
 
 /// How the api-server is set up.
 #[derive(Debug, Clone)]
@@ -71,20 +71,12 @@ pub enum Error {
     /// No client for the cluster.
     #[error(transparent)]
     Kube(#[from] KubeError),
-    /// An address is taken or not ours.
-    #[error("cannot listen on {addr}: {source}")]
-    Listen {
-        /// The address.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A door cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The health checks cannot be served.
     #[error(transparent)]
     Health(#[from] HealthError),
-    /// A server ended by itself.
-    #[error("the server ended: {0}")]
-    Serve(#[source] io::Error),
 }
 
 /// Runs the role until `shutdown`.
@@ -98,13 +90,53 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let client = config.kube.client().await?;
 
     let health = Health::default();
+    let about = About {
+        namespace: config.namespace.clone(),
+        hosts: AllowedHosts::new(own_names(&config)),
+        version: config.version.clone(),
+        revision: config.revision.clone(),
+    };
+    let planes = Planes::Gateway(config.gateway.clone());
+    let (rest, mcp) = doors(client, issuer, planes, about, &health, &shutdown);
+
+    let (rest_listener, mcp_listener) =
+        (listen(config.listen).await?, listen(config.mcp_listen).await?);
+    tracing::info!(rest = %config.listen, mcp = %config.mcp_listen, "api-server listens");
+    tokio::try_join!(
+        async { Ok(serve(rest_listener, rest, shutdown.clone()).await?) },
+        async { Ok(serve(mcp_listener, mcp, shutdown.clone()).await?) },
+        async { Ok(health.serve(config.health_listen, shutdown.clone()).await?) },
+    )
+    .map(drop)
+}
+
+/// What the doors need to know of themselves.
+pub(crate) struct About {
+    /// The namespace with the subjects' Secrets.
+    pub(crate) namespace: String,
+    /// Host names to answer to.
+    pub(crate) hosts: AllowedHosts,
+    /// Version of the binary.
+    pub(crate) version: String,
+    /// Build of the binary.
+    pub(crate) revision: String,
+}
+
+/// REST with identity, and bearer MCP. What they follow in the cluster is followed from now on; `health` says when it
+/// is known.
+pub(crate) fn doors(
+    client: Client,
+    issuer: Issuer,
+    planes: Planes,
+    about: About,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> (Router, Router) {
+    let About { namespace, hosts, version, revision } = about;
     let (directory, policies) = (Directory::default(), Policies::default());
     let authorizer = Authorizer::new(policies.subscribe());
-    let subjects_ready = health.check("subjects");
-    let policies_ready = health.check("policies");
-    let (watched, stop, namespace) =
-        (directory.clone(), shutdown.clone(), config.namespace.clone());
-    let subjects_client = client.clone();
+    let (subjects_ready, policies_ready) = (health.check("subjects"), health.check("policies"));
+    let (subjects_client, watched, stop) = (client.clone(), directory.clone(), shutdown.clone());
     tokio::spawn(async move {
         watch_subjects(subjects_client, &namespace, watched, subjects_ready, stop).await;
     });
@@ -112,29 +144,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 
     let validator = Arc::new(Validator::own(&issuer, directory.clone()));
     let objects = Objects::new(client, authorizer);
-    let live = Live::new(objects.clone(), Planes::Gateway(config.gateway.clone()));
-    let system = System {
-        health: health.clone(),
-        version: config.version.clone(),
-        revision: config.revision.clone(),
-    };
+    let live = Live::new(objects.clone(), planes);
+    let system = System { health: health.clone(), version: version.clone(), revision };
     let api = Api { objects: objects.clone(), live: live.clone(), shutdown: shutdown.clone() };
-    let hosts = AllowedHosts::new(own_names(&config));
     let rest = rest::routes(api, validator.clone(), system)
         .merge(identity_routes(Arc::new(Identity::new(issuer, directory)), validator.clone()))
         .layer(hosts.clone());
-    let tools = mcp::ControlPlane::new(objects, live, config.version.clone());
+    let tools = mcp::ControlPlane::new(objects, live, version);
     let mcp = mcp::router(tools, validator, shutdown.token()).layer(hosts);
-
-    let rest_listener = listen(config.listen).await?;
-    let mcp_listener = listen(config.mcp_listen).await?;
-    tracing::info!(rest = %config.listen, mcp = %config.mcp_listen, "api-server listens");
-    tokio::try_join!(
-        serve(rest_listener, rest, shutdown.clone()),
-        serve(mcp_listener, mcp, shutdown.clone()),
-        async { Ok(health.serve(config.health_listen, shutdown.clone()).await?) },
-    )?;
-    Ok(())
+    (rest, mcp)
 }
 
 /// The names of our Service, and what was configured.
@@ -142,26 +160,4 @@ fn own_names(config: &Config) -> Vec<String> {
     let service = "openchoreo-api".to_owned();
     let qualified = format!("{service}.{}", config.namespace);
     [service, qualified].into_iter().chain(config.allowed_hosts.iter().cloned()).collect()
-}
-
-async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })
-}
-
-/// Serves `router`; when asked to end, gives the requests in flight a moment to finish.
-async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> Result<(), Error> {
-    let asked = shutdown.clone();
-    let served =
-        axum::serve(listener, router).with_graceful_shutdown(async move { asked.wait().await });
-    let too_long = async {
-        shutdown.wait().await;
-        tokio::time::sleep(AFTERMATH).await;
-    };
-    tokio::select! {
-        served = served => served.map_err(Error::Serve),
-        () = too_long => {
-            tracing::warn!("requests were still in flight at the end");
-            Ok(())
-        }
-    }
 }

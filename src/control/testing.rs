@@ -1,11 +1,13 @@
 //! The api-server in process, on an embedded API server with the platform's own manifests.
 
-use std::{net::TcpListener as StdListener, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use curtain_embedded::apiserver::{Server, ServerConfig};
 use curtain_platform::remote::Planes;
-use curtain_role::{Health, HttpClient, Shutdown, http_client, origin::AllowedHosts};
+use curtain_role::{
+    Health, HttpClient, Shutdown, http_client, listen, origin::AllowedHosts, serve,
+};
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -17,16 +19,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    authz::{Authorizer, Policies, watch_policies},
-    identity::{
-        Directory, Issuer, Validator,
-        routes::{Identity, routes as identity_routes},
-        watch_subjects,
-    },
-    live::Live,
-    mcp,
-    objects::Objects,
-    rest::{self, Api, System},
+    identity::Issuer,
+    server::{About, doors},
 };
 
 const NAMESPACE: &str = "openchoreo-control-plane";
@@ -69,32 +63,19 @@ impl Platform {
         )
         .expect("issuer");
         let health = Health::default();
-        let (subjects, policies) = (Directory::default(), Policies::default());
-        let authorizer = Authorizer::new(policies.subscribe());
-        let (subjects_ready, policies_ready) = (health.check("subjects"), health.check("policies"));
-        let (client, watched, stop) = (kube.clone(), subjects.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            watch_subjects(client, NAMESPACE, watched, subjects_ready, stop).await;
-        });
-        tokio::spawn(watch_policies(kube.clone(), policies, policies_ready, shutdown.clone()));
-
-        let validator = Arc::new(Validator::own(&issuer, subjects.clone()));
-        let objects = Objects::new(kube.clone(), authorizer);
-        let live = Live::new(objects.clone(), Planes::Direct(kube.clone()));
-        let system =
-            System { health: health.clone(), version: "0.0.0".into(), revision: "test".into() };
-        let api = Api { objects: objects.clone(), live: live.clone(), shutdown: shutdown.clone() };
-        let hosts = AllowedHosts::default();
-        let rest = rest::routes(api, validator.clone(), system)
-            .merge(identity_routes(Arc::new(Identity::new(issuer, subjects)), validator.clone()))
-            .layer(hosts.clone());
-        let tools = mcp::ControlPlane::new(objects, live, "0.0.0".into());
-        let mcp = mcp::router(tools, validator, shutdown.token()).layer(hosts);
+        let about = About {
+            namespace: NAMESPACE.to_owned(),
+            hosts: AllowedHosts::default(),
+            version: "0.0.0".into(),
+            revision: "test".into(),
+        };
+        let planes = Planes::Direct(kube.clone());
+        let (rest, mcp) = doors(kube.clone(), issuer, planes, about, &health, &shutdown);
 
         until("the watches", || health.waiting_for().is_empty()).await;
         Self {
-            base: serve(rest, &shutdown),
-            mcp: format!("{}/mcp", serve(mcp, &shutdown)),
+            base: somewhere(rest, &shutdown).await,
+            mcp: format!("{}/mcp", somewhere(mcp, &shutdown).await),
             kube,
             cluster,
             http: http_client(),
@@ -182,18 +163,10 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     tokio::time::timeout(patience, waiting).await.unwrap_or_else(|_| panic!("waited for {what}"));
 }
 
-fn serve(router: axum::Router, shutdown: &Shutdown) -> String {
-    let listener = StdListener::bind("127.0.0.1:0").expect("bind");
-    listener.set_nonblocking(true).expect("nonblocking");
+async fn somewhere(router: axum::Router, shutdown: &Shutdown) -> String {
+    let listener = listen(([127, 0, 0, 1], 0).into()).await.expect("listen");
     let base = format!("http://{}", listener.local_addr().expect("address"));
-    let listener = tokio::net::TcpListener::from_std(listener).expect("listener");
-    let shutdown = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            served = axum::serve(listener, router) => served.expect("serve"),
-            () = shutdown.wait() => {}
-        }
-    });
+    tokio::spawn(serve(listener, router, shutdown.clone()));
     base
 }
 

@@ -2,25 +2,15 @@
 
 use crate::pages;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use curtain_role::HealthError;
-use http::StatusCode;
-use std::io;
-use std::net::SocketAddr;
+use curtain_role::{HealthError, ServeError};
+use http::{StatusCode, header};
 
 /// Why the portal cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is taken or not ours.
-    #[error("cannot listen on {addr}: {source}; choose another address with --bind")]
-    Bind {
-        /// The address asked for.
-        addr: SocketAddr,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The server stopped.
-    #[error("the portal's server stopped: {0}")]
-    Serve(io::Error),
+    /// The door cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The health endpoint.
     #[error(transparent)]
     Health(#[from] HealthError),
@@ -53,6 +43,8 @@ pub(crate) enum BackendError {
 pub(crate) enum PageError {
     /// Sign in first, then go on here.
     SignIn(String),
+    /// A live part whose session is over: its script goes to the sign-in page.
+    StreamEnded,
     /// A form that did not come from one of our pages.
     Forged(&'static str),
     /// What a backend said, for the signed-in person (whose name heads the page).
@@ -71,6 +63,10 @@ impl IntoResponse for PageError {
             PageError::SignIn(next) => {
                 return Redirect::to(&format!("/login?next={}", crate::login::encode(&next)))
                     .into_response();
+            }
+            PageError::StreamEnded => {
+                let event = "event: end\ndata: signed out\n\n";
+                return ([(header::CONTENT_TYPE, "text/event-stream")], event).into_response();
             }
             PageError::Backend(BackendError::SignedOut) => {
                 return Redirect::to("/login?reason=expired").into_response();

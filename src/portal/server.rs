@@ -4,12 +4,12 @@ use crate::backend::Backend;
 use crate::session::{Cookie, Sessions};
 use crate::{Error, actions, assets, live, login, pages};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use curtain_role::origin::AllowedHosts;
-use curtain_role::{Health, Shutdown};
+use curtain_role::{Health, Shutdown, listen, serve};
 use http::{HeaderName, HeaderValue, Method, header};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,22 +53,14 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let health = Health::default();
     let listening = health.check("listening");
     let app = router(&config, shutdown.clone());
-    let listener = tokio::net::TcpListener::bind(config.bind)
-        .await
-        .map_err(|source| Error::Bind { addr: config.bind, source })?;
+    let listener = listen(config.bind).await?;
     listening.pass();
     tracing::info!(addr = %config.bind, api = config.api_url, "portal listens");
-    let stop = shutdown.clone();
-    let serve = async {
-        axum::serve(listener, app)
-            .with_graceful_shutdown(async move { stop.wait().await })
-            .await
-            .map_err(Error::Serve)
-    };
-    let answer_health = async { health.serve(config.health, shutdown.clone()).await };
-    let (served, answered) = tokio::join!(serve, answer_health);
-    answered?;
-    served
+    tokio::try_join!(
+        async { Ok::<_, Error>(serve(listener, app, shutdown.clone()).await?) },
+        async { Ok(health.serve(config.health, shutdown.clone()).await?) },
+    )
+    .map(drop)
 }
 
 /// The whole application.
@@ -100,23 +92,9 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .fallback(pages::nothing_here)
         .layer(middleware::from_fn(same_origin))
         .layer(middleware::from_fn(headers))
-        .layer(middleware::from_fn_with_state(
-            AllowedHosts::new(config.allowed_hosts.iter().cloned()),
-            known_host,
-        ))
+        .layer(AllowedHosts::new(config.allowed_hosts.iter().cloned()))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(portal)
-}
-
-/// Answers only to names that cannot be rebound.
-async fn known_host(State(hosts): State<AllowedHosts>, request: Request, next: Next) -> Response {
-    match hosts.check(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(refused) => {
-            tracing::warn!(%refused, path = request.uri().path(), "request refused");
-            (refused.status(), format!("{refused}\n")).into_response()
-        }
-    }
 }
 
 /// Changes come from our own pages only: another application on `localhost` has an origin that

@@ -3,8 +3,9 @@
 //! A role is a library function `run(config, shutdown)` that a container reaches through the command line. Around it
 //! stand the pieces of this room: a [current-thread runtime](runtime), [signals turned into a token](Shutdown),
 //! [health endpoints](Health), a [Kubernetes client](KubeAccess), the [watch back-off](Backoff) and
-//! [name lookup](dns) that never reaches for the C library (a static binary must not call `getaddrinfo`). Servers that
-//! a browser could be made to call stand behind [the Host and Origin check](origin).
+//! [name lookup](dns) that never reaches for the C library (a static binary must not call `getaddrinfo`). HTTP doors are
+//! [opened](listen) and [served](serve) alike; those that a browser could be made to call stand behind
+//! [the Host and Origin check](origin).
 //!
 //! Invariants: nothing here reads the environment except the in-cluster client configuration, which is the
 //! kubelet's documented contract; nothing prints; every wait has a bound.
@@ -15,12 +16,14 @@ mod health;
 mod http;
 mod kubernetes;
 pub mod origin;
+mod server;
 mod shutdown;
 
 pub use backoff::Backoff;
 pub use health::{Check, Health, HealthError};
 pub use http::{HttpClient, http_client};
 pub use kubernetes::{KubeAccess, KubeError};
+pub use server::{ServeError, listen, serve};
 pub use shutdown::Shutdown;
 
 /// The runtime of a role: one thread, all drivers on.
