@@ -11,39 +11,34 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::{Caller, TokenError, Validator};
+use super::{Secret, TokenError, Validator};
 
-/// For [`axum::middleware::from_fn_with_state`]: puts the [`Caller`] into the request's extensions, or answers 401
-/// with `{"error": CODE, "message"}`.
+/// For [`axum::middleware::from_fn_with_state`]: puts the [`Caller`](super::Caller) and its token, a [`Secret`], into the request's
+/// extensions, or answers 401 with `{"error": CODE, "message"}`.
 pub async fn require(
     State(validator): State<Arc<Validator>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match caller(&validator, request.headers()).await {
-        Ok(caller) => {
+    let checked = match token(request.headers()) {
+        Some(token) => validator.validate(token).await.map(|caller| (caller, Secret::new(token))),
+        None => Err(TokenError::Missing),
+    };
+    match checked {
+        Ok((caller, token)) => {
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(token);
             next.run(request).await
         }
         Err(error) => refuse(&error),
     }
 }
 
-/// The caller that `headers` prove.
-///
-/// # Errors
-/// [`TokenError::Missing`] without the header, else what is wrong with the token.
-pub async fn caller(validator: &Validator, headers: &HeaderMap) -> Result<Caller, TokenError> {
-    let value = headers.get(header::AUTHORIZATION).ok_or(TokenError::Missing)?;
-    let (scheme, token) = value
-        .to_str()
-        .ok()
-        .and_then(|value| value.trim().split_once(' '))
-        .ok_or(TokenError::Missing)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(TokenError::Missing);
-    }
-    validator.validate(token.trim()).await
+/// The token of an `Authorization: Bearer` header; nothing is known of it yet.
+pub fn token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
 fn refuse(error: &TokenError) -> Response {

@@ -14,6 +14,7 @@
 mod arguments;
 pub mod bridge;
 mod control;
+pub mod economy;
 mod options;
 mod schema;
 mod serve;
@@ -23,5 +24,5 @@ mod toolbox;
 pub use arguments::Arguments;
 pub use control::ControlPlane;
 pub use serve::router;
-pub use tool::{Access, Arg, ArgKind, Member, Output, Tool};
-pub use toolbox::{About, CallError, Toolbox};
+pub use tool::{Access, Arg, ArgKind, Member, Members, Output, Tool};
+pub use toolbox::{About, Call, CallError, Toolbox};

@@ -18,10 +18,12 @@ use rmcp::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Arguments, CallError, Tool, Toolbox, options::Options, schema::describe};
+use super::{
+    Access, Arguments, Call, CallError, Tool, Toolbox, options::Options, schema::describe,
+};
 use crate::{
     authz::Hierarchy,
-    identity::{Caller, Validator, bearer},
+    identity::{Caller, Secret, Validator, bearer},
 };
 
 /// The longest a tool may take.
@@ -66,6 +68,7 @@ impl<T> Clone for Server<T> {
 /// What the HTTP request around an MCP request says.
 struct Request {
     caller: Caller,
+    token: Secret,
     options: Options,
 }
 
@@ -74,7 +77,12 @@ impl Request {
         let missing = || ErrorData::internal_error("the request came without its HTTP part", None);
         let parts = context.extensions.get::<Parts>().ok_or_else(missing)?;
         let caller = parts.extensions.get::<Caller>().ok_or_else(missing)?.clone();
-        Ok(Self { caller, options: Options::parse(parts.uri.query()) })
+        let token = parts.extensions.get::<Secret>().ok_or_else(missing)?.clone();
+        Ok(Self { caller, token, options: Options::parse(parts.uri.query()) })
+    }
+
+    fn call(&self) -> Call<'_> {
+        Call { caller: &self.caller, token: &self.token }
     }
 }
 
@@ -92,7 +100,7 @@ impl<T: Toolbox> Server<T> {
             return true;
         }
         for action in tool.actions {
-            if self.0.lists(&request.caller, action).await {
+            if self.0.lists(request.call(), action).await {
                 return true;
             }
         }
@@ -119,13 +127,13 @@ impl<T: Toolbox> Server<T> {
         let action = match (arguments.text("scope"), tool.actions) {
             ("cluster", [_, cluster, ..]) => cluster,
             // Without a scope such a tool serves both halves: either permission will do.
-            ("", [_, cluster, ..]) if self.0.lists(&request.caller, cluster).await => return Ok(()),
+            ("", [_, cluster, ..]) if self.0.lists(request.call(), cluster).await => return Ok(()),
             (_, [first, ..]) => first,
             (_, []) => return Ok(()),
         };
         let of_cluster = action.starts_with("cluster");
         let place = if of_cluster { Hierarchy::cluster() } else { arguments.place() };
-        match self.0.admits(&request.caller, action, &place).await {
+        match self.0.admits(request.call(), action, &place).await {
             Ok(()) => Ok(()),
             Err(reason) => refused(&reason),
         }
@@ -175,7 +183,7 @@ impl<T: Toolbox> ServerHandler for Server<T> {
             Err(reason) => return Ok(failure(reason)),
         };
         self.gate(&request, tool, &arguments).await?;
-        let call = self.0.call(&request.caller, tool, arguments);
+        let call = self.0.call(request.call(), tool, arguments);
         let result = tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| {
             let seconds = PATIENCE.as_secs();
             Err(CallError(format!("{} took longer than {seconds} s and was given up", tool.name)))
@@ -190,3 +198,6 @@ impl<T: Toolbox> ServerHandler for Server<T> {
 fn failure(reason: String) -> CallToolResponse {
     CallToolResult::error(vec![ContentBlock::text(reason)]).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@ use std::future::{self, Future};
 use serde_json::Value;
 
 use super::{Arguments, Tool};
-use crate::{authz::Hierarchy, identity::Caller};
+use crate::{
+    authz::Hierarchy,
+    identity::{Caller, Secret},
+};
 
 /// How a server introduces itself.
 #[derive(Debug, Clone)]
@@ -30,6 +33,15 @@ impl CallError {
     }
 }
 
+/// Who calls, and what proves it.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The verified sender.
+    pub caller: &'a Caller,
+    /// Its token, for a role that asks another one in the caller's name.
+    pub token: &'a Secret,
+}
+
 /// A table of tools and what they do.
 pub trait Toolbox: Send + Sync + 'static {
     /// How the server introduces itself.
@@ -38,29 +50,26 @@ pub trait Toolbox: Send + Sync + 'static {
     /// The tools, in the order in which they are listed.
     fn tools(&self) -> Vec<&'static Tool>;
 
-    /// Whether `caller` could do `action` anywhere: decides whether a tool is listed.
-    fn lists(&self, caller: &Caller, action: &'static str) -> impl Future<Output = bool> + Send {
-        let _ = (caller, action);
-        future::ready(true)
-    }
+    /// Whether the caller could do `action` anywhere: decides whether a tool is listed.
+    fn lists(&self, call: Call<'_>, action: &'static str) -> impl Future<Output = bool> + Send;
 
-    /// Whether `caller` could do `action` somewhere at `place`, as far as the arguments tell: decides whether a tool
+    /// Whether the caller could do `action` somewhere at `place`, as far as the arguments tell: decides whether a tool
     /// may be called. The error says what is missing and how it can be granted; it is worth an audit line. What a call
     /// touches must be judged again by the tool.
     fn admits(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         action: &'static str,
         place: &Hierarchy,
     ) -> impl Future<Output = Result<(), String>> + Send {
-        let _ = (caller, action, place);
+        let _ = (call, action, place);
         future::ready(Ok(()))
     }
 
     /// Does it. `arguments` are checked against the tool's table row.
     fn call(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         tool: &'static Tool,
         arguments: Arguments,
     ) -> impl Future<Output = Result<Value, CallError>> + Send;

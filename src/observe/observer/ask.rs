@@ -1,11 +1,13 @@
 //! A log query as callers write it, and the answer as they read it.
 
+use curtain_control::mcp::economy::{cut, fit};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::level::Level;
 use crate::store::{Found, Query, Row};
+use crate::wire::Source;
 
 const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1000;
@@ -110,30 +112,84 @@ pub(super) fn answer(found: &Found, took_ms: u128) -> Value {
 
 fn entry(row: &Row) -> Value {
     let source = &row.source;
-    let time = Timestamp::from_nanosecond(row.time.into()).map(|time| time.to_string());
-    let mut metadata = json!({
-        "componentName": source.component,
-        "projectName": source.project,
-        "environmentName": source.environment,
-        "namespaceName": source.namespace,
-        "containerName": source.container,
-        "podName": source.pod,
-        "podNamespace": source.pod_namespace,
-    });
+    let mut metadata = Map::new();
+    for (name, value) in names(source) {
+        metadata.insert(name.to_owned(), value.into());
+    }
     let uids = [
         ("componentUid", &source.component_uid),
         ("projectUid", &source.project_uid),
         ("environmentUid", &source.environment_uid),
     ];
     for (name, uid) in uids.into_iter().filter(|(_, uid)| !uid.is_empty()) {
-        metadata[name] = uid.as_str().into();
+        metadata.insert(name.to_owned(), uid.as_str().into());
     }
     json!({
-        "timestamp": time.unwrap_or_default(),
+        "timestamp": timestamp(row).map(|time| time.to_string()).unwrap_or_default(),
         "log": row.text,
         "level": row.level.to_string(),
         "metadata": metadata,
     })
+}
+
+fn names(source: &Source) -> [(&'static str, &str); 7] {
+    [
+        ("componentName", &source.component),
+        ("projectName", &source.project),
+        ("environmentName", &source.environment),
+        ("namespaceName", &source.namespace),
+        ("containerName", &source.container),
+        ("podName", &source.pod),
+        ("podNamespace", &source.pod_namespace),
+    ]
+}
+
+fn timestamp(row: &Row) -> Option<Timestamp> {
+    Timestamp::from_nanosecond(row.time.into()).ok()
+}
+
+/// The answer for an agent, which pays for every word: what all lines have in common is said once, times end at the
+/// millisecond, very long lines are cut, and what does not fit is left out with a hint.
+pub(super) fn compact(found: &Found) -> Value {
+    let mut rows: Vec<&Row> = found.rows.iter().collect();
+    let gone = fit(&mut rows, |row| row.text.len().min(1000) + 100);
+    let same = |name: usize| {
+        let value = |row: &&Row| names(&row.source)[name].1.to_owned();
+        let first = rows.first().map(value)?;
+        rows.iter().all(|row| names(&row.source)[name].1 == first).then_some(first)
+    };
+    let shared: Vec<Option<String>> = (0..7).map(same).collect();
+    let logs: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let time = timestamp(row).map(|time| format!("{time:.3}")).unwrap_or_default();
+            let mut line =
+                json!({"timestamp": time, "level": row.level.to_string(), "log": cut(&row.text)});
+            let own =
+                names(&row.source).into_iter().zip(&shared).filter(|(_, same)| same.is_none());
+            for ((name, value), _) in own {
+                line[name] = value.into();
+            }
+            line
+        })
+        .collect();
+    let mut answer = json!({"logs": logs, "total": found.total});
+    let empty = Source::default();
+    let shared = names(&empty).into_iter().zip(shared);
+    let shared: Map<String, Value> =
+        shared.filter_map(|((name, _), value)| Some((name.to_owned(), value?.into()))).collect();
+    if !shared.is_empty() {
+        answer["metadata"] = Value::Object(shared);
+    }
+    let shown = rows.len() as u64;
+    if gone > 0 || found.total > shown {
+        answer["hint"] = json!(format!(
+            "{shown} of {}{} lines; narrow by component, environment, time, log_levels or search_phrase",
+            if found.is_counted() { "" } else { "more than " },
+            found.total
+        ));
+    }
+    answer
 }
 
 #[cfg(test)]
@@ -153,6 +209,42 @@ mod tests {
         let query = check(json!({})).expect("good");
         assert_eq!((query.limit, query.newest_first), (100, true));
         assert_eq!(query.between.0, 1_767_225_600_000_000_000);
+    }
+
+    fn found(texts: &[(&str, &str)], total: u64) -> Found {
+        let row = |(pod, text): &(&str, &str)| Row {
+            time: 1_767_225_600_123_456_789,
+            text: (*text).to_owned(),
+            level: Level::Info,
+            source: Source {
+                pod: (*pod).to_owned(),
+                component: "cart".to_owned(),
+                component_uid: "u".to_owned(),
+                ..Source::default()
+            },
+        };
+        Found { rows: texts.iter().map(row).collect(), total }
+    }
+
+    #[test]
+    fn an_agent_is_told_once_what_all_lines_have_in_common() {
+        let answer = compact(&found(&[("a", "one"), ("b", "two")], 2));
+        assert_eq!(answer["metadata"]["componentName"], "cart");
+        assert!(answer["metadata"].get("podName").is_none(), "{answer}");
+        let line = json!({"timestamp": "2026-01-01T00:00:00.123Z", "level": "INFO", "log": "one", "podName": "a"});
+        assert_eq!((&answer["logs"][0], answer.get("hint")), (&line, None));
+        assert_eq!(compact(&Found::default()), json!({"logs": [], "total": 0}));
+    }
+
+    #[test]
+    fn an_agent_is_told_what_was_left_out() {
+        let answer = compact(&found(&[("a", "one")], 7));
+        let hint = answer["hint"].as_str().expect("a hint");
+        assert!(hint.starts_with("1 of 7 lines; narrow by component"), "{hint}");
+        let long = "x".repeat(5000);
+        let many = vec![("a", long.as_str()); 1000];
+        let text = compact(&found(&many, 1000)).to_string();
+        assert!(text.len() < 40_000 && text.contains("of more than 1000 lines"), "{}", text.len());
     }
 
     #[test]

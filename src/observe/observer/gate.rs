@@ -5,18 +5,19 @@
 //! control plane's work.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use curtain_control::authz::{Attributes, Hierarchy};
-use curtain_control::identity::Caller;
+use curtain_control::authz::{Attributes, Denial, Hierarchy};
+use curtain_control::identity::{Caller, Secret};
 use curtain_role::{HttpClient, http_client};
-use http::{Method, Request, Uri, header};
+use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 /// What lookers at logs need.
 pub(super) const ACTION: &str = "logs:view";
@@ -24,7 +25,9 @@ pub(super) const ACTION: &str = "logs:view";
 const REMEMBERED: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWERS: usize = 1024;
-const MAX_REPLY: usize = 64 << 10;
+const MAX_REPLY: usize = 256 << 10;
+/// What the control plane says when no binding speaks of the question.
+const NOTHING_ALLOWS: &str = "no matching policies found";
 
 /// Why a query was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,9 @@ pub(super) enum GateError {
     /// The caller may not look there.
     #[error("{0}")]
     Denied(String),
+    /// The control plane does not take the caller's token any more.
+    #[error("the control plane does not accept the token: {0}; `curtain token` prints a fresh one")]
+    Token(String),
     /// The control plane did not say.
     #[error("cannot ask the control plane at {url} whether this is allowed: {reason}")]
     Unavailable {
@@ -44,9 +50,11 @@ pub(super) enum GateError {
 
 /// The way to the control plane's decisions.
 pub(super) struct Gate {
-    url: Uri,
+    base: String,
     client: HttpClient,
+    /// By a number that nobody outside can work out, and so cannot make two questions share an answer.
     answers: Mutex<HashMap<u64, Answer>>,
+    numbers: RandomState,
 }
 
 /// When it was given, and the reason of a refusal.
@@ -54,7 +62,7 @@ type Answer = (Instant, Result<(), String>);
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gate").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Gate").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
@@ -73,58 +81,77 @@ struct Context {
 
 impl Gate {
     /// Asks at `base`, the REST API's URL.
-    pub(super) fn new(base: &Uri) -> Result<Self, http::uri::InvalidUri> {
-        let url = format!("{}/api/v1/authz/evaluates", base.to_string().trim_end_matches('/'));
-        Ok(Gate { url: url.parse()?, client: http_client(), answers: Mutex::default() })
+    pub(super) fn new(base: &Uri) -> Self {
+        let base = base.to_string().trim_end_matches('/').to_owned();
+        let (answers, numbers) = (Mutex::default(), RandomState::new());
+        Gate { base, client: http_client(), answers, numbers }
     }
 
     /// Whether the caller may look at the logs of a place.
     pub(super) async fn check(
         &self,
         caller: &Caller,
-        token: &str,
+        token: &Secret,
         at: &Hierarchy,
         environment: &str,
     ) -> Result<(), GateError> {
-        let key = {
-            // The token itself is not kept, only what tells it apart.
-            let mut hasher = DefaultHasher::new();
-            (token, &at.namespace, &at.project, &at.component, environment).hash(&mut hasher);
-            hasher.finish()
-        };
-        let known = {
-            let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            answers
-                .get(&key)
-                .filter(|(when, _)| when.elapsed() < REMEMBERED)
-                .map(|(_, answer)| answer.clone())
-        };
-        let answer = match known {
+        let key = self.numbers.hash_one((token.expose(), at, environment));
+        let answer = match self.remembered(key) {
             Some(answer) => answer,
             None => {
-                let answer = self.ask(caller, token, at, environment).await?;
-                let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-                if answers.len() >= MAX_ANSWERS {
-                    answers.retain(|_, (when, _)| when.elapsed() < REMEMBERED);
-                }
-                if answers.len() < MAX_ANSWERS {
-                    answers.insert(key, (Instant::now(), answer.clone()));
-                }
+                let answer = self.decide(caller, token, at, environment).await?;
+                self.remember(key, answer.clone());
                 answer
             }
         };
         answer.map_err(GateError::Denied)
     }
 
-    async fn ask(
+    /// Whether the caller may look at the logs of anything. A control plane that does not say is no reason to hide
+    /// what there is: each query is asked about anyway.
+    pub(super) async fn anywhere(&self, token: &Secret) -> bool {
+        let key = self.numbers.hash_one(token.expose());
+        if let Some(answer) = self.remembered(key) {
+            return answer.is_ok();
+        }
+        let request = Request::get(format!("{}/api/v1/authz/profile", self.base));
+        match self.ask::<Value>(request, token, Bytes::new()).await {
+            Ok(profile) => {
+                let places = profile["capabilities"][ACTION]["allowed"].as_array();
+                let may = places.is_some_and(|places| !places.is_empty());
+                self.remember(key, if may { Ok(()) } else { Err(String::new()) });
+                may
+            }
+            Err(error) => {
+                tracing::warn!(%error, "tools are listed unfiltered");
+                true
+            }
+        }
+    }
+
+    fn remembered(&self, key: u64) -> Option<Result<(), String>> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, answer) = answers.get(&key).filter(|(when, _)| when.elapsed() < REMEMBERED)?;
+        Some(answer.clone())
+    }
+
+    fn remember(&self, key: u64, answer: Result<(), String>) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= MAX_ANSWERS {
+            answers.retain(|_, (when, _)| when.elapsed() < REMEMBERED);
+        }
+        if answers.len() < MAX_ANSWERS {
+            answers.insert(key, (Instant::now(), answer));
+        }
+    }
+
+    async fn decide(
         &self,
         caller: &Caller,
-        token: &str,
+        token: &Secret,
         at: &Hierarchy,
         environment: &str,
     ) -> Result<Result<(), String>, GateError> {
-        let unavailable =
-            |reason: String| GateError::Unavailable { url: self.url.to_string(), reason };
         let (kind, id) = match (at.component.as_str(), at.project.as_str()) {
             ("", "") => ("namespace", at.namespace.as_str()),
             ("", project) => ("project", project),
@@ -136,60 +163,57 @@ impl Gate {
             "action": ACTION,
             "context": {"resource": attributes},
         }]);
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(self.url.clone())
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(question.to_string())))
-            .map_err(|error| unavailable(error.to_string()))?;
+        let request = Request::post(format!("{}/api/v1/authz/evaluates", self.base))
+            .header(header::CONTENT_TYPE, "application/json");
+        let answers: Vec<Decision> = self.ask(request, token, question.to_string().into()).await?;
+        let [Decision { decision, context: Context { reason } }] = answers.as_slice() else {
+            let reason = format!("it gave {} answers to one question", answers.len());
+            return Err(self.unavailable(reason));
+        };
+        if *decision {
+            return Ok(Ok(()));
+        }
+        if reason.is_empty() || reason == NOTHING_ALLOWS {
+            return Ok(Err(Denial::missing(caller, ACTION, at, &attributes).to_string()));
+        }
+        // A binding that forbids, or a condition that does not hold: the reason names the binding.
+        Ok(Err(format!(
+            "{caller} may not look at these logs: {reason}. A person who may administer access can change that"
+        )))
+    }
+
+    fn unavailable(&self, reason: String) -> GateError {
+        GateError::Unavailable { url: self.base.clone(), reason }
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: http::request::Builder,
+        token: &Secret,
+        body: Bytes,
+    ) -> Result<T, GateError> {
+        let request = request
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+            .body(Full::new(body))
+            .map_err(|error| self.unavailable(error.to_string()))?;
         let exchange = async {
-            let response = self
-                .client
-                .request(request)
-                .await
-                .map_err(|error| unavailable(error.to_string()))?;
+            let response = self.client.request(request).await.map_err(|error| error.to_string())?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_REPLY).collect().await;
-            let body = body.map_err(|error| unavailable(error.to_string()))?.to_bytes();
-            if !status.is_success() {
-                return Err(unavailable(format!(
-                    "it answered {status}: {}",
-                    String::from_utf8_lossy(&body)
-                )));
-            }
-            serde_json::from_slice::<Vec<Decision>>(&body)
-                .map_err(|error| unavailable(error.to_string()))
+            Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
         };
-        let answers = tokio::time::timeout(PATIENCE, exchange)
+        let (status, body) = tokio::time::timeout(PATIENCE, exchange)
             .await
-            .map_err(|_| unavailable(format!("no answer within {} s", PATIENCE.as_secs())))??;
-        let [decision] = answers.as_slice() else {
-            return Err(unavailable(format!("it gave {} answers to one question", answers.len())));
-        };
-        Ok(if decision.decision {
-            Ok(())
-        } else {
-            Err(refusal(caller, at, environment, &decision.context.reason))
-        })
-    }
-}
-
-/// What is missing, and how a person can grant it.
-fn refusal(caller: &Caller, at: &Hierarchy, environment: &str, reason: &str) -> String {
-    let mut place = format!("namespace {}", at.namespace);
-    for (name, value) in [("project", &at.project), ("component", &at.component)] {
-        if !value.is_empty() {
-            place.push_str(&format!(", {name} {value}"));
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
+            .map_err(|reason: String| self.unavailable(reason))?;
+        if status == StatusCode::UNAUTHORIZED {
+            let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+            return Err(GateError::Token(answer["message"].as_str().unwrap_or("401").to_owned()));
         }
+        if !status.is_success() {
+            let text = String::from_utf8_lossy(&body);
+            return Err(self.unavailable(format!("it answered {status}: {text}")));
+        }
+        serde_json::from_slice(&body).map_err(|error| self.unavailable(error.to_string()))
     }
-    if !environment.is_empty() {
-        place.push_str(&format!(", environment {environment}"));
-    }
-    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-    format!(
-        "{caller} lacks {ACTION} in {place}{reason}. A person with authzrolebinding:create can grant it: bind a role \
-         with the action {ACTION} to sub={} in namespace {}",
-        caller.subject, at.namespace
-    )
 }

@@ -1,7 +1,7 @@
 //! The collector's way in: its own port, its own ServiceAccount.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use curtain_control::identity::bearer;
 use http::StatusCode;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::token::bearer_of;
 use crate::store::{Store, StoreError};
 use crate::wire::{Batch, LINES_PATH, MAX_BATCH, POSITIONS_PATH};
 
@@ -31,19 +31,24 @@ pub(super) struct Doorman {
     reviews: Api<TokenReview>,
     /// The one user that may come in, such as `system:serviceaccount:NAMESPACE:collector`.
     user: Arc<str>,
+    /// By a number that nobody outside can work out.
     believed: Arc<Mutex<HashMap<u64, Instant>>>,
+    numbers: RandomState,
 }
 
 impl Doorman {
     pub(super) fn new(client: Client, user: &str) -> Self {
-        Doorman { reviews: Api::all(client), user: user.into(), believed: Arc::default() }
+        Doorman {
+            reviews: Api::all(client),
+            user: user.into(),
+            believed: Arc::default(),
+            numbers: RandomState::new(),
+        }
     }
 
     /// `Err` is what to answer.
     async fn admit(&self, token: &str) -> Result<(), (StatusCode, String)> {
-        let mut hasher = DefaultHasher::new();
-        token.hash(&mut hasher);
-        let key = hasher.finish();
+        let key = self.numbers.hash_one(token);
         let fresh = |when: &Instant| when.elapsed() < BELIEVED;
         if self.believed.lock().unwrap_or_else(PoisonError::into_inner).get(&key).is_some_and(fresh)
         {
@@ -90,7 +95,11 @@ pub(super) fn routes(store: Store, doorman: Doorman) -> Router {
 }
 
 async fn require(State(doorman): State<Doorman>, request: Request, next: Next) -> Response {
-    match doorman.admit(bearer_of(request.headers())).await {
+    let admitted = match bearer::token(request.headers()) {
+        Some(token) => doorman.admit(token).await,
+        None => Err((StatusCode::UNAUTHORIZED, "a bearer token of the cluster is required".into())),
+    };
+    match admitted {
         Ok(()) => next.run(request).await,
         Err((status, reason)) => {
             tracing::warn!(%status, reason, "a request for the collector's port was turned away");

@@ -8,22 +8,21 @@ mod gate;
 mod ingest;
 mod rest;
 mod service;
-mod token;
 mod tools;
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Router, middleware};
+use axum::Router;
 use curtain_control::identity::Validator;
 use curtain_control::mcp;
 use curtain_role::origin::AllowedHosts;
-use curtain_role::{Health, HealthError, KubeAccess, KubeError, Shutdown};
+use curtain_role::{
+    Health, HealthError, KubeAccess, KubeError, ServeError, Shutdown, listen, serve,
+};
 use http::Uri;
-use tokio::net::TcpListener;
 
 use crate::store::{Retention, Store, StoreError};
 
@@ -78,20 +77,12 @@ pub enum Error {
         /// What is wrong with it.
         source: http::uri::InvalidUri,
     },
-    /// An address is taken or not ours.
-    #[error("cannot listen on {addr}: {source}")]
-    Listen {
-        /// The address.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A door cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The health checks cannot be served.
     #[error(transparent)]
     Health(#[from] HealthError),
-    /// A server ended by itself.
-    #[error("the server ended: {0}")]
-    Serve(#[source] io::Error),
 }
 
 /// Runs the role until `shutdown`.
@@ -107,11 +98,10 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     ready.pass();
 
     let doorman = ingest::Doorman::new(config.kube.client().await?, &config.collector);
-    let bad_url = |source| Error::Control { url: config.control.to_string(), source };
     let jwks = format!("{}/oauth2/jwks", config.control.to_string().trim_end_matches('/'));
-    let jwks: Uri = jwks.parse().map_err(bad_url)?;
+    let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
     let validator = Arc::new(Validator::remote(jwks, &config.issuer, &config.audience));
-    let gate = gate::Gate::new(&config.control).map_err(bad_url)?;
+    let gate = gate::Gate::new(&config.control);
     let (rest, tools) = doors(&config, &store, gate, validator, &shutdown);
     let ingest = ingest::routes(store.clone(), doorman);
 
@@ -120,10 +110,13 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     tokio::spawn(prune(store, shutdown.clone()));
     tracing::info!(rest = %config.listen, mcp = %config.mcp_listen, "observer listens");
     tokio::try_join!(
-        serve(listener, rest, shutdown.clone()),
-        serve(mcp_listener, tools, shutdown.clone()),
-        serve(ingest_listener, ingest, shutdown.clone()),
-        async { Ok(health.serve(config.health_listen, shutdown.clone()).await?) },
+        async { serve(listener, rest, shutdown.clone()).await.map_err(Error::from) },
+        async { serve(mcp_listener, tools, shutdown.clone()).await.map_err(Error::from) },
+        async { serve(ingest_listener, ingest, shutdown.clone()).await.map_err(Error::from) },
+        async {
+            let health = health.serve(config.health_listen, shutdown.clone());
+            health.await.map_err(Error::from)
+        },
     )?;
     Ok(())
 }
@@ -138,16 +131,9 @@ fn doors(
 ) -> (Router, Router) {
     let hosts = AllowedHosts::new(own_names(config));
     let logs = service::Logs::new(store.clone(), gate);
-    let tokens = token::Tokens::default();
-    let toolbox = tools::ObserverTools {
-        logs: logs.clone(),
-        tokens: tokens.clone(),
-        version: config.version.clone(),
-    };
+    let toolbox = tools::ObserverTools { logs: logs.clone(), version: config.version.clone() };
     let rest = rest::routes(logs, validator.clone()).layer(hosts.clone());
-    let tools = mcp::router(toolbox, validator.clone(), shutdown.token())
-        .layer(middleware::from_fn_with_state((tokens, validator), token::note))
-        .layer(hosts);
+    let tools = mcp::router(toolbox, validator, shutdown.token()).layer(hosts);
     (rest, tools)
 }
 
@@ -158,29 +144,19 @@ fn own_names(config: &Config) -> Vec<String> {
 }
 
 async fn prune(store: Store, shutdown: Shutdown) {
+    // At once, too: an observer that is restarted again and again must forget as well.
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(PRUNE_EVERY) => {}
-            () = shutdown.wait() => return,
-        }
         let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
         match store.run(move |store| store.prune(now)).await {
             Ok(0) => {}
             Ok(lines) => tracing::info!(lines, "old lines were removed"),
             Err(error) => tracing::error!(%error, "old lines could not be removed"),
         }
+        tokio::select! {
+            () = tokio::time::sleep(PRUNE_EVERY) => {}
+            () = shutdown.wait() => return,
+        }
     }
-}
-
-async fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })
-}
-
-async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> Result<(), Error> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.wait().await })
-        .await
-        .map_err(Error::Serve)
 }
 
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! `POST /api/v1/logs/query` and `GET /health`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router, middleware};
-use curtain_control::identity::{Caller, Validator, bearer};
+use curtain_control::identity::{Caller, Secret, Validator, bearer};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
+use super::ask::answer;
 use super::gate::GateError;
 use super::service::{Logs, Refusal};
-use super::token::bearer_of;
 
 const LONGEST_BODY: usize = 64 << 10;
 
@@ -34,6 +35,7 @@ async fn health() -> Response {
 async fn query(
     State(logs): State<Logs>,
     Extension(caller): Extension<Caller>,
+    Extension(token): Extension<Secret>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -55,11 +57,15 @@ async fn query(
             );
         }
     };
-    match logs.query(&caller, bearer_of(&headers), query).await {
-        Ok(answer) => Json(answer).into_response(),
+    let started = Instant::now();
+    match logs.query(&caller, &token, query).await {
+        Ok(found) => Json(answer(&found, started.elapsed().as_millis())).into_response(),
         Err(Refusal::Invalid(reason)) => refuse(StatusCode::BAD_REQUEST, "OBS-V1-L-01", &reason),
         Err(Refusal::Gate(GateError::Denied(reason))) => {
             refuse(StatusCode::FORBIDDEN, "OBS-V1-L-02", &reason)
+        }
+        Err(Refusal::Gate(error @ GateError::Token(_))) => {
+            refuse(StatusCode::UNAUTHORIZED, "OBS-V1-L-02", &error.to_string())
         }
         Err(Refusal::Gate(error)) => {
             tracing::warn!(%error, "a query could not be authorized");
@@ -75,6 +81,7 @@ async fn query(
 fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
     let title = match status {
         StatusCode::BAD_REQUEST => "badRequest",
+        StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::FORBIDDEN => "forbidden",
         _ => "internalServerError",
     };

@@ -1,15 +1,13 @@
 //! The one way from a query to its answer, for REST and MCP alike.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use curtain_control::authz::Hierarchy;
-use curtain_control::identity::Caller;
-use serde_json::Value;
+use curtain_control::identity::{Caller, Secret};
 
-use super::ask::{LogsQuery, answer};
+use super::ask::LogsQuery;
 use super::gate::{Gate, GateError};
-use crate::store::{Store, StoreError};
+use crate::store::{Found, Store, StoreError};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -34,23 +32,23 @@ impl Logs {
         Logs { store, gate: Arc::new(gate) }
     }
 
+    /// Whether the caller may look at the logs of anything.
+    pub(super) async fn may_look_anywhere(&self, token: &Secret) -> bool {
+        self.gate.anywhere(token).await
+    }
+
     /// Checks, asks, looks.
     pub(super) async fn query(
         &self,
         caller: &Caller,
-        token: &str,
+        token: &Secret,
         query: LogsQuery,
-    ) -> Result<Value, Refusal> {
-        let started = Instant::now();
+    ) -> Result<Found, Refusal> {
         let query = query.check().map_err(Refusal::Invalid)?;
-        let at = Hierarchy {
-            namespace: query.namespace.clone(),
-            project: query.project.clone(),
-            component: query.component.clone(),
-            resource: String::new(),
-        };
+        let at = Hierarchy::namespace(query.namespace.clone())
+            .project(query.project.clone())
+            .component(query.component.clone());
         self.gate.check(caller, token, &at, &query.environment).await?;
-        let found = self.store.run(move |store| store.query(&query)).await?;
-        Ok(answer(&found, started.elapsed().as_millis()))
+        Ok(self.store.run(move |store| store.query(&query)).await?)
     }
 }

@@ -26,7 +26,7 @@ impl Drop for World {
 }
 
 async fn serve_somewhere(router: Router, shutdown: &Shutdown) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let listener = listen(([127, 0, 0, 1], 0).into()).await.expect("binds");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(serve(listener, router, shutdown.clone()));
     format!("http://{address}")
@@ -41,6 +41,7 @@ impl World {
         let jwks = issuer.jwks();
         let control = Router::new()
             .route("/oauth2/jwks", get(move || async move { Json(jwks) }))
+            .route("/api/v1/authz/profile", get(profile))
             .route("/api/v1/authz/evaluates", post(evaluate));
         let control = serve_somewhere(control, &shutdown).await;
 
@@ -83,7 +84,7 @@ impl World {
         };
         let jwks = format!("{control}/oauth2/jwks").parse().expect("a URL");
         let validator = Arc::new(Validator::remote(jwks, "iss", "aud"));
-        let gate = gate::Gate::new(&config.control).expect("a gate");
+        let gate = gate::Gate::new(&config.control);
         let (rest, tools) = doors(&config, &store, gate, validator, &shutdown);
         let rest = serve_somewhere(rest, &shutdown).await;
         let mcp = format!("{}/mcp", serve_somewhere(tools, &shutdown).await);
@@ -122,13 +123,17 @@ impl World {
     }
 
     async fn call(&self, who: &str, arguments: Value) -> Value {
+        let params = json!({"name":"query_component_logs","arguments":arguments});
+        self.mcp(who, "tools/call", params).await
+    }
+
+    async fn mcp(&self, who: &str, method: &str, params: Value) -> Value {
         let headers = [
             (header::AUTHORIZATION, format!("Bearer {}", self.token(who))),
             (header::ACCEPT, "application/json, text/event-stream".to_owned()),
             (header::HeaderName::from_static("mcp-protocol-version"), "2025-11-25".to_owned()),
         ];
-        let call = json!({"jsonrpc":"2.0","id":1,"method":"tools/call",
-            "params":{"name":"query_component_logs","arguments":arguments}});
+        let call = json!({"jsonrpc":"2.0","id":1,"method":method,"params":params});
         let (status, answer) = self.post(&self.mcp, &headers, &call).await;
         assert_eq!(status, 200, "{answer}");
         answer["result"].clone()
@@ -144,19 +149,29 @@ fn body(change: Value) -> Value {
     body
 }
 
+/// Whose token the request has.
+fn subject(headers: &http::HeaderMap) -> Value {
+    use base64::Engine as _;
+    let token = curtain_control::identity::bearer::token(headers).expect("a token");
+    let claims = token.split('.').nth(1).expect("claims");
+    let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(claims).expect("base64");
+    serde_json::from_slice::<Value>(&claims).expect("JSON")["sub"].take()
+}
+
+/// Only `dev` may look at logs anywhere.
+async fn profile(headers: http::HeaderMap) -> Json<Value> {
+    let places =
+        if subject(&headers) == "dev" { json!([{"path": "ns/default"}]) } else { json!([]) };
+    Json(json!({"capabilities": {"logs:view": {"allowed": places, "denied": []}}}))
+}
+
 /// Decides by the token alone, as the control plane does, and insists on the form of the question.
 async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Json<Value> {
-    use base64::Engine as _;
-    let token = token::bearer_of(&headers);
-    let claims = token
-        .split('.')
-        .nth(1)
-        .and_then(|part| base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(part).ok());
-    let claims: Value = serde_json::from_slice(&claims.expect("claims")).expect("JSON");
     let question = &questions[0];
     assert_eq!(question["action"], "logs:view");
     assert_eq!(question["context"]["resource"]["environment"], "default/development");
-    let allowed = claims["sub"] == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
+    let allowed =
+        subject(&headers) == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
     Json(json!([{"decision": allowed, "context": {"reason": "no matching policies found"}}]))
 }
 
@@ -176,11 +191,12 @@ async fn rest_answers_whom_the_control_plane_allows() {
     let message = answer["message"].as_str().unwrap_or_default();
     assert!(
         message.contains(
-            "agent claude lacks logs:view in namespace default, project shop, component cart"
+            "missing permission \"logs:view\" on component shop/cart in namespace default, environment \
+             default/development for agent claude"
         ),
         "{message}"
     );
-    assert!(message.contains("can grant it"), "{message}");
+    assert!(message.contains("kubectl") && message.contains("AuthzRoleBinding"), "{message}");
 
     let (status, answer) = world.query("dev", json!({"limit": 5000})).await;
     assert_eq!((status, &answer["errorCode"]), (400, &json!("OBS-V1-L-01")));
@@ -215,7 +231,11 @@ async fn agents_ask_by_tool_with_their_own_token() {
     let refused = world.call("claude", arguments).await;
     assert_eq!(refused["isError"], true);
     let text = refused["content"][0]["text"].as_str().unwrap_or_default();
-    assert!(text.contains("agent claude lacks logs:view"), "{text}");
+    assert!(text.contains("missing permission \"logs:view\""), "{text}");
+    for (who, tools) in [("dev", 1), ("claude", 0)] {
+        let listed = world.mcp(who, "tools/list", json!({})).await;
+        assert_eq!(listed["tools"].as_array().map(Vec::len), Some(tools), "{who}: {listed}");
+    }
     let wrong = world.call("dev", json!({"namespace":"default"})).await;
     assert!(
         wrong["content"][0]["text"].as_str().unwrap_or_default().contains("start_time is required"),

@@ -1,14 +1,16 @@
 //! The observer's tools for AI agents.
 
-use curtain_control::identity::Caller;
 use curtain_control::mcp::{
-    About, Access, Arg, ArgKind, Arguments, CallError, Member, Output, Tool, Toolbox,
+    About, Access, Arg, ArgKind, Arguments, Call, CallError, Member, Output, Tool, Toolbox,
 };
 use serde_json::Value;
 
-use super::ask::{LogsQuery, Scope};
+use super::ask::{LogsQuery, Scope, compact};
+use super::gate;
 use super::service::Logs;
-use super::token::Tokens;
+
+/// Lines when the caller does not say: what fits into the budget of a typical result.
+const DEFAULT_LIMIT: i64 = 40;
 
 static TABLE: [Tool; 1] = [Tool {
     name: "query_component_logs",
@@ -23,23 +25,22 @@ static TABLE: [Tool; 1] = [Tool {
         Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
         Arg::optional("search_phrase", ArgKind::Text),
         Arg::optional("log_levels", ArgKind::Texts).about("of DEBUG, INFO, WARN, ERROR"),
-        Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 100"),
+        Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 40"),
         Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc"),
     ],
-    // Judged by the control plane at each call, where the place is known.
-    actions: &[],
+    actions: &[gate::ACTION],
     access: Access::Read,
     output: Output::Object(&[
         Member::list("logs"),
+        Member::object("metadata"),
         Member { name: "total", kind: "integer" },
-        Member { name: "tookMs", kind: "integer" },
+        Member::text("hint"),
     ]),
 }];
 
 /// The toolbox over the log store.
 pub(super) struct ObserverTools {
     pub(super) logs: Logs,
-    pub(super) tokens: Tokens,
     pub(super) version: String,
 }
 
@@ -57,16 +58,17 @@ impl Toolbox for ObserverTools {
         TABLE.iter().collect()
     }
 
+    async fn lists(&self, call: Call<'_>, _: &'static str) -> bool {
+        self.logs.may_look_anywhere(call.token).await
+    }
+
+    /// The call itself is judged by the control plane, where its place and environment are known.
     async fn call(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         _: &'static Tool,
         arguments: Arguments,
     ) -> Result<Value, CallError> {
-        let token = self
-            .tokens
-            .of(caller)
-            .ok_or_else(|| CallError::new("the request ended before its call"))?;
         let text = |name: &str| arguments.text(name).to_owned();
         let levels = arguments.value("log_levels").and_then(Value::as_array);
         let query = LogsQuery {
@@ -79,7 +81,7 @@ impl Toolbox for ObserverTools {
                 environment: text("environment"),
                 ..Scope::default()
             },
-            limit: arguments.integer("limit"),
+            limit: Some(arguments.integer("limit").unwrap_or(DEFAULT_LIMIT)),
             sort_order: text("sort_order"),
             log_levels: levels
                 .into_iter()
@@ -89,6 +91,7 @@ impl Toolbox for ObserverTools {
                 .collect(),
             search_phrase: text("search_phrase"),
         };
-        self.logs.query(caller, &token, query).await.map_err(CallError::new)
+        let found = self.logs.query(call.caller, call.token, query).await;
+        found.map(|found| compact(&found)).map_err(CallError::new)
     }
 }

@@ -59,6 +59,13 @@ pub struct Found {
     pub total: u64,
 }
 
+impl Found {
+    /// Whether the total is the exact number, and not where counting stopped.
+    pub fn is_counted(&self) -> bool {
+        self.total < COUNTED
+    }
+}
+
 impl Store {
     /// Finds lines. Of a component that was deleted and made anew under the same name, only the newer one's.
     ///

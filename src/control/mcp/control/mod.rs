@@ -16,13 +16,13 @@ mod workloads;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{About, Arguments, CallError, Tool, Toolbox};
+use super::{About, Arguments, Call, CallError, Tool, Toolbox};
 use crate::{
     authz::{Attributes, Hierarchy, Via},
-    identity::Caller,
     live::Live,
     objects::{Ask, Error, ListQuery, Object, Objects, kind},
 };
+use shapes::Shape;
 use table::{Does, ROWS};
 
 /// Items of a page when the client does not say: a page fits into the budget of a typical result.
@@ -58,7 +58,7 @@ impl ControlPlane {
         ask: Ask<'_>,
         kind_name: &str,
         key: &str,
-        shape: fn(&Object) -> Value,
+        shape: &Shape,
         arguments: &Arguments,
     ) -> Result<Value, Error> {
         let kind = kind(kind_name);
@@ -77,7 +77,7 @@ impl ControlPlane {
             cursor: arguments.optional("cursor"),
         };
         let page = self.objects.list(ask, kind, query).await?;
-        let rows: Vec<Value> = page.items.iter().map(shape).collect();
+        let rows: Vec<Value> = page.items.iter().map(|object| shape.show(object)).collect();
         let mut result = json!({ key: rows });
         if let Some(cursor) = page.next_cursor {
             result["next_cursor"] = json!(cursor);
@@ -103,7 +103,7 @@ impl ControlPlane {
             Does::Get { kind: name, argument, shape } => {
                 let found =
                     self.objects.get(ask, kind(name), namespace, arguments.text(argument)).await?;
-                Ok(shape(&found))
+                Ok(shape.show(&found))
             }
             Does::Delete { kind: name, argument } => {
                 let object = arguments.text(argument);
@@ -124,18 +124,18 @@ impl Toolbox for ControlPlane {
         ROWS.iter().map(|row| &row.tool).collect()
     }
 
-    async fn lists(&self, caller: &Caller, action: &'static str) -> bool {
+    async fn lists(&self, call: Call<'_>, action: &'static str) -> bool {
         let index = self.objects.authorizer().index();
-        index.can_anywhere(caller.entitlements(), action, &Hierarchy::cluster())
+        index.can_anywhere(call.caller.entitlements(), action, &Hierarchy::cluster())
     }
 
     async fn admits(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         action: &'static str,
         place: &Hierarchy,
     ) -> Result<(), String> {
-        let authorizer = self.objects.authorizer();
+        let (authorizer, caller) = (self.objects.authorizer(), call.caller);
         if authorizer.index().can_anywhere(caller.entitlements(), action, place) {
             return Ok(());
         }
@@ -148,11 +148,11 @@ impl Toolbox for ControlPlane {
 
     async fn call(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         tool: &'static Tool,
         arguments: Arguments,
     ) -> Result<Value, CallError> {
-        let ask = Ask { caller, via: Via::Mcp };
+        let ask = Ask { caller: call.caller, via: Via::Mcp };
         self.dispatch(ask, tool, &arguments).await.map_err(|error| match error {
             Error::Denied(denial) => {
                 CallError(format!("insufficient permissions to perform this action: {denial}"))

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Arguments, Ask, ControlPlane, Error};
-use crate::live::LogQuery;
+use crate::{
+    live::LogQuery,
+    mcp::economy::{cut, fit},
+};
 
 /// Lines of a container when the client does not say.
 const DEFAULT_LINES: i64 = 50;
@@ -59,10 +62,19 @@ impl ControlPlane {
             since_seconds: arguments.integer("since_seconds"),
             tail_lines: Some(tail),
         };
-        let lines = self.live.logs(ask, namespace, name, query).await?;
+        let mut lines = self.live.logs(ask, namespace, name, query).await?;
         let full = i64::try_from(lines.len()).is_ok_and(|count| count >= tail);
+        lines.iter_mut().for_each(|line| line.log = cut(&line.log));
+        // The newest ones count.
+        lines.reverse();
+        let gone = fit(&mut lines, |line| line.log.len() + line.container.len());
+        lines.reverse();
         let mut result = json!({ "logEntries": lines });
-        if full {
+        if gone > 0 {
+            result["hint"] = json!(format!(
+                "{gone} older lines did not fit; narrow with since_seconds and container"
+            ));
+        } else if full {
             result["hint"] = json!(
                 "the last lines only; raise tail_lines or narrow with since_seconds and container"
             );
