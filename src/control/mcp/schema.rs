@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rmcp::model::{JsonObject, Tool as Described, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-use super::{Access, Arg, ArgKind, Member, Output, Tool};
+use super::{Access, Arg, ArgKind, Member, Members, Output, Tool};
 
 /// What `tools/list` says of `tool`.
 pub(super) fn describe(tool: &Tool) -> Described {
@@ -67,7 +67,7 @@ const COMMON: &[Member] = &[
 
 /// The output schema: the names of members and their types, so that a client can plan with them.
 fn output(output: Output) -> JsonObject {
-    let rows = |members: &[Member]| json!({"type": "array", "items": item(members)});
+    let rows = |members: &dyn Members| json!({"type": "array", "items": item(members)});
     let text = || json!({"type": "string"});
     let schema = match output {
         Output::List(key, members) => json!({
@@ -94,8 +94,8 @@ fn output(output: Output) -> JsonObject {
     }
 }
 
-fn item(members: &[Member]) -> Value {
-    object(COMMON.iter().chain(members))
+fn item(members: &dyn Members) -> Value {
+    object(COMMON.iter().chain(&members.members()))
 }
 
 fn object<'a>(members: impl Iterator<Item = &'a Member> + Clone) -> Value {

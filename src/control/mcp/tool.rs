@@ -86,17 +86,23 @@ impl Arg {
 #[derive(Debug, Clone, Copy)]
 pub enum Output {
     /// `{key: [row…], next_cursor?, hint?}`.
-    List(&'static str, &'static [Member]),
+    List(&'static str, &'static dyn Members),
     /// As [`Output::List`], the rows under either key or both.
-    Lists(&'static str, &'static str, &'static [Member]),
+    Lists(&'static str, &'static str, &'static dyn Members),
     /// One object with name and common metadata, and these members beside.
-    Item(&'static [Member]),
+    Item(&'static dyn Members),
     /// An object with exactly these members, the first always.
     Object(&'static [Member]),
     /// `{name, namespace?, action, …}`.
     Mutation,
     /// A JSON schema.
     Schema,
+}
+
+/// What knows the members of a result.
+pub trait Members: std::fmt::Debug + Sync {
+    /// The members, in their order.
+    fn members(&self) -> Vec<Member>;
 }
 
 /// A member of a result. All but the first of an object can be absent.

@@ -1,173 +1,75 @@
 //! Objects as tools show them: the members that help, and nothing empty.
+//!
+//! A [`Shape`] is data, from which both the result and its schema come.
 
 use serde_json::{Map, Value, json};
 
 use crate::{
-    mcp::Member,
+    mcp::{Member, Members},
     objects::{DESCRIPTION, DISPLAY_NAME, Object, condition_status, created_at},
 };
 
-/// The members that the shapes below add to the common ones; a test holds the two together.
-pub(super) mod members {
-    use super::Member;
+/// The members that an object shows beside the common ones, in their order. Empty values are left out.
+#[derive(Debug)]
+pub(super) struct Shape(&'static [&'static [Field]]);
 
-    const PROJECT_NAME: Member = Member::text("projectName");
-    const COMPONENT_NAME: Member = Member::text("componentName");
-    const STATUS: Member = Member::text("status");
-    const SPEC: Member = Member::object("spec");
-    const LATEST_RELEASE: Member = Member::text("latestRelease");
-    const CONDITIONS: Member = Member::list("conditions");
-    const ENDPOINTS: Member = Member::list("endpoints");
-    const AUTO_DEPLOY: Member = Member::flag("autoDeploy");
-    const AUTO_BUILD: Member = Member::flag("autoBuild");
-    const ENVIRONMENT: Member = Member::text("environment");
-    const RELEASE_NAME: Member = Member::text("releaseName");
-    const STATE: Member = Member::text("state");
-    const PENDING: Member = Member::list("pendingConnections");
+/// A member, and where its value comes from.
+#[derive(Debug)]
+struct Field(Member, Source);
 
-    pub(in super::super) const WITH_SPEC: &[Member] = &[SPEC, STATUS];
-    pub(in super::super) const PROJECT: &[Member] =
-        &[Member::text("deploymentPipelineRef"), Member::object("type"), STATUS, LATEST_RELEASE];
-    pub(in super::super) const COMPONENT_ROW: &[Member] = &[
-        PROJECT_NAME,
-        Member::text("componentType"),
-        AUTO_DEPLOY,
-        AUTO_BUILD,
-        STATUS,
-        LATEST_RELEASE,
-    ];
-    pub(in super::super) const COMPONENT: &[Member] = &[
-        PROJECT_NAME,
-        Member::object("componentType"),
-        AUTO_DEPLOY,
-        AUTO_BUILD,
-        STATUS,
-        LATEST_RELEASE,
-        Member::object("parameters"),
-        Member::list("traits"),
-        Member::object("workflow"),
-        CONDITIONS,
-    ];
-    pub(in super::super) const WORKLOAD_ROW: &[Member] =
-        &[PROJECT_NAME, COMPONENT_NAME, Member::text("image"), ENDPOINTS];
-    pub(in super::super) const WORKLOAD: &[Member] = &[PROJECT_NAME, COMPONENT_NAME, SPEC];
-    pub(in super::super) const RELEASE_ROW: &[Member] = &[PROJECT_NAME, COMPONENT_NAME];
-    pub(in super::super) const RELEASE: &[Member] = &[
-        PROJECT_NAME,
-        COMPONENT_NAME,
-        Member::object("componentType"),
-        Member::text("workloadType"),
-        Member::text("image"),
-        ENDPOINTS,
-        Member::object("dependencies"),
-        Member::object("parameters"),
-    ];
-    pub(in super::super) const BINDING_ROW: &[Member] = &[
-        PROJECT_NAME,
-        COMPONENT_NAME,
-        ENVIRONMENT,
-        RELEASE_NAME,
-        STATE,
-        ENDPOINTS,
-        PENDING,
-        STATUS,
-    ];
-    pub(in super::super) const BINDING: &[Member] = &[
-        PROJECT_NAME,
-        COMPONENT_NAME,
-        ENVIRONMENT,
-        RELEASE_NAME,
-        STATE,
-        ENDPOINTS,
-        PENDING,
-        STATUS,
-        Member::object("componentTypeEnvironmentConfigs"),
-        Member::object("traitEnvironmentConfigs"),
-        Member::object("workloadOverrides"),
-        Member::list("connectionTargets"),
-        Member::list("resolvedConnections"),
-        Member::list("notReady"),
-    ];
-    pub(in super::super) const ENVIRONMENT_ROW: &[Member] =
-        &[Member::flag("isProduction"), Member::object("dataPlaneRef"), STATUS];
-    pub(in super::super) const PIPELINE_ROW: &[Member] = &[STATUS];
-    pub(in super::super) const PIPELINE: &[Member] =
-        &[STATUS, Member::list("promotionPaths"), CONDITIONS];
-    pub(in super::super) const COMPONENT_TYPE: &[Member] =
-        &[Member::text("workloadType"), Member::list("allowedWorkflows")];
-    pub(in super::super) const PLANE: &[Member] =
-        &[Member::text("planeID"), Member::flag("agentConnected"), STATUS];
+#[derive(Debug)]
+enum Source {
+    /// A path in the spec.
+    Spec(&'static [&'static str]),
+    /// A path in the status.
+    Status(&'static [&'static str]),
+    /// Worked out from the object.
+    Made(fn(&Object) -> Value),
 }
 
-/// A result under construction; empty values are left out.
-pub(super) struct Shape(Map<String, Value>);
+impl Members for Shape {
+    fn members(&self) -> Vec<Member> {
+        self.0.iter().copied().flatten().map(|Field(member, _)| *member).collect()
+    }
+}
 
 impl Shape {
-    /// Name, namespace, display name, description and time of creation.
-    pub(super) fn of(object: &Object) -> Self {
+    /// The object in this shape: name, namespace, display name, description and time of creation, then its members.
+    pub(super) fn show(&self, object: &Object) -> Value {
         let metadata = &object.metadata;
-        let annotation = |key: &str| {
-            metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default()
-        };
-        Self(Map::new())
-            .with("name", json!(metadata.name))
-            .with("namespace", json!(metadata.namespace))
-            .with("displayName", json!(annotation(DISPLAY_NAME)))
-            .with("description", json!(annotation(DESCRIPTION)))
-            .with("createdAt", json!(created_at(object)))
-    }
-
-    /// Adds `value` unless it is null or empty.
-    pub(super) fn with(mut self, key: &str, value: Value) -> Self {
-        let empty = match &value {
-            Value::Null => true,
-            Value::String(text) => text.is_empty(),
-            Value::Array(items) => items.is_empty(),
-            Value::Object(members) => members.is_empty(),
-            Value::Bool(_) | Value::Number(_) => false,
-        };
-        if !empty {
-            self.0.insert(key.to_owned(), value);
+        let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key));
+        let mut shown = Map::new();
+        for (name, value) in [
+            ("name", json!(metadata.name)),
+            ("namespace", json!(metadata.namespace)),
+            ("displayName", json!(annotation(DISPLAY_NAME))),
+            ("description", json!(annotation(DESCRIPTION))),
+            ("createdAt", json!(created_at(object))),
+        ] {
+            put(&mut shown, name, value);
         }
-        self
+        for Field(member, source) in self.0.iter().copied().flatten() {
+            let value = match source {
+                Source::Spec(path) => at(&object.data["spec"], path),
+                Source::Status(path) => at(&object.data["status"], path),
+                Source::Made(make) => make(object),
+            };
+            put(&mut shown, member.name, value);
+        }
+        Value::Object(shown)
     }
+}
 
-    /// Adds the member `from` of the spec as `key`.
-    fn spec(self, object: &Object, key: &str, from: &[&str]) -> Self {
-        self.with(key, at(&object.data["spec"], from))
-    }
-
-    /// Adds the member `from` of the status as `key`.
-    fn status(self, object: &Object, key: &str, from: &[&str]) -> Self {
-        self.with(key, at(&object.data["status"], from))
-    }
-
-    /// Adds the word for the condition Ready.
-    fn ready(self, object: &Object) -> Self {
-        self.with("status", json!(condition_status(object)))
-    }
-
-    /// Adds the conditions without their times.
-    fn conditions(self, object: &Object) -> Self {
-        let conditions: Vec<Value> = object.data["status"]["conditions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|condition| {
-                let mut shown = json!({"type": condition["type"], "status": condition["status"]});
-                for member in ["reason", "message"] {
-                    if condition[member].as_str().is_some_and(|text| !text.is_empty()) {
-                        shown[member] = condition[member].clone();
-                    }
-                }
-                shown
-            })
-            .collect();
-        self.with("conditions", json!(conditions))
-    }
-
-    pub(super) fn done(self) -> Value {
-        Value::Object(self.0)
+fn put(shown: &mut Map<String, Value>, name: &str, value: Value) {
+    let empty = match &value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    if !empty {
+        shown.insert(name.to_owned(), value);
     }
 }
 
@@ -175,163 +77,155 @@ fn at(value: &Value, path: &[&str]) -> Value {
     path.iter().try_fold(value, |value, key| value.get(key)).cloned().unwrap_or(Value::Null)
 }
 
+const fn spec(member: Member, path: &'static [&'static str]) -> Field {
+    Field(member, Source::Spec(path))
+}
+
+const fn status(member: Member, path: &'static [&'static str]) -> Field {
+    Field(member, Source::Status(path))
+}
+
+const fn made(member: Member, make: fn(&Object) -> Value) -> Field {
+    Field(member, Source::Made(make))
+}
+
+const STATUS: Field = made(Member::text("status"), |object| json!(condition_status(object)));
+const CONDITIONS: Field = made(Member::list("conditions"), conditions);
+const SPEC: Field = spec(Member::object("spec"), &[]);
+const LATEST_RELEASE: Field = status(Member::text("latestRelease"), &["latestRelease", "name"]);
+const OWNER: &[Field] = &[
+    spec(Member::text("projectName"), &["owner", "projectName"]),
+    spec(Member::text("componentName"), &["owner", "componentName"]),
+];
+const COMPONENT_MEMBERS: &[Field] = &[
+    spec(Member::text("projectName"), &["owner", "projectName"]),
+    made(Member::flag("autoDeploy"), |object| flag(object, "autoDeploy")),
+    spec(Member::flag("autoBuild"), &["autoBuild"]),
+    STATUS,
+    LATEST_RELEASE,
+];
+const BINDING_MEMBERS: &[Field] = &[
+    spec(Member::text("environment"), &["environment"]),
+    spec(Member::text("releaseName"), &["releaseName"]),
+    spec(Member::text("state"), &["state"]),
+    status(Member::list("endpoints"), &["endpoints"]),
+    status(Member::list("pendingConnections"), &["pendingConnections"]),
+    STATUS,
+];
+
+/// Name and what people call it.
+pub(super) static PLAIN: Shape = Shape(&[]);
+pub(super) static WITH_SPEC: Shape = Shape(&[&[SPEC, STATUS]]);
+pub(super) static PROJECT: Shape = Shape(&[&[
+    spec(Member::text("deploymentPipelineRef"), &["deploymentPipelineRef", "name"]),
+    spec(Member::object("type"), &["type"]),
+    STATUS,
+    LATEST_RELEASE,
+]]);
+pub(super) static COMPONENT_ROW: Shape =
+    Shape(&[COMPONENT_MEMBERS, &[spec(Member::text("componentType"), &["componentType", "name"])]]);
+pub(super) static COMPONENT: Shape = Shape(&[
+    COMPONENT_MEMBERS,
+    &[
+        spec(Member::object("componentType"), &["componentType"]),
+        spec(Member::object("parameters"), &["parameters"]),
+        spec(Member::list("traits"), &["traits"]),
+        spec(Member::object("workflow"), &["workflow"]),
+        CONDITIONS,
+    ],
+]);
+pub(super) static WORKLOAD_ROW: Shape = Shape(&[
+    OWNER,
+    &[
+        spec(Member::text("image"), &["container", "image"]),
+        made(Member::list("endpoints"), |object| names(&object.data["spec"]["endpoints"])),
+    ],
+]);
+pub(super) static WORKLOAD: Shape = Shape(&[OWNER, &[SPEC]]);
+pub(super) static RELEASE_ROW: Shape = Shape(&[OWNER]);
+pub(super) static RELEASE: Shape = Shape(&[
+    OWNER,
+    &[
+        made(Member::object("componentType"), |object| {
+            let component_type = &object.data["spec"]["componentType"];
+            json!({"kind": component_type["kind"], "name": component_type["name"]})
+        }),
+        spec(Member::text("workloadType"), &["componentType", "spec", "workloadType"]),
+        spec(Member::text("image"), &["workload", "container", "image"]),
+        made(Member::list("endpoints"), |object| {
+            names(&object.data["spec"]["workload"]["endpoints"])
+        }),
+        spec(Member::object("dependencies"), &["workload", "dependencies"]),
+        spec(Member::object("parameters"), &["componentProfile", "parameters"]),
+    ],
+]);
+pub(super) static BINDING_ROW: Shape = Shape(&[OWNER, BINDING_MEMBERS]);
+pub(super) static BINDING: Shape = Shape(&[
+    OWNER,
+    BINDING_MEMBERS,
+    &[
+        spec(
+            Member::object("componentTypeEnvironmentConfigs"),
+            &["componentTypeEnvironmentConfigs"],
+        ),
+        spec(Member::object("traitEnvironmentConfigs"), &["traitEnvironmentConfigs"]),
+        spec(Member::object("workloadOverrides"), &["workloadOverrides"]),
+        status(Member::list("connectionTargets"), &["connectionTargets"]),
+        status(Member::list("resolvedConnections"), &["resolvedConnections"]),
+        made(Member::list("notReady"), not_ready),
+    ],
+]);
+pub(super) static ENVIRONMENT: Shape = Shape(&[&[
+    made(Member::flag("isProduction"), |object| flag(object, "isProduction")),
+    spec(Member::object("dataPlaneRef"), &["dataPlaneRef"]),
+    STATUS,
+]]);
+pub(super) static PIPELINE_ROW: Shape = Shape(&[&[STATUS]]);
+pub(super) static PIPELINE: Shape =
+    Shape(&[&[STATUS, spec(Member::list("promotionPaths"), &["promotionPaths"]), CONDITIONS]]);
+pub(super) static COMPONENT_TYPE: Shape = Shape(&[&[
+    spec(Member::text("workloadType"), &["workloadType"]),
+    spec(Member::list("allowedWorkflows"), &["allowedWorkflows"]),
+]]);
+pub(super) static PLANE: Shape = Shape(&[&[
+    spec(Member::text("planeID"), &["planeID"]),
+    status(Member::flag("agentConnected"), &["agentConnection", "connected"]),
+    STATUS,
+]]);
+
+/// A truth of the spec; false when it does not say.
+fn flag(object: &Object, name: &str) -> Value {
+    json!(object.data["spec"][name].as_bool().unwrap_or(false))
+}
+
 /// The keys of an object.
 fn names(value: &Value) -> Value {
     value.as_object().map(|members| members.keys().cloned().collect()).unwrap_or(Value::Null)
 }
 
-/// Name and what people call it.
-pub(super) fn plain(object: &Object) -> Value {
-    Shape::of(object).done()
-}
-
-/// The same with the whole spec.
-pub(super) fn with_spec(object: &Object) -> Value {
-    Shape::of(object).with("spec", object.data["spec"].clone()).ready(object).done()
-}
-
-pub(super) fn project(object: &Object) -> Value {
-    Shape::of(object)
-        .spec(object, "deploymentPipelineRef", &["deploymentPipelineRef", "name"])
-        .spec(object, "type", &["type"])
-        .ready(object)
-        .status(object, "latestRelease", &["latestRelease", "name"])
-        .done()
-}
-
-pub(super) fn component_row(object: &Object) -> Value {
-    component(object).spec(object, "componentType", &["componentType", "name"]).done()
-}
-
-pub(super) fn component_full(object: &Object) -> Value {
-    component(object)
-        .spec(object, "componentType", &["componentType"])
-        .spec(object, "parameters", &["parameters"])
-        .spec(object, "traits", &["traits"])
-        .spec(object, "workflow", &["workflow"])
-        .conditions(object)
-        .done()
-}
-
-fn component(object: &Object) -> Shape {
-    let auto_deploy = object.data["spec"]["autoDeploy"].as_bool().unwrap_or(false);
-    Shape::of(object)
-        .spec(object, "projectName", &["owner", "projectName"])
-        .with("autoDeploy", json!(auto_deploy))
-        .spec(object, "autoBuild", &["autoBuild"])
-        .ready(object)
-        .status(object, "latestRelease", &["latestRelease", "name"])
-}
-
-pub(super) fn workload_row(object: &Object) -> Value {
-    owned(object)
-        .spec(object, "image", &["container", "image"])
-        .with("endpoints", names(&object.data["spec"]["endpoints"]))
-        .done()
-}
-
-pub(super) fn workload_full(object: &Object) -> Value {
-    owned(object).with("spec", object.data["spec"].clone()).done()
-}
-
-fn owned(object: &Object) -> Shape {
-    Shape::of(object).spec(object, "projectName", &["owner", "projectName"]).spec(
-        object,
-        "componentName",
-        &["owner", "componentName"],
-    )
-}
-
-pub(super) fn release_row(object: &Object) -> Value {
-    owned(object).done()
-}
-
-pub(super) fn release_full(object: &Object) -> Value {
-    let spec = &object.data["spec"];
-    let component_type = json!({
-        "kind": spec["componentType"]["kind"],
-        "name": spec["componentType"]["name"],
+/// The conditions without their times.
+fn conditions(object: &Object) -> Value {
+    let conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
+    let shown = conditions.map(|condition| {
+        let mut shown = json!({"type": condition["type"], "status": condition["status"]});
+        for member in ["reason", "message"] {
+            if condition[member].as_str().is_some_and(|text| !text.is_empty()) {
+                shown[member] = condition[member].clone();
+            }
+        }
+        shown
     });
-    owned(object)
-        .with("componentType", component_type)
-        .spec(object, "workloadType", &["componentType", "spec", "workloadType"])
-        .spec(object, "image", &["workload", "container", "image"])
-        .with("endpoints", names(&spec["workload"]["endpoints"]))
-        .spec(object, "dependencies", &["workload", "dependencies"])
-        .spec(object, "parameters", &["componentProfile", "parameters"])
-        .done()
-}
-
-pub(super) fn binding_row(object: &Object) -> Value {
-    binding(object).done()
-}
-
-pub(super) fn binding_full(object: &Object) -> Value {
-    binding(object)
-        .spec(object, "componentTypeEnvironmentConfigs", &["componentTypeEnvironmentConfigs"])
-        .spec(object, "traitEnvironmentConfigs", &["traitEnvironmentConfigs"])
-        .spec(object, "workloadOverrides", &["workloadOverrides"])
-        .status(object, "connectionTargets", &["connectionTargets"])
-        .status(object, "resolvedConnections", &["resolvedConnections"])
-        .with("notReady", not_ready(object))
-        .done()
-}
-
-fn binding(object: &Object) -> Shape {
-    owned(object)
-        .spec(object, "environment", &["environment"])
-        .spec(object, "releaseName", &["releaseName"])
-        .spec(object, "state", &["state"])
-        .status(object, "endpoints", &["endpoints"])
-        .status(object, "pendingConnections", &["pendingConnections"])
-        .ready(object)
+    shown.collect()
 }
 
 /// The messages of conditions that are not met: what an agent needs to go on.
 fn not_ready(object: &Object) -> Value {
     let conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
-    let messages: Vec<String> = conditions
-        .filter(|condition| condition["status"] == "False")
-        .filter_map(|condition| {
-            let message = condition["message"].as_str().filter(|text| !text.is_empty())?;
-            Some(format!("{}: {message}", condition["type"].as_str().unwrap_or_default()))
-        })
-        .collect();
-    json!(messages)
-}
-
-pub(super) fn environment(object: &Object) -> Value {
-    let production = object.data["spec"]["isProduction"].as_bool().unwrap_or(false);
-    Shape::of(object)
-        .with("isProduction", json!(production))
-        .spec(object, "dataPlaneRef", &["dataPlaneRef"])
-        .ready(object)
-        .done()
-}
-
-pub(super) fn pipeline_row(object: &Object) -> Value {
-    Shape::of(object).ready(object).done()
-}
-
-pub(super) fn pipeline_full(object: &Object) -> Value {
-    Shape::of(object)
-        .ready(object)
-        .spec(object, "promotionPaths", &["promotionPaths"])
-        .conditions(object)
-        .done()
-}
-
-pub(super) fn component_type(object: &Object) -> Value {
-    Shape::of(object)
-        .spec(object, "workloadType", &["workloadType"])
-        .spec(object, "allowedWorkflows", &["allowedWorkflows"])
-        .done()
-}
-
-pub(super) fn plane(object: &Object) -> Value {
-    Shape::of(object)
-        .spec(object, "planeID", &["planeID"])
-        .status(object, "agentConnected", &["agentConnection", "connected"])
-        .ready(object)
-        .done()
+    let messages =
+        conditions.filter(|condition| condition["status"] == "False").filter_map(|one| {
+            let message = one["message"].as_str().filter(|text| !text.is_empty())?;
+            let kind = one["type"].as_str().unwrap_or_default();
+            Some(Value::String(format!("{kind}: {message}")))
+        });
+    messages.collect()
 }

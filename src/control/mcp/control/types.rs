@@ -4,7 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Arguments, Ask, ControlPlane, Error, Object, kind, shapes};
+use super::{
+    Arguments, Ask, ControlPlane, Error, Object, kind,
+    shapes::{self, Shape},
+};
 use crate::objects::parameters_schema;
 
 impl ControlPlane {
@@ -13,7 +16,7 @@ impl ControlPlane {
         ask: Ask<'_>,
         kind_name: &str,
         keys: (&str, &str),
-        shape: fn(&Object) -> Value,
+        shape: &Shape,
         arguments: &Arguments,
     ) -> Result<Value, Error> {
         let (namespaced, cluster) = keys;
@@ -52,7 +55,7 @@ impl ControlPlane {
         arguments: &Arguments,
     ) -> Result<Value, Error> {
         let keys = ("component_types", "cluster_component_types");
-        self.list_both(ask, "ClusterComponentType", keys, shapes::component_type, arguments).await
+        self.list_both(ask, "ClusterComponentType", keys, &shapes::COMPONENT_TYPE, arguments).await
     }
 
     pub(super) async fn get_component_type(
@@ -60,7 +63,7 @@ impl ControlPlane {
         ask: Ask<'_>,
         arguments: &Arguments,
     ) -> Result<Value, Error> {
-        Ok(shapes::with_spec(&self.cluster_type(ask, arguments).await?))
+        Ok(shapes::WITH_SPEC.show(&self.cluster_type(ask, arguments).await?))
     }
 
     pub(super) async fn component_type_schema(
@@ -77,6 +80,6 @@ impl ControlPlane {
         arguments: &Arguments,
     ) -> Result<Value, Error> {
         let keys = ("data_planes", "cluster_data_planes");
-        self.list_both(ask, "ClusterDataPlane", keys, shapes::plane, arguments).await
+        self.list_both(ask, "ClusterDataPlane", keys, &shapes::PLANE, arguments).await
     }
 }
