@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::{Store, StoreError};
 
 /// Lines removed in one transaction, so that writers never wait long.
-const CHUNK: i64 = 2000;
+const CHUNK: i64 = 100;
 /// Pages given back to the file system at once.
 const PAGES: i64 = 1000;
 
@@ -38,26 +38,15 @@ impl Store {
             now.saturating_sub(i64::try_from(self.0.retention.age.as_nanos()).unwrap_or(i64::MAX));
         let mut removed = 0;
         loop {
-            let gone = self.write(|connection| {
-                remove(
-                    connection,
-                    "SELECT id FROM line WHERE time < ?1 ORDER BY time LIMIT ?2",
-                    oldest,
-                )
-            })?;
+            let gone = self.write(|connection| remove(connection, oldest))?;
             removed += gone;
             if gone == 0 {
                 break;
             }
         }
-        while self.write(|connection| used(connection))? > self.0.retention.bytes {
-            let gone = self.write(|connection| {
-                remove(
-                    connection,
-                    "SELECT id FROM line WHERE ?1 IS NOT NULL ORDER BY time LIMIT ?2",
-                    oldest,
-                )
-            })?;
+        let bytes = self.0.retention.bytes;
+        loop {
+            let gone = self.write(|connection| remove_above(connection, bytes))?;
             removed += gone;
             if gone == 0 {
                 break;
@@ -68,18 +57,44 @@ impl Store {
                 "DELETE FROM stream WHERE last_time < ?1 AND NOT EXISTS (SELECT 1 FROM line WHERE stream = stream.id)",
                 params![oldest],
             )?;
-            connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
             Ok(())
         })?;
+        let mut free = u64::MAX;
+        loop {
+            let left = self.write(give_back)?;
+            if left == 0 || left >= free {
+                break;
+            }
+            free = left;
+        }
         Ok(removed)
     }
 }
 
-fn remove(connection: &mut Connection, which: &str, oldest: i64) -> Result<usize, StoreError> {
+/// Removes the oldest lines if more than `bytes` are in use; returns how many.
+pub(super) fn remove_above(connection: &mut Connection, bytes: u64) -> Result<usize, StoreError> {
+    if used(connection)? > bytes { remove(connection, i64::MAX) } else { Ok(0) }
+}
+
+/// Gives free pages back to the file system; returns how many are left. The statement frees a page per step.
+fn give_back(connection: &mut Connection) -> Result<u64, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    let mut freed = statement.query([])?;
+    while freed.next()?.is_some() {}
+    drop(freed);
+    drop(statement);
+    let left = connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0))?;
+    Ok(left.unsigned_abs())
+}
+
+/// Removes the oldest lines before `before`; returns how many.
+fn remove(connection: &mut Connection, before: i64) -> Result<usize, StoreError> {
     let transaction = connection.transaction()?;
     let ids: Vec<i64> = {
-        let mut statement = transaction.prepare_cached(which)?;
-        let rows = statement.query_map(params![oldest, CHUNK], |row| row.get(0))?;
+        let mut statement = transaction
+            .prepare_cached("SELECT id FROM line WHERE time < ?1 ORDER BY time LIMIT ?2")?;
+        let rows = statement.query_map(params![before, CHUNK], |row| row.get(0))?;
         rows.collect::<Result<_, _>>()?
     };
     {

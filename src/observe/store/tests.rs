@@ -158,14 +158,40 @@ fn age_and_size_are_bounded_and_forgotten_text_is_not_found() {
     let long = "x".repeat(900);
     let many: Vec<(i64, u32, &str)> = (0..3000).map(|n| (240 * SECOND, n, long.as_str())).collect();
     store.ingest(&Batch { parts: vec![part(source("web", "2", "w"), &many)] }).expect("stores");
-    assert!(store.prune(250 * SECOND).expect("prunes") > 0);
+    let size = || {
+        let reader = rusqlite::Connection::open(directory.path().join("logs.db")).expect("opens");
+        let number = |name: &str| reader.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        number("page_count").expect("pages") * number("page_size").expect("size")
+    };
+    store.prune(250 * SECOND).expect("prunes");
+    assert!(size() <= 512 << 10, "{} bytes", size());
     let left = store.query(&Query { newest_first: true, limit: 1000, ..query() }).expect("queries");
-    assert!(left.total < 1000, "{}", left.total);
+    assert!((1..1000).contains(&left.total), "the newest stay: {}", left.total);
     // Forgotten lines do not come back: the position is kept.
     assert_eq!(
         store.ingest(&Batch { parts: vec![part(source("web", "2", "w"), &many)] }).expect("stores"),
         0
     );
+    // Later all of them are too old, and their space goes back to the file system.
+    let before = size();
+    assert!(store.prune(400 * SECOND).expect("prunes") > 0);
+    assert!(size() < before / 2, "{before} to {}", size());
+}
+
+#[test]
+fn a_burst_does_not_outgrow_the_bound_until_the_next_prune() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let retention = Retention { age: Duration::from_secs(100), bytes: 1 << 20 };
+    let store = store(&directory, retention);
+    let long = "y".repeat(900);
+    for batch in 0..10 {
+        let many: Vec<(i64, u32, &str)> = (0..1000).map(|n| (batch, n, long.as_str())).collect();
+        store.ingest(&Batch { parts: vec![part(source("web", "2", "w"), &many)] }).expect("stores");
+    }
+    let bytes = std::fs::metadata(directory.path().join("logs.db")).expect("a file").len();
+    assert!(bytes < 4 << 20, "nine megabytes of lines make a file of {bytes} bytes");
+    let newest = store.query(&Query { newest_first: true, limit: 1, ..query() }).expect("queries");
+    assert_eq!(newest.rows[0].time, 9, "the newest stay");
 }
 
 #[test]

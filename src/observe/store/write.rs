@@ -2,12 +2,13 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, retention::remove_above};
 use crate::level::Level;
 use crate::wire::{Batch, Part, Position, Source, Stored};
 
 impl Store {
-    /// Stores the lines of a batch that are not stored yet; returns how many these were.
+    /// Stores the lines of a batch that are not stored yet; returns how many these were. When the size they are kept by
+    /// is exceeded, the oldest lines go.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`]; nothing of the batch is stored then.
@@ -19,6 +20,9 @@ impl Store {
                 stored += ingest_part(&transaction, part)?;
             }
             transaction.commit()?;
+            // A burst may outgrow the bound by an eighth until the next prune, not by more.
+            let bytes = self.0.retention.bytes;
+            while remove_above(connection, bytes.saturating_add(bytes / 8))? > 0 {}
             Ok(stored)
         })
     }
