@@ -212,11 +212,11 @@ impl User<'_> {
         }
     }
 
-    /// Answers whether the person may do these things, each `(action, hierarchy, environment)`,
-    /// with the reason for a no.
+    /// Answers whether the person may do these things, each `(action, hierarchy, environment)` with
+    /// the environment as `namespace/name`, with the reason for a no.
     pub(crate) async fn may(
         &self,
-        questions: &[(&str, Value, &str)],
+        questions: &[(&str, Value, String)],
     ) -> Result<Vec<Result<(), String>>, BackendError> {
         if questions.is_empty() {
             return Ok(Vec::new());

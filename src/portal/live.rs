@@ -15,6 +15,8 @@ use crate::session::{Session, SignedIn};
 use axum::extract::{Path, Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, StreamExt as _};
+use http::HeaderMap;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -151,11 +153,16 @@ pub(crate) async fn logs(
     SignedIn(session): SignedIn,
     Path(place): Path<Place>,
     Query(asked): Query<pages::logs::Asked>,
+    headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
+    // A browser that lost the connection goes on behind the last event it got, not where the page began.
+    let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let since = resumed.or(asked.since.as_deref()).and_then(|time| time.parse().ok());
+    let since = since.unwrap_or_else(Timestamp::now);
     let (sender, receiver) = tokio::sync::mpsc::channel::<Event>(4);
     tokio::spawn(async move {
         let shutdown = portal.shutdown.clone();
-        let work = tail(&portal, &session, &place, &asked, &sender);
+        let work = tail(&portal, &session, &place, &asked, since, &sender);
         tokio::select! {
             () = work => {}
             () = sender.closed() => {}
@@ -170,23 +177,24 @@ async fn tail(
     session: &Session,
     place: &Place,
     asked: &pages::logs::Asked,
+    mut since: Timestamp,
     sender: &tokio::sync::mpsc::Sender<Event>,
 ) {
     let user = portal.backend.of(&session.token);
     // From the last line that the page shows; the observer's bounds are inclusive, so lines of
     // that instant come again and are left out.
-    let mut since = asked.since.clone().unwrap_or_else(|| pages::logs::now(0));
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut first = true;
     loop {
-        let query = pages::logs::query(place, asked, &since, "asc", MOST_LINES);
+        let query = pages::logs::query(place, asked, &since.to_string(), "asc", MOST_LINES);
         match user.logs(&query).await {
             Ok(lines) => {
                 let mut fresh = Vec::new();
                 for line in lines {
-                    let time = model::text(&line, "/timestamp").to_owned();
+                    let Ok(time) = model::text(&line, "/timestamp").parse() else { continue };
                     let identity =
-                        json!([time, line["log"], line["metadata"]["podName"]]).to_string();
+                        json!([line["timestamp"], line["log"], line["metadata"]["podName"]]);
+                    let identity = identity.to_string();
                     if time > since {
                         since = time;
                         seen.clear();
@@ -201,7 +209,7 @@ async fn tail(
                     }
                 }
                 first = false;
-                if !fresh.is_empty() && !send_lines(sender, &fresh).await {
+                if !fresh.is_empty() && !send_lines(sender, &fresh, since).await {
                     return;
                 }
             }
@@ -221,9 +229,15 @@ async fn tail(
     }
 }
 
-async fn send_lines(sender: &tokio::sync::mpsc::Sender<Event>, lines: &[Value]) -> bool {
+/// Sends lines up to `until`, which the browser tells when it comes back.
+async fn send_lines(
+    sender: &tokio::sync::mpsc::Sender<Event>,
+    lines: &[Value],
+    until: Timestamp,
+) -> bool {
     let html = pages::logs::lines(lines).into_string();
-    sender.send(Event::default().event("append").data(one_line(&html))).await.is_ok()
+    let event = Event::default().event("append").id(until.to_string()).data(one_line(&html));
+    sender.send(event).await.is_ok()
 }
 
 /// The data of an event must not hold line ends; in HTML outside of log text they mean nothing,

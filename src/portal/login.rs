@@ -3,7 +3,7 @@
 use crate::error::{BackendError, PageError};
 use crate::pages;
 use crate::server::Portal;
-use crate::session::SignedIn;
+use crate::session::{SignedIn, same};
 use axum::Form;
 use axum::extract::{Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -98,7 +98,7 @@ pub(crate) struct FormKey {
 
 impl FormKey {
     pub(crate) fn check(&self, expected: &str) -> Result<(), PageError> {
-        if self.form_key == expected {
+        if same(&self.form_key, expected) {
             return Ok(());
         }
         Err(PageError::Forged("It belongs to an older session. Go back, reload and try again."))

@@ -356,14 +356,14 @@ pub(crate) async fn component(
     let hierarchy = json!({
         "namespace": place.namespace, "project": place.project, "component": place.component,
     });
-    let questions: Vec<(&str, Value, &str)> = lanes
+    let questions: Vec<(&str, Value, String)> = lanes
         .iter()
         .map(|lane| {
             let action = match lane.binding {
                 Some(_) => "releasebinding:update",
                 None => "releasebinding:create",
             };
-            (action, hierarchy.clone(), lane.name.as_str())
+            (action, hierarchy.clone(), format!("{}/{}", place.namespace, lane.name))
         })
         .collect();
     let answers = user.may(&questions).await?;

@@ -64,6 +64,11 @@ impl Sessions {
     }
 }
 
+/// Whether two secrets are the same; takes as long whichever of their characters differ.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    hash(one) == hash(other)
+}
+
 fn hash(id: &str) -> [u8; 32] {
     Sha256::digest(id.as_bytes()).into()
 }
@@ -125,7 +130,15 @@ impl FromRequestParts<Arc<Portal>> for SignedIn {
             .read(&parts.headers)
             .and_then(|id| portal.sessions.find(id))
             .map(SignedIn)
-            .ok_or_else(|| PageError::SignIn(parts.uri.to_string()))
+            .ok_or_else(|| {
+                // An event source would follow a redirect, and give up at a page that is no stream.
+                let accepted =
+                    parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+                match accepted {
+                    Some("text/event-stream") => PageError::StreamEnded,
+                    _ => PageError::SignIn(parts.uri.to_string()),
+                }
+            })
     }
 }
 

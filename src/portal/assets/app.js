@@ -44,10 +44,15 @@ function replace(part, html) {
   if (held >= 0) part.querySelectorAll("a, button")[held]?.focus();
 }
 
+// Browsers resume a stream that broke, but give up on one that was refused, as by a door whose server restarts.
+const AGAIN = 3000;
+
 function listen(part, address, handlers) {
   const source = new EventSource(address);
+  let last = "";
   for (const [name, handle] of Object.entries(handlers)) {
     source.addEventListener(name, (event) => {
+      last = event.lastEventId;
       trouble(part, "");
       handle(event.data);
     });
@@ -57,9 +62,14 @@ function listen(part, address, handlers) {
     source.close();
     location.assign("/login?reason=expired&next=" + encodeURIComponent(location.pathname + location.search));
   });
-  source.onerror = () => trouble(part, "The connection was lost; trying again.");
+  source.onerror = () => {
+    trouble(part, "The connection was lost; trying again.");
+    if (source.readyState !== EventSource.CLOSED) return;
+    const again = new URL(address, location);
+    if (last) again.searchParams.set("since", last);
+    setTimeout(() => listen(part, again, handlers), AGAIN);
+  };
   source.onopen = () => trouble(part, "");
-  return source;
 }
 
 const MOST_LINES = 5000;

@@ -92,7 +92,7 @@ fn waiting(view: &ComponentView) -> Markup {
     html! {
         @if view.image.is_none() {
             p { "It has no Workload yet: the image to run and the endpoints it offers." }
-            (parts::command("kubectl apply -f workload.yaml"))
+            (parts::apply("workload.yaml"))
         } @else if view.component["spec"]["autoDeploy"] == true {
             p { "A release is being made; the first environment follows by itself." }
         } @else {

@@ -18,6 +18,11 @@ pub(crate) fn command(text: &str) -> Markup {
     }
 }
 
+/// The command that applies a file to this platform, whatever cluster the person's kubectl is set to.
+pub(crate) fn apply(file: &str) -> Markup {
+    command(&format!("kubectl --kubeconfig \"$(curtain kubeconfig)\" apply -f {file}"))
+}
+
 /// A moment: exact for machines, relative for people once the script runs.
 pub(crate) fn moment(time: &str) -> Markup {
     html! { time datetime=(time) title=(time) { (time.get(..16).unwrap_or(time).replace('T', " ")) } }

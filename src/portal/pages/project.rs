@@ -46,7 +46,7 @@ pub(crate) fn components(namespace: &str, project: &str, view: &ProjectView) -> 
                 p { "Deploy the sample" }
                 (parts::command("curtain demo deploy greeter"))
                 p { "or describe your own in YAML, a Component and a Workload, and apply it:" }
-                (parts::command("kubectl apply -f component.yaml"))
+                (parts::apply("component.yaml"))
             },
         );
     }

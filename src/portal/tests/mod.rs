@@ -192,7 +192,7 @@ async fn a_component_shows_its_lanes_in_order() {
     assert!(places.is_sorted());
     assert!(page.contains("http://localhost:19080/@development-default/greeter-http"));
     assert!(page.contains("Promote to Staging"));
-    browser.wire.denied.lock().unwrap().push("staging".to_owned());
+    browser.wire.denied.lock().unwrap().push("default/staging".to_owned());
     let page = browser.page(GREETER).await;
     assert!(page.contains("you need releasebinding:update there"));
     let waiting = browser.page("/namespaces/default/projects/shop/components/mailer").await;
@@ -277,6 +277,25 @@ async fn logs_go_on_live() {
     let appended = event(&mut body).await;
     assert!(appended.starts_with("event: append") && appended.contains("fresh⏎line"), "{appended}");
     assert!(!appended.contains("listening on"), "{appended}");
+
+    // A browser that comes back tells what it got last, and gets what is newer.
+    let id = appended.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id").to_owned();
+    let entry = json!({"timestamp": jiff::Timestamp::now().to_string(), "level": "INFO",
+        "log": "newer", "metadata": {"podName": "greeter-0"}});
+    browser.wire.logs.lock().unwrap().push(entry);
+    let again = Request::get(live.replace("&amp;", "&")).header("last-event-id", id);
+    let mut body = browser.send(again.body(Body::empty()).unwrap()).await.into_body();
+    let resumed = event(&mut body).await;
+    assert!(resumed.contains("newer") && !resumed.contains("fresh"), "{resumed}");
+}
+
+#[tokio::test]
+async fn a_live_part_without_a_session_leads_to_the_sign_in() {
+    let browser = Browser::new().await;
+    let request = Request::get(format!("{GREETER}/live")).header("accept", "text/event-stream");
+    let answer = browser.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
+    assert!(text(answer).await.starts_with("event: end\n"));
 }
 
 #[tokio::test]
