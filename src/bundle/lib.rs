@@ -8,10 +8,11 @@
 //! - the engine is an ordinary client of the Kubernetes API and knows no provider;
 //! - everything is applied server-side and recorded in an inventory, by which it is pruned and
 //!   uninstalled; what the inventory does not name is never deleted;
-//! - generated secrets are read or created, never overwritten;
+//! - generated secrets are read or created, never overwritten, except that a leaf certificate is signed anew at two
+//!   thirds of its life;
 //! - every wait is bounded, and a timeout names what is not ready with its last event and log line.
 //!
-//! Entry points: [`Bundle::builtin`], [`Installer`].
+//! Entry points: [`Bundle::builtin`], [`Installer`], [`renew_leaves`].
 
 mod bundle;
 mod discovery;
@@ -28,4 +29,5 @@ mod render;
 
 pub use bundle::Bundle;
 pub use error::{Error, Kind};
+pub use generate::renew_leaves;
 pub use install::{Installed, Installer};

@@ -9,7 +9,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::{Client, Config};
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The kinds of plane, as the gateway calls them.
@@ -136,7 +142,8 @@ impl Gateway {
     /// When the certificates are missing or unusable.
     pub fn client(&self, path: &str) -> Result<Client, PlaneError> {
         let config = self.config(path)?;
-        let tls = config.rustls_client_config().map_err(|e| PlaneError::Tls(Box::new(e)))?;
+        let mut tls = config.rustls_client_config().map_err(|e| PlaneError::Tls(Box::new(e)))?;
+        tls.client_auth_cert_resolver = Arc::new(Mounted(self.certificates.clone()));
         let mut tcp = HttpConnector::new_with_resolver(Resolver::default());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -175,9 +182,35 @@ impl Gateway {
     }
 }
 
+/// The pair in a directory as it is at each handshake: it is renewed while clients live on.
+#[derive(Debug)]
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn read(&self) -> Result<CertifiedKey, Box<dyn std::error::Error>> {
+        let chain = CertificateDer::pem_file_iter(self.0.join("tls.crt"))?;
+        let key = PrivateKeyDer::from_pem_file(self.0.join("tls.key"))?;
+        let chain = chain.collect::<Result<_, _>>()?;
+        Ok(CertifiedKey::new(chain, any_supported_type(&key)?))
+    }
+}
+
+impl ResolvesClientCert for Mounted {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let read = self.read();
+        if let Err(error) = &read {
+            tracing::warn!(directory = %self.0.display(), %error, "the client certificate cannot be read");
+        }
+        read.ok().map(Arc::new)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
 /// The DER certificates of a PEM file; what is no certificate is left out.
 fn pem_blocks(pem: &[u8]) -> Vec<Vec<u8>> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
     CertificateDer::pem_slice_iter(pem).flatten().map(|der| der.to_vec()).collect()
 }
 

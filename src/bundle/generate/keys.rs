@@ -20,7 +20,7 @@ pub(super) fn key() -> Result<Data, String> {
 /// A certificate authority: `tls.crt`, `tls.key`, `ca.crt`.
 pub(super) fn authority(common_name: &str) -> Result<Data, String> {
     let key = generate()?;
-    let mut params = params(common_name, &[], AUTHORITY_DAYS)?;
+    let mut params = params(common_name, &[], Timestamp::now(), AUTHORITY_DAYS)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![
         KeyUsagePurpose::KeyCertSign,
@@ -31,12 +31,13 @@ pub(super) fn authority(common_name: &str) -> Result<Data, String> {
     Ok(pair(certificate.clone(), &key, certificate))
 }
 
-/// A certificate signed by `authority`: `tls.crt`, `tls.key`, `ca.crt`.
+/// A certificate signed by `authority` at `now`: `tls.crt`, `tls.key`, `ca.crt`.
 pub(super) fn leaf(
     authority: &Data,
     common_name: &str,
     dns_names: &[String],
     usages: &[Usage],
+    now: Timestamp,
 ) -> Result<Data, String> {
     let field = |name: &str| {
         let bytes = authority.get(name).ok_or(format!("its authority has no {name}"))?;
@@ -48,7 +49,7 @@ pub(super) fn leaf(
     let issuer =
         Issuer::from_ca_cert_pem(&certificate, ca_key).map_err(|error| error.to_string())?;
     let key = generate()?;
-    let mut params = params(common_name, dns_names, LEAF_DAYS)?;
+    let mut params = params(common_name, dns_names, now, LEAF_DAYS)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = usages
         .iter()
@@ -66,7 +67,12 @@ fn generate() -> Result<KeyPair, String> {
     KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| error.to_string())
 }
 
-fn params(common_name: &str, dns_names: &[String], days: i64) -> Result<CertificateParams, String> {
+fn params(
+    common_name: &str,
+    dns_names: &[String],
+    now: Timestamp,
+    days: i64,
+) -> Result<CertificateParams, String> {
     let mut params =
         CertificateParams::new(dns_names.to_vec()).map_err(|error| error.to_string())?;
     let mut name = DistinguishedName::new();
@@ -81,7 +87,6 @@ fn params(common_name: &str, dns_names: &[String], days: i64) -> Result<Certific
             date.day().unsigned_abs(),
         )
     };
-    let now = Timestamp::now();
     params.not_before = day(now - SignedDuration::from_hours(1));
     params.not_after = day(now + SignedDuration::from_hours(24 * days));
     Ok(params)

@@ -1,16 +1,21 @@
-//! Keys and passwords a bundle needs: read if they are there, made if not, never overwritten.
+//! Keys and passwords a bundle needs: read if they are there, made if not, never overwritten. Only the certificate of
+//! a leaf that nears its end is [made anew](renew).
 
 mod keys;
+mod renew;
 
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
 use serde_json::{Map, Value, json};
+
+pub use renew::renew_leaves;
 
 use crate::{
     Bundle, Error,
@@ -114,7 +119,7 @@ fn make(bundle: &str, wanted: &Generate, known: &BTreeMap<&str, Data>) -> Result
             let authority = known
                 .get(ca.as_str())
                 .ok_or_else(|| key(format!("there is no authority {ca:?} before it")))?;
-            keys::leaf(authority, common_name, dns_names, usages).map_err(key)?
+            keys::leaf(authority, common_name, dns_names, usages, Timestamp::now()).map_err(key)?
         }
         What::KeyPair => keys::key().map_err(key)?,
         What::Trust { of } => {

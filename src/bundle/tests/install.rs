@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 struct Cluster {
     client: Client,
+    server: Server,
     stop: CancellationToken,
     _home: tempfile::TempDir,
 }
@@ -38,7 +39,7 @@ impl Cluster {
                 other => drop(other.unwrap()),
             }
         }
-        Self { client, stop, _home: home }
+        Self { client, server, stop, _home: home }
     }
 }
 
@@ -116,6 +117,47 @@ async fn every_bundle_is_accepted_and_repeating_changes_nothing() {
         let same = installer.is_installed(&bundle, &moved).await.unwrap();
         assert!(!same, "{} was installed for another instance", bundle.name());
     }
+}
+
+#[tokio::test]
+async fn the_controller_manager_renews_leaves_in_the_last_third_of_their_life() {
+    let cluster = Cluster::start().await;
+    let installer = Installer::new(cluster.client.clone());
+    for bundle in platform() {
+        installer.install(&bundle, &instance(19080), LIMIT).await.unwrap();
+    }
+    let user = "system:serviceaccount:openchoreo-control-plane:controller-manager";
+    let manager =
+        cluster.server.local_client(user, &["system:serviceaccounts", "system:authenticated"]);
+    let certificate = async |namespace: &str, name: &str| {
+        let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
+        let data = secrets.get(name).await.unwrap().data.unwrap();
+        (data["tls.crt"].clone(), data["tls.key"].clone(), data["ca.crt"].clone())
+    };
+    let before = certificate("openchoreo-data-plane", "cluster-agent").await;
+    let now = jiff::Timestamp::now();
+    let days = |days: i64| now + jiff::SignedDuration::from_hours(24 * days);
+
+    let renewed = curtain_bundle::renew_leaves(&manager, days(500)).await.unwrap();
+    assert_eq!(renewed, [""; 0], "leaves live 825 days");
+    assert_eq!(certificate("openchoreo-data-plane", "cluster-agent").await, before);
+
+    let mut renewed = curtain_bundle::renew_leaves(&manager, days(560)).await.unwrap();
+    renewed.sort();
+    assert_eq!(
+        renewed,
+        [
+            "openchoreo-control-plane/api-server-client",
+            "openchoreo-control-plane/cluster-gateway",
+            "openchoreo-control-plane/controller-manager-client",
+            "openchoreo-data-plane/cluster-agent",
+        ]
+    );
+    let after = certificate("openchoreo-data-plane", "cluster-agent").await;
+    assert!(after.0 != before.0 && after.1 != before.1, "a new certificate with a new key");
+    assert_eq!(after.2, before.2, "of the same authority");
+    let again = curtain_bundle::renew_leaves(&manager, days(560 + 540)).await.unwrap();
+    assert_eq!(again, [""; 0], "the new ones begin a life of their own");
 }
 
 fn maps(names: &[&str]) -> Bundle {

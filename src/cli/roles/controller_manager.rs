@@ -1,13 +1,20 @@
 //! `curtain controller-manager`.
 
+use std::time::Duration;
+
 use curtain_platform::{
     controllers::{self, Config},
     remote,
 };
 use curtain_role::{Health, Shutdown};
+use jiff::Timestamp;
+use kube::Client;
 
 use super::ended;
 use crate::failure::Failure;
+
+/// How often certificates are looked at: often enough for any life that is worth renewing.
+const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -27,10 +34,24 @@ impl Flags {
             Err(error) => return ended(Err(error)),
         };
         let planes = remote::Planes::Gateway(self.planes.gateway());
+        let renewing = renew(control.clone());
         let config = Config { control, planes, health: health.clone() };
         tokio::select! {
             outcome = controllers::run(config, shutdown) => ended(outcome),
             outcome = served => ended(outcome),
+            () = renewing => Ok(()),
         }
+    }
+}
+
+/// Renews the certificates of the instance, for ever.
+async fn renew(client: Client) {
+    loop {
+        match curtain_bundle::renew_leaves(&client, Timestamp::now()).await {
+            Ok(renewed) if renewed.is_empty() => {}
+            Ok(renewed) => tracing::info!(?renewed, "certificates were renewed"),
+            Err(error) => tracing::warn!(%error, "certificates could not be renewed yet"),
+        }
+        tokio::time::sleep(LOOK_AT_CERTIFICATES).await;
     }
 }
