@@ -48,7 +48,7 @@ where
     let user = authenticate(api, peer, &parts.headers)?;
     let user = impersonate(api, user, &parts.headers)?;
     let path = parts.uri.path();
-    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let query = Query::parse(parts.uri.query().unwrap_or_default())?;
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
     let Some(resource_path) = ResourcePath::parse(path)? else {
         let wanted = Attributes {
@@ -143,6 +143,14 @@ fn authenticate(api: &Api, peer: Option<User>, headers: &HeaderMap) -> Result<Us
 /// `Impersonate-User` and `-Group`: act as somebody else, if RBAC lets one.
 fn impersonate(api: &Api, user: User, headers: &HeaderMap) -> Result<User, ApiError> {
     let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let unserved = |name: &&http::HeaderName| {
+        name.as_str() == "impersonate-uid" || name.as_str().starts_with("impersonate-extra-")
+    };
+    if let Some(name) = headers.keys().find(unserved) {
+        return Err(ApiError::bad_request(format!(
+            "{name} is not served by this API server: impersonate by user and group"
+        )));
+    }
     let groups: Vec<String> = headers.get_all("impersonate-group").iter().map(text).collect();
     let Some(name) = headers.get("impersonate-user").map(text) else {
         if groups.is_empty() {

@@ -16,6 +16,8 @@ use super::{Context, pipeline, show};
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
+/// So many objects of a collection are deleted at a time.
+const AT_ONCE: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Propagation {
@@ -136,11 +138,21 @@ pub(super) async fn collection(
     let options = Options::read(context, body)?;
     let (labels, fields) = (context.labels()?, context.fields()?);
     let page = api.store.list(&context.resource.table, context.scope());
+    let selected: Vec<_> = page
+        .objects
+        .iter()
+        .filter(|object| labels.matches(object) && fields.matches(object))
+        .collect();
+    // Many at a time, so that they share commits. All are seen to, whatever becomes of one.
+    let mut outcomes = Vec::with_capacity(selected.len());
+    for some in selected.chunks(AT_ONCE) {
+        let deletions: Vec<_> =
+            some.iter().map(|object| delete(api, context, &object.key, &options)).collect();
+        outcomes.extend(futures::future::join_all(deletions).await);
+    }
     let mut items = Vec::new();
-    for object in
-        page.objects.iter().filter(|object| labels.matches(object) && fields.matches(object))
-    {
-        match delete(api, context, &object.key, &options).await {
+    for outcome in outcomes {
+        match outcome {
             Ok(Deleted::Later(object) | Deleted::Now(object) | Deleted::Dry(object)) => {
                 items.push(show::value(&context.resource, object.value()));
             }

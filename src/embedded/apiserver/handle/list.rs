@@ -33,9 +33,13 @@ pub(super) fn get(api: &Api, context: &Context) -> Result<Reply, ApiError> {
     show::object(context, 200, &object)
 }
 
-impl From<HistoryError> for ApiError {
-    fn from(_: HistoryError) -> Self {
-        ApiError::expired("The resourceVersion for the provided list is too old.")
+/// Why the list as of `asked` cannot be given.
+fn unreachable(asked: u64) -> impl Fn(HistoryError) -> ApiError {
+    move |error| match error {
+        HistoryError::TooOld { .. } => {
+            ApiError::expired("The resourceVersion for the provided list is too old.")
+        }
+        HistoryError::TooLarge { current } => ApiError::too_large(asked, current),
     }
 }
 
@@ -63,12 +67,12 @@ impl Token {
 fn page(api: &Api, context: &Context, token: Option<&Token>) -> Result<Page, ApiError> {
     let (table, scope) = (&context.resource.table, context.scope());
     if let Some(token) = token {
-        return Ok(api.store.list_at(table, scope, token.rv)?);
+        return api.store.list_at(table, scope, token.rv).map_err(unreachable(token.rv));
     }
     let asked = context.query.number::<u64>("resourceVersion")?.filter(|rv| *rv != 0);
     let matching = context.query.get("resourceVersionMatch");
     match (asked, matching) {
-        (Some(rv), Some("Exact")) => Ok(api.store.list_at(table, scope, rv)?),
+        (Some(rv), Some("Exact")) => api.store.list_at(table, scope, rv).map_err(unreachable(rv)),
         (Some(rv), None | Some("NotOlderThan")) => {
             let page = api.store.list(table, scope);
             if rv > page.rv { Err(ApiError::too_large(rv, page.rv)) } else { Ok(page) }

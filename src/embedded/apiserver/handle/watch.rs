@@ -135,12 +135,14 @@ impl Watcher {
                 return None;
             }
             let mut piece = BytesMut::new();
-            self.take_initial(&mut piece);
-            if piece.is_empty() {
-                self.take_events(&mut piece);
-            }
+            let more = self.fill(&mut piece);
             if !piece.is_empty() {
                 return Some(piece.freeze());
+            }
+            if more {
+                // Nothing of this batch was selected. Others get their turn before the next one.
+                tokio::task::yield_now().await;
+                continue;
             }
             let bookmark = if self.bookmarks { self.next_bookmark } else { self.deadline };
             let stopping = self.api.stopping.clone();
@@ -161,6 +163,15 @@ impl Watcher {
         }
     }
 
+    /// Takes one batch, of the initial list while that lasts, then of events. `true` when another may be there.
+    fn fill(&mut self, piece: &mut BytesMut) -> bool {
+        if self.initial.is_empty() && !self.mark_end {
+            return self.take_events(piece);
+        }
+        self.take_initial(piece);
+        true
+    }
+
     fn take_initial(&mut self, piece: &mut BytesMut) {
         for _ in 0..BATCH {
             let Some(object) = self.initial.pop_front() else { break };
@@ -174,7 +185,7 @@ impl Watcher {
         }
     }
 
-    fn take_events(&mut self, piece: &mut BytesMut) {
+    fn take_events(&mut self, piece: &mut BytesMut) -> bool {
         self.wake.mark_unchanged();
         match self.api.store.events(&self.resource.table, self.seen, BATCH) {
             Ok((events, complete)) => {
@@ -182,13 +193,15 @@ impl Watcher {
                     self.put_event(piece, event);
                 }
                 self.seen = complete;
+                events.len() == BATCH
             }
             Err(HistoryError::TooOld { oldest }) => {
                 self.over = true;
                 let status = ApiError::too_old(self.seen, oldest).status();
                 line(piece, "ERROR", status.to_string().as_bytes());
+                false
             }
-            Err(HistoryError::TooLarge { .. }) => {}
+            Err(HistoryError::TooLarge { .. }) => false,
         }
     }
 

@@ -18,13 +18,17 @@ pub(crate) enum FieldValidation {
 }
 
 impl Query {
-    /// Parses what follows the `?`.
-    pub(crate) fn parse(text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).filter_map(|pair| {
+    /// Parses what follows the `?`. What cannot be decoded is refused: a selector that is dropped selects everything.
+    pub(crate) fn parse(text: &str) -> Result<Self, ApiError> {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((percent_decode(name, true)?, percent_decode(value, true)?))
+            percent_decode(name, true).zip(percent_decode(value, true)).ok_or_else(|| {
+                ApiError::bad_request(format!(
+                    "the query parameter {pair:?} is not valid: escapes must be % and two digits, and give UTF-8"
+                ))
+            })
         });
-        Self(pairs.collect())
+        pairs.collect::<Result<_, _>>().map(Self)
     }
 
     /// The first value; empty values count as absent.
@@ -110,13 +114,17 @@ mod tests {
     #[test]
     fn queries_are_decoded() {
         let query =
-            Query::parse("labelSelector=app%3Dweb%2Cx+in+%28a%29&watch=1&limit=5&force&dryRun=All");
+            Query::parse("labelSelector=app%3Dweb%2Cx+in+%28a%29&watch=1&limit=5&force&dryRun=All")
+                .unwrap();
         assert_eq!(query.get("labelSelector"), Some("app=web,x in (a)"));
         assert!(query.flag("watch") && query.flag("force") && !query.flag("follow"));
         assert_eq!(query.number::<u64>("limit").unwrap(), Some(5));
         assert!(query.dry_run().unwrap());
-        assert!(Query::parse("dryRun=Some").dry_run().is_err());
-        assert!(Query::parse("limit=x").number::<u64>("limit").is_err());
-        assert_eq!(Query::parse("").field_validation().unwrap(), FieldValidation::Warn);
+        assert!(Query::parse("dryRun=Some").unwrap().dry_run().is_err());
+        assert!(Query::parse("limit=x").unwrap().number::<u64>("limit").is_err());
+        assert_eq!(Query::parse("").unwrap().field_validation().unwrap(), FieldValidation::Warn);
+        for cut in ["labelSelector=%", "labelSelector=a%3", "labelSelector=%zz", "x=%ff"] {
+            assert_eq!(Query::parse(cut).unwrap_err().code, 400, "{cut}");
+        }
     }
 }

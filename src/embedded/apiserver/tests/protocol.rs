@@ -120,6 +120,63 @@ async fn watch_lists_end_with_a_bookmark() {
     assert_eq!(code, 422, "resourceVersionMatch is missing");
 }
 
+/// Selectors that leave out more objects, or more events, than a watch looks at in one go.
+#[tokio::test]
+async fn a_watch_goes_on_past_what_it_does_not_select() {
+    let cluster = Cluster::start().await;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let (_, before) = cluster.get(maps).await;
+    let create = |n: usize| {
+        let cluster = &cluster;
+        let body = json!({"metadata": {"name": format!("m{n:03}"), "labels": {"last": (n == 299).to_string()}}});
+        async move { cluster.post(maps, body).await.0 }
+    };
+    let codes = futures::future::join_all((0..300).map(create)).await;
+    assert!(codes.iter().all(|code| *code == 201));
+
+    let selected = "watch=true&labelSelector=last%3Dtrue";
+    let rv = before["metadata"]["resourceVersion"].as_str().unwrap();
+    for from in [format!("&resourceVersion={rv}"), String::new()] {
+        let events = lines(&cluster, &format!("{maps}?{selected}{from}"), "*/*", 1).await;
+        assert_eq!(
+            (&events[0]["type"], &events[0]["object"]["metadata"]["name"]),
+            (&json!("ADDED"), &json!("m299")),
+            "from {from:?}"
+        );
+    }
+    // What happens while the initial list is being sent comes after it.
+    let list = format!(
+        "{maps}?{selected}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+    );
+    let mut stream = accept(&cluster, &list, "*/*").await.into_body().into_data_stream();
+    cluster.call("DELETE", &format!("{maps}/m299"), "", "").await;
+    let mut text = String::new();
+    while text.matches('\n').count() < 3 {
+        let piece = tokio::time::timeout(std::time::Duration::from_secs(5), stream.next()).await;
+        text.push_str(std::str::from_utf8(&piece.expect("an event").unwrap().unwrap()).unwrap());
+    }
+    let types: Vec<_> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].clone())
+        .collect();
+    assert_eq!(types, ["ADDED", "BOOKMARK", "DELETED"]);
+
+    let (code, deleted) =
+        cluster.call("DELETE", &format!("{maps}?labelSelector=last"), "", "").await;
+    assert_eq!((code, deleted["items"].as_array().unwrap().len()), (200, 299));
+    let (code, _) = cluster.call("DELETE", &format!("{maps}?labelSelector=%zz"), "", "").await;
+    assert_eq!(code, 400, "a selector that cannot be read does not select everything");
+    assert_eq!(cluster.get(maps).await.1["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn lists_of_the_future_are_told_from_lists_of_the_past() {
+    let cluster = Cluster::start().await;
+    let exact = "/api/v1/namespaces?resourceVersionMatch=Exact&resourceVersion=999999";
+    let (code, status) = cluster.get(exact).await;
+    assert_eq!((code, &status["reason"]), (504, &json!("Timeout")), "{status}");
+}
+
 #[tokio::test]
 async fn events_are_the_same_in_both_groups() {
     let cluster = Cluster::start().await;
