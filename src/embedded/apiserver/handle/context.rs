@@ -47,15 +47,18 @@ impl Context {
 
     /// What RBAC is asked.
     pub(crate) fn attributes(&self) -> Attributes {
+        let verb = self.verb();
         let mut name = self.path.name.clone();
+        // Only where the selector limits what is shown: a rule for one name must not let others be written.
         if name.is_empty()
+            && matches!(verb, "list" | "watch")
             && let Ok(fields) = self.fields()
             && let Some(pinned) = fields.name()
         {
             name = pinned.to_owned();
         }
         Attributes {
-            verb: self.verb().into(),
+            verb: verb.into(),
             group: self.path.group.clone(),
             resource: self.path.plural.clone(),
             subresource: self.path.subresource.clone(),

@@ -121,6 +121,27 @@ async fn nobody_grants_more_than_they_hold() {
 }
 
 #[tokio::test]
+async fn a_rule_for_one_name_shows_one_and_lets_no_other_be_written() {
+    let cluster = Cluster::start().await;
+    let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"],
+        "verbs": ["create", "list", "watch", "deletecollection"]}]);
+    cluster.post(ROLES, json!({"metadata": {"name": "one"}, "rules": rules})).await;
+    let binding = json!({"metadata": {"name": "one"}, "roleRef": {"kind": "Role", "name": "one"},
+        "subjects": [{"kind": "User", "name": "eve"}]});
+    cluster.post(&ROLES.replace("roles", "rolebindings"), binding).await;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let call = async |method: &str, query: &str, body: &str| {
+        let eve = User::new("eve", Vec::<String>::new());
+        cluster.call_as(eve, method, &format!("{maps}{query}"), "application/json", body).await.0
+    };
+    let selected = "?fieldSelector=metadata.name%3Da";
+    assert_eq!(call("GET", selected, "").await, 200);
+    assert_eq!(call("GET", "", "").await, 403);
+    assert_eq!(call("POST", selected, r#"{"metadata":{"name":"b"}}"#).await, 403);
+    assert_eq!(call("DELETE", selected, "").await, 403);
+}
+
+#[tokio::test]
 async fn roles_are_aggregated_by_label() {
     let cluster = Cluster::start().await;
     let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
