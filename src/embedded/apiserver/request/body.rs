@@ -51,7 +51,7 @@ pub(crate) fn media_type(content_type: &str) -> &str {
 fn json(body: &Bytes) -> Result<Decoded, ApiError> {
     let mut duplicates = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = Document { path: String::new(), duplicates: &mut duplicates }
+    let value = Document { path: &Path::Root, duplicates: &mut duplicates }
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| ApiError::bad_request(format!("the body is not valid JSON: {error}")))?;
@@ -68,12 +68,30 @@ pub(crate) fn yaml(body: &Bytes) -> Result<Decoded, ApiError> {
     Ok(Decoded { value, duplicates: Vec::new() })
 }
 
-struct Document<'a> {
-    path: String,
+/// Where a value stands; written out only when something has to be said about it.
+enum Path<'p> {
+    Root,
+    Field(&'p Path<'p>, &'p str),
+    Item(&'p Path<'p>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => Ok(()),
+            Path::Field(Path::Root, name) => f.write_str(name),
+            Path::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Path::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+struct Document<'a, 'p> {
+    path: &'p Path<'p>,
     duplicates: &'a mut Vec<String>,
 }
 
-impl<'de> DeserializeSeed<'de> for Document<'_> {
+impl<'de> DeserializeSeed<'de> for Document<'_, '_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -81,7 +99,7 @@ impl<'de> DeserializeSeed<'de> for Document<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Document<'_> {
+impl<'de> Visitor<'de> for Document<'_, '_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,10 +137,8 @@ impl<'de> Visitor<'de> for Document<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         loop {
-            let seed = Document {
-                path: format!("{}[{}]", self.path, list.len()),
-                duplicates: self.duplicates,
-            };
+            let seed =
+                Document { path: &Path::Item(self.path, list.len()), duplicates: self.duplicates };
             match items.next_element_seed(seed)? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
@@ -133,13 +149,13 @@ impl<'de> Visitor<'de> for Document<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
-            let path =
-                if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
-            let value = entries
-                .next_value_seed(Document { path: path.clone(), duplicates: self.duplicates })?;
-            if map.insert(name, value).is_some() {
-                self.duplicates.push(path);
+            let path = Path::Field(self.path, &name);
+            let value =
+                entries.next_value_seed(Document { path: &path, duplicates: self.duplicates })?;
+            if map.contains_key(&name) {
+                self.duplicates.push(path.to_string());
             }
+            map.insert(name, value);
         }
         Ok(Value::Object(map))
     }
