@@ -231,7 +231,7 @@ impl Fields {
             let equal = match field.path.as_str() {
                 "metadata.name" => *object.key.name == *field.value,
                 "metadata.namespace" => *object.key.namespace == *field.value,
-                path => object.field(&path.split('.').collect::<Vec<_>>()) == field.value,
+                path => value_of(object, path) == field.value,
             };
             equal == field.equal
         })
@@ -245,6 +245,21 @@ impl Fields {
     /// Selects everything?
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The field as selectors see it: what has a zero is that zero when it is not set.
+fn value_of(object: &Object, path: &str) -> String {
+    let value = object.field(&path.split('.').collect::<Vec<_>>());
+    match path {
+        // Of an event: the component that reports it.
+        "source" => match object.field(&["source", "component"]) {
+            none if none.is_empty() => object.field(&["reportingComponent"]),
+            component => component,
+        },
+        "spec.unschedulable" | "spec.hostNetwork" if value.is_empty() => "false".into(),
+        "status.replicas" if value.is_empty() => "0".into(),
+        _ => value,
     }
 }
 
@@ -321,6 +336,12 @@ mod tests {
                 expected,
                 "{text}"
             );
+        }
+        let zeros = ["spec.hostNetwork", "status.replicas", "source"].map(str::to_owned);
+        let node = br#"{"source":{"component":"kubelet"},"spec":{}}"#;
+        let node = Object::parse(1, Key::new("", "n"), Bytes::from_static(node));
+        for text in ["spec.hostNetwork=false", "status.replicas=0", "source=kubelet"] {
+            assert!(Fields::parse(text, &zeros).unwrap().matches(&node), "{text}");
         }
         assert_eq!(Fields::parse("metadata.name=a", &[]).unwrap().name(), Some("a"));
         assert_eq!(
