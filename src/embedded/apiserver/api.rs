@@ -34,7 +34,7 @@ impl Api {
         stopping: CancellationToken,
     ) -> Self {
         let builtin = builtin_resources();
-        let catalog = RwLock::new((u64::MAX, Arc::new(Catalog::new(Vec::new()))));
+        let catalog = RwLock::new((u64::MAX, Arc::default()));
         let api = Self {
             store,
             rbac: Rbac::default(),
@@ -65,9 +65,8 @@ impl Api {
         // Read again under the lock: of two changes the later one must win.
         let current = self.store.changed(&self.definitions);
         if catalog.0 != current {
-            let mut resources = self.builtin.clone();
-            resources.extend(super::kinds::custom_resources(&self.store, &catalog.1));
-            *catalog = (current, Arc::new(Catalog::new(resources)));
+            let definitions = super::kinds::custom_resources(&self.store, &catalog.1);
+            *catalog = (current, Arc::new(Catalog::new(&self.builtin, definitions)));
         }
         catalog.1.clone()
     }

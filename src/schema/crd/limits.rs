@@ -1,6 +1,7 @@
 //! What a custom resource's schema says about a value beyond its shape.
 
-use std::sync::OnceLock;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use regex::Regex;
 use serde_json::Value;
@@ -34,6 +35,9 @@ pub(crate) struct Limits {
     pub(crate) rules: Vec<Rule>,
 }
 
+/// So many good patterns are remembered.
+const REMEMBERED: usize = 1024;
+
 /// A limit of a number.
 #[derive(Debug)]
 pub(crate) struct Bound {
@@ -50,7 +54,7 @@ pub(crate) struct Pattern {
 
 impl Pattern {
     pub(crate) fn new(source: &str) -> Result<Self, regex::Error> {
-        regex_syntax_check(source)?;
+        check(source)?;
         Ok(Pattern { source: source.to_owned(), compiled: OnceLock::new() })
     }
 
@@ -60,7 +64,20 @@ impl Pattern {
     }
 }
 
-/// Compiles once to see whether it compiles; the program is dropped, since it may never be used.
-fn regex_syntax_check(source: &str) -> Result<(), regex::Error> {
-    Regex::new(source).map(drop)
+/// Compiles to see whether it compiles; the program is dropped, since it may never be used. Definitions repeat the
+/// same few patterns, and each is read when it is written and when it is served: what is known to be good is not
+/// compiled again.
+fn check(source: &str) -> Result<(), regex::Error> {
+    static GOOD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let good = || GOOD.lock().unwrap_or_else(PoisonError::into_inner);
+    if good().contains(source) {
+        return Ok(());
+    }
+    Regex::new(source)?;
+    let mut good = good();
+    if good.len() >= REMEMBERED {
+        good.clear();
+    }
+    good.insert(source.to_owned());
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The table of built-in kinds. A kind is served because it has a line here.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use curtain_schema::builtin;
 
@@ -62,6 +62,13 @@ const POD_FIELDS: &[&str] = &[
     "status.podIP",
     "status.nominatedNodeName",
 ];
+
+/// Is this the group and plural of a built-in resource, in whatever version?
+pub(super) fn is_served(group: &str, plural: &str) -> bool {
+    static NAMES: LazyLock<Vec<(String, String)>> =
+        LazyLock::new(|| resources().iter().map(|r| (r.group.clone(), r.plural.clone())).collect());
+    NAMES.iter().any(|(g, p)| g == group && p == plural)
+}
 
 /// All built-in resources.
 pub(crate) fn resources() -> Vec<Arc<Resource>> {

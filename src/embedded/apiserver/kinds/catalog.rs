@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::super::store::Key;
 use super::Resource;
 
 /// One version of a group, with its resources sorted by plural.
@@ -21,20 +22,38 @@ pub(crate) struct Group {
     pub versions: Vec<GroupVersion>,
 }
 
+/// What one definition is served as, and the resourceVersion at which it was looked at.
+#[derive(Clone)]
+pub(crate) struct Served {
+    /// Of the definition.
+    pub rv: u64,
+    /// One per served version.
+    pub resources: Vec<Arc<Resource>>,
+}
+
+/// Definitions by their key, as far as they have been looked at.
+pub(crate) type Definitions = HashMap<Key, Served>;
+
 /// An immutable snapshot; replaced as a whole when definitions come and go.
+#[derive(Default)]
 pub(crate) struct Catalog {
     groups: Vec<Group>,
     by_plural: HashMap<(String, String, String), Arc<Resource>>,
+    /// What the custom resources were made of.
+    pub definitions: Definitions,
     /// Changes whenever the content does: the ETag of aggregated discovery.
     pub etag: String,
 }
 
 impl Catalog {
-    /// Indexes the resources. Core comes first, then groups by name.
-    pub(crate) fn new(resources: Vec<Arc<Resource>>) -> Self {
+    /// Indexes the resources, built-in ones first. Core comes first, then groups by name.
+    pub(crate) fn new(builtin: &[Arc<Resource>], definitions: Definitions) -> Self {
+        let mut custom: Vec<_> = definitions.iter().collect();
+        custom.sort_by_key(|(key, _)| *key);
+        let custom = custom.into_iter().flat_map(|(_, served)| &served.resources);
         let mut groups: Vec<Group> = Vec::new();
         let mut by_plural = HashMap::new();
-        for resource in resources {
+        for resource in builtin.iter().chain(custom).cloned() {
             let names = (resource.group.clone(), resource.version.clone(), resource.plural.clone());
             if by_plural.insert(names, resource.clone()).is_some() {
                 continue;
@@ -63,7 +82,7 @@ impl Catalog {
             }
         }
         let etag = etag(&groups);
-        Self { groups, by_plural, etag }
+        Self { groups, by_plural, definitions, etag }
     }
 
     /// All groups.

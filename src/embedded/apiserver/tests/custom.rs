@@ -170,4 +170,16 @@ async fn bad_definitions_are_refused_field_by_field() {
         .map(|c| c["field"].clone())
         .collect();
     assert_eq!(fields, ["metadata.name", "spec.scope", "spec.versions"], "{status}");
+
+    // Objects of the server's own kinds are not to be had without its checks.
+    let mut roles = self::definition();
+    roles["metadata"]["name"] = "roles.rbac.authorization.k8s.io".into();
+    roles["spec"]["group"] = "rbac.authorization.k8s.io".into();
+    roles["spec"]["names"]["plural"] = "roles".into();
+    let (code, status) = cluster.post(DEFINITIONS, roles).await;
+    assert_eq!(
+        (code, &status["details"]["causes"][0]["field"]),
+        (422, &json!("metadata.name")),
+        "{status}"
+    );
 }
