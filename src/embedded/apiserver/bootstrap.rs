@@ -84,18 +84,16 @@ async fn ensure(
     }
 }
 
-/// Makes what is missing. Each wave is one group commit.
+/// Makes what is missing, all of it in one commit.
 pub(super) async fn run(api: &Arc<Api>, config: &ServerConfig) -> Result<(), ApiError> {
     let namespace =
         |name: &&str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     let namespaces = NAMESPACES.iter().map(|name| ensure(api, "namespaces", namespace(name), &[]));
-    let roles = bootstrap::roles().into_iter().map(|role| {
+    let roles = aggregated(bootstrap::roles()).into_iter().map(|role| {
         let fields: &[&str] =
             if role.get("aggregationRule").is_some() { &["aggregationRule"] } else { &["rules"] };
         ensure(api, "clusterroles", role, fields)
     });
-    futures::try_join!(try_join_all(namespaces), try_join_all(roles))?;
-
     let bindings = bootstrap::bindings()
         .into_iter()
         .map(|b| ensure(api, "clusterrolebindings", b, &["subjects"]));
@@ -109,14 +107,37 @@ pub(super) async fn run(api: &Arc<Api>, config: &ServerConfig) -> Result<(), Api
             "metadata": {"name": "kube-root-ca.crt", "namespace": ns}});
         ensure(api, "configmaps", root, &["data"])
     });
-    futures::try_join!(
-        try_join_all(bindings),
-        try_join_all(accounts),
-        try_join_all(roots),
-        kubernetes_service(api, config),
-        aggregate(api),
-    )?;
-    Ok(())
+    // Each gets as far as its write when it is first polled, namespaces before what is in them; then all are
+    // committed together.
+    let held = api.store.hold();
+    let all = async {
+        futures::try_join!(
+            try_join_all(namespaces),
+            try_join_all(roles),
+            try_join_all(bindings),
+            try_join_all(accounts),
+            try_join_all(roots),
+            kubernetes_service(api, config),
+        )
+    };
+    let (made, ()) = futures::future::join(all, async { drop(held) }).await;
+    made?;
+    // Of roles that were there before.
+    aggregate(api).await
+}
+
+/// The roles with the rules that aggregation will find.
+fn aggregated(mut roles: Vec<Value>) -> Vec<Value> {
+    let object = |role: &Value| {
+        Arc::new(Object::new(0, Key::new("", role.text(&["metadata", "name"])), role))
+    };
+    let mut all: Vec<_> = roles.iter().map(object).collect();
+    all.sort_by(|a, b| a.key.cmp(&b.key));
+    for role in roles.iter_mut().filter(|role| role.get("aggregationRule").is_some()) {
+        let rules = rbac::cluster_rules(role, &all);
+        role["rules"] = rules.iter().map(Rule::document).collect();
+    }
+    roles
 }
 
 /// Service, Endpoints and EndpointSlice through which pods reach this server.

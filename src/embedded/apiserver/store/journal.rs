@@ -3,13 +3,23 @@
 //! The log is keyed by resourceVersion and is the whole state: the last record of a key is the object. A record
 //! that has been superseded stays until the record that superseded it has left the watch window, so that after a
 //! restart every event of the window can be rebuilt with its predecessor. Removing what fell out of the window
-//! happens in the same transaction that adds new records: there is no separate compaction pause.
+//! happens in the same transaction that adds new records.
+//!
+//! - *Space.* What is removed leaves free pages in the file, which later records fill. The file gets smaller only by
+//!   [`Journal::compact`], for which the store asks when nobody has written for a while; it does something when most
+//!   of the file is free (see [`wasteful`]).
+//! - *A full disk.* The batch is refused as a whole, and nothing of it comes back, not even after a restart. Reads go
+//!   on. The next write opens the database again and works once there is room. A full disk does not start a
+//!   compaction: that writes its copies before it gives anything back.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+};
 
 use super::Key;
 
@@ -97,23 +107,65 @@ pub trait Journal: Send {
     fn replay(&mut self, each: &mut dyn FnMut(u64, Record)) -> Result<u64, JournalError>;
     /// Makes the batch durable, or leaves everything as it was.
     fn append(&mut self, batch: &Batch) -> Result<(), JournalError>;
-    /// Gives space that is no longer used back to the file system.
-    fn compact(&mut self) -> Result<(), JournalError>;
+    /// Gives space that is no longer used back to the file system, if that is worth its while. Says whether it was.
+    fn compact(&mut self) -> Result<bool, JournalError>;
 }
+
+/// A file may be so large whatever it holds.
+const SMALL: u64 = 8 << 20;
+/// Half-filled pages and a file that has just doubled make it this many times its content without any waste.
+const ROOMY: u64 = 4;
+
+/// Is a file of `length` bytes worth compacting when its records have `stored` bytes?
+fn wasteful(length: u64, stored: u64) -> bool {
+    length > SMALL + stored.saturating_mul(ROOMY)
+}
+
+/// Makes a database of its file.
+type Open = Box<dyn Fn(File) -> Result<Database, redb::Error> + Send>;
 
 /// The journal in one redb file.
 pub struct RedbJournal {
     path: PathBuf,
+    open: Open,
     /// `None` after a failed write: redb wants to be reopened then.
     database: Option<Database>,
     committed: u64,
+    /// Bytes of all records.
+    stored: u64,
+    /// A file of at most this length has been compacted, in vain.
+    incompressible: u64,
 }
 
 impl RedbJournal {
     /// Opens or creates the file (mode 0600).
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let mut journal = Self { path: path.into(), database: None, committed: 0 };
+        Self::open_with(
+            path,
+            Box::new(|file| {
+                let backend = FileBackend::new(file)?;
+                Ok(Database::builder().set_cache_size(CACHE).create_with_backend(backend)?)
+            }),
+        )
+    }
+
+    fn open_with(path: &Path, open: Open) -> Result<Self, JournalError> {
+        let mut journal = Self {
+            path: path.into(),
+            open,
+            database: None,
+            committed: 0,
+            stored: 0,
+            incompressible: 0,
+        };
+        let is_new = !path.exists();
         journal.database = Some(journal.database()?);
+        if is_new && let Some(directory) = path.parent() {
+            // The file's name must survive a power cut, too.
+            File::open(directory)
+                .and_then(|directory| directory.sync_all())
+                .map_err(|source| journal.error("creating", redb::Error::Io(source)))?;
+        }
         Ok(journal)
     }
 
@@ -130,6 +182,7 @@ impl RedbJournal {
         JournalError::Io { action, path: self.path.clone(), source: Box::new(source) }
     }
 
+    /// Opens the database and checks that it is one of ours. Writes nothing into one that is there.
     fn database(&self) -> Result<Database, JournalError> {
         use std::os::unix::fs::OpenOptionsExt as _;
         let file = std::fs::OpenOptions::new()
@@ -140,31 +193,40 @@ impl RedbJournal {
             .mode(0o600)
             .open(&self.path)
             .map_err(|source| self.error("opening", redb::Error::Io(source)))?;
-        let backend = FileBackend::new(file).map_err(|e| self.error("opening", e))?;
-        let database = Database::builder()
-            .set_cache_size(CACHE)
-            .create_with_backend(backend)
-            .map_err(|e| self.error("opening", e))?;
-        let write = database.begin_write().map_err(|e| self.error("opening", e))?;
-        {
-            let mut meta = write.open_table(META).map_err(|e| self.error("opening", e))?;
-            let found =
-                meta.get("format").map_err(|e| self.error("reading", e))?.map(|v| v.value());
-            match found {
-                Some(FORMAT) => {}
-                Some(found) => return Err(JournalError::Format { path: self.path.clone(), found }),
-                None => {
-                    meta.insert("format", FORMAT).map_err(|e| self.error("creating", e))?;
-                }
+        let database = (self.open)(file).map_err(|e| self.error("opening", e))?;
+        let read = database.begin_read().map_err(|e| self.error("opening", e))?;
+        if let Some(meta) = self.table(&read, META)? {
+            let found = meta.get("format").map_err(|e| self.error("reading", e))?;
+            let found = found.map_or(0, |format| format.value());
+            if found != FORMAT {
+                return Err(JournalError::Format { path: self.path.clone(), found });
             }
-            write.open_table(LOG).map_err(|e| self.error("opening", e))?;
         }
-        write.commit().map_err(|e| self.error("opening", e))?;
         Ok(database)
     }
 
-    fn write(&self, database: &Database, batch: &Batch, reopened: bool) -> Result<(), redb::Error> {
+    /// The table; `None` before the first commit.
+    fn table<K: redb::Key + 'static, V: redb::Value + 'static>(
+        &self,
+        read: &ReadTransaction,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<Option<redb::ReadOnlyTable<K, V>>, JournalError> {
+        match read.open_table(table) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(self.error("reading", error)),
+        }
+    }
+
+    /// Commits the batch. Returns by how many bytes the records have grown.
+    fn write(
+        &self,
+        database: &Database,
+        batch: &Batch,
+        reopened: bool,
+    ) -> Result<i64, redb::Error> {
         let write = database.begin_write()?;
+        let mut growth = 0;
         {
             let mut log = write.open_table(LOG)?;
             if reopened {
@@ -172,15 +234,28 @@ impl RedbJournal {
                 log.retain_in(self.committed + 1.., |_, _| false)?;
             }
             for (rv, record) in &batch.put {
-                log.insert(rv, encode(record).as_slice())?;
+                let bytes = encode(record);
+                growth += bytes.len() as i64;
+                log.insert(rv, bytes.as_slice())?;
             }
             for rv in &batch.drop {
-                log.remove(rv)?;
+                if let Some(removed) = log.remove(rv)? {
+                    growth -= removed.value().len() as i64;
+                }
             }
-            write.open_table(META)?.insert("floor", batch.floor)?;
+            let mut meta = write.open_table(META)?;
+            if meta.get("format")?.is_none() {
+                meta.insert("format", FORMAT)?;
+            }
+            meta.insert("floor", batch.floor)?;
         }
         write.commit()?;
-        Ok(())
+        Ok(growth)
+    }
+
+    fn length(&self) -> Result<u64, JournalError> {
+        let metadata = std::fs::metadata(&self.path);
+        Ok(metadata.map_err(|e| self.error("looking at", redb::Error::Io(e)))?.len())
     }
 }
 
@@ -188,19 +263,23 @@ impl Journal for RedbJournal {
     fn replay(&mut self, each: &mut dyn FnMut(u64, Record)) -> Result<u64, JournalError> {
         let Some(database) = &self.database else { return Ok(0) };
         let read = database.begin_read().map_err(|e| self.error("reading", e))?;
-        let log = read.open_table(LOG).map_err(|e| self.error("reading", e))?;
-        let mut last = 0;
+        let (Some(log), Some(meta)) = (self.table(&read, LOG)?, self.table(&read, META)?) else {
+            return Ok(0);
+        };
+        let (mut last, mut stored) = (0, 0);
         for entry in log.iter().map_err(|e| self.error("reading", e))? {
             let (rv, bytes) = entry.map_err(|e| self.error("reading", e))?;
-            let record = decode(bytes.value())
-                .ok_or_else(|| JournalError::Damaged { path: self.path.clone(), rv: rv.value() })?;
+            let bytes = bytes.value();
             last = rv.value();
+            stored += bytes.len() as u64;
+            let record = decode(bytes)
+                .ok_or_else(|| JournalError::Damaged { path: self.path.clone(), rv: last })?;
             each(last, record);
         }
-        let meta = read.open_table(META).map_err(|e| self.error("reading", e))?;
         let floor =
             meta.get("floor").map_err(|e| self.error("reading", e))?.map_or(0, |v| v.value());
         self.committed = last.max(floor);
+        self.stored = stored;
         Ok(floor)
     }
 
@@ -210,20 +289,27 @@ impl Journal for RedbJournal {
             None => (self.database()?, true),
         };
         match self.write(&database, batch, reopened) {
-            Ok(()) => {
+            Ok(growth) => {
                 self.database = Some(database);
                 self.committed = batch.put.last().map_or(self.committed, |(rv, _)| *rv);
+                self.stored = self.stored.saturating_add_signed(growth);
                 Ok(())
             }
             Err(source) => Err(self.error("writing", source)),
         }
     }
 
-    fn compact(&mut self) -> Result<(), JournalError> {
-        let Some(mut database) = self.database.take() else { return Ok(()) };
-        let result = database.compact().map_err(|e| self.error("compacting", e));
+    fn compact(&mut self) -> Result<bool, JournalError> {
+        let before = self.length()?;
+        if before <= self.incompressible || !wasteful(before, self.stored) {
+            return Ok(false);
+        }
+        let Some(mut database) = self.database.take() else { return Ok(false) };
+        database.compact().map_err(|e| self.error("compacting", e))?;
         self.database = Some(database);
-        result.map(|_| ())
+        let after = self.length()?;
+        self.incompressible = if wasteful(after, self.stored) { after } else { 0 };
+        Ok(after < before)
     }
 }
 
@@ -266,6 +352,11 @@ fn decode(bytes: &[u8]) -> Option<Record> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use redb::StorageBackend;
+
     use super::*;
 
     fn record(name: &str, change: Change) -> Record {
@@ -309,6 +400,119 @@ mod tests {
             &std::fs::metadata(&path).unwrap().permissions(),
         );
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    /// A file on a disk that has room for so many bytes.
+    #[derive(Debug)]
+    struct Cramped {
+        file: FileBackend,
+        room: Arc<AtomicU64>,
+    }
+
+    impl Cramped {
+        fn fits(&self, end: u64) -> std::io::Result<()> {
+            match end <= self.room.load(Ordering::SeqCst) {
+                true => Ok(()),
+                false => Err(std::io::ErrorKind::StorageFull.into()),
+            }
+        }
+    }
+
+    impl StorageBackend for Cramped {
+        fn len(&self) -> Result<u64, std::io::Error> {
+            self.file.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+            self.file.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+            self.file.set_len(len)
+        }
+
+        fn sync_data(&self) -> Result<(), std::io::Error> {
+            self.file.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+            self.fits(offset + data.len() as u64)?;
+            self.file.write(offset, data)
+        }
+
+        fn close(&self) -> Result<(), std::io::Error> {
+            self.file.close()
+        }
+    }
+
+    fn large(name: &str) -> Record {
+        Record { bytes: Bytes::from(vec![b'x'; 4000]), ..record(name, Change::Added) }
+    }
+
+    fn names(journal: &mut RedbJournal) -> Vec<String> {
+        let mut names = Vec::new();
+        journal.replay(&mut |_, record| names.push(record.key.name.to_string())).unwrap();
+        names
+    }
+
+    #[test]
+    fn a_full_disk_refuses_the_whole_batch_until_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("objects.redb");
+        let room = Arc::new(AtomicU64::new(u64::MAX));
+        let disk = room.clone();
+        let mut journal = RedbJournal::open_with(
+            &path,
+            Box::new(move |file| {
+                let backend = Cramped { file: FileBackend::new(file)?, room: disk.clone() };
+                Ok(Database::builder().set_cache_size(CACHE).create_with_backend(backend)?)
+            }),
+        )
+        .unwrap();
+        let batch = |from: u64, count: u64| Batch {
+            put: (from..from + count).map(|rv| (rv, large(&rv.to_string()))).collect(),
+            ..Batch::default()
+        };
+        journal.append(&batch(1, 1)).unwrap();
+        room.store(std::fs::metadata(&path).unwrap().len(), Ordering::SeqCst);
+        for _ in 0..3 {
+            let error = journal.append(&batch(2, 1000)).unwrap_err();
+            assert!(matches!(error, JournalError::Full { .. }), "{error:?}");
+        }
+        room.store(u64::MAX, Ordering::SeqCst);
+        journal.append(&batch(1002, 2)).unwrap();
+        assert_eq!(names(&mut journal), ["1", "1002", "1003"]);
+        drop(journal);
+        assert_eq!(names(&mut RedbJournal::open(&path).unwrap()), ["1", "1002", "1003"]);
+    }
+
+    #[test]
+    fn a_file_that_is_mostly_free_is_made_small_and_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("objects.redb");
+        let mut journal = RedbJournal::open(&path).unwrap();
+        let length = || std::fs::metadata(&path).unwrap().len();
+        let all = 1..5001u64;
+        let put = all.clone().map(|rv| (rv, large(&rv.to_string()))).collect();
+        journal.append(&Batch { put, ..Batch::default() }).unwrap();
+        assert!(!journal.compact().unwrap(), "it is full of records");
+        let kept = |rv: &u64| rv.is_multiple_of(500);
+        let drop = all.clone().filter(|rv| !kept(rv)).collect();
+        journal.append(&Batch { drop, floor: 7, ..Batch::default() }).unwrap();
+        let before = length();
+        assert!(journal.compact().unwrap(), "most of it is free: {before} bytes");
+        assert!(length() < before / 4, "{before} bytes have become {}", length());
+        assert!(!journal.compact().unwrap(), "it is small now");
+
+        let put = vec![(6000, large("later"))];
+        journal.append(&Batch { put, floor: 7, ..Batch::default() }).unwrap();
+        let mut expected: Vec<String> = all.filter(kept).map(|rv| rv.to_string()).collect();
+        expected.push("later".into());
+        assert_eq!(names(&mut journal), expected);
+        std::mem::drop(journal);
+        let mut journal = RedbJournal::open(&path).unwrap();
+        assert_eq!(journal.replay(&mut |_, _| {}).unwrap(), 7);
+        assert_eq!(names(&mut journal), expected);
     }
 
     #[test]

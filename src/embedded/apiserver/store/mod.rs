@@ -4,26 +4,37 @@
 //!   disk included), gets its resourceVersion, and queues; one thread commits everything that queued meanwhile in
 //!   one durable step (group commit) and only then makes it visible. Readers and watchers never see, and writers
 //!   are never told of, what a power cut could take back.
+//! - Who has just been answered is likely to write again: the next commit waits for them a little, so that writers
+//!   share one commit instead of taking turns with two ([`pace`]).
 //! - If a commit fails, everything that queued behind it fails too, since it was checked against a state that
 //!   never came to be. Reads go on.
+//! - When nobody has written for a while, the journal may give space back.
 //! - Watchers have no queues: each holds the resourceVersion that it has seen and pulls from the window. Who falls
 //!   behind the window is told so (410).
 
 mod journal;
 mod object;
+mod pace;
 mod window;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
 pub use journal::{Batch, Change, Journal, JournalError, Record, RedbJournal};
 pub use object::{Key, Object};
+use pace::Pace;
 use window::Window;
 pub use window::{Event, Limits};
+
+macro_rules! locked {
+    ($lock:expr) => {
+        $lock.unwrap_or_else(std::sync::PoisonError::into_inner)
+    };
+}
 
 /// Names a kind's objects: `group/plural`, for example `apps/deployments` or `/pods`.
 pub type Table = Arc<str>;
@@ -93,7 +104,16 @@ struct Queued {
 #[derive(Default)]
 struct Queue {
     writes: Vec<Queued>,
+    /// How many [`Held`] there are.
+    held: usize,
     closed: bool,
+}
+
+/// What the commit thread does next.
+enum Next {
+    Commit(Vec<Queued>),
+    TidyUp,
+    End,
 }
 
 struct Shared {
@@ -108,6 +128,16 @@ pub struct Store {
     committer: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
+/// Nothing is committed while this exists: what is written meanwhile becomes one commit.
+pub struct Held<'a>(&'a Shared);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        locked!(self.0.queue.lock()).held -= 1;
+        self.0.queued.notify_all();
+    }
+}
+
 /// A page of objects, all as of one resourceVersion.
 #[derive(Debug)]
 pub struct Page {
@@ -115,12 +145,6 @@ pub struct Page {
     pub rv: u64,
     /// The objects in key order.
     pub objects: Vec<Arc<Object>>,
-}
-
-macro_rules! locked {
-    ($lock:expr) => {
-        $lock.unwrap_or_else(std::sync::PoisonError::into_inner)
-    };
 }
 
 impl Store {
@@ -154,7 +178,7 @@ impl Store {
             .stack_size(256 << 10)
             .spawn({
                 let shared = shared.clone();
-                move || shared.commit_loop(journal)
+                move || shared.commit_loop(journal, limits.idle)
             })
             .map_err(|source| JournalError::Io {
                 action: "starting the thread that writes",
@@ -248,8 +272,7 @@ impl Store {
             if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
                 metadata.insert("resourceVersion".into(), rv.to_string().into());
             }
-            let bytes = Bytes::from(serde_json::to_vec(&value).unwrap_or_default());
-            let object = Arc::new(Object::parse(rv, key.clone(), bytes));
+            let object = Arc::new(Object::new(rv, key.clone(), &value));
             let change = match (delete, latest.is_some()) {
                 (true, _) => Change::Deleted,
                 (false, true) => Change::Modified,
@@ -282,6 +305,12 @@ impl Store {
         let complete =
             if events.len() < limit { state.committed } else { events[limit - 1].object.rv };
         Ok((events, complete))
+    }
+
+    /// Holds commits back.
+    pub fn hold(&self) -> Held<'_> {
+        locked!(self.shared.queue.lock()).held += 1;
+        Held(&self.shared)
     }
 
     /// Commits what is queued and closes the journal. Reads go on, writes are refused from here on.
@@ -355,19 +384,39 @@ impl State {
     }
 }
 
+/// Whatever ends the commit thread, a panic included: who waits for it, and who comes later, is told.
+struct EndOfWriting<'a>(&'a Shared);
+
+impl Drop for EndOfWriting<'_> {
+    fn drop(&mut self) {
+        let mut queue = locked!(self.0.queue.lock());
+        queue.closed = true;
+        queue.writes.clear();
+    }
+}
+
 impl Shared {
-    fn commit_loop(&self, mut journal: Box<dyn Journal>) {
+    fn commit_loop(&self, mut journal: Box<dyn Journal>, idle: Duration) {
+        let _end = EndOfWriting(self);
+        let mut pace = Pace::default();
+        let mut tidy = false;
         loop {
-            let writes = {
-                let mut queue = locked!(self.queue.lock());
-                while queue.writes.is_empty() {
-                    if queue.closed {
-                        return;
+            let writes = match self.next(&pace, (!tidy).then_some(idle)) {
+                Next::Commit(writes) => writes,
+                Next::TidyUp => {
+                    tidy = true;
+                    match journal.compact() {
+                        Ok(true) => tracing::info!("the object database has given space back"),
+                        Ok(false) => {}
+                        Err(error) => {
+                            tracing::warn!(%error, "nothing is lost; the next quiet moment tries again")
+                        }
                     }
-                    queue = locked!(self.queued.wait(queue));
+                    continue;
                 }
-                std::mem::take(&mut queue.writes)
+                Next::End => return,
             };
+            tidy = false;
             let put = writes.iter().map(|write| {
                 let record = Record {
                     change: write.change,
@@ -378,10 +427,40 @@ impl Shared {
                 (write.object.rv, record)
             });
             let (drop, floor) = locked!(self.state.write()).window.trim();
-            match journal.append(&Batch { put: put.collect(), drop: drop.clone(), floor }) {
+            let (count, began) = (writes.len(), Instant::now());
+            let outcome = journal.append(&Batch { put: put.collect(), drop: drop.clone(), floor });
+            let took = began.elapsed();
+            let queued = locked!(self.queue.lock()).writes.len();
+            match outcome {
                 Ok(()) => self.publish(writes),
                 Err(error) => self.fail(writes, drop, error),
             }
+            pace.committed(count, queued, took, Instant::now());
+        }
+    }
+
+    /// Waits for something to do. Without a write for so long as `idle` says, that is tidying up.
+    fn next(&self, pace: &Pace, idle: Option<Duration>) -> Next {
+        let mut queue = locked!(self.queue.lock());
+        loop {
+            let wait = match (queue.writes.len(), queue.closed) {
+                (0, true) => return Next::End,
+                (_, true) => Some(Duration::ZERO),
+                _ if queue.held > 0 => None,
+                (0, false) => idle,
+                (count, false) => Some(pace.wait(count, Instant::now())),
+            };
+            queue = match wait {
+                None => locked!(self.queued.wait(queue)),
+                Some(Duration::ZERO) => return Next::Commit(std::mem::take(&mut queue.writes)),
+                Some(time) => {
+                    let (queue, waited) = locked!(self.queued.wait_timeout(queue, time));
+                    if waited.timed_out() && queue.writes.is_empty() && !queue.closed {
+                        return Next::TidyUp;
+                    }
+                    queue
+                }
+            };
         }
     }
 

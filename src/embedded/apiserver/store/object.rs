@@ -54,6 +54,20 @@ struct Metadata<'a> {
 }
 
 impl Object {
+    /// From its document.
+    pub fn new(rv: u64, key: Key, value: &Value) -> Self {
+        let metadata = &value["metadata"];
+        let labels = metadata["labels"].as_object().into_iter().flatten();
+        let labels = labels.filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into())));
+        Self {
+            rv,
+            key,
+            uid: metadata["uid"].as_str().unwrap_or_default().into(),
+            labels: labels.collect(),
+            bytes: serde_json::to_vec(value).unwrap_or_default().into(),
+        }
+    }
+
     /// The head is read back from the bytes; bytes without metadata give an empty head.
     pub fn parse(rv: u64, key: Key, bytes: Bytes) -> Self {
         let (uid, labels) = match serde_json::from_slice::<Parsed<'_>>(&bytes) {
@@ -114,6 +128,8 @@ mod tests {
             (Some("1"), Some("2"), None)
         );
         assert_eq!(&*object.uid, "u");
+        let same = Object::new(4, object.key.clone(), &object.value());
+        assert_eq!((same.uid, same.labels), (object.uid.clone(), object.labels.clone()));
         assert_eq!(object.field(&["spec", "nodeName"]), "n");
         assert_eq!(object.field(&["spec", "x", "y"]), "3");
         assert_eq!(object.field(&["spec", "missing"]), "");

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Change, Object, Table};
 
@@ -16,7 +17,7 @@ pub struct Event {
     pub previous: Option<Arc<Object>>,
 }
 
-/// How much history is kept.
+/// How much history is kept, and when is tidied up.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// At most so many events.
@@ -25,11 +26,13 @@ pub struct Limits {
     pub bytes: usize,
     /// So many events are kept whatever they weigh.
     pub at_least: usize,
+    /// After so long without a write the journal may give space back.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 8192, bytes: 4 << 20, at_least: 512 }
+        Self { events: 8192, bytes: 4 << 20, at_least: 512, idle: Duration::from_secs(1) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -146,7 +147,7 @@ impl Journal for Disk {
         }
     }
 
-    fn compact(&mut self) -> Result<(), JournalError> {
+    fn compact(&mut self) -> Result<bool, JournalError> {
         self.inner.compact()
     }
 }
@@ -177,7 +178,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
 async fn the_window_moves_and_the_journal_shrinks_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("objects.redb");
-    let limits = Limits { events: 10, bytes: 1 << 20, at_least: 5 };
+    let limits = Limits { events: 10, bytes: 1 << 20, at_least: 5, ..Limits::default() };
     let store = Store::open(Box::new(RedbJournal::open(&path).unwrap()), limits).unwrap();
     for _ in 0..50 {
         write(&store, "a").await.unwrap();
@@ -194,4 +195,71 @@ async fn the_window_moves_and_the_journal_shrinks_with_it() {
     let mut records = 0;
     journal.replay(&mut |_, _| records += 1).unwrap();
     assert!(records <= 12, "{records} records are kept");
+}
+
+/// A journal that says what it is asked to do.
+struct Told {
+    inner: RedbJournal,
+    tell: std::sync::mpsc::Sender<&'static str>,
+}
+
+impl Journal for Told {
+    fn replay(&mut self, each: &mut dyn FnMut(u64, Record)) -> Result<u64, JournalError> {
+        self.inner.replay(each)
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), JournalError> {
+        assert!(batch.put.iter().all(|(_, record)| &*record.key.name != "panic"), "as asked");
+        let _ = self.tell.send("append");
+        self.inner.append(batch)
+    }
+
+    fn compact(&mut self) -> Result<bool, JournalError> {
+        let _ = self.tell.send("compact");
+        self.inner.compact()
+    }
+}
+
+fn told(dir: &std::path::Path) -> (Store, std::sync::mpsc::Receiver<&'static str>) {
+    let (tell, hear) = std::sync::mpsc::channel();
+    let journal = Told { inner: RedbJournal::open(&dir.join("objects.redb")).unwrap(), tell };
+    let limits = Limits { idle: Duration::from_millis(1), ..Limits::default() };
+    (Store::open(Box::new(journal), limits).unwrap(), hear)
+}
+
+#[tokio::test]
+async fn quiet_moments_are_for_tidying_up_once_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, hear) = told(dir.path());
+    let next = || hear.recv_timeout(Duration::from_secs(20)).expect("something to do");
+    assert_eq!(next(), "compact", "after the start");
+    write(&store, "a").await.unwrap();
+    assert_eq!((next(), next()), ("append", "compact"));
+    write(&store, "b").await.unwrap();
+    assert_eq!((next(), next()), ("append", "compact"));
+    store.close();
+    assert_eq!(hear.try_iter().count(), 0, "once is enough");
+}
+
+#[tokio::test]
+async fn what_is_written_while_commits_are_held_is_one_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, hear) = told(dir.path());
+    let held = store.hold();
+    let names: Vec<String> = (0..20).map(|n| format!("a{n}")).collect();
+    let writes = futures::future::try_join_all(names.iter().map(|name| write(&store, name)));
+    let (written, ()) = futures::future::join(writes, async { drop(held) }).await;
+    assert_eq!(written.unwrap(), (1..=20).collect::<Vec<u64>>());
+    store.close();
+    assert_eq!(hear.try_iter().filter(|what| *what == "append").count(), 1);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_commit_thread_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _hear) = told(dir.path());
+    write(&store, "a").await.unwrap();
+    assert!(matches!(write(&store, "panic").await, Err(WriteError::Closed)));
+    assert!(matches!(write(&store, "b").await, Err(WriteError::Closed)));
+    assert!(store.get(&table(), &Key::new("d", "a")).is_some(), "reads go on");
 }
