@@ -69,9 +69,13 @@ impl ClusterConfig {
     /// Writes the settings to [`ClusterConfig::path`] (0600, atomically).
     pub fn write(&self) -> Result<(), Error> {
         files::make_private_dir(&self.home)?;
-        let bytes = serde_json::to_vec_pretty(self)
-            .map_err(|source| Error::Format { path: self.path(), source })?;
-        files::write_private(&self.path(), &bytes)
+        files::write_private(&self.path(), &self.encode()?)
+    }
+
+    /// The content of the settings file.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec_pretty(self)
+            .map_err(|source| Error::Format { path: self.path(), source })
     }
 
     /// The settings file itself.

@@ -16,7 +16,8 @@ use rcgen::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::{ClusterConfig, Error, files};
+use crate::files::{self, Batch};
+use crate::{ClusterConfig, Error};
 
 const AUTHORITY_DAYS: i64 = 3650;
 const LEAF_DAYS: i64 = 825;
@@ -64,20 +65,23 @@ pub fn init(config: &ClusterConfig) -> Result<(), Error> {
     ] {
         files::make_private_dir(&dir)?;
     }
-    config.write()?;
-
-    let authority = Authority::load_or_make(config)?;
+    let mut batch = Batch::default();
+    batch.add(&config.path(), &config.encode()?);
+    let authority = Authority::load_or_make(config, &mut batch)?;
     let node = config.node_name();
-    authority.leaf(config, &serving_certificate(config))?;
-    authority.leaf(config, &Leaf::client("admin", "curtain-admin", "system:masters"))?;
-    authority
-        .leaf(config, &Leaf::client("node", &format!("system:node:{node}"), "system:nodes"))?;
+    for leaf in [
+        serving_certificate(config),
+        Leaf::client("admin", "curtain-admin", "system:masters"),
+        Leaf::client("node", &format!("system:node:{node}"), "system:nodes"),
+    ] {
+        authority.leaf(config, &leaf, &mut batch)?;
+    }
     let service_accounts = config.pki().service_account_key;
     if !service_accounts.exists() {
-        let key = generate("sa")?;
-        files::write_private(&service_accounts, key.serialize_pem().as_bytes())?;
+        batch.add(&service_accounts, generate("sa")?.serialize_pem().as_bytes());
     }
-    write_kubeconfig(config)
+    add_kubeconfig(config, &mut batch)?;
+    batch.write()
 }
 
 /// A certificate to be issued.
@@ -130,13 +134,13 @@ struct Authority {
 }
 
 impl Authority {
-    fn load_or_make(config: &ClusterConfig) -> Result<Self, Error> {
+    fn load_or_make(config: &ClusterConfig, batch: &mut Batch) -> Result<Self, Error> {
         let paths = config.pki();
         let fail = |source| Error::Certificate { name: "ca".to_owned(), source };
         // The certificate is written last: a key without one is left over from a crash and is replaced.
         if !paths.ca_cert.exists() {
             let key = generate("ca")?;
-            files::write_private(&paths.ca_key, key.serialize_pem().as_bytes())?;
+            batch.add(&paths.ca_key, key.serialize_pem().as_bytes());
             let mut params = CertificateParams::default();
             params.distinguished_name = subject(&format!("curtain-{}", config.instance), None);
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -147,14 +151,17 @@ impl Authority {
             ];
             valid_for(&mut params, AUTHORITY_DAYS);
             let certificate = params.self_signed(&key).map_err(fail)?;
-            files::write_private(&paths.ca_cert, certificate.pem().as_bytes())?;
+            batch.add(&paths.ca_cert, certificate.pem().as_bytes());
         }
+        let text = |path: &Path| -> Result<String, Error> {
+            Ok(String::from_utf8_lossy(&batch.read(path)?).into_owned())
+        };
         let key = KeyPair::from_pem(&text(&paths.ca_key)?).map_err(fail)?;
         let issuer = Issuer::from_ca_cert_pem(&text(&paths.ca_cert)?, key).map_err(fail)?;
         Ok(Self { issuer })
     }
 
-    fn leaf(&self, config: &ClusterConfig, leaf: &Leaf) -> Result<(), Error> {
+    fn leaf(&self, config: &ClusterConfig, leaf: &Leaf, batch: &mut Batch) -> Result<(), Error> {
         let dir = config.pki_dir();
         let cert_path = dir.join(format!("{}.crt", leaf.name));
         if still_good(&cert_path, leaf) {
@@ -170,11 +177,9 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         valid_for(&mut params, LEAF_DAYS);
         let certificate = params.signed_by(&key, &self.issuer).map_err(fail)?;
-        files::write_private(
-            &dir.join(format!("{}.key", leaf.name)),
-            key.serialize_pem().as_bytes(),
-        )?;
-        files::write_private(&cert_path, certificate.pem().as_bytes())
+        batch.add(&dir.join(format!("{}.key", leaf.name)), key.serialize_pem().as_bytes());
+        batch.add(&cert_path, certificate.pem().as_bytes());
+        Ok(())
     }
 }
 
@@ -238,15 +243,10 @@ fn valid_for(params: &mut CertificateParams, days: i64) {
     params.not_after = date(start + SignedDuration::from_hours(24 * days));
 }
 
-fn text(path: &Path) -> Result<String, Error> {
-    Ok(String::from_utf8_lossy(&files::read(path)?).into_owned())
-}
-
-fn write_kubeconfig(config: &ClusterConfig) -> Result<(), Error> {
+fn add_kubeconfig(config: &ClusterConfig, batch: &mut Batch) -> Result<(), Error> {
     let dir = config.pki_dir();
-    let encoded = |name: &str| -> Result<String, Error> {
-        Ok(STANDARD.encode(files::read(&dir.join(name))?))
-    };
+    let encoded =
+        |name: &str| -> Result<String, Error> { Ok(STANDARD.encode(batch.read(&dir.join(name))?)) };
     let name = config.node_name();
     let content = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: {name}\nclusters:\n- name: {name}\n  cluster:\n    \
@@ -259,10 +259,10 @@ fn write_kubeconfig(config: &ClusterConfig) -> Result<(), Error> {
         key = encoded("admin.key")?,
     );
     let path = config.admin_kubeconfig();
-    if std::fs::read(&path).is_ok_and(|old| old == content.as_bytes()) {
-        return Ok(());
+    if !std::fs::read(&path).is_ok_and(|old| old == content.as_bytes()) {
+        batch.add(&path, content.as_bytes());
     }
-    files::write_private(&path, content.as_bytes())
+    Ok(())
 }
 
 #[cfg(test)]
