@@ -118,7 +118,7 @@ impl Tokens {
         let alive = |plural: &str, what: &str| {
             let key = Key::new(namespace, bound.text(&[what, "name"]));
             let object = api.store.get(&format!("/{plural}").into(), &key);
-            object.is_some_and(|object| *object.uid == *bound.text(&[what, "uid"]))
+            object.is_some_and(|object| object.uid() == bound.text(&[what, "uid"]))
         };
         if !alive("serviceaccounts", "serviceaccount")
             || (bound.at(&["pod"]).is_some() && !alive("pods", "pod"))
@@ -183,7 +183,7 @@ pub fn issue(api: &Api, account: &Object, request: &Value) -> Result<Issued, Api
     }
     let (namespace, name) = (&*account.key.namespace, &*account.key.name);
     let mut bound =
-        json!({"namespace": namespace, "serviceaccount": {"name": name, "uid": *account.uid}});
+        json!({"namespace": namespace, "serviceaccount": {"name": name, "uid": account.uid()}});
     if let Some(reference) = request.at(&["spec", "boundObjectRef"]) {
         bind(api, &mut bound, namespace, reference)?;
     }
@@ -217,17 +217,17 @@ fn bind(api: &Api, bound: &mut Value, namespace: &str, reference: &Value) -> Res
         .latest(&format!("/{plural}").into(), &key)
         .ok_or_else(|| ApiError::not_found(what, name))?;
     let uid = reference.text(&["uid"]);
-    if !uid.is_empty() && *uid != *object.uid {
+    if !uid.is_empty() && uid != object.uid() {
         let why = format!(
             "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
         );
         return Err(ApiError::conflict(what, name, &why));
     }
-    bound[claim] = json!({"name": name, "uid": *object.uid});
+    bound[claim] = json!({"name": name, "uid": object.uid()});
     if claim == "pod" {
         let node = object.field(&["spec", "nodeName"]);
         if let Some(node) = api.store.get(&"/nodes".into(), &Key::new("", &node)) {
-            bound["node"] = json!({"name": *node.key.name, "uid": *node.uid});
+            bound["node"] = json!({"name": *node.key.name, "uid": node.uid()});
         }
     }
     Ok(())

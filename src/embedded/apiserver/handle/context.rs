@@ -153,7 +153,9 @@ impl Context {
         else {
             return Err(ApiError::not_found(namespaces, &self.path.namespace));
         };
-        if namespace.field(&["status", "phase"]) == "Terminating" {
+        if namespace.mentions("Terminating")
+            && namespace.field(&["status", "phase"]) == "Terminating"
+        {
             let name = &self.path.namespace;
             let why = format!(
                 "unable to create new content in namespace {name} because it is being terminated"

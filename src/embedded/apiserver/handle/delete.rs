@@ -89,8 +89,8 @@ impl Options {
             );
             Err(ApiError::conflict(context.resource.qualified(), &object.key.name, &why))
         };
-        if !self.uid.is_empty() && *self.uid != *object.uid {
-            return mismatch("UID", &self.uid, &object.uid);
+        if !self.uid.is_empty() && self.uid != object.uid() {
+            return mismatch("UID", &self.uid, object.uid());
         }
         if !self.rv.is_empty() && self.rv != object.rv.to_string() {
             return mismatch("ResourceVersion", &self.rv, &object.rv.to_string());
@@ -120,7 +120,7 @@ pub(super) async fn one(api: &Api, context: &Context, body: &Bytes) -> Result<Re
         Deleted::Now(object) | Deleted::Dry(object) => {
             let resource = &context.resource;
             let mut details =
-                json!({"name": *object.key.name, "kind": resource.plural, "uid": *object.uid});
+                json!({"name": *object.key.name, "kind": resource.plural, "uid": object.uid()});
             if !resource.group.is_empty() {
                 details["group"] = resource.group.as_str().into();
             }

@@ -20,7 +20,7 @@ pub(super) async fn answer(api: &Api, context: &Context) -> Result<Reply, ApiErr
     let pod = PodRef {
         namespace: object.key.namespace.to_string(),
         name: object.key.name.to_string(),
-        uid: object.uid.to_string(),
+        uid: object.uid().to_owned(),
     };
     let Some(node) = api.node() else {
         return Err(ApiError::plain(

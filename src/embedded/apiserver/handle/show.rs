@@ -83,7 +83,7 @@ pub(super) fn object(context: &Context, code: u16, object: &Object) -> Result<Re
 pub(super) fn document(context: &Context, code: u16, document: &Value) -> Result<Reply, ApiError> {
     let key = super::super::store::Key::new("", "");
     let bytes = serde_json::to_vec(document).unwrap_or_default();
-    object(context, code, &Object::parse(0, key, bytes.into()))
+    object(context, code, &Object::stored(0, key, bytes.into()))
 }
 
 /// A `PartialObjectMetadata`.

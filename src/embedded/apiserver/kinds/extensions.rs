@@ -200,7 +200,7 @@ pub(crate) fn custom_resources(store: &Store, known: &Catalog) -> Definitions {
 fn served(object: &Object, known: &Catalog) -> Vec<Arc<Resource>> {
     let definition = object.value();
     let revision =
-        format!("{}/{}", object.uid, definition.int(&["metadata", "generation"]).unwrap_or(0));
+        format!("{}/{}", object.uid(), definition.int(&["metadata", "generation"]).unwrap_or(0));
     let (group, plural) =
         (definition.text(&["spec", "group"]), definition.text(&["spec", "names", "plural"]));
     let versions =

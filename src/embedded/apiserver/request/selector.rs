@@ -296,7 +296,7 @@ mod tests {
     fn object() -> Object {
         let bytes =
             br#"{"metadata":{"labels":{"app":"web","n":"5"}},"status":{"phase":"Running"}}"#;
-        Object::parse(1, Key::new("ns", "a"), Bytes::from_static(bytes))
+        Object::stored(1, Key::new("ns", "a"), Bytes::from_static(bytes))
     }
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
         }
         let zeros = ["spec.hostNetwork", "status.replicas", "source"].map(str::to_owned);
         let node = br#"{"source":{"component":"kubelet"},"spec":{}}"#;
-        let node = Object::parse(1, Key::new("", "n"), Bytes::from_static(node));
+        let node = Object::stored(1, Key::new("", "n"), Bytes::from_static(node));
         for text in ["spec.hostNetwork=false", "status.replicas=0", "source=kubelet"] {
             assert!(Fields::parse(text, &zeros).unwrap().matches(&node), "{text}");
         }

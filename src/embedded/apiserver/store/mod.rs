@@ -157,7 +157,7 @@ impl Store {
             let table =
                 names.entry(record.table).or_insert_with_key(|name| name.as_str().into()).clone();
             let objects = state.tables.entry(table.clone()).or_default();
-            let object = Arc::new(Object::parse(rv, record.key, record.bytes));
+            let object = Arc::new(Object::stored(rv, record.key, record.bytes));
             let previous = match record.change {
                 Change::Deleted => objects.live.remove(&object.key),
                 _ => objects.live.insert(object.key.clone(), object.clone()),

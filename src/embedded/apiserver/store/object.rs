@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -31,12 +32,18 @@ pub struct Object {
     pub rv: u64,
     /// Where it is.
     pub key: Key,
-    /// `metadata.uid`.
-    pub uid: Box<str>,
-    /// `metadata.labels`, sorted by name.
-    pub labels: Box<[(Box<str>, Box<str>)]>,
     /// The object, keys sorted, no spaces, `metadata.resourceVersion` included.
     pub bytes: Bytes,
+    /// Read when it is first asked for: of most objects nobody asks.
+    head: OnceLock<Head>,
+}
+
+/// What selecting needs.
+#[derive(Debug, Default)]
+struct Head {
+    uid: Box<str>,
+    /// Sorted by name.
+    labels: Box<[(Box<str>, Box<str>)]>,
 }
 
 #[derive(Deserialize)]
@@ -53,35 +60,43 @@ struct Metadata<'a> {
     labels: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
 }
 
+impl Head {
+    /// Bytes without metadata give an empty head.
+    fn read(bytes: &[u8]) -> Self {
+        let Ok(parsed) = serde_json::from_slice::<Parsed<'_>>(bytes) else {
+            return Self::default();
+        };
+        let labels = parsed.metadata.labels.unwrap_or_default().into_iter();
+        Self {
+            uid: parsed.metadata.uid.into_owned().into(),
+            labels: labels.map(|(k, v)| (k.into_owned().into(), v.into_owned().into())).collect(),
+        }
+    }
+}
+
 impl Object {
     /// From its document.
     pub fn new(rv: u64, key: Key, value: &Value) -> Self {
-        let metadata = &value["metadata"];
-        let labels = metadata["labels"].as_object().into_iter().flatten();
-        let labels = labels.filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into())));
-        Self {
-            rv,
-            key,
-            uid: metadata["uid"].as_str().unwrap_or_default().into(),
-            labels: labels.collect(),
-            bytes: serde_json::to_vec(value).unwrap_or_default().into(),
-        }
+        Self::stored(rv, key, serde_json::to_vec(value).unwrap_or_default().into())
     }
 
-    /// The head is read back from the bytes; bytes without metadata give an empty head.
-    pub fn parse(rv: u64, key: Key, bytes: Bytes) -> Self {
-        let (uid, labels) = match serde_json::from_slice::<Parsed<'_>>(&bytes) {
-            Ok(parsed) => {
-                let labels = parsed.metadata.labels.unwrap_or_default();
-                let labels = labels
-                    .into_iter()
-                    .map(|(k, v)| (k.into_owned().into(), v.into_owned().into()))
-                    .collect();
-                (parsed.metadata.uid.into_owned().into(), labels)
-            }
-            Err(_) => Default::default(),
-        };
-        Self { rv, key, uid, labels, bytes }
+    /// From its canonical bytes.
+    pub fn stored(rv: u64, key: Key, bytes: Bytes) -> Self {
+        Self { rv, key, bytes, head: OnceLock::new() }
+    }
+
+    fn head(&self) -> &Head {
+        self.head.get_or_init(|| Head::read(&self.bytes))
+    }
+
+    /// `metadata.uid`.
+    pub fn uid(&self) -> &str {
+        &self.head().uid
+    }
+
+    /// Does the text occur anywhere in it? A quick look that can save reading it.
+    pub fn mentions(&self, text: &str) -> bool {
+        std::str::from_utf8(&self.bytes).is_ok_and(|bytes| bytes.contains(text))
     }
 
     /// The object as a document. Costs far more memory than the bytes: for the moment of a write or a print only.
@@ -91,7 +106,8 @@ impl Object {
 
     /// The label's value.
     pub fn label(&self, name: &str) -> Option<&str> {
-        self.labels.binary_search_by(|(k, _)| (**k).cmp(name)).ok().map(|at| &*self.labels[at].1)
+        let labels = &self.head().labels;
+        labels.binary_search_by(|(k, _)| (**k).cmp(name)).ok().map(|at| &*labels[at].1)
     }
 
     /// A scalar by its path of field names (`["spec", "nodeName"]`), as text; absent and null are `""`.
@@ -122,14 +138,13 @@ mod tests {
     #[test]
     fn the_head_and_fields_are_read_without_a_document() {
         let bytes = br#"{"metadata":{"labels":{"a":"1","b":"\u0032"},"uid":"u"},"spec":{"nodeName":"n","x":{"y":3}}}"#;
-        let object = Object::parse(4, Key::new("d", "p"), Bytes::from_static(bytes));
+        let object = Object::stored(4, Key::new("d", "p"), Bytes::from_static(bytes));
         assert_eq!(
             (object.label("a"), object.label("b"), object.label("c")),
             (Some("1"), Some("2"), None)
         );
-        assert_eq!(&*object.uid, "u");
-        let same = Object::new(4, object.key.clone(), &object.value());
-        assert_eq!((same.uid, same.labels), (object.uid.clone(), object.labels.clone()));
+        assert_eq!(object.uid(), "u");
+        assert!(object.mentions("nodeName") && !object.mentions("missing"));
         assert_eq!(object.field(&["spec", "nodeName"]), "n");
         assert_eq!(object.field(&["spec", "x", "y"]), "3");
         assert_eq!(object.field(&["spec", "missing"]), "");
