@@ -255,7 +255,7 @@ impl ApiError {
         Self::plain(
             406,
             "NotAcceptable",
-            "only the following media types are accepted: application/json, application/yaml",
+            "only the following media types are accepted: application/json",
         )
     }
 
