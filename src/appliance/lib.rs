@@ -6,7 +6,7 @@
 //! - one command at a time works on an instance; every wait is bounded;
 //! - nothing here prints, exits, or reads the environment: folders and options come from the caller.
 //!
-//! Entry points: [`Homes`], [`up`], [`down`], [`status`], [`doctor()`], [`clients`], [`access`].
+//! Entry points: [`Homes`], [`up()`], [`down()`], [`status()`], [`doctor()`], [`clients`], [`access`].
 
 pub mod access;
 pub mod clients;

@@ -70,7 +70,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Brings the instance of `home` up: makes it, repairs it, or finds that there is nothing to do.
 ///
 /// # Errors
-/// The first step that failed. What was done stays recorded: calling again goes on, [`crate::down`]
+/// The first step that failed. What was done stays recorded: calling again goes on, [`crate::down()`]
 /// takes it back.
 pub async fn up(
     homes: &Homes,

@@ -1,6 +1,6 @@
 //! The control plane's tools.
 //!
-//! Lists, reads and removals are rows of the [table](table) and nothing else; what is more has a function in the file
+//! Lists, reads and removals are rows of the [table] and nothing else; what is more has a function in the file
 //! of its subject. Names, arguments and results are OpenChoreo's; where a result here has more than upstream's, it is
 //! an additional member.
 
