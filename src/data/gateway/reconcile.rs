@@ -1,11 +1,18 @@
 //! Compiling the world again and again, opening listeners, writing statuses.
+//!
+//! Requests see a change as soon as it is compiled: the statuses, which take a round trip each, are
+//! written beside it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use curtain_role::Check;
+use curtain_role::{Backoff, Check};
+use futures::{StreamExt, stream};
 use kube::Client;
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use super::compile::{Compiled, compile, is_ours};
 use super::listen::Listeners;
@@ -18,28 +25,73 @@ use super::world::{Key, World};
 use super::write::{self, Change};
 use super::{CONTROLLER_NAME, Shared};
 
+/// When a port that could not be opened is tried again.
+const PORT_AGAIN: Duration = Duration::from_secs(1);
+/// Statuses written at a time.
+const WRITERS: usize = 8;
+
+/// What was compiled last, for those who write it down.
+#[derive(Default)]
+struct Told {
+    last: Mutex<Option<(Compiled, Opened)>>,
+    new: Notify,
+}
+
 /// Follow the world until the process ends.
 pub(super) async fn keep(shared: Arc<Shared>, kube: Client, bind: IpAddr, ready: Check) {
+    let told = Told::default();
+    tokio::join!(route(&shared, bind, &ready, &told), tell(&shared, &kube, &told));
+}
+
+/// Compiles every change into the table, and opens what it asks for.
+async fn route(shared: &Arc<Shared>, bind: IpAddr, ready: &Check, told: &Told) {
     let mut listeners = Listeners::new(bind);
+    let mut blocked = false;
     loop {
-        shared.changed.notified().await;
+        tokio::select! {
+            () = shared.changed.notified() => {}
+            () = sleep(PORT_AGAIN), if blocked => {}
+        }
         // Half a world would take routes away that are there.
-        let Some(compiled) = compile_now(&shared) else { continue };
-        let ports: Vec<u16> = compiled.router.ports.keys().copied().collect();
-        let told = Compiled { router: Default::default(), ..compiled };
-        *shared.router.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(compiled.router);
-        let opened = listeners.open(&shared, &ports).await;
-        if opened.values().all(Result::is_ok) && !opened.is_empty() {
+        let Some(mut compiled) = compile_now(shared) else { continue };
+        let router = std::mem::take(&mut compiled.router);
+        let ports: Vec<u16> = router.ports.keys().copied().collect();
+        *shared.router.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(router);
+        let opened = listeners.open(shared, &ports).await;
+        blocked = opened.values().any(Result::is_err);
+        if !blocked && !opened.is_empty() {
             ready.pass();
         }
-        let changes = {
-            let world = shared.world.read().unwrap_or_else(PoisonError::into_inner);
-            changes(&world, &shared.gateway, &told, &opened)
-        };
-        for change in changes {
-            write::write(&kube, &change).await;
+        *told.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((compiled, opened));
+        told.new.notify_one();
+    }
+}
+
+/// Writes the statuses that do not say what was compiled; what fails is tried again.
+async fn tell(shared: &Shared, kube: &Client, told: &Told) {
+    let mut backoff = Backoff::default();
+    loop {
+        told.new.notified().await;
+        while !write_down(shared, kube, told).await {
+            tokio::select! {
+                () = sleep(backoff.next().unwrap_or_default()) => {}
+                () = told.new.notified() => {}
+            }
         }
     }
+}
+
+/// Whether every status says now what it should.
+async fn write_down(shared: &Shared, kube: &Client, told: &Told) -> bool {
+    let changes = {
+        let last = told.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((compiled, opened)) = &*last else { return true };
+        let world = shared.world.read().unwrap_or_else(PoisonError::into_inner);
+        changes(&world, &shared.gateway, compiled, opened)
+    };
+    let writes: Vec<_> = changes.iter().map(|change| write::write(kube, change)).collect();
+    let written = stream::iter(writes).buffer_unordered(WRITERS);
+    written.fold(true, |all, one| async move { all && one }).await
 }
 
 fn compile_now(shared: &Shared) -> Option<Compiled> {

@@ -28,9 +28,9 @@ pub(super) enum Change {
     },
 }
 
-/// Write one. What fails is tried again when the object changes; a conflict
-/// means just that it has.
-pub(super) async fn write(kube: &Client, change: &Change) {
+/// Write one; false when it has to be tried again. A conflict means that the
+/// object has changed, so that its status will be looked at anyway.
+pub(super) async fn write(kube: &Client, change: &Change) -> bool {
     let (what, namespace, name, body) = match change {
         Change::Class { name, conditions } => {
             let body = json!({ "status": { "conditions": conditions } });
@@ -49,10 +49,11 @@ pub(super) async fn write(kube: &Client, change: &Change) {
         }
     };
     match patch(kube, &what, namespace, name, &body).await {
-        Ok(()) => {}
-        Err(Error::Api(status)) if [404, 409].contains(&status.code) => {}
+        Ok(()) => true,
+        Err(Error::Api(status)) if [404, 409].contains(&status.code) => true,
         Err(error) => {
             tracing::warn!(kind = what.kind, name, %error, "cannot write a status");
+            false
         }
     }
 }
