@@ -2,7 +2,9 @@
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Deserialize;
 
+use super::cors::Cors;
 use super::router::PathMatch;
 use super::types::{self, Filter};
 
@@ -14,6 +16,7 @@ pub(super) struct Filters {
     pub(super) rewrite_host: Option<HeaderValue>,
     pub(super) rewrite_path: Option<PathChange>,
     pub(super) redirect: Option<Redirect>,
+    pub(super) cors: Option<Cors>,
 }
 
 /// One change of headers.
@@ -69,6 +72,12 @@ impl Filters {
                 "RequestRedirect" => {
                     let redirect = filter.request_redirect.as_ref().ok_or_else(missing)?;
                     read.redirect = Some(redirect_of(redirect)?);
+                }
+                "CORS" => {
+                    let cors = types::Cors::deserialize(filter.cors.as_ref().ok_or_else(missing)?);
+                    let cors =
+                        cors.map_err(|error| format!("the filter CORS is broken: {error}"))?;
+                    read.cors = Some(Cors::read(&cors)?);
                 }
                 other => return Err(format!("the filter {other} is not supported")),
             }

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, HeaderValue};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -54,7 +57,19 @@ pub(super) fn end_to_end(headers: &mut HeaderMap) {
         .filter_map(|name| name.trim().parse().ok())
         .filter(|name| *name != TE)
         .collect();
-    let fixed = [CONNECTION, EXPECT, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    // A message with both is framed by the encoding; its length may be a lie.
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    let fixed = [
+        CONNECTION,
+        EXPECT,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
     for name in named.iter().chain(&fixed) {
         headers.remove(name);
     }
@@ -101,6 +116,9 @@ mod tests {
             ("x-hop", "1"),
             ("te", "trailers"),
             ("upgrade", "h2c"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("content-length", "1"),
+            ("transfer-encoding", "chunked"),
             ("x-end", "1"),
         ]);
         assert_eq!(upgrade(&headers), None);

@@ -18,6 +18,7 @@
 
 mod compile;
 mod cookies;
+mod cors;
 mod filter;
 mod forward;
 mod host;

@@ -1,10 +1,11 @@
 //! One request: matched, changed, sent to a backend, and its answer back.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use http::header::{HOST, LOCATION};
+use http::header::{CONTENT_TYPE, HOST, LOCATION, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{Either, Full};
@@ -14,9 +15,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::time::timeout;
 
+use super::cors::Cors;
 use super::filter::change_headers;
 use super::pathform::{self, PathForm};
-use super::router::{Asked, Entry, Target};
+use super::router::{Asked, Entry, Port, Target};
 use super::{Shared, cookies, forward};
 
 /// A backend's body, or one of our own.
@@ -38,7 +40,11 @@ pub(super) async fn answer(
     route(shared, port, peer, request).await.unwrap_or_else(|(status, text)| own(status, text))
 }
 
-type Refusal = (StatusCode, &'static str);
+type Refusal = (StatusCode, Cow<'static, str>);
+
+fn refusal(status: StatusCode, text: &'static str) -> Refusal {
+    (status, text.into())
+}
 
 async fn route(
     shared: &Shared,
@@ -47,8 +53,10 @@ async fn route(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
     let router = shared.router();
-    let port = router.ports.get(&port).ok_or((StatusCode::NOT_FOUND, "this port is closing\n"))?;
-    let authority = authority(&request).ok_or((StatusCode::BAD_REQUEST, "no Host header\n"))?;
+    let closing = || refusal(StatusCode::NOT_FOUND, "this port is closing\n");
+    let port = router.ports.get(&port).ok_or_else(closing)?;
+    let broken = || refusal(StatusCode::BAD_REQUEST, "a request needs one Host header\n");
+    let authority = authority(&request).ok_or_else(broken)?;
     let host = host_of(&authority);
     let path = request.uri().path().to_owned();
     let (host, path, prefix) = match pathform::read(port, &host, &path) {
@@ -63,29 +71,51 @@ async fn route(
         method: request.method(),
         headers: request.headers(),
     };
-    let entry = port.find(&asked).ok_or((StatusCode::NOT_FOUND, "no route for this\n"))?;
+    let entry = port.find(&asked).ok_or_else(|| not_found(port, &asked))?;
     let rule = &entry.rule;
-    let value = HeaderValue::from_str(&authority);
-    let authority_value = value.map_err(|_| (StatusCode::BAD_REQUEST, "a broken Host header\n"))?;
+    let authority_value = HeaderValue::from_str(&authority).map_err(|_| broken())?;
 
+    let preflight = |cors: &Cors| cors.preflight(request.method(), request.headers());
+    if let Some(headers) = rule.filters.cors.as_ref().and_then(preflight) {
+        let mut response = own(StatusCode::NO_CONTENT, "");
+        *response.headers_mut() = headers;
+        return Ok(response);
+    }
     if let Some(redirect) = &rule.filters.redirect {
         let location = redirect.location(&authority, path, asked.query, &entry.path);
         let mut response = own(redirect.status, "");
         let location = HeaderValue::from_str(&location);
-        response.headers_mut().insert(LOCATION, location.map_err(|_| BAD_REWRITE)?);
+        response.headers_mut().insert(LOCATION, location.map_err(|_| bad_rewrite())?);
         change_headers(&rule.filters.response, response.headers_mut());
         return Ok(response);
     }
     let backend = rule.backend(TURN.fetch_add(1, Ordering::Relaxed));
     let target = backend.and_then(|backend| backend.target.as_ref());
-    let target = target.ok_or((StatusCode::INTERNAL_SERVER_ERROR, "the route has no backend\n"))?;
+    let no_backend = || {
+        let text = "the route has no backend that exists; its ResolvedRefs condition says why\n";
+        refusal(StatusCode::INTERNAL_SERVER_ERROR, text)
+    };
+    let target = target.ok_or_else(no_backend)?;
     let uri = target_uri(entry, target, path, asked.query)?;
     let caller = Caller { peer, host: authority_value, prefix };
     forward_to(shared, entry, target, uri, caller, request).await
 }
 
-const BAD_REWRITE: Refusal =
-    (StatusCode::INTERNAL_SERVER_ERROR, "the route rewrites to something that is no URI\n");
+/// Tells an unknown host from a known one whose routes do not fit.
+fn not_found(port: &Port, asked: &Asked<'_>) -> Refusal {
+    let host = asked.host;
+    let text = if port.serves(host) {
+        format!("no route of the host `{host}` fits this path, method and headers\n")
+    } else {
+        format!("no route has the host `{host}`; `kubectl get httproutes -A` lists the hosts\n")
+    };
+    (StatusCode::NOT_FOUND, text.into())
+}
+
+fn bad_rewrite() -> Refusal {
+    let text = "the route rewrites to something that is no URI\n";
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, text)
+}
 
 /// Who asks, and by which name.
 struct Caller {
@@ -103,6 +133,7 @@ async fn forward_to(
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
     let filters = &entry.rule.filters;
+    let origin = request.headers().get(ORIGIN).cloned();
     let protocol = forward::upgrade(request.headers());
     let client: Option<OnUpgrade> = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
     *request.uri_mut() = uri;
@@ -125,14 +156,19 @@ async fn forward_to(
 
     let sent = shared.upstream.send(target.h2c, request);
     let sent = match entry.rule.timeout {
-        Some(limit) => timeout(limit, sent)
-            .await
-            .map_err(|_| (StatusCode::GATEWAY_TIMEOUT, "the backend did not answer in time\n"))?,
+        Some(limit) => {
+            let late =
+                |_| refusal(StatusCode::GATEWAY_TIMEOUT, "the backend did not answer in time\n");
+            timeout(limit, sent).await.map_err(late)?
+        }
         None => sent.await,
     };
     let mut response = sent.map_err(|error| {
         tracing::debug!(backend = target.host, port = target.port, %error, "a backend failed");
-        (StatusCode::SERVICE_UNAVAILABLE, "no backend is ready\n")
+        match error.is_connect() {
+            true => refusal(StatusCode::SERVICE_UNAVAILABLE, "no backend is ready\n"),
+            false => refusal(StatusCode::BAD_GATEWAY, "the backend broke off before it answered\n"),
+        }
     })?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         if let Some(client) = client {
@@ -153,6 +189,9 @@ async fn forward_to(
     }
     if let Some(prefix) = &caller.prefix {
         keep_prefix(&mut response, prefix);
+    }
+    if let Some(cors) = &filters.cors {
+        cors.tell(origin.as_ref(), response.headers_mut());
     }
     change_headers(&filters.response, response.headers_mut());
     Ok(response.map(Either::Left))
@@ -183,18 +222,25 @@ fn target_uri(
     let authority: Result<Authority, _> = format!("{}:{}", target.host, target.port).parse();
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(authority.map_err(|_| BAD_REWRITE)?);
-    parts.path_and_query = Some(path.map_err(|_| BAD_REWRITE)?);
-    Uri::from_parts(parts).map_err(|_| BAD_REWRITE)
+    parts.authority = Some(authority.map_err(|_| bad_rewrite())?);
+    parts.path_and_query = Some(path.map_err(|_| bad_rewrite())?);
+    Uri::from_parts(parts).map_err(|_| bad_rewrite())
 }
 
-/// The host and port a client wrote: HTTP/2 has it in the URI.
+/// The host and port a client wrote: HTTP/2 has it in the URI. `None` without one, with several,
+/// or with one that is none.
 fn authority(request: &Request<Incoming>) -> Option<String> {
-    if let Some(authority) = request.uri().authority() {
-        return Some(authority.as_str().to_owned());
+    let mut headers = request.headers().get_all(HOST).iter();
+    let header = headers.next();
+    if headers.next().is_some() {
+        return None;
     }
-    let host = request.headers().get(HOST)?.to_str().ok()?;
-    Some(host.to_owned())
+    let authority = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => header?.to_str().ok()?,
+    };
+    // Credentials are no part of a host, and would pass for one in logs and redirects.
+    (!authority.contains('@')).then(|| authority.to_owned())
 }
 
 /// Lower case, without port and final dot.
@@ -228,8 +274,17 @@ fn keep_prefix(response: &mut Response<Incoming>, prefix: &str) {
     }
 }
 
-fn own(status: StatusCode, text: &'static str) -> Response<Body> {
+/// An answer of the gateway's own. It may repeat what the client wrote, so no browser may take it
+/// for a page.
+fn own(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response<Body> {
+    let text = match text.into() {
+        Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+        Cow::Owned(text) => Bytes::from(text),
+    };
     let mut response = Response::new(Either::Right(Full::from(text)));
     *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

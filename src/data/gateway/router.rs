@@ -91,6 +91,12 @@ impl Port {
         listener.entries.iter().find(|entry| entry.matches(asked))
     }
 
+    /// Whether any route of the listener for this host serves it.
+    pub(super) fn serves(&self, host: &str) -> bool {
+        let listener = self.listeners.iter().find(|listener| listener.host.matches(host));
+        listener.is_some_and(|found| found.entries.iter().any(|entry| entry.host.matches(host)))
+    }
+
     /// Whether a route is there for exactly this host.
     pub(super) fn knows(&self, host: &str) -> bool {
         self.exact_hosts().any(|known| known == host)

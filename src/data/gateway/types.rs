@@ -159,6 +159,20 @@ pub(super) struct Filter {
     pub(super) response_header_modifier: Option<HeaderModifier>,
     pub(super) request_redirect: Option<Redirect>,
     pub(super) url_rewrite: Option<UrlRewrite>,
+    /// A [`Cors`], read when it is used: its schema is open, and one broken route must not keep the
+    /// others from being seen.
+    pub(super) cors: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Cors {
+    pub(super) allow_origins: Vec<String>,
+    pub(super) allow_credentials: bool,
+    pub(super) allow_methods: Vec<String>,
+    pub(super) allow_headers: Vec<String>,
+    pub(super) expose_headers: Vec<String>,
+    pub(super) max_age: Option<u32>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

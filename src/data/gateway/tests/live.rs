@@ -35,6 +35,7 @@ async fn backend(answer: &'static str) -> u16 {
                         head.len()
                     ),
                     "silent" => return std::future::pending().await,
+                    "hang up" => return,
                     other => other.to_owned(),
                 };
                 stream.write_all(text.as_bytes()).await.unwrap();
@@ -142,7 +143,7 @@ async fn a_request_is_rewritten_and_told_about() {
 async fn failures_have_the_status_the_specification_gives_them() {
     let mut world = world(open_listener(80));
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let (silent, rude) = (backend("silent").await, backend("").await);
+    let (silent, rude) = (backend("silent").await, backend("hang up").await);
     rule(&mut world, "closed", closed, json!({}));
     rule(&mut world, "rude", rude, json!({}));
     rule(&mut world, "slow", silent, json!({"timeouts": {"request": "50ms"}}));
@@ -155,12 +156,69 @@ async fn failures_have_the_status_the_specification_gives_them() {
     );
     let address = serve(world).await;
     for (host, status) in
-        [("closed", 503), ("slow", 504), ("none", 500), ("gone", 500), ("nobody", 404)]
+        [("closed", 503), ("rude", 502), ("slow", 504), ("none", 500), ("gone", 500)]
     {
         let answer = get(address, host, "/").await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
     }
-    assert!(raw(address, "GET / HTTP/1.0\r\n\r\n").await.contains(" 400 "));
+    for hosts in ["", "host: slow\r\nhost: none\r\n", "host: a@slow\r\n"] {
+        let request = format!("GET / HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+        assert!(raw(address, &request).await.contains(" 400 "), "{hosts}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_routed_is_named_and_is_no_page() {
+    let mut world = world(open_listener(80));
+    let matches = json!([{"path": {"type": "PathPrefix", "value": "/here"}}]);
+    rule(&mut world, "app.localhost", backend("echo").await, json!({"matches": matches}));
+    let address = serve(world).await;
+    let answer = get(address, "Other.localhost:19080", "/here").await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(answer.contains("no route has the host `other.localhost`"), "{answer}");
+    assert!(answer.contains("content-type: text/plain"), "{answer}");
+    let answer = get(address, "app.localhost", "/elsewhere").await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(answer.contains("no route of the host `app.localhost` fits"), "{answer}");
+    let answer = get(address, "localhost", "/@nobody/here").await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+}
+
+/// Answers one request per connection and hangs up at the second, as a server does whose idle
+/// connections end just then.
+async fn forgetful() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                for answer in ["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", ""] {
+                    let mut head = String::new();
+                    while !head.ends_with("\r\n\r\n") {
+                        stream.read_line(&mut head).await.unwrap();
+                    }
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_safe_request_survives_the_end_of_a_kept_connection() {
+    let mut world = world(open_listener(80));
+    rule(&mut world, "app", forgetful().await, json!({}));
+    let address = serve(world).await;
+    for _ in 0..3 {
+        let answer = get(address, "app", "/").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    let post = "POST / HTTP/1.1\r\nhost: app\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let answer = raw(address, post).await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "nobody knows whether it was done: {answer}");
 }
 
 #[tokio::test]
