@@ -3,6 +3,7 @@
 use super::configurations::Configurations;
 use super::connections;
 use super::input::Input;
+use super::operations;
 use crate::types::{
     EndpointType, GatewayNetwork, GatewaySpec, Visibility, WorkloadEndpoint, WorkloadTemplate,
 };
@@ -18,6 +19,8 @@ pub(super) fn engine() -> Engine {
         for (receiver, method, list) in MACROS {
             dialect = dialect.alias(receiver, method, &["derived", list]);
         }
+        let list = &["derived", "endpointResources"];
+        dialect = dialect.keyed_alias("workload", operations::METHOD, list);
         Engine::new(dialect.build())
     });
     ENGINE.clone()
@@ -60,6 +63,7 @@ pub(super) fn context(
     let mut derived = Map::new();
     configurations.derive(&mut derived);
     derived.insert("servicePorts".to_owned(), service_ports(&workload.endpoints));
+    derived.insert("endpointResources".to_owned(), operations::all(input.release, workload));
     let dependencies = dependencies(input, &mut derived);
 
     let gateway = merged_gateway(input.data_plane.gateway, input.environment.gateway);

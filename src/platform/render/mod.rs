@@ -18,6 +18,7 @@ mod health;
 mod input;
 mod network;
 mod objects;
+mod operations;
 mod path;
 mod pipeline;
 mod schema;

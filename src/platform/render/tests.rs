@@ -274,6 +274,27 @@ fn traits_create_patch_and_remove() {
 }
 
 #[test]
+fn a_type_can_route_each_operation_of_an_api() {
+    let mut workload = greeter();
+    workload["endpoints"]["http"]["schema"] = json!({
+        "content": "paths: {/greet: {get: {}, post: {}}, /health: {get: {}}}",
+    });
+    let mut sample = sample(SERVICE, workload);
+    let routes = "${workload.toEndpointResources('http').orValue([])\
+                  .map(o, {'method': o.method, 'path': {'type': 'Exact', 'value': o.path}})}";
+    let spec = &mut sample.release.component_type.spec;
+    let route = spec.resources.iter_mut().find(|one| one.id == "httproute-external").unwrap();
+    route.template["spec"]["rules"][0]["matches"] = json!(routes);
+    let matches = sample.of_kind("HTTPRoute")[0]["spec"]["rules"][0]["matches"].clone();
+    let exact = |method: &str, path: &str| json!({"method": method, "path": {"type": "Exact", "value": path}});
+    let expected = [exact("GET", "/greet"), exact("POST", "/greet"), exact("GET", "/health")];
+    assert_eq!(matches, json!(expected));
+    sample.release.workload.endpoints.get_mut("http").unwrap().schema = None;
+    let matches = sample.of_kind("HTTPRoute")[0]["spec"]["rules"][0]["matches"].clone();
+    assert_eq!(matches, json!([]), "an endpoint without a definition offers nothing");
+}
+
+#[test]
 fn expression_errors_name_type_path_and_expression() {
     let mut sample = sample(SERVICE, greeter());
     sample.release.component_type.spec.resources[0].template["spec"]["replicas"] =
