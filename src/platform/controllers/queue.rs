@@ -38,6 +38,8 @@ pub(crate) struct Queue {
 struct Inner {
     ready: VecDeque<Key>,
     later: BinaryHeap<Reverse<(Instant, Key)>>,
+    /// When an object is due; what else `later` says of it is out of date.
+    due: HashMap<Key, Instant>,
     state: HashMap<Key, State>,
     failures: HashMap<Key, u32>,
 }
@@ -100,10 +102,13 @@ impl Queue {
                 None
             }
         };
+        inner.due.remove(&key);
         if again {
             inner.add(key);
         } else if let Some(pause) = pause {
-            inner.later.push(Reverse((Instant::now() + pause, key)));
+            let at = Instant::now() + pause;
+            inner.due.insert(key.clone(), at);
+            inner.later.push(Reverse((at, key)));
         }
         drop(inner);
         self.wake.notify_one();
@@ -137,7 +142,10 @@ impl Inner {
 
     fn promote(&mut self, now: Instant) {
         while self.later.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            if let Some(Reverse((_, key))) = self.later.pop() {
+            if let Some(Reverse((at, key))) = self.later.pop()
+                && self.due.get(&key) == Some(&at)
+            {
+                self.due.remove(&key);
                 self.add(key);
             }
         }
@@ -202,6 +210,18 @@ mod tests {
         let a = queue.next().await;
         queue.done(a.clone(), Outcome::Settled);
         assert!(queue.lock().failures.is_empty());
+    }
+
+    #[tokio::test]
+    async fn only_the_last_pause_of_an_object_counts() {
+        let queue = Queue::default();
+        for outcome in [Outcome::Again(Duration::from_millis(1)), Outcome::Settled] {
+            queue.add(key("a"));
+            queue.done(queue.next().await, outcome);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert!(idle(&queue).await, "it has settled since");
+        assert!(queue.lock().due.is_empty());
     }
 
     #[tokio::test]
