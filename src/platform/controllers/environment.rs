@@ -2,7 +2,7 @@
 
 use super::context::{Context, Error, now};
 use super::queue::Outcome;
-use super::store::{Entry, Key, What};
+use super::store::{Entry, Key, Store, What};
 use crate::types::{Conditions, DeploymentPipeline, Environment};
 
 const FINALIZER: &str = "openchoreo.dev/environment-cleanup";
@@ -34,21 +34,16 @@ async fn tell(
     ctx.write_status::<Environment>(environment, &status).await.map(drop)
 }
 
-/// Waits for pipelines to let go of it, then takes its releases away, then goes.
+/// Waits for pipelines to let go of it, then takes its releases away, then the cells of projects, then goes.
 async fn finalize(ctx: &Context, environment: &Entry) -> Result<Outcome, Error> {
     let namespace = environment.namespace();
-    let (pipeline, bindings) = ctx.read(|store| {
+    let pipeline = ctx.read(|store| {
         let uses = |pipeline: &&Entry| {
             pipeline
                 .spec::<DeploymentPipeline>()
                 .is_ok_and(|spec| spec.environments().contains(&environment.name()))
         };
-        let pipeline =
-            store.of(What::DeploymentPipeline, namespace).find(uses).map(|p| p.name().to_owned());
-        let bindings = store.of(What::ReleaseBinding, namespace);
-        let bindings: Vec<Entry> =
-            bindings.filter(|b| *b.links.environment == *environment.name()).cloned().collect();
-        (pipeline, bindings)
+        store.of(What::DeploymentPipeline, namespace).find(uses).map(|p| p.name().to_owned())
     });
     if let Some(pipeline) = pipeline {
         let message = format!(
@@ -57,16 +52,27 @@ async fn finalize(ctx: &Context, environment: &Entry) -> Result<Outcome, Error> 
         tell(ctx, environment, false, "DeletionBlocked", &message).await?;
         return Ok(Outcome::Settled);
     }
-    for binding in &bindings {
-        ctx.delete(What::ReleaseBinding, binding).await?;
-    }
-    if !bindings.is_empty() {
-        let message = format!("{} releases are being deleted", bindings.len());
-        tell(ctx, environment, false, "ReleaseBindingsPending", &message).await?;
-        return Ok(Outcome::Settled);
+    for (what, words) in
+        [(What::ReleaseBinding, "releases"), (What::RenderedRelease, "cells of projects")]
+    {
+        let left = ctx.read(|store| of(store, what, environment));
+        for object in &left {
+            ctx.delete(what, object).await?;
+        }
+        if !left.is_empty() {
+            let message = format!("{} {words} are being deleted", left.len());
+            tell(ctx, environment, false, "ReleaseBindingsPending", &message).await?;
+            return Ok(Outcome::Settled);
+        }
     }
     if let Some(current) = ctx.get(What::Environment, namespace, environment.name()) {
         ctx.drop_finalizer::<Environment>(&current, FINALIZER).await?;
     }
     Ok(Outcome::Settled)
+}
+
+/// The objects of a kind that belong to the environment.
+fn of(store: &Store, what: What, environment: &Entry) -> Vec<Entry> {
+    let all = store.of(what, environment.namespace());
+    all.filter(|object| *object.links.environment == *environment.name()).cloned().collect()
 }

@@ -47,15 +47,16 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
             return Ok(Outcome::Settled);
         }
     };
-    if outcome.is_ok() {
-        set(
-            &project,
-            &mut status,
-            "Ready",
-            true,
-            "Reconciled",
-            "The project has a cell in every environment",
-        );
+    let message = "The project has a cell in every environment";
+    match &outcome {
+        Ok(()) => set(&project, &mut status, "Ready", true, "Reconciled", message),
+        // As a binding of the project says it upstream, where bindings own the cells.
+        Err(error @ Error::Reported(_)) => {
+            let message = error.to_string();
+            set(&project, &mut status, "Ready", false, "ReleaseOwnershipConflict", &message);
+        }
+        // Nothing is known to stand in the way: the next try tells.
+        Err(_) => {}
     }
     ctx.write_status::<Project>(&project, &status).await?;
     outcome.map(|()| Outcome::Settled)

@@ -46,6 +46,9 @@ pub(super) fn wake(store: &Store, delta: &Delta, mut ask: impl FnMut(Key)) {
                     _ => {}
                 }
             }
+            if gone {
+                ask(Key::new(What::Environment, ns, &entry.links.environment));
+            }
         }
         What::ClusterComponentType if asked_for => {
             components(store, &mut ask, |spec| {

@@ -6,34 +6,60 @@ use serde_json::{Value, json};
 use support::{World, greeter, is};
 
 #[tokio::test]
-async fn a_broken_template_is_named() {
+async fn a_broken_template_is_named_until_it_is_mended() {
     let world = World::start().await;
-    let component_type = json!({
-        "apiVersion": "openchoreo.dev/v1alpha1", "kind": "ClusterComponentType", "metadata": { "name": "broken" },
-        "spec": { "workloadType": "deployment", "resources": [{
-            "id": "deployment",
-            "template": {
-                "apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": { "name": "${metadata.name}", "namespace": "${metadata.namespace}" },
-                "spec": { "replicas": "${workload.nothing.there}" },
-            },
-        }] },
-    });
-    world.apply(&component_type).await;
+    let component_type = |replicas: &str| {
+        json!({
+            "apiVersion": "openchoreo.dev/v1alpha1", "kind": "ClusterComponentType",
+            "metadata": { "name": "broken" },
+            "spec": { "workloadType": "deployment", "resources": [{
+                "id": "deployment",
+                "template": {
+                    "apiVersion": "apps/v1", "kind": "Deployment",
+                    "metadata": { "name": "${metadata.name}", "namespace": "${metadata.namespace}" },
+                    "spec": {
+                        "replicas": replicas,
+                        "selector": { "matchLabels": "${metadata.podSelectors}" },
+                        "template": {
+                            "metadata": { "labels": "${metadata.podSelectors}" },
+                            "spec": { "containers": [{ "name": "main", "image": "greeter" }] },
+                        },
+                    },
+                },
+            }] },
+        })
+    };
+    world.apply(&component_type("${workload.nothing.there}")).await;
     let [mut component, workload] = greeter();
     component["spec"]["componentType"]["name"] = json!("deployment/broken");
     world.apply(&component).await;
     world.apply(&workload).await;
-    let binding = world
-        .until("ReleaseBinding", "default", "greeter-development", |b| {
-            is(b, "ReleaseSynced", "False", "RenderingFailed")
-        })
-        .await;
-    let message = binding["status"]["conditions"][0]["message"].as_str().unwrap();
-    for part in ["deployment/broken", "`deployment`", "spec.replicas", "workload.nothing.there"] {
-        assert!(message.contains(part), "{part} is not in: {message}");
+    for expression in ["workload.nothing.there", "1 +", "noSuchFunction(1)", "unknown.name"] {
+        world.apply(&component_type(&format!("${{{expression}}}"))).await;
+        let named = |b: &Value| {
+            is(b, "Ready", "False", "RenderingFailed") && condition(b, "Ready").contains(expression)
+        };
+        let binding = world.until("ReleaseBinding", "default", "greeter-development", named).await;
+        let message = condition(&binding, "ReleaseSynced");
+        for part in ["deployment/broken", "`deployment`", "spec.replicas", expression] {
+            assert!(message.contains(part), "{part} is not in: {message}");
+        }
     }
-    assert!(is(&binding, "Ready", "False", "RenderingFailed"), "{binding:#?}");
+    world.apply(&component_type("${1 + 1}")).await;
+    let mended = |b: &Value| is(b, "ReleaseSynced", "True", "ReleaseSynced");
+    world.until("ReleaseBinding", "default", "greeter-development", mended).await;
+    let applied = |r: &Value| is(r, "ResourcesApplied", "True", "ApplySucceeded");
+    let release = world.until("RenderedRelease", "default", "greeter-development", applied).await;
+    let resources = release["spec"]["resources"].as_array().unwrap();
+    let deployment = resources.iter().find(|r| r["object"]["kind"] == "Deployment").unwrap();
+    assert_eq!(deployment["object"]["spec"]["replicas"], 2);
+}
+
+/// The message of a condition.
+fn condition<'a>(object: &'a Value, r#type: &str) -> &'a str {
+    let conditions = object["status"]["conditions"].as_array().unwrap();
+    let found = conditions.iter().find(|c| c["type"] == r#type);
+    found.and_then(|c| c["message"].as_str()).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -144,6 +170,23 @@ async fn used_objects_stay_until_they_are_free() {
     world.until("DeploymentPipeline", "default", "default", blocked).await;
     let plane = world.get("ClusterDataPlane", "", "default").await.unwrap();
     assert!(is(&plane, "Created", "True", "ClusterDataPlaneCreated"), "{plane:#?}");
+}
+
+#[tokio::test]
+async fn an_environment_takes_its_cells_along() {
+    let world = World::start().await;
+    let cell = curtain_platform::render::cell_namespace("default", "default", "production");
+    world.until("Namespace", "", &cell, |_| true).await;
+    let paths = json!([{
+        "sourceEnvironmentRef": { "name": "development" },
+        "targetEnvironmentRefs": [{ "name": "staging" }],
+    }]);
+    let without = json!({ "spec": { "promotionPaths": paths } });
+    world.merge("DeploymentPipeline", "default", "default", without).await;
+    world.delete("Environment", "default", "production").await;
+    world.gone("Environment", "default", "production").await;
+    let left = world.names("RenderedRelease", "default").await;
+    assert!(left.iter().all(|name| !name.contains("production")), "{left:?}");
 }
 
 #[tokio::test]
