@@ -57,8 +57,8 @@ async fn a_broken_template_is_named_until_it_is_mended() {
 
 /// The message of a condition.
 fn condition<'a>(object: &'a Value, r#type: &str) -> &'a str {
-    let conditions = object["status"]["conditions"].as_array().unwrap();
-    let found = conditions.iter().find(|c| c["type"] == r#type);
+    let conditions = object["status"]["conditions"].as_array();
+    let found = conditions.into_iter().flatten().find(|c| c["type"] == r#type);
     found.and_then(|c| c["message"].as_str()).unwrap_or_default()
 }
 
@@ -184,6 +184,15 @@ async fn an_environment_takes_its_cells_along() {
     let without = json!({ "spec": { "promotionPaths": paths } });
     world.merge("DeploymentPipeline", "default", "default", without).await;
     world.delete("Environment", "default", "production").await;
+    let leaving = |n: &Value| n["metadata"]["deletionTimestamp"].is_string();
+    let mut namespace = world.until("Namespace", "", &cell, leaving).await;
+    let waits = |e: &Value| is(e, "Ready", "False", "ReleaseBindingsPending");
+    world.until("Environment", "default", "production", waits).await;
+    // Plays the namespace controller: everything in it is gone.
+    namespace["spec"]["finalizers"] = json!([]);
+    let finalize = http::Request::put(format!("/api/v1/namespaces/{cell}/finalize"))
+        .body(namespace.to_string().into_bytes());
+    world.client.request::<Value>(finalize.unwrap()).await.unwrap();
     world.gone("Environment", "default", "production").await;
     let left = world.names("RenderedRelease", "default").await;
     assert!(left.iter().all(|name| !name.contains("production")), "{left:?}");
