@@ -168,16 +168,16 @@ impl PathChange {
 }
 
 impl Redirect {
-    /// Where a request goes that was for `scheme://authority` and `path`.
-    /// Without a port of its own it keeps the one the client used: host ports
-    /// may differ from those of listeners.
+    /// Where a request goes that was for an authority and, below a prefix of
+    /// the gateway's own, a path and a query. Without a port of its own it
+    /// keeps the one the client used: host ports may differ from those of
+    /// listeners. On another host the prefix means nothing.
     pub(super) fn location(
         &self,
-        authority: &str,
-        path: &str,
-        query: Option<&str>,
+        (authority, prefix, path, query): (&str, &str, &str, Option<&str>),
         matched: &PathMatch,
     ) -> String {
+        let prefix = if self.hostname.is_some() { "" } else { prefix };
         let scheme = self.scheme.as_deref().unwrap_or("http");
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
@@ -196,7 +196,7 @@ impl Redirect {
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let path = self.path.as_ref().map_or_else(|| path.to_owned(), |p| p.apply(path, matched));
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        format!("{scheme}://{host}{port}{path}{query}")
+        format!("{scheme}://{host}{port}{prefix}{path}{query}")
     }
 }
 
@@ -231,14 +231,17 @@ mod tests {
             let filter: types::Redirect = serde_json::from_str(json).unwrap();
             let matched = PathMatch::Prefix("/old".into());
             let redirect = redirect_of(&filter).unwrap();
-            redirect.location("a.localhost:19080", "/old/x", Some("q=1"), &matched)
+            redirect.location(("a.localhost:19080", "/@a", "/old/x", Some("q=1")), &matched)
         };
-        assert_eq!(redirect("{}"), "http://a.localhost:19080/old/x?q=1");
-        assert_eq!(redirect(r#"{"scheme":"https"}"#), "https://a.localhost/old/x?q=1");
-        assert_eq!(redirect(r#"{"scheme":"https","port":443}"#), "https://a.localhost/old/x?q=1");
+        assert_eq!(redirect("{}"), "http://a.localhost:19080/@a/old/x?q=1");
+        assert_eq!(redirect(r#"{"scheme":"https"}"#), "https://a.localhost/@a/old/x?q=1");
+        assert_eq!(
+            redirect(r#"{"scheme":"https","port":443}"#),
+            "https://a.localhost/@a/old/x?q=1"
+        );
         assert_eq!(redirect(r#"{"hostname":"b","port":8080}"#), "http://b:8080/old/x?q=1");
         let path = r#"{"path":{"type":"ReplacePrefixMatch","replacePrefixMatch":"/new"}}"#;
-        assert_eq!(redirect(path), "http://a.localhost:19080/new/x?q=1");
+        assert_eq!(redirect(path), "http://a.localhost:19080/@a/new/x?q=1");
     }
 
     #[test]

@@ -22,11 +22,9 @@ pub(super) fn tell(
     host: &HeaderValue,
     prefix: Option<&str>,
 ) {
-    let before = headers.get(FORWARDED_FOR).and_then(|value| value.to_str().ok());
-    let chain = match before {
-        Some(before) => format!("{before}, {peer}"),
-        None => peer.to_string(),
-    };
+    let before = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let chain = before.map(str::to_owned).chain([peer.to_string()]);
+    let chain = chain.collect::<Vec<_>>().join(", ");
     if let Ok(chain) = HeaderValue::from_str(&chain) {
         headers.insert(FORWARDED_FOR, chain);
     }
@@ -99,10 +97,11 @@ mod tests {
 
     #[test]
     fn the_backend_learns_who_asked() {
-        let mut headers = map(&[("x-forwarded-for", "9.9.9.9"), ("x-forwarded-prefix", "/forged")]);
+        let mut headers = map(&[("x-forwarded-for", "8.8.8.8"), ("x-forwarded-prefix", "/forged")]);
+        headers.append(FORWARDED_FOR, HeaderValue::from_static("9.9.9.9"));
         let host = HeaderValue::from_static("localhost:19080");
         tell(&mut headers, [10, 0, 0, 1].into(), &host, Some("/@dev"));
-        assert_eq!(headers[FORWARDED_FOR], "9.9.9.9, 10.0.0.1");
+        assert_eq!(headers[FORWARDED_FOR], "8.8.8.8, 9.9.9.9, 10.0.0.1");
         assert_eq!(headers[FORWARDED_PREFIX], "/@dev");
         assert_eq!(headers[FORWARDED_HOST], "localhost:19080");
         tell(&mut headers, [10, 0, 0, 1].into(), &host, None);

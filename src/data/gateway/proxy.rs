@@ -82,7 +82,8 @@ async fn route(
         return Ok(response);
     }
     if let Some(redirect) = &rule.filters.redirect {
-        let location = redirect.location(&authority, path, asked.query, &entry.path);
+        let asked = (authority.as_str(), prefix.as_deref().unwrap_or_default(), path, asked.query);
+        let location = redirect.location(asked, &entry.path);
         let mut response = own(redirect.status, "");
         let location = HeaderValue::from_str(&location);
         response.headers_mut().insert(LOCATION, location.map_err(|_| bad_rewrite())?);
@@ -171,14 +172,14 @@ async fn forward_to(
         }
     })?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        if let Some(client) = client {
-            let protocol = forward::upgrade(response.headers());
-            let backend = hyper::upgrade::on(&mut response);
-            tokio::spawn(join(client, backend));
-            forward::end_to_end(response.headers_mut());
-            if let Some(protocol) = protocol {
-                forward::set_upgrade(response.headers_mut(), protocol);
-            }
+        let unasked = "the backend changed to a protocol that nobody asked for\n";
+        let client = client.ok_or_else(|| refusal(StatusCode::BAD_GATEWAY, unasked))?;
+        let protocol = forward::upgrade(response.headers());
+        let backend = hyper::upgrade::on(&mut response);
+        tokio::spawn(join(client, backend));
+        forward::end_to_end(response.headers_mut());
+        if let Some(protocol) = protocol {
+            forward::set_upgrade(response.headers_mut(), protocol);
         }
     } else {
         forward::end_to_end(response.headers_mut());
@@ -188,7 +189,7 @@ async fn forward_to(
         cookies::strip_response(response.headers_mut());
     }
     if let Some(prefix) = &caller.prefix {
-        keep_prefix(&mut response, prefix);
+        keep_prefix(&mut response, &caller.host, prefix);
     }
     if let Some(cors) = &filters.cors {
         cors.tell(origin.as_ref(), response.headers_mut());
@@ -262,14 +263,19 @@ fn with_slash(prefix: &str, query: Option<&str>) -> Response<Body> {
     response
 }
 
-/// Keep a backend's redirects below the prefix that the client used.
-fn keep_prefix(response: &mut Response<Incoming>, prefix: &str) {
-    let Some(location) = response.headers().get(LOCATION).and_then(|value| value.to_str().ok())
-    else {
-        return;
+/// Keep a backend's redirects below the prefix that the client used, whether they are paths or name
+/// the host that the backend was asked for.
+fn keep_prefix(response: &mut Response<Incoming>, host: &HeaderValue, prefix: &str) {
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
+    let Some(location) = response.headers().get(LOCATION).and_then(text) else { return };
+    let origin = format!("http://{}", text(host).unwrap_or_default());
+    let (origin, path) = match location.strip_prefix(&origin) {
+        Some(path) => (origin.as_str(), path),
+        None => ("", location.as_str()),
     };
-    let is_path = location.starts_with('/') && !location.starts_with("//");
-    if let (true, Ok(value)) = (is_path, HeaderValue::from_str(&format!("{prefix}{location}"))) {
+    let is_path = path.starts_with('/') && !path.starts_with("//");
+    if let (true, Ok(value)) = (is_path, HeaderValue::from_str(&format!("{origin}{prefix}{path}")))
+    {
         response.headers_mut().insert(LOCATION, value);
     }
 }

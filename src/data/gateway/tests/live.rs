@@ -144,6 +144,8 @@ async fn failures_have_the_status_the_specification_gives_them() {
     let mut world = world(open_listener(80));
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let (silent, rude) = (backend("silent").await, backend("hang up").await);
+    let switches = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    rule(&mut world, "unasked", backend(switches).await, json!({}));
     rule(&mut world, "closed", closed, json!({}));
     rule(&mut world, "rude", rude, json!({}));
     rule(&mut world, "slow", silent, json!({"timeouts": {"request": "50ms"}}));
@@ -155,9 +157,14 @@ async fn failures_have_the_status_the_specification_gives_them() {
         [{"backendRefs": [{"name": "nope", "port": 1}]}]}),
     );
     let address = serve(world).await;
-    for (host, status) in
-        [("closed", 503), ("rude", 502), ("slow", 504), ("none", 500), ("gone", 500)]
-    {
+    for (host, status) in [
+        ("closed", 503),
+        ("rude", 502),
+        ("unasked", 502),
+        ("slow", 504),
+        ("none", 500),
+        ("gone", 500),
+    ] {
         let answer = get(address, host, "/").await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
     }
@@ -232,12 +239,17 @@ async fn redirects_are_answered_here_and_those_of_backends_keep_the_prefix() {
     );
     let moved = "HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n";
     rule(&mut world, "app.localhost", backend(moved).await, json!({}));
+    let whole =
+        "HTTP/1.1 302 Found\r\nlocation: http://localhost:80/login\r\ncontent-length: 0\r\n\r\n";
+    rule(&mut world, "whole.localhost", backend(whole).await, json!({}));
     let address = serve(world).await;
     let answer = get(address, "old.localhost:81", "/x?y").await;
     assert!(answer.starts_with("HTTP/1.1 301 "), "{answer}");
     assert!(answer.contains("location: http://new.localhost:81/x?y\r\n"), "{answer}");
     let answer = get(address, "localhost", "/@app/x").await;
     assert!(answer.contains("location: /@app/login\r\n"), "{answer}");
+    let answer = get(address, "localhost:80", "/@whole/x").await;
+    assert!(answer.contains("location: http://localhost:80/@whole/login\r\n"), "{answer}");
 }
 
 #[tokio::test]
