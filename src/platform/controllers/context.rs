@@ -352,6 +352,17 @@ pub(crate) fn now() -> Time {
     Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
+/// How soon a [new](is_new) object is looked at again.
+pub(crate) const SOON: Duration = Duration::from_millis(200);
+
+/// Whether an object was made within the last second. What it refers to may have been made with it and be known in a
+/// moment: saying in between that it is missing would cost a durable write, for which the next step has to wait.
+pub(crate) fn is_new(object: &Object) -> bool {
+    let age = |made: &Time| jiff::Timestamp::now().duration_since(made.0);
+    let made = object.meta.creation_timestamp.as_ref();
+    made.is_some_and(|made| (0..1_000).contains(&age(made).as_millis()))
+}
+
 /// Metadata of a new object that another one controls.
 pub(crate) fn owned_by<K: Kind>(owner: &Object, name: &str) -> ObjectMeta {
     ObjectMeta {

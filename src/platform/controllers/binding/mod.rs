@@ -6,7 +6,7 @@ mod memo;
 mod readiness;
 mod rendering;
 
-use super::context::{Context, Error, now};
+use super::context::{Context, Error, SOON, is_new, now};
 use super::names;
 use super::queue::Outcome;
 use super::rendered::{Ground, NoPlane, Written, ground};
@@ -45,6 +45,11 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
     let spec = binding.spec::<ReleaseBinding>()?;
     let mut status = binding.status::<ReleaseBinding>()?;
     let generation = binding.meta.generation;
+    // A component makes its release and its binding at once.
+    let missing = ctx.read(|store| release_of(store, &binding, &spec).is_err());
+    if missing && binding.status.is_empty() && is_new(&binding) {
+        return Ok(Outcome::Again(SOON));
+    }
     if status.observed_generation != generation {
         status.observed_generation = generation;
         status.last_spec_update_time = Some(now());
@@ -142,14 +147,8 @@ async fn pass(
 /// Finds everything the binding refers to.
 fn gather(store: &Store, binding: &Entry, spec: &ReleaseBindingSpec) -> Result<Subject, Obstacle> {
     let namespace = binding.namespace();
-    let name = spec.release_name.as_deref().unwrap_or_default();
-    let missing = |message: String| Obstacle("ComponentReleaseNotFound", message);
-    if name.is_empty() {
-        return Err(missing("spec.releaseName is not set".into()));
-    }
-    let release = store
-        .get(What::ComponentRelease, namespace, name)
-        .ok_or_else(|| missing(format!("ComponentRelease {name} does not exist")))?;
+    let release = release_of(store, binding, spec)?;
+    let name = release.name();
     let owner = &spec.owner;
     if *release.links.project != *owner.project_name
         || *release.links.component != *owner.component_name
@@ -194,6 +193,21 @@ fn gather(store: &Store, binding: &Entry, spec: &ReleaseBindingSpec) -> Result<S
         project: project.clone(),
         workload_type,
     })
+}
+
+/// The release that the binding names.
+fn release_of<'s>(
+    store: &'s Store,
+    binding: &Entry,
+    spec: &ReleaseBindingSpec,
+) -> Result<&'s Entry, Obstacle> {
+    let missing = |message: String| Obstacle("ComponentReleaseNotFound", message);
+    match spec.release_name.as_deref().unwrap_or_default() {
+        "" => Err(missing("spec.releaseName is not set".into())),
+        name => store
+            .get(What::ComponentRelease, binding.namespace(), name)
+            .ok_or_else(|| missing(format!("ComponentRelease {name} does not exist"))),
+    }
 }
 
 /// Puts what the workload depends on into the status.

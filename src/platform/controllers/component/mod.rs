@@ -3,7 +3,7 @@
 mod deletion;
 mod release;
 
-use super::context::{Context, Error, now};
+use super::context::{Context, Error, SOON, is_new, now};
 use super::queue::Outcome;
 use super::store::{Key, Store, What};
 use super::watch::Object;
@@ -43,6 +43,11 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
     let generation = component.meta.generation;
     let inputs = ctx.read(|store| gather(store, &component, &spec));
     let (reason, message, failure) = match inputs {
+        Err(Obstacle("WorkloadNotFound", _))
+            if component.status.is_empty() && is_new(&component) =>
+        {
+            return Ok(Outcome::Again(SOON));
+        }
         Err(Obstacle(reason, message)) => (reason, message, None),
         Ok(_) if spec.auto_deploy != Some(true) => {
             ("Reconciled", "The component is valid; releases are cut on demand".to_owned(), None)
