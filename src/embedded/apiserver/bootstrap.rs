@@ -134,7 +134,7 @@ fn aggregated(mut roles: Vec<Value>) -> Vec<Value> {
     let mut all: Vec<_> = roles.iter().map(object).collect();
     all.sort_by(|a, b| a.key.cmp(&b.key));
     for role in roles.iter_mut().filter(|role| role.get("aggregationRule").is_some()) {
-        let rules = rbac::cluster_rules(role, &all);
+        let rules = rbac::cluster_rules(role.text(&["metadata", "name"]), &all);
         role["rules"] = rules.iter().map(Rule::document).collect();
     }
     roles
@@ -174,13 +174,15 @@ async fn kubernetes_service(api: &Arc<Api>, config: &ServerConfig) -> Result<(),
 /// Writes the rules of aggregated ClusterRoles. Decisions do not wait for this: they aggregate themselves.
 async fn aggregate(api: &Arc<Api>) -> Result<(), ApiError> {
     let [_, table, _, _] = api.rbac.tables();
-    let all = api.store.list(table, None).objects;
-    for object in &all {
+    for object in api.store.list(table, None).objects {
+        if !object.mentions("aggregationRule") {
+            continue;
+        }
         let role = object.value();
         if role.at(&["aggregationRule"]).is_none() {
             continue;
         }
-        let rules = rbac::cluster_rules(&role, &all);
+        let rules = api.rbac.rules_of(api, "ClusterRole", "", &object.key.name).unwrap_or_default();
         if rules != Rule::list(&role) {
             let patch = json!({"rules": rules.iter().map(Rule::document).collect::<Vec<_>>()});
             call(

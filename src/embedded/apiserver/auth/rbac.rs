@@ -198,7 +198,7 @@ impl fmt::Display for Rule {
     }
 }
 
-#[derive(Debug, Hash, PartialEq, Eq)]
+#[derive(Debug, Clone, Hash, PartialEq, Eq)]
 enum Subject {
     User(String),
     Group(String),
@@ -213,11 +213,83 @@ struct Grant {
     rules: Arc<[Rule]>,
 }
 
+/// What a role says.
+struct Role {
+    rules: Arc<[Rule]>,
+    /// Its rules are those of the roles with these labels.
+    aggregates: Option<Vec<Labels>>,
+}
+
+impl Role {
+    fn read(role: &Value) -> Self {
+        let selectors = role.list(&["aggregationRule", "clusterRoleSelectors"]);
+        let labels = || selectors.iter().filter_map(Labels::from_selector).collect();
+        Self { rules: Rule::list(role).into(), aggregates: (!selectors.is_empty()).then(labels) }
+    }
+}
+
+/// What a binding says.
+struct Binding {
+    /// Kind and name.
+    role: (String, String),
+    subjects: Vec<Subject>,
+}
+
+impl Binding {
+    fn read(binding: &Value) -> Self {
+        let subject = |subject: &Value| {
+            let name = subject.text(&["name"]);
+            match subject.text(&["kind"]) {
+                "Group" => Subject::Group(name.into()),
+                "User" => Subject::User(name.into()),
+                _ => Subject::User(format!(
+                    "system:serviceaccount:{}:{name}",
+                    subject.text(&["namespace"])
+                )),
+            }
+        };
+        let role = |field: &str| binding.text(&["roleRef", field]).to_owned();
+        Self {
+            role: (role("kind"), role("name")),
+            subjects: binding.list(&["subjects"]).iter().map(subject).collect(),
+        }
+    }
+}
+
+/// Documents as far as decisions need them, each read once for each of its versions.
+struct Read<T>(HashMap<Key, (u64, Arc<T>)>);
+
+impl<T> Default for Read<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T> Read<T> {
+    /// Everything that is stored now; what has not changed is taken over.
+    fn again(&self, stored: &[Arc<Object>], read: fn(&Value) -> T) -> Self {
+        let look = |object: &Arc<Object>| {
+            let known = self.0.get(&object.key).filter(|(rv, _)| *rv == object.rv);
+            let known = known.map(|(_, read)| read.clone());
+            let read = known.unwrap_or_else(|| Arc::new(read(&object.value())));
+            (object.key.clone(), (object.rv, read))
+        };
+        Self(stored.iter().map(look).collect())
+    }
+
+    fn of(&self, object: &Object) -> Option<&Arc<T>> {
+        self.0.get(&object.key).map(|(_, read)| read)
+    }
+}
+
 #[derive(Default)]
 struct Policy {
     grants: Vec<Grant>,
     by_subject: HashMap<Subject, Vec<usize>>,
     roles: HashMap<(String, Key), Arc<[Rule]>>,
+    /// What it was made of: roles and cluster roles, and their bindings.
+    read_roles: [Read<Role>; 2],
+    read_bindings: [Read<Binding>; 2],
 }
 
 const TABLES: [&str; 4] = ["roles", "clusterroles", "rolebindings", "clusterrolebindings"];
@@ -245,34 +317,43 @@ impl Rbac {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.tables.each_ref().map(|table| api.store.changed(table));
         if cached.0 != current {
-            *cached = (current, Arc::new(self.load(api)));
+            *cached = (current, Arc::new(self.load(api, &cached.1)));
         }
         cached.1.clone()
     }
 
-    fn load(&self, api: &Api) -> Policy {
-        let [roles, cluster_roles, role_bindings, cluster_bindings] =
-            self.tables.each_ref().map(|table| api.store.list(table, None).objects);
-        let mut policy = Policy::default();
-        for role in &roles {
-            policy
-                .roles
-                .insert(("Role".into(), role.key.clone()), Rule::list(&role.value()).into());
+    fn load(&self, api: &Api, known: &Policy) -> Policy {
+        let stored = self.tables.each_ref().map(|table| api.store.list(table, None).objects);
+        let [roles, cluster_roles, role_bindings, cluster_bindings] = &stored;
+        let mut policy = Policy {
+            read_roles: [
+                known.read_roles[0].again(roles, Role::read),
+                known.read_roles[1].again(cluster_roles, Role::read),
+            ],
+            read_bindings: [
+                known.read_bindings[0].again(role_bindings, Binding::read),
+                known.read_bindings[1].again(cluster_bindings, Binding::read),
+            ],
+            ..Policy::default()
+        };
+        for (role, read) in pairs(roles, &policy.read_roles[0]) {
+            policy.roles.insert(("Role".into(), role.key.clone()), read.rules.clone());
         }
-        for role in &cluster_roles {
-            let rules = cluster_rules(&role.value(), &cluster_roles);
-            policy.roles.insert(("ClusterRole".into(), role.key.clone()), rules.into());
-        }
-        for binding in role_bindings.iter().chain(&cluster_bindings) {
-            let document = binding.value();
-            let namespace = Some(binding.key.namespace.to_string()).filter(|ns| !ns.is_empty());
-            let (kind, name) =
-                (document.text(&["roleRef", "kind"]), document.text(&["roleRef", "name"]));
-            let role_namespace = if kind == "Role" { &*binding.key.namespace } else { "" };
-            let Some(rules) = policy.roles.get(&(kind.into(), Key::new(role_namespace, name)))
-            else {
-                continue;
+        let all = pairs(cluster_roles, &policy.read_roles[1]);
+        for (role, read) in &all {
+            let rules = match read.aggregates {
+                None => read.rules.clone(),
+                Some(_) => aggregate(&role.key.name, read, &all, 0).into(),
             };
+            policy.roles.insert(("ClusterRole".into(), role.key.clone()), rules);
+        }
+        let bindings = [role_bindings, cluster_bindings].into_iter().zip(&policy.read_bindings);
+        for (binding, read) in bindings.flat_map(|(stored, read)| pairs(stored, read)) {
+            let namespace = Some(binding.key.namespace.to_string()).filter(|ns| !ns.is_empty());
+            let (kind, name) = &read.role;
+            let role_namespace = if kind == "Role" { &*binding.key.namespace } else { "" };
+            let role = (kind.clone(), Key::new(role_namespace, name));
+            let Some(rules) = policy.roles.get(&role) else { continue };
             let grant = policy.grants.len();
             policy.grants.push(Grant {
                 namespace,
@@ -280,17 +361,8 @@ impl Rbac {
                 role: format!("{kind} {name:?}"),
                 rules: rules.clone(),
             });
-            for subject in document.list(&["subjects"]) {
-                let name = subject.text(&["name"]);
-                let subject = match subject.text(&["kind"]) {
-                    "Group" => Subject::Group(name.into()),
-                    "User" => Subject::User(name.into()),
-                    _ => Subject::User(format!(
-                        "system:serviceaccount:{}:{name}",
-                        subject.text(&["namespace"])
-                    )),
-                };
-                policy.by_subject.entry(subject).or_default().push(grant);
+            for subject in &read.subjects {
+                policy.by_subject.entry(subject.clone()).or_default().push(grant);
             }
         }
         policy
@@ -383,23 +455,28 @@ impl Policy {
     }
 }
 
-/// The rules of a ClusterRole, aggregated from the others when it says so. Aggregation is one level deep by label;
-/// an aggregated role that is selected contributes what it aggregates.
-pub fn cluster_rules(role: &Value, all: &[Arc<Object>]) -> Vec<Rule> {
-    aggregate(role, all, 0)
+/// Each object with what was read of it.
+fn pairs<'a, T>(stored: &'a [Arc<Object>], read: &'a Read<T>) -> Vec<(&'a Object, &'a T)> {
+    stored.iter().filter_map(|object| Some((&**object, &**read.of(object)?))).collect()
 }
 
-fn aggregate(role: &Value, all: &[Arc<Object>], depth: u8) -> Vec<Rule> {
-    let selectors = role.list(&["aggregationRule", "clusterRoleSelectors"]);
-    if selectors.is_empty() || depth > 4 {
-        return Rule::list(role);
-    }
+/// The rules of a ClusterRole among all, aggregated from the others when it says so.
+pub fn cluster_rules(name: &str, all: &[Arc<Object>]) -> Vec<Rule> {
+    let read = Read::default().again(all, Role::read);
+    let all = pairs(all, &read);
+    let role = all.iter().find(|(object, _)| *object.key.name == *name);
+    role.map(|(_, role)| aggregate(name, role, &all, 0)).unwrap_or_default()
+}
+
+/// Aggregation is one level deep by label; an aggregated role that is selected contributes what it aggregates.
+fn aggregate(name: &str, role: &Role, all: &[(&Object, &Role)], depth: u8) -> Vec<Rule> {
+    let Some(selectors) = role.aggregates.as_ref().filter(|_| depth <= 4) else {
+        return role.rules.to_vec();
+    };
     let mut rules: Vec<Rule> = Vec::new();
-    for other in all.iter().filter(|other| *other.key.name != *role.text(&["metadata", "name"])) {
-        if selectors.iter().any(|selector| {
-            Labels::from_selector(selector).is_some_and(|labels| labels.matches(other))
-        }) {
-            for rule in aggregate(&other.value(), all, depth + 1) {
+    for (object, other) in all.iter().filter(|(object, _)| *object.key.name != *name) {
+        if selectors.iter().any(|labels| labels.matches(object)) {
+            for rule in aggregate(&object.key.name, other, all, depth + 1) {
                 if !rules.contains(&rule) {
                     rules.push(rule);
                 }
