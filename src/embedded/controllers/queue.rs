@@ -1,6 +1,7 @@
 //! A work queue: each key waits once, however often it is added; failures come back later and later.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -75,6 +76,24 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// Forgets the failures of a key.
     pub(super) fn done(&self, key: &K) {
         self.state().failures.remove(key);
+    }
+
+    /// Works the queue off for ever: what fails comes back after its back-off. `what` names the work in the log.
+    pub(super) async fn work<F>(&self, what: &'static str, reconcile: impl Fn(K) -> F)
+    where
+        K: Display,
+        F: Future<Output = Result<(), kube::Error>>,
+    {
+        loop {
+            let key = self.next().await;
+            match reconcile(key.clone()).await {
+                Ok(()) => self.done(&key),
+                Err(error) => {
+                    tracing::debug!(%key, %error, "{what} failed and is tried again");
+                    self.retry(key);
+                }
+            }
+        }
     }
 
     /// The next key, as soon as there is one.

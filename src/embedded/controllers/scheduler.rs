@@ -52,16 +52,7 @@ impl Controller {
 
     /// Works for ever.
     pub(super) async fn work(&self) {
-        loop {
-            let key = self.queue.next().await;
-            match self.schedule(&key).await {
-                Ok(()) => self.queue.done(&key),
-                Err(error) => {
-                    tracing::debug!(%key, %error, "binding the pod is tried again");
-                    self.queue.retry(key);
-                }
-            }
-        }
+        self.queue.work("binding the pod", |key| async move { self.schedule(&key).await }).await;
     }
 
     async fn schedule(&self, key: &Key) -> Result<(), kube::Error> {

@@ -61,16 +61,11 @@ impl Controller {
 
     /// Works for ever.
     pub(super) async fn work(&self) {
-        loop {
-            let namespace = self.queue.next().await;
-            match self.reconcile(&namespace).await {
-                Ok(()) => self.queue.done(&namespace),
-                Err(error) => {
-                    tracing::debug!(%namespace, %error, "the namespace's accounts are tried again");
-                    self.queue.retry(namespace);
-                }
-            }
-        }
+        self.queue
+            .work("the namespace's accounts", |namespace| async move {
+                self.reconcile(&namespace).await
+            })
+            .await;
     }
 
     async fn reconcile(&self, name: &str) -> Result<(), kube::Error> {

@@ -193,16 +193,7 @@ impl Collector {
 
     /// Decides and acts, for ever.
     pub(super) async fn work(&self) {
-        loop {
-            let uid = self.queue.next().await;
-            match self.process(&uid).await {
-                Ok(()) => self.queue.done(&uid),
-                Err(error) => {
-                    tracing::debug!(%uid, %error, "collecting is tried again");
-                    self.queue.retry(uid);
-                }
-            }
-        }
+        self.queue.work("collecting", |uid| async move { self.process(&uid).await }).await;
     }
 
     async fn process(&self, uid: &Uid) -> Result<(), kube::Error> {

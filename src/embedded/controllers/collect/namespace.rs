@@ -56,20 +56,13 @@ impl Controller {
     /// Works for ever.
     pub(in crate::controllers) async fn work(&self) {
         let queue = &self.collector.emptied;
-        loop {
-            let name = queue.next().await;
-            match self.reconcile(&name).await {
-                Ok(true) => {
-                    queue.done(&name);
-                    queue.add_after(name, PATIENCE);
-                }
-                Ok(false) => queue.done(&name),
-                Err(error) => {
-                    tracing::debug!(namespace = %name, %error, "emptying the namespace is tried again");
-                    queue.retry(name);
-                }
+        let reconcile = |name: Arc<str>| async move {
+            if self.reconcile(&name).await? {
+                queue.add_after(name, PATIENCE);
             }
-        }
+            Ok(())
+        };
+        queue.work("emptying the namespace", reconcile).await;
     }
 
     /// True when the namespace still has content.

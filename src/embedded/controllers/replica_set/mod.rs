@@ -68,16 +68,7 @@ impl Controller {
 
     /// Works for ever.
     pub(super) async fn work(&self) {
-        loop {
-            let key = self.queue.next().await;
-            match self.reconcile(&key).await {
-                Ok(()) => self.queue.done(&key),
-                Err(error) => {
-                    tracing::debug!(%key, %error, "the ReplicaSet is tried again");
-                    self.queue.retry(key);
-                }
-            }
-        }
+        self.queue.work("the ReplicaSet", |key| async move { self.reconcile(&key).await }).await;
     }
 
     async fn reconcile(&self, key: &Key) -> Result<(), kube::Error> {
