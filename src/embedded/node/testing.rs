@@ -6,7 +6,9 @@
 )]
 
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::ClusterConfig;
@@ -150,6 +152,11 @@ impl Drop for TestCluster {
     }
 }
 
+/// An address that nobody else has: a loopback address of its own for each call, since a port that was free a moment
+/// ago on the usual one may be a connection's by the time it is wanted.
 pub(crate) fn free_address() -> std::net::SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static CALLS: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    (Ipv4Addr::new(127, 100 + high % 100, low, call), 6443).into()
 }

@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Config, run};
 use crate::apiserver::tests::harness::Cluster;
 
+/// A busy machine is slow, never wrong.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// An API server with controllers and a node that runs nothing but says so.
 struct World {
     cluster: Cluster,
@@ -79,14 +82,17 @@ async fn until<K>(api: &Api<K>, what: &str, mut test: impl FnMut(&[K]) -> bool) 
 where
     K: Resource + Clone + Debug + DeserializeOwned + Serialize + Send + 'static,
 {
-    let mut last = Vec::new();
-    for _ in 0..500 {
-        last = api.list(&Default::default()).await.expect("lists").items;
-        if test(&last) {
-            return last;
+    let give_up = tokio::time::Instant::now() + PATIENCE;
+    let last = loop {
+        let seen = api.list(&Default::default()).await.expect("lists").items;
+        if test(&seen) {
+            return seen;
+        }
+        if tokio::time::Instant::now() > give_up {
+            break seen;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    };
     panic!("never seen: {what}; last {}", serde_json::to_string_pretty(&last).expect("JSON"));
 }
 

@@ -282,7 +282,7 @@ mod tests {
             client.send_to(b"who", "10.96.0.10:53").unwrap();
             let udp = UdpSocket::from(sockets.udp);
             udp.set_nonblocking(false).unwrap();
-            udp.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            udp.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
             let mut buffer = [0; 16];
             let (length, peer) = udp.recv_from(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], b"who");

@@ -11,6 +11,9 @@ use nix::sched::{CloneFlags, unshare};
 use super::sandbox::{self, PodSockets};
 use super::*;
 
+/// Longer than any answer takes on a busy machine; an answer that is lost fails the test all the same.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread inside a network namespace of its own, standing in for a pod's
@@ -109,7 +112,7 @@ fn list(network: &Network) {
 /// Send `text`, close, and read everything.
 fn talk(address: &str, text: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(text.as_bytes())?;
     stream.shutdown(std::net::Shutdown::Write)?;
     let mut answer = String::new();
@@ -218,7 +221,7 @@ async fn a_detached_pod_lets_go_of_its_connections() {
         })
         .await;
     network.detach(&b.ip.to_string());
-    open.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    open.set_read_timeout(Some(PATIENCE)).unwrap();
     let end = tokio::task::spawn_blocking(move || open.read(&mut [0; 1]).unwrap_err());
     assert_eq!(end.await.unwrap().kind(), io::ErrorKind::ConnectionReset);
     let gone = a.run(|| talk("10.96.0.20:80", "x").is_err()).await;
@@ -242,7 +245,7 @@ async fn datagrams_find_their_way_and_back_under_the_services_name() {
         let (length, from) = a
             .run(move || {
                 let client = UdpSocket::bind("0.0.0.0:0").unwrap();
-                client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                client.set_read_timeout(Some(PATIENCE)).unwrap();
                 client.send_to(b"ask", target).unwrap();
                 let mut buffer = [0; 64];
                 client.recv_from(&mut buffer).unwrap()
@@ -267,7 +270,7 @@ async fn names_are_answered_over_both_transports() {
     let wire = bytes.clone();
     let udp = a.run(move || {
         let client = UdpSocket::bind("0.0.0.0:0").unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.connect("10.96.0.10:53").unwrap();
         client.send(&wire).unwrap();
         let mut buffer = [0; 512];
@@ -277,7 +280,7 @@ async fn names_are_answered_over_both_transports() {
     let udp = udp.await;
     let tcp = a.run(move || {
         let mut stream = TcpStream::connect("10.96.0.10:53").unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(&(bytes.len() as u16).to_be_bytes()).unwrap();
         stream.write_all(&bytes).unwrap();
         let mut length = [0; 2];
@@ -314,7 +317,7 @@ async fn datagrams_to_the_world_go_through_the_host() {
     let from = a
         .run(move || {
             let client = UdpSocket::bind("0.0.0.0:0").unwrap();
-            client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            client.set_read_timeout(Some(PATIENCE)).unwrap();
             client.send_to(b"out", (own, port)).unwrap();
             client.recv_from(&mut [0; 8]).unwrap().1
         })
