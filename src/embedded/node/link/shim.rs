@@ -15,7 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::node::network::sandbox::{DIAL_BATCH, PodSockets};
 use crate::node::sandbox::{ContainerSpec, ExecSpec, sys};
-use crate::node::shim::{Event, Exit, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION};
+use crate::node::shim::{
+    Event, Exit, PodSetup, PodState, Remains, Reply, Request, StopHook, ToNode, ToShim, VERSION,
+    VolumeSpec,
+};
 use crate::node::wire::{Channel, Received};
 
 /// Longest time for an answer. Starting a container is the slowest request; the shim itself gives it a minute.
@@ -43,9 +46,11 @@ pub(crate) enum ShimError {
     Socket(#[from] io::Error),
 }
 
-/// A container that has ended, or (without a name) the shim with all of them.
+/// What a shim tells by itself: a container has ended, or the shim with all of them.
 #[derive(Debug, Clone)]
 pub(crate) enum Ended {
+    /// Not an end yet: what comes before the end of this container did not work.
+    Hook { name: String, message: String },
     /// One container.
     Container { name: String, attempt: u32, exit: Exit },
     /// The shim.
@@ -170,17 +175,29 @@ impl ShimLink {
         }
     }
 
-    /// Asks a container to end, and kills it after the grace period.
+    /// Makes a volume, or brings it up to date.
+    pub(crate) async fn volume(&self, volume: VolumeSpec) -> Result<(), ShimError> {
+        self.call(Request::Volume(volume), &[]).await.map(|_| ())
+    }
+
+    /// Removes what a pod has left; for a shim that was not set up.
+    pub(crate) async fn remove(&self, remains: Remains) -> Result<(), ShimError> {
+        self.call(Request::Remove(remains), &[]).await.map(|_| ())
+    }
+
+    /// Asks a container to end, after the hook if there is one, and kills it after the grace period.
     pub(crate) async fn stop(
         &self,
         name: &str,
         signal: i32,
         grace: Duration,
+        hook: Option<StopHook>,
     ) -> Result<(), ShimError> {
         let request = Request::Stop {
             name: name.to_owned(),
             signal,
             grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
+            hook,
         };
         self.call(request, &[]).await.map(|_| ())
     }
@@ -289,6 +306,12 @@ async fn read(shared: Arc<Shared>, ended: mpsc::UnboundedSender<Ended>) {
                 _,
             )) => {
                 let _ = ended.send(Ended::Container { name, attempt, exit });
+            }
+            Ok(Received::Message(
+                ToNode::Event { event: Event::HookFailed { name, message } },
+                _,
+            )) => {
+                let _ = ended.send(Ended::Hook { name, message });
             }
             Ok(Received::Nothing) => guard.clear_ready(),
             Ok(Received::Closed) => break,

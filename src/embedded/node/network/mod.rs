@@ -110,6 +110,11 @@ impl Network {
         self.0.gate.hold()
     }
 
+    /// Wait until nothing holds connections back: pods of an earlier run, and their addresses, are known.
+    pub(crate) async fn settled(&self) {
+        self.0.gate.passed().await;
+    }
+
     /// Follow Services and EndpointSlices through `client` and keep node ports
     /// open, until `shutdown`.
     pub async fn run(&self, client: kube::Client, shutdown: CancellationToken) {

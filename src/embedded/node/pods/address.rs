@@ -35,8 +35,13 @@ impl Addresses {
     /// An address that a pod has already.
     pub(super) fn keep(&mut self, ip: Ipv4Addr) {
         self.taken.insert(ip);
+        if !self.range.contains(ip) {
+            return;
+        }
         let number = ip.to_bits() - self.range.network().to_bits();
-        self.next = self.next.max(number + 1);
+        let last = u32::try_from(self.range.size() - 1).unwrap_or(u32::MAX);
+        let after = if number + 1 >= last { 2 } else { number + 1 };
+        self.next = self.next.max(after);
     }
 
     pub(super) fn give_back(&mut self, ip: Ipv4Addr) {
@@ -59,5 +64,13 @@ mod tests {
         );
         addresses.give_back(Ipv4Addr::new(10, 0, 0, 5));
         assert_eq!(addresses.take(), Some(Ipv4Addr::new(10, 0, 0, 5)));
+    }
+
+    #[test]
+    fn after_the_last_address_comes_the_first_not_the_broadcast() {
+        let mut addresses = Addresses::new("10.0.0.0/29".parse().unwrap());
+        addresses.keep(Ipv4Addr::new(10, 0, 0, 6));
+        addresses.keep(Ipv4Addr::new(192, 168, 0, 1));
+        assert_eq!(addresses.take(), Some(Ipv4Addr::new(10, 0, 0, 2)));
     }
 }

@@ -1,7 +1,7 @@
 //! From a pod's container to what a shim starts.
 
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use kube::ResourceExt;
@@ -9,13 +9,14 @@ use kube::ResourceExt;
 use super::environment::Environment;
 use super::expand::expand;
 use super::resources;
-use super::volumes::Prepared;
+use super::volumes::{self, Prepared};
+use crate::ClusterConfig;
 use crate::node::images::{self, Image, ImageConfig};
 use crate::node::network::resolv_conf;
 use crate::node::sandbox::{
     Capabilities, ContainerSpec, LogSpec, Mount, MountSource, RootFs, UserSpec,
 };
-use crate::{ClusterConfig, files};
+use crate::node::shim::numbered;
 
 const LOG_BYTES: u64 = 10 << 20;
 const LOG_FILES: u32 = 3;
@@ -61,10 +62,9 @@ impl Source {
 
     fn root(&self, config: &ClusterConfig) -> RootFs {
         match self {
-            Self::Own => RootFs::Own {
-                binary: config.binary.clone(),
-                authorities: std::fs::canonicalize(AUTHORITIES).ok(),
-            },
+            Self::Own => {
+                RootFs::Own { binary: config.binary.clone(), authorities: Some(AUTHORITIES.into()) }
+            }
             Self::Stored(image) => RootFs::Overlay {
                 store: images::layers_dir(&config.home),
                 layers: image.layers.clone(),
@@ -116,13 +116,12 @@ pub(super) fn hostname(pod: &Pod) -> String {
     name.trim_end_matches(['-', '.']).to_owned()
 }
 
-/// Writes `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a pod.
-pub(super) fn write_network_files(
-    places: &Places,
+/// `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a pod: name and text.
+pub(super) fn network_files(
     config: &ClusterConfig,
     pod: &Pod,
     ip: Ipv4Addr,
-) -> Result<(), crate::Error> {
+) -> Vec<(String, String)> {
     let spec = pod.spec.clone().unwrap_or_default();
     let hostname = hostname(pod);
     let namespace = pod.namespace().unwrap_or_default();
@@ -136,15 +135,9 @@ pub(super) fn write_network_files(
         let names = alias.hostnames.clone().unwrap_or_default().join(" ");
         hosts.push_str(&format!("{}\t{names}\n", alias.ip));
     }
-    let dir = places.dir.join("etc");
-    files::make_private_dir(&dir)?;
     let resolv = name_servers(&spec, &namespace, config);
-    for (name, text) in
-        [("hosts", hosts), ("hostname", format!("{hostname}\n")), ("resolv.conf", resolv)]
-    {
-        write_public(&dir.join(name), &text)?;
-    }
-    Ok(())
+    let files = [("hosts", hosts), ("hostname", format!("{hostname}\n")), ("resolv.conf", resolv)];
+    files.map(|(name, text)| (name.to_owned(), text)).to_vec()
 }
 
 fn name_servers(spec: &PodSpec, namespace: &str, config: &ClusterConfig) -> String {
@@ -180,14 +173,6 @@ fn name_servers(spec: &PodSpec, namespace: &str, config: &ClusterConfig) -> Stri
         }
     }
     text
-}
-
-/// A file that every user of a container may read; its directory is private all the same.
-fn write_public(path: &Path, text: &str) -> Result<(), crate::Error> {
-    let fail = |source| crate::Error::File { action: "write", path: path.to_owned(), source };
-    std::fs::write(path, text).map_err(fail)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    std::fs::set_permissions(path, mode).map_err(fail)
 }
 
 /// Everything that a container's start depends on.
@@ -271,16 +256,26 @@ pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
             max_bytes: LOG_BYTES,
             max_files: LOG_FILES,
         },
+        message_file: Some(places.termination_log(&container.name, attempt)),
+        obsolete: obsolete(places, &container.name, attempt),
     })
 }
 
 fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {
-    let Inputs { container, attempt, volumes, places, environment, .. } = *inputs;
+    let Inputs { container, attempt, places, environment, .. } = *inputs;
     let bind = |path: PathBuf, target: &str, sub_path: Option<String>, read_only: bool| Mount {
         source: MountSource::Bind { path, sub_path },
         target: target.to_owned(),
         read_only,
     };
+    let spec = inputs.pod.spec.as_ref();
+    let projections: Vec<&String> = spec
+        .and_then(|spec| spec.volumes.as_ref())
+        .into_iter()
+        .flatten()
+        .filter(|volume| volumes::is_projection(volume))
+        .map(|volume| &volume.name)
+        .collect();
     let wanted = container.volume_mounts.iter().flatten();
     let taken = |path: &str| wanted.clone().any(|mount| mount.mount_path == path);
     let mut mounts = Vec::new();
@@ -296,7 +291,8 @@ fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {
         mounts.push(bind(message, target, None, false));
     }
     for mount in container.volume_mounts.iter().flatten() {
-        let path = volumes
+        let path = inputs
+            .volumes
             .paths
             .get(&mount.name)
             .ok_or_else(|| format!("the pod has no volume {:?}", mount.name))?;
@@ -305,41 +301,25 @@ fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {
             (_, Some(text)) if !text.is_empty() => Some(expand(text, |name| environment.get(name))),
             _ => None,
         };
-        let read_only = mount.read_only == Some(true);
+        let read_only = mount.read_only == Some(true) || projections.contains(&&mount.name);
         mounts.push(bind(path.clone(), &mount.mount_path, sub_path, read_only));
     }
     Ok(mounts)
 }
 
-/// What has to exist before a container starts: its directory and the file for its last words.
-pub(super) fn prepare(places: &Places, container: &str, attempt: u32) -> std::io::Result<()> {
-    let path = places.termination_log(container, attempt);
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    std::fs::write(&path, "")?;
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666))
-}
-
-/// Removes what attempts before the last two have left.
-pub(super) fn forget_old(places: &Places, container: &str, attempt: u32) {
+/// What attempts before the last two have left.
+fn obsolete(places: &Places, container: &str, attempt: u32) -> Vec<PathBuf> {
     let Some(old) = attempt.checked_sub(2) else {
-        return;
+        return Vec::new();
     };
-    // What cannot be removed goes with the pod.
-    let _ = std::fs::remove_dir_all(places.attempt(container, old));
     let log = places.log(container, old);
-    let _ = std::fs::remove_file(&log);
-    for number in 1..LOG_FILES {
-        let mut name = log.clone().into_os_string();
-        name.push(format!(".{number}"));
-        let _ = std::fs::remove_file(name);
-    }
+    let rotated = (1..LOG_FILES).map(|number| numbered(&log, number));
+    rotated.chain([places.attempt(container, old), log.clone()]).collect()
 }
 
 /// The signal with which a container is asked to end.
-pub(super) fn stop_signal(image: &ImageConfig) -> i32 {
-    let text = image.stop_signal.trim();
+pub(super) fn signal(text: &str) -> i32 {
+    let text = text.trim();
     let name = if text.starts_with("SIG") { text.to_owned() } else { format!("SIG{text}") };
     text.parse::<i32>()
         .ok()
@@ -353,9 +333,6 @@ mod tests {
 
     #[test]
     fn stop_signals_are_read_by_name_and_number() {
-        let of = |text: &str| {
-            stop_signal(&ImageConfig { stop_signal: text.into(), ..ImageConfig::default() })
-        };
-        assert_eq!([of("SIGQUIT"), of("3"), of("QUIT"), of(""), of("?")], [3, 3, 3, 15, 15]);
+        assert_eq!(["SIGQUIT", "3", "QUIT", "", "?"].map(signal), [3, 3, 3, 15, 15]);
     }
 }

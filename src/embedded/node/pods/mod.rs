@@ -15,10 +15,11 @@ mod environment;
 mod events;
 mod expand;
 mod fields;
+mod hooks;
+mod ignored;
 mod insecure;
 mod logs;
 mod objects;
-mod payload;
 mod probe;
 mod quantity;
 mod register;
@@ -28,7 +29,7 @@ mod status;
 mod volumes;
 mod worker;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub(crate) struct Agent {
     /// Sockets to the shims of pods that ran before, by pod uid, until their pods are known.
     inherited: HashMap<String, Left>,
     workers: HashMap<String, mpsc::UnboundedSender<Message>>,
+    /// Whether what pods left that went while no node ran has been looked for.
+    swept: bool,
 }
 
 impl Agent {
@@ -74,6 +77,7 @@ impl Agent {
             inherited: inherited.into_iter().map(hold).collect(),
             ctx: Arc::new(Context::new(config, client, supervisor, network)),
             workers: HashMap::new(),
+            swept: false,
         }
     }
 
@@ -129,9 +133,19 @@ impl Agent {
                     }
                     known
                 });
+                let mut strays = match std::mem::replace(&mut self.swept, true) {
+                    false => worker::with_files(&self.ctx.config),
+                    true => BTreeSet::new(),
+                };
+                strays.retain(|uid| !self.workers.contains_key(uid));
                 for (pod, (socket, _)) in self.inherited.drain() {
                     tracing::info!(pod, "ending a pod whose object is gone");
+                    strays.remove(&pod);
                     tokio::spawn(worker::end_stray(self.ctx.clone(), pod, socket));
+                }
+                for pod in strays {
+                    tracing::info!(pod, "removing what a pod has left whose object is gone");
+                    tokio::spawn(worker::remove_stray(self.ctx.clone(), pod));
                 }
             }
             Event::Apply(pod) => self.update(pod),

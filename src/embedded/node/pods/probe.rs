@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Startup,
     Readiness,
     Liveness,
+    /// Not a probe, but told like one: what is done after the start.
+    PostStart,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Startup => "Startup",
             Self::Readiness => "Readiness",
             Self::Liveness => "Liveness",
+            Self::PostStart => "PostStart",
         }
     }
 }
@@ -55,6 +58,12 @@ pub(super) enum What {
 /// The probes of one running container; dropping it ends them.
 pub(super) struct Probing {
     task: AbortHandle,
+}
+
+impl Probing {
+    pub(super) fn of(task: &tokio::task::JoinHandle<()>) -> Self {
+        Self { task: task.abort_handle() }
+    }
 }
 
 impl Drop for Probing {
@@ -100,7 +109,7 @@ pub(super) fn start(
         };
         tokio::join!(readiness, liveness);
     });
-    Some(Probing { task: task.abort_handle() })
+    Some(Probing::of(&task))
 }
 
 async fn watch(probe: &Probe, kind: Kind, target: &Target, tell: &impl Fn(Kind, What)) {

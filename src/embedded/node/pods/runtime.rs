@@ -279,6 +279,7 @@ mod tests {
             oom_killed,
             started_at: String::new(),
             finished_at: String::new(),
+            message: None,
         };
         assert_eq!(Terminated::of(&exit(137, true), None).reason, "OOMKilled");
         assert_eq!(Terminated::of(&exit(137, false), None).reason, "Error");

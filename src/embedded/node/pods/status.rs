@@ -20,9 +20,15 @@ pub(super) struct Snapshot<'a> {
     pub(super) runtimes: &'a BTreeMap<String, Runtime>,
     /// Whether the sandbox exists.
     pub(super) sandbox: bool,
+    /// Whether it was ended because its time was over.
+    pub(super) expired: bool,
     /// The status written before: conditions keep their times.
     pub(super) before: &'a [PodCondition],
 }
+
+/// Reason and message of a pod whose `activeDeadlineSeconds` are over.
+pub(super) const EXPIRED: (&str, &str) =
+    ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
 
 /// `Pending`, `Running`, `Succeeded` or `Failed`.
 pub(super) fn phase(pod: &Pod, runtimes: &BTreeMap<String, Runtime>) -> &'static str {
@@ -70,7 +76,7 @@ fn anything_ran(containers: &[Container], runtimes: &BTreeMap<String, Runtime>) 
 pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
     let pod = snapshot.pod;
     let spec = pod.spec.clone().unwrap_or_default();
-    let phase = phase(pod, snapshot.runtimes);
+    let phase = if snapshot.expired { "Failed" } else { phase(pod, snapshot.runtimes) };
     let init = spec.init_containers.unwrap_or_default();
     let mut status = json!({
         "phase": phase,
@@ -83,6 +89,10 @@ pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
     });
     if !init.is_empty() {
         status["initContainerStatuses"] = containers(snapshot, &init);
+    }
+    if snapshot.expired {
+        status["reason"] = EXPIRED.0.into();
+        status["message"] = EXPIRED.1.into();
     }
     if let Some(ip) = snapshot.pod_ip {
         status["podIP"] = ip.to_string().into();
@@ -308,6 +318,7 @@ mod tests {
             start_time: Timestamp::UNIX_EPOCH,
             runtimes,
             sandbox: true,
+            expired: false,
             before: &[],
         })
     }

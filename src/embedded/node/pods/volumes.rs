@@ -1,8 +1,6 @@
-//! A pod's volumes on disk.
+//! What a pod's volumes hold. The pod's shim makes them.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,8 +9,9 @@ use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, PodSpec, Volu
 
 use super::fields::Fields;
 use super::objects::{Content, Objects};
-use super::payload::{self, Payload, PayloadFile};
 use super::quantity;
+use crate::node::link::ShimLink;
+use crate::node::shim::{MemoryVolume, Payload, PayloadFile, VolumeSpec};
 
 /// How often the content of ConfigMaps and Secrets is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
@@ -28,20 +27,41 @@ pub(super) struct Prepared {
     pub(super) again_at: Option<Instant>,
 }
 
-/// Volumes in memory, which the shim mounts: directory and most bytes.
-pub(super) fn in_memory(spec: &PodSpec, dir: &Path) -> Vec<(PathBuf, Option<u64>)> {
+/// Whether a volume is written from objects, which makes it read-only for containers, whatever the pod says.
+pub(super) fn is_projection(volume: &Volume) -> bool {
+    volume.config_map.is_some() || holds_secrets(volume)
+}
+
+/// Whether what a volume holds must not be on a disk.
+fn holds_secrets(volume: &Volume) -> bool {
+    volume.secret.is_some() || volume.projected.is_some() || volume.downward_api.is_some()
+}
+
+/// Volumes in memory, which the shim mounts in the pod's own mount namespace.
+pub(super) fn in_memory(spec: &PodSpec, dir: &Path) -> Vec<MemoryVolume> {
+    let group = group(spec);
     let volumes = spec.volumes.iter().flatten();
     volumes
         .filter_map(|volume| {
+            let path = dir.join(&volume.name);
+            if holds_secrets(volume) {
+                return Some(MemoryVolume { path, size: None, mode: 0o755, group: None });
+            }
             let empty = volume.empty_dir.as_ref()?;
             let memory = empty.medium.as_deref() == Some("Memory");
             let size = empty.size_limit.as_ref().and_then(|size| quantity::whole(&size.0));
-            memory.then(|| (dir.join(&volume.name), size))
+            let mode = if group.is_some() { 0o2777 } else { 0o777 };
+            memory.then_some(MemoryVolume { path, size, mode, group })
         })
         .collect()
 }
 
-/// Makes every volume of the pod below `dir`, or brings it up to date.
+fn group(spec: &PodSpec) -> Option<u32> {
+    let group = spec.security_context.as_ref().and_then(|context| context.fs_group);
+    group.and_then(|group| u32::try_from(group).ok())
+}
+
+/// Has the shim make every volume of the pod below `dir`, or bring it up to date.
 ///
 /// # Errors
 /// The sentence a kubelet would show in `FailedMount`.
@@ -50,17 +70,24 @@ pub(super) async fn prepare(
     dir: &Path,
     fields: Fields<'_>,
     objects: &Objects,
+    shim: &ShimLink,
 ) -> Result<Prepared, String> {
-    let group = spec.security_context.as_ref().and_then(|context| context.fs_group);
-    let group = group.and_then(|group| u32::try_from(group).ok());
+    let group = group(spec);
     let mut prepared = Prepared::default();
     for volume in spec.volumes.iter().flatten() {
         let path = dir.join(&volume.name);
-        let made = make(volume, &path, fields, objects, group).await.map_err(|error| {
+        let fail = |error: String| {
             format!("MountVolume.SetUp failed for volume {:?} : {error}", volume.name)
-        })?;
-        prepared.paths.insert(volume.name.clone(), made.path);
-        prepared.again_at = match (prepared.again_at, made.again_at) {
+        };
+        let wanted = wanted(volume, path, fields, objects, group).await.map_err(fail)?;
+        let path = match &wanted.spec {
+            VolumeSpec::Empty { path, .. }
+            | VolumeSpec::Files { path, .. }
+            | VolumeSpec::Host { path, .. } => path.clone(),
+        };
+        shim.volume(wanted.spec).await.map_err(|error| fail(error.to_string()))?;
+        prepared.paths.insert(volume.name.clone(), path);
+        prepared.again_at = match (prepared.again_at, wanted.again_at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -68,28 +95,27 @@ pub(super) async fn prepare(
     Ok(prepared)
 }
 
-struct Made {
-    path: PathBuf,
+struct Wanted {
+    spec: VolumeSpec,
     again_at: Option<Instant>,
 }
 
-async fn make(
+async fn wanted(
     volume: &Volume,
-    path: &Path,
+    path: PathBuf,
     fields: Fields<'_>,
     objects: &Objects,
     group: Option<u32>,
-) -> Result<Made, String> {
-    let fail = |error: std::io::Error| error.to_string();
+) -> Result<Wanted, String> {
     let mut again_at = None;
     let mut files = Payload::new();
     if volume.empty_dir.is_some() {
-        empty_dir(path, group).map_err(fail)?;
-        return Ok(Made { path: path.to_owned(), again_at });
+        return Ok(Wanted { spec: VolumeSpec::Empty { path, group }, again_at });
     }
     if let Some(host) = &volume.host_path {
-        return host_path(&host.path, host.type_.as_deref().unwrap_or_default())
-            .map(|path| Made { path, again_at });
+        let kind = host.type_.clone().unwrap_or_default();
+        let spec = VolumeSpec::Host { path: PathBuf::from(&host.path), kind };
+        return Ok(Wanted { spec, again_at });
     }
     if let Some(source) = &volume.config_map {
         let optional = source.optional == Some(true);
@@ -137,34 +163,7 @@ async fn make(
              configMap, secret, emptyDir, projected, downwardAPI and hostPath are"
             .to_owned());
     }
-    payload::write(path, &files, group).map_err(fail)?;
-    Ok(Made { path: path.to_owned(), again_at })
-}
-
-fn empty_dir(path: &Path, group: Option<u32>) -> std::io::Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(path)?;
-    chown(path, None, group)?;
-    let mode = if group.is_some() { 0o2777 } else { 0o777 };
-    fs::set_permissions(path, PermissionsExt::from_mode(mode))
-}
-
-fn host_path(path: &str, kind: &str) -> Result<PathBuf, String> {
-    let target = PathBuf::from(path);
-    let meta = fs::metadata(&target).ok();
-    let is_dir = meta.as_ref().is_some_and(fs::Metadata::is_dir);
-    let is_file = meta.as_ref().is_some_and(fs::Metadata::is_file);
-    let made = match kind {
-        "DirectoryOrCreate" if meta.is_none() => fs::create_dir_all(&target),
-        "FileOrCreate" if meta.is_none() => fs::File::create(&target).map(|_| ()),
-        "Directory" if !is_dir => Err(std::io::Error::other("it is no directory")),
-        "File" if !is_file => Err(std::io::Error::other("it is no file")),
-        _ if meta.is_none() => Err(std::io::ErrorKind::NotFound.into()),
-        _ => Ok(()),
-    };
-    made.map(|()| target).map_err(|error| format!("hostPath {path}: {error}"))
+    Ok(Wanted { spec: VolumeSpec::Files { path, files, group }, again_at })
 }
 
 fn mode(mode: Option<i32>) -> u32 {

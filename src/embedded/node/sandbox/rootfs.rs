@@ -62,8 +62,9 @@ fn mount_own(binary: &Path, authorities: Option<&Path>, root: &Path) -> Result<(
     let inside = Root::open(root)?;
     inside.bind(binary, "/curtain", Kind::File)?;
     inside.remount("/curtain", MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
-    if let Some(authorities) = authorities {
-        inside.bind(authorities, AUTHORITIES, Kind::File)?;
+    // A link on many machines; a machine may have none.
+    if let Some(authorities) = authorities.and_then(|path| std::fs::canonicalize(path).ok()) {
+        inside.bind(&authorities, AUTHORITIES, Kind::File)?;
         inside.remount(
             AUTHORITIES,
             MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,

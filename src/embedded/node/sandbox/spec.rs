@@ -1,6 +1,6 @@
 //! What a container is: everything a shim needs to start it, already resolved by the pod agent.
 //!
-//! It travels in a sealed memory file, never on a disk or a command line: its environment may hold secrets.
+//! It travels over a socket or in a memory file, never on a disk or a command line: its environment may hold secrets.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -46,6 +46,10 @@ pub(crate) struct ContainerSpec {
     pub oom_score_adj: i32,
     /// Where output goes.
     pub log: LogSpec,
+    /// A file for the program's last words, made anew for every start.
+    pub message_file: Option<PathBuf>,
+    /// What earlier attempts left and nobody needs any more: directories, and logs with their rotated files.
+    pub obsolete: Vec<PathBuf>,
 }
 
 impl fmt::Debug for ContainerSpec {

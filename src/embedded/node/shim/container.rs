@@ -1,8 +1,9 @@
 //! One container as its shim sees it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -11,12 +12,16 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
 use super::logs::{LogWriter, Stream};
 use super::protocol::{ContainerState, Exit};
+use super::stop::Hook;
 use crate::files;
 use crate::node::cgroup::Group;
 use crate::node::sandbox::{self, ContainerSpec, Process, sys};
 
 /// Most bytes taken from one pipe before others get their turn.
 const READ_SIZE: usize = 16 * 1024;
+
+/// Most bytes of a program's last words.
+const MESSAGE_LIMIT: u64 = 4096;
 
 /// A started container.
 pub(super) struct Container {
@@ -26,6 +31,8 @@ pub(super) struct Container {
     pub(super) exit: Option<Exit>,
     /// When a graceful stop turns into SIGKILL.
     pub(super) kill_at: Option<Instant>,
+    /// What comes before the signal that asks it to end.
+    pub(super) stopping: Option<Hook>,
     pid: i32,
     pidfd: OwnedFd,
     outputs: Vec<Output>,
@@ -56,6 +63,7 @@ impl Container {
             started_at: Timestamp::now(),
             exit: None,
             kill_at: None,
+            stopping: None,
             pid: process.pid.as_raw(),
             pidfd: process.pidfd,
             outputs: vec![output(Stream::Stdout, stdout)?, output(Stream::Stderr, stderr)?],
@@ -143,12 +151,14 @@ impl Container {
         self.copy_output(true);
         self.outputs.clear();
         self.kill_at = None;
+        self.stopping = None;
         if let Some(group) = &self.group {
             exit.oom_killed = group.oom_kills() > 0;
             if let Err(error) = group.remove() {
                 tracing::warn!(container = self.spec.name, %error, "cannot remove the container's control group");
             }
         }
+        exit.message = self.spec.message_file.as_deref().and_then(last_words);
         let record = serde_json::to_vec(&exit).unwrap_or_default();
         if let Err(error) = files::write_private(&self.spec.dir.join("exit.json"), &record) {
             tracing::warn!(container = self.spec.name, %error, "cannot write the exit record");
@@ -174,5 +184,17 @@ pub(super) fn wait(pidfd: BorrowedFd<'_>, started_at: Timestamp) -> Option<Exit>
         oom_killed: false,
         started_at: started_at.to_string(),
         finished_at: Timestamp::now().to_string(),
+        message: None,
     })
+}
+
+/// The end of what a program wrote into its message file. The container has ended, so nobody changes it; it is not a
+/// link, because it was made here and mounted over.
+fn last_words(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MESSAGE_LIMIT))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(MESSAGE_LIMIT).read_to_end(&mut bytes).ok()?;
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }

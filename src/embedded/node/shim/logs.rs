@@ -2,9 +2,9 @@
 //!
 //! `F` ends a line, `P` is a piece of a longer one. A full file is renamed to `<name>.1`, that to `.2`, and so on.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -43,7 +43,8 @@ impl LogWriter {
     /// Opens the log file, making its directory.
     pub(super) fn open(spec: LogSpec) -> io::Result<Self> {
         if let Some(dir) = spec.path.parent() {
-            std::fs::create_dir_all(dir)?;
+            // The node reads logs, as the group that the directory above hands down; nobody else does.
+            DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
         }
         let file = open(&spec.path)?;
         let size = file.metadata()?.len();
@@ -137,7 +138,7 @@ pub(crate) fn numbered(path: &Path, number: u32) -> PathBuf {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
 }
 
 fn pieces(batch: &mut Vec<u8>, stream: Stream, line: &[u8], now: Timestamp, ended: bool) {

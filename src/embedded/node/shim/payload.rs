@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Component, Path};
 
-use super::volumes::Payload;
+use super::volumes::{Payload, PayloadFile};
 
 const DATA: &str = "..data";
 
@@ -104,7 +104,6 @@ fn count(dir: &Path) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::volumes::PayloadFile;
     use super::*;
 
     fn payload(files: &[(&str, &str)]) -> Payload {

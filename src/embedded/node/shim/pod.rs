@@ -1,6 +1,7 @@
 //! The namespaces that a pod's containers share.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -21,6 +22,21 @@ impl KeptSockets {
     }
 }
 
+/// The pod's directory, and the files in it that every user of a container may read; the directory is private all the
+/// same.
+fn write_files(setup: &PodSetup) -> Result<(), String> {
+    let dir = setup.dir.join("etc");
+    crate::files::make_private_dir(&dir).map_err(|error| error.to_string())?;
+    for (name, text) in &setup.files {
+        let path = dir.join(name);
+        let mode = PermissionsExt::from_mode(0o644);
+        std::fs::write(&path, text)
+            .and_then(|()| std::fs::set_permissions(&path, mode))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
 /// Moves this process into the pod's new namespaces and prepares them.
 pub(super) fn enter(setup: &PodSetup) -> Result<Option<KeptSockets>, String> {
     let mut flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
@@ -33,11 +49,9 @@ pub(super) fn enter(setup: &PodSetup) -> Result<Option<KeptSockets>, String> {
     // Mounts made here stay here; what the host unmounts goes here too.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
         .map_err(|error| format!("cannot separate the pod's mounts: {error}"))?;
-    for (dir, size) in &setup.memory_volumes {
-        let options = match size {
-            Some(size) => format!("mode=1777,size={size}"),
-            None => "mode=1777".to_owned(),
-        };
+    write_files(setup)?;
+    for volume in &setup.memory_volumes {
+        let dir = volume.path.as_path();
         std::fs::create_dir_all(dir)
             .map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
         mount(
@@ -45,7 +59,7 @@ pub(super) fn enter(setup: &PodSetup) -> Result<Option<KeptSockets>, String> {
             dir,
             Some("tmpfs"),
             MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-            Some(options.as_str()),
+            Some(volume.options().as_str()),
         )
         .map_err(|error| format!("cannot mount a volume in memory: {error}"))?;
     }

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::volumes::{MemoryVolume, VolumeSpec};
 use crate::node::sandbox::{ContainerSpec, ExecSpec};
 
 /// Version of this protocol.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Node → shim. The answer carries the same `id`; the node starts at a random number, so that answers to its
 /// predecessor are recognised.
@@ -31,10 +32,13 @@ pub(crate) enum Request {
     Sockets { dial: usize },
     /// Hand over `count` more sockets for connections into the pod.
     Dial { count: usize },
+    /// Make a volume, or bring it up to date. Answered by [`Reply::Done`] once it is whole.
+    Volume(VolumeSpec),
     /// Start a container.
     Start(Box<ContainerSpec>),
-    /// Ask a container to end: `signal` now, SIGKILL after the grace period.
-    Stop { name: String, signal: i32, grace_ms: u64 },
+    /// Ask a container to end: first do what `hook` says, then send `signal`; SIGKILL after the grace period, in which
+    /// the hook is included.
+    Stop { name: String, signal: i32, grace_ms: u64, hook: Option<StopHook> },
     /// Run a program in a container, for at most `timeout_ms`. The answer comes when it has started; its end is an
     /// [`Event::ExecEnded`]. With two descriptors its output goes there, else it is discarded.
     Exec { container: String, exec: ExecSpec, timeout_ms: u64 },
@@ -42,6 +46,29 @@ pub(crate) enum Request {
     State,
     /// Ask all containers to end, kill what is left after the grace period, then end.
     Shutdown { grace_ms: u64 },
+    /// Remove what a pod has left: for a shim that was started for nothing else.
+    Remove(Remains),
+}
+
+/// What is done before a container is asked to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum StopHook {
+    /// A program is run in the container.
+    Exec(Vec<String>),
+    /// Time passes.
+    Sleep(u64),
+}
+
+/// What a pod has left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remains {
+    /// The settings file of the cluster.
+    pub(crate) config: PathBuf,
+    /// Files and directories.
+    pub(crate) paths: Vec<PathBuf>,
+    /// Control group, relative to the instance's.
+    pub(crate) cgroup: String,
 }
 
 /// What the namespaces of a pod are made of.
@@ -53,8 +80,12 @@ pub(crate) struct PodSetup {
     pub(crate) hostname: String,
     /// Where containers' groups are made: the settings file of the cluster.
     pub(crate) config: PathBuf,
-    /// Volumes in memory, shared by the containers of the pod: directory and most bytes.
-    pub(crate) memory_volumes: Vec<(PathBuf, Option<u64>)>,
+    /// Everything of the pod but its logs; made if absent.
+    pub(crate) dir: PathBuf,
+    /// Files that all containers see, in `etc` of that directory: name and text.
+    pub(crate) files: Vec<(String, String)>,
+    /// Volumes in memory, shared by the containers of the pod.
+    pub(crate) memory_volumes: Vec<MemoryVolume>,
 }
 
 /// Shim → node.
@@ -89,6 +120,8 @@ pub(crate) enum Event {
     Ended { name: String, attempt: u32, exit: Exit },
     /// A program that was run in a container has ended.
     ExecEnded { id: u64, exit: Exit },
+    /// What is done before a container is asked to end did not work; it was asked all the same.
+    HookFailed { name: String, message: String },
 }
 
 /// A shim's whole state.
@@ -127,6 +160,9 @@ pub(crate) struct Exit {
     pub(crate) started_at: String,
     /// RFC 3339.
     pub(crate) finished_at: String,
+    /// What the program left in its [`ContainerSpec::message_file`], if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
 }
 
 #[cfg(test)]
@@ -141,6 +177,7 @@ mod tests {
             oom_killed: false,
             started_at: String::new(),
             finished_at: String::new(),
+            message: None,
         };
         let event = Event::ExecEnded { id: 7, exit };
         let text = serde_json::to_string(&ToNode::Event { event }).unwrap();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -15,11 +17,13 @@ use super::container::{self, Container};
 use super::logs::LogWriter;
 use super::pod::{self, KeptSockets};
 use super::protocol::{Event, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION};
+use super::volumes::VolumeSpec;
+use super::{remains, volumes};
 use crate::node::cgroup::Tree;
 use crate::node::network::sandbox as network;
 use crate::node::sandbox::{self, ContainerSpec, ExecSpec, Process, sys};
 use crate::node::wire::{Channel, Received};
-use crate::{ClusterConfig, Error};
+use crate::{ClusterConfig, Error, files};
 
 /// Runs a pod's shim on the socket inherited as `control_fd`, until it is told to shut down or its supervisor ends.
 ///
@@ -39,27 +43,30 @@ pub fn run_shim(control_fd: RawFd) -> Result<(), Error> {
         sockets: None,
         containers: BTreeMap::new(),
         programs: BTreeMap::new(),
+        hooks: 0,
         ending: false,
     }
     .run()
 }
 
-struct Shim {
+pub(super) struct Shim {
     channel: Channel,
     setup: Option<PodSetup>,
     tree: Option<Tree>,
     sockets: Option<KeptSockets>,
-    containers: BTreeMap<String, Container>,
-    /// Programs beside a container's own, by the id of the request that started them.
-    programs: BTreeMap<u64, Program>,
+    pub(super) containers: BTreeMap<String, Container>,
+    /// Programs beside a container's own, by the id of the request that started them, or of the hook they are.
+    pub(super) programs: BTreeMap<u64, Program>,
+    /// How many hooks were started.
+    pub(super) hooks: u64,
     /// Told to shut down.
     ending: bool,
 }
 
-struct Program {
-    pidfd: OwnedFd,
-    started_at: Timestamp,
-    kill_at: Instant,
+pub(super) struct Program {
+    pub(super) pidfd: OwnedFd,
+    pub(super) started_at: Timestamp,
+    pub(super) kill_at: Option<Instant>,
 }
 
 impl Shim {
@@ -94,8 +101,9 @@ impl Shim {
             .chain(self.programs.values().map(|program| program.pidfd.as_fd()));
         let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let deadline = running()
-            .filter_map(|one| one.kill_at)
+            .flat_map(|one| [one.kill_at, one.stopping.and_then(|hook| hook.wakes_at())])
             .chain(self.programs.values().map(|program| program.kill_at))
+            .flatten()
             .min();
         match poll(&mut fds, timeout(deadline)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -114,32 +122,35 @@ impl Shim {
                 });
             }
         }
+        let mut ended = Vec::new();
         self.programs.retain(|id, program| {
             match container::wait(program.pidfd.as_fd(), program.started_at) {
                 Some(exit) => {
-                    events.push(Event::ExecEnded { id: *id, exit });
+                    ended.push((*id, exit));
                     false
                 }
                 None => true,
             }
         });
-        for event in events {
-            self.tell(&ToNode::Event { event }, &[]);
+        for (id, exit) in ended {
+            if !self.hook_ended(id, exit.code) {
+                events.push(Event::ExecEnded { id, exit });
+            }
         }
+        events.into_iter().for_each(|event| self.report(event));
+    }
+
+    pub(super) fn report(&self, event: Event) {
+        self.tell(&ToNode::Event { event }, &[]);
     }
 
     fn enforce_deadlines(&mut self) {
         let now = Instant::now();
-        for container in self.containers.values_mut() {
-            if container.kill_at.is_some_and(|at| at <= now) {
-                container.kill_at = None;
-                let _ = container.signal(libc::SIGKILL);
-            }
-        }
+        self.enforce_stops(now);
         for program in self.programs.values_mut() {
-            if program.kill_at <= now {
+            if program.kill_at.is_some_and(|at| at <= now) {
                 let _ = sys::pidfd_signal(program.pidfd.as_fd(), libc::SIGKILL);
-                program.kill_at = now + Duration::from_secs(1);
+                program.kill_at = Some(now + Duration::from_secs(1));
             }
         }
     }
@@ -168,9 +179,10 @@ impl Shim {
                 }
                 Err(error) => Err(error),
             },
+            Request::Volume(volume) => self.volume(&volume),
             Request::Start(spec) => self.start(*spec),
-            Request::Stop { name, signal, grace_ms } => {
-                self.stop(&name, signal, Duration::from_millis(grace_ms))
+            Request::Stop { name, signal, grace_ms, hook } => {
+                self.stop(&name, signal, Duration::from_millis(grace_ms), hook)
             }
             Request::Exec { container, exec, timeout_ms } => {
                 self.exec(id, &container, &exec, timeout_ms, fds)
@@ -180,6 +192,7 @@ impl Shim {
                 self.shut_down(grace_ms);
                 Ok(Reply::Done)
             }
+            Request::Remove(remains) => remains::remove(&remains).map(|()| Reply::Done),
         };
         let fds: Vec<BorrowedFd<'_>> = match (&result, &self.sockets) {
             (Ok(Reply::Sockets), Some(kept)) => {
@@ -201,12 +214,25 @@ impl Shim {
         Ok(Reply::Done)
     }
 
+    fn volume(&self, volume: &VolumeSpec) -> Result<Reply, String> {
+        if self.setup.is_none() {
+            return Err("the pod is not set up".to_owned());
+        }
+        volumes::make(volume).map(|()| Reply::Done)
+    }
+
     fn start(&mut self, spec: ContainerSpec) -> Result<Reply, String> {
         if self.setup.is_none() {
             return Err("the pod is not set up".to_owned());
         }
         if self.containers.get(&spec.name).is_some_and(|one| one.exit.is_none()) {
             return Err(format!("container {} runs already", spec.name));
+        }
+        // What cannot be removed goes with the pod.
+        spec.obsolete.iter().for_each(|path| drop(files::remove_tree(path)));
+        if let Some(file) = &spec.message_file {
+            make_message_file(&spec, file)
+                .map_err(|error| format!("cannot make {}: {error}", file.display()))?;
         }
         let group = self.tree.as_ref().map(|tree| tree.group(&spec.cgroup));
         let log = LogWriter::open(spec.log.clone())
@@ -223,20 +249,6 @@ impl Shim {
         let reply = Reply::Started { pid: container.pid(), at: container.started_at.to_string() };
         self.containers.insert(name, container);
         Ok(reply)
-    }
-
-    fn stop(&mut self, name: &str, signal: i32, grace: Duration) -> Result<Reply, String> {
-        let container =
-            self.containers.get_mut(name).ok_or_else(|| format!("no container {name}"))?;
-        let signal = if grace.is_zero() { libc::SIGKILL } else { signal };
-        container
-            .signal(signal)
-            .map_err(|error| format!("cannot signal container {name}: {error}"))?;
-        if container.exit.is_none() {
-            let at = Instant::now() + grace;
-            container.kill_at = Some(container.kill_at.map_or(at, |before| before.min(at)));
-        }
-        Ok(Reply::Done)
     }
 
     fn exec(
@@ -275,7 +287,7 @@ impl Shim {
             Program {
                 pidfd,
                 started_at,
-                kill_at: Instant::now() + Duration::from_millis(timeout_ms),
+                kill_at: Some(Instant::now() + Duration::from_millis(timeout_ms)),
             },
         );
         Ok(Reply::Started { pid: pid.as_raw(), at: started_at.to_string() })
@@ -293,13 +305,20 @@ impl Shim {
         self.ending = true;
         let names: Vec<String> = self.containers.keys().cloned().collect();
         for name in names {
-            let _ = self.stop(&name, libc::SIGTERM, Duration::from_millis(grace_ms));
+            let _ = self.stop(&name, libc::SIGTERM, Duration::from_millis(grace_ms), None);
         }
     }
 
     fn ended(&self) -> bool {
         self.ending && self.containers.values().all(|one| one.exit.is_some())
     }
+}
+
+/// An empty file that every user of the container may write.
+fn make_message_file(spec: &ContainerSpec, file: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(&spec.dir)?;
+    std::fs::write(file, "")?;
+    std::fs::set_permissions(file, PermissionsExt::from_mode(0o666))
 }
 
 fn dial_sockets(count: usize, into: &mut Vec<OwnedFd>) -> Result<(), String> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::unistd::dup;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{Exit, PodSetup};
+use super::{Exit, MemoryVolume, Payload, PayloadFile, PodSetup, Remains, StopHook, VolumeSpec};
 use crate::node::link::{Ended, ShimError, ShimLink};
 use crate::node::sandbox::{
     Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, RootFs, UserSpec,
@@ -16,7 +16,7 @@ use crate::node::sandbox::{
 use crate::node::testing::TestCluster;
 use crate::node::wire::Channel;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Pod {
     cluster: TestCluster,
@@ -43,7 +43,14 @@ impl Pod {
             ip: Some([10, 244, 0, 7].into()),
             hostname: "the-pod".into(),
             config: cluster.config.path(),
-            memory_volumes: vec![(cluster.path("pods/p/memory"), Some(1 << 20))],
+            dir: cluster.path("pods/p"),
+            files: vec![("hosts".into(), "127.0.0.1\tlocalhost\n".into())],
+            memory_volumes: vec![MemoryVolume {
+                path: cluster.path("pods/p/memory"),
+                size: Some(1 << 20),
+                mode: 0o777,
+                group: None,
+            }],
         };
         link.set_up(setup).await.unwrap();
         Self { cluster, link, ended, shim, spare: ours }
@@ -70,6 +77,8 @@ impl Pod {
             cgroup: format!("pods/p/{name}"),
             oom_score_adj: 500,
             log: LogSpec { path: self.log_path(name), max_bytes: 1 << 20, max_files: 3 },
+            message_file: None,
+            obsolete: Vec::new(),
         }
     }
 
@@ -246,10 +255,81 @@ async fn a_deaf_program_is_killed_after_its_grace_period() {
     // Process 1 of a namespace ignores SIGTERM unless it handles it.
     pod.link.start(pod.spec("deaf", &["wait"])).await.unwrap();
     let begin = std::time::Instant::now();
-    pod.link.stop("deaf", libc::SIGTERM, Duration::from_millis(300)).await.unwrap();
+    pod.link.stop("deaf", libc::SIGTERM, Duration::from_millis(300), None).await.unwrap();
     let exit = pod.end_of("deaf").await;
     assert_eq!((exit.code, exit.signal), (137, Some(9)));
     assert!(begin.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn a_hook_comes_before_the_signal_and_takes_of_the_grace_period() {
+    let mut pod = Pod::new("hook").await;
+    let seen = pod.cluster.path("pods/p/seen");
+    std::fs::create_dir_all(&seen).unwrap();
+    let hook = |words: &[&str]| {
+        let argv = ["/curtain", "program"].iter().chain(words).map(|word| (*word).to_owned());
+        Some(StopHook::Exec(argv.collect()))
+    };
+    let long = Duration::from_secs(600);
+    // SIGKILL takes the place of a signal that the program would handle.
+    for (name, hook) in [("write", hook(&["write", "/seen/file"])), ("fails", hook(&["exit", "3"]))]
+    {
+        let mut spec = pod.spec(name, &["wait"]);
+        spec.mounts = vec![bind(seen.clone(), "/seen", false)];
+        pod.link.start(spec).await.unwrap();
+        pod.link.stop(name, libc::SIGKILL, long, hook).await.unwrap();
+        assert_eq!(pod.end_of(name).await.signal, Some(9));
+    }
+    assert!(seen.join("file").exists());
+
+    pod.link.start(pod.spec("slow", &["wait"])).await.unwrap();
+    let short = Duration::from_millis(100);
+    pod.link.stop("slow", libc::SIGKILL, short, hook(&["wait"])).await.unwrap();
+    assert_eq!(pod.end_of("slow").await.signal, Some(9));
+
+    // Asked again with less patience, the hook is not waited for.
+    pod.link.start(pod.spec("again", &["wait"])).await.unwrap();
+    pod.link.stop("again", libc::SIGTERM, long, Some(StopHook::Sleep(600))).await.unwrap();
+    pod.link.stop("again", libc::SIGTERM, Duration::ZERO, None).await.unwrap();
+    assert_eq!(pod.end_of("again").await.signal, Some(9));
+}
+
+#[tokio::test]
+async fn files_in_memory_are_seen_by_containers_and_by_nobody_else() {
+    let mut pod = Pod::new("secret").await;
+    let path = pod.cluster.path("pods/p/memory");
+    let file = PayloadFile { bytes: b"hunter2".to_vec(), mode: 0o400 };
+    let files = Payload::from([("key".to_owned(), file)]);
+    let volume = VolumeSpec::Files { path: path.clone(), files, group: None };
+    pod.link.volume(volume.clone()).await.unwrap();
+    pod.link.volume(volume).await.unwrap();
+    let mut spec = pod.spec("reader", &["cat", "/secret/key"]);
+    spec.mounts = vec![bind(path.clone(), "/secret", true)];
+    assert_eq!(pod.run(spec).await.code, 0);
+    assert_eq!(pod.log("reader"), "hunter2");
+    assert_eq!(std::fs::read_dir(path).unwrap().count(), 0, "nothing on disk");
+}
+
+#[tokio::test]
+async fn last_words_come_with_the_end_and_old_attempts_go() {
+    let mut pod = Pod::new("words").await;
+    let old = pod.cluster.path("pods/p/words-0");
+    std::fs::create_dir_all(&old).unwrap();
+    let mut spec = pod.spec("words", &["write", "/last"]);
+    let file = spec.dir.join("message");
+    spec.mounts = vec![bind(file.clone(), "/last", false)];
+    spec.message_file = Some(file);
+    spec.obsolete = vec![old.clone(), pod.cluster.path("absent")];
+    assert_eq!(pod.run(spec).await.message.as_deref(), Some("x"));
+    assert!(!old.exists());
+
+    let remains = Remains {
+        config: pod.cluster.config.path(),
+        paths: vec![pod.cluster.path("pods/p/words"), pod.cluster.path("logs/p")],
+        cgroup: "pods/p".into(),
+    };
+    pod.link.remove(remains).await.unwrap();
+    assert!(!pod.cluster.path("pods/p/words").exists() && !pod.cluster.path("logs/p").exists());
 }
 
 #[tokio::test]
@@ -271,7 +351,7 @@ async fn a_program_can_be_run_beside_the_container() {
         let all = ["/curtain", "program"].iter().chain(words);
         all.map(|word| (*word).to_owned()).collect::<Vec<_>>()
     };
-    let limit = Duration::from_secs(10);
+    let limit = PATIENCE;
     let output = pod.link.exec("main", words(&["list", "/proc"]), limit).await.unwrap();
     assert_eq!(output.exit.code, 0);
     let text = String::from_utf8(output.text).unwrap();
@@ -282,15 +362,13 @@ async fn a_program_can_be_run_beside_the_container() {
     let output = pod.link.exec("main", words(&["exit", "4"]), limit).await.unwrap();
     assert_eq!(output.exit.code, 4);
 
-    let begin = std::time::Instant::now();
     let slow = Duration::from_millis(200);
     let output = pod.link.exec("main", words(&["wait"]), slow).await.unwrap();
     assert_eq!(output.exit.signal, Some(9));
-    assert!(begin.elapsed() < Duration::from_secs(5));
 
     let missing = pod.link.exec("main", vec!["nothing".into()], limit).await.unwrap_err();
     assert!(matches!(missing, ShimError::Refused(_)), "{missing}");
-    pod.link.stop("main", 9, Duration::ZERO).await.unwrap();
+    pod.link.stop("main", 9, Duration::ZERO, None).await.unwrap();
     pod.end_of("main").await;
     assert!(pod.link.exec("main", words(&["exit", "0"]), limit).await.is_err());
 }
@@ -315,7 +393,7 @@ async fn another_node_finds_everything_as_it_was() {
         before.containers.iter().find(|one| one.name == "main").unwrap().pid
     );
     assert!(pod.link.sockets().await.unwrap().dial.len() > 1);
-    pod.link.stop("main", 9, Duration::ZERO).await.unwrap();
+    pod.link.stop("main", 9, Duration::ZERO, None).await.unwrap();
     assert_eq!(pod.end_of("main").await.code, 137);
 }
 

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::Worker;
+use super::containers::starts_slowly;
 use super::sandbox::Sandbox;
 use crate::node::link::{Ended, ShimError, ShimLink};
 use crate::node::pods::runtime::{Runtime, Terminated};
@@ -90,14 +91,14 @@ impl Worker {
             runtime.running(
                 found.started_at.clone(),
                 known.map(|one| one.image_id.clone()).unwrap_or_default(),
-                container.startup_probe.is_some(),
+                starts_slowly(&container),
             );
             runtime.started |= known.is_some_and(|one| one.started == Some(true));
             runtime.ready = runtime.started
                 && (container.readiness_probe.is_none() || known.is_some_and(|one| one.ready));
             self.runtimes.insert(found.name.clone(), runtime);
             match found.exit {
-                None => self.start_probing(&container),
+                None => self.follow_start(&container),
                 Some(exit) => {
                     let (name, attempt) = (found.name, found.attempt);
                     self.ended(Some(Ended::Container { name, attempt, exit })).await;

@@ -12,6 +12,7 @@ use crate::node::pods::build::{self, Inputs, Source};
 use crate::node::pods::check::Target;
 use crate::node::pods::environment;
 use crate::node::pods::events::Severity;
+use crate::node::pods::hooks;
 use crate::node::pods::probe::{self, Kind, News, What};
 use crate::node::pods::runtime::{Restart, Runtime, State, Terminated, is_sidecar};
 use crate::node::sandbox::ContainerSpec;
@@ -20,7 +21,6 @@ use crate::node::shim::Exit;
 /// How often the image store is looked at for an image that a pod waits for.
 const LOOK_FOR_IMAGE: Duration = Duration::from_secs(1);
 const CONFIG_AGAIN: Duration = Duration::from_secs(1);
-const MESSAGE_LIMIT: u64 = 4096;
 const LOG_TAIL: u64 = 2048;
 
 impl Worker {
@@ -94,17 +94,16 @@ impl Worker {
             "Pulled",
             format!("Container image {reference:?} already present on machine"),
         );
-        build::forget_old(&self.places, name, attempt);
         match link.start(spec).await {
             Ok(at) => {
                 tell(Severity::Normal, "Created", format!("Container created: {name}"));
                 tell(Severity::Normal, "Started", format!("Container started: {name}"));
                 let image_id = source.id(&self.ctx.config);
                 if let Some(runtime) = self.runtimes.get_mut(name) {
-                    runtime.running(at, image_id, container.startup_probe.is_some());
+                    runtime.running(at, image_id, starts_slowly(container));
                     runtime.ready = runtime.started && container.readiness_probe.is_none();
                 }
-                self.start_probing(container);
+                self.follow_start(container);
             }
             Err(error) => {
                 let message = error.to_string();
@@ -131,8 +130,6 @@ impl Worker {
             &self.objects,
         )
         .await?;
-        build::prepare(&self.places, &container.name, attempt)
-            .map_err(|error| format!("cannot prepare the container's directory: {error}"))?;
         let volumes = self.volumes.clone().unwrap_or_default();
         build::container(&Inputs {
             config: &self.ctx.config,
@@ -187,15 +184,34 @@ impl Worker {
         }
     }
 
-    pub(super) fn start_probing(&mut self, container: &Container) {
-        let (Some(sandbox), Some(runtime)) = (&self.sandbox, self.runtime(container)) else {
-            return;
+    /// A container runs: does what it wants done after its start, and then probes it.
+    pub(super) fn follow_start(&mut self, container: &Container) {
+        let Some(runtime) = self.runtime(container).filter(|runtime| !runtime.started) else {
+            return self.start_probing(container);
         };
-        let target = Target {
+        let attempt = runtime.attempt;
+        let hook = hooks::after_start(container).cloned();
+        let (Some(hook), Some(target)) = (hook, self.target(container)) else {
+            return self.start_probing(container);
+        };
+        let running = hooks::run(hook, attempt, target, &self.news.0);
+        self.probing.insert(container.name.clone(), running);
+    }
+
+    fn target(&self, container: &Container) -> Option<Target> {
+        let sandbox = self.sandbox.as_ref()?;
+        Some(Target {
             container: container.clone(),
             pod_ip: sandbox.ip,
             network: self.ctx.network.clone(),
             link: sandbox.link.clone(),
+        })
+    }
+
+    fn start_probing(&mut self, container: &Container) {
+        let (Some(target), Some(runtime)) = (self.target(container), self.runtime(container))
+        else {
+            return;
         };
         let probing = probe::start(container, runtime.attempt, target, &self.news.0);
         if let Some(probing) = probing {
@@ -216,6 +232,12 @@ impl Worker {
                 };
                 let message = self.last_words(&container, attempt, &exit);
                 self.apply_end(&container, Terminated::of(&exit, message));
+            }
+            Some(Ended::Hook { name, message }) => {
+                let text = format!("PreStopHook failed: {message}");
+                let name = Some(name.as_str());
+                let reason = "FailedPreStopHook";
+                self.ctx.events.report(&self.pod, name, Severity::Warning, reason, text);
             }
             Some(Ended::Shim) | None => self.shim_ended(),
         }
@@ -273,10 +295,8 @@ impl Worker {
 
     /// The termination message: the container's file, else the end of its log if it asked for that.
     fn last_words(&self, container: &Container, attempt: u32, exit: &Exit) -> Option<String> {
-        let path = self.places.termination_log(&container.name, attempt);
-        let text = read_tail(&path, MESSAGE_LIMIT).unwrap_or_default();
-        if !text.is_empty() {
-            return Some(text);
+        if exit.message.is_some() {
+            return exit.message.clone();
         }
         let fallback = container.termination_message_policy.as_deref()
             == Some("FallbackToLogsOnError")
@@ -313,6 +333,18 @@ impl Worker {
             (Kind::Readiness, What::Passed) => runtime.ready = true,
             (Kind::Readiness, What::Failed(_)) => runtime.ready = false,
             (Kind::Liveness, What::Passed) => {}
+            (Kind::PostStart, What::Passed) => {
+                runtime.started = container.startup_probe.is_none();
+                runtime.ready = runtime.started && container.readiness_probe.is_none();
+                self.start_probing(&container);
+            }
+            (Kind::PostStart, What::Failed(message)) => {
+                let text = format!("PostStartHook failed: {message}");
+                let reason = "FailedPostStartHook";
+                events.report(&self.pod, Some(&name), Severity::Warning, reason, text);
+                self.probing.remove(&name);
+                self.stop_container(&container, self.grace()).await;
+            }
             (kind, What::Unhealthy(message)) => {
                 let text = format!("{} probe failed: {message}", kind.name());
                 events.report(&self.pod, Some(&name), Severity::Warning, "Unhealthy", text);
@@ -328,12 +360,18 @@ impl Worker {
                     _ => &container.liveness_probe,
                 };
                 let own = probe.as_ref().and_then(|probe| probe.termination_grace_period_seconds);
-                let grace = own.or(self.spec.termination_grace_period_seconds).unwrap_or(30);
-                let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
+                let own = own.map(|own| Duration::from_secs(u64::try_from(own).unwrap_or(0)));
+                let grace = own.unwrap_or_else(|| self.grace());
                 self.probing.remove(&name);
                 self.stop_container(&container, grace).await;
             }
         }
+    }
+
+    /// The pod's own grace period.
+    pub(super) fn grace(&self) -> Duration {
+        let seconds = self.spec.termination_grace_period_seconds.unwrap_or(30);
+        Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     }
 
     /// Asks a container to end.
@@ -343,11 +381,22 @@ impl Worker {
         };
         let reference = container.image.as_deref().unwrap_or_default();
         let source = Source::find(&self.ctx.config, reference).ok().flatten();
-        let signal = source.map_or(libc::SIGTERM, |source| build::stop_signal(&source.config()));
-        if let Err(error) = sandbox.link.stop(&container.name, signal, grace).await {
+        let own = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.as_ref());
+        let signal = match (own, source) {
+            (Some(own), _) => build::signal(own),
+            (None, Some(source)) => build::signal(&source.config().stop_signal),
+            (None, None) => libc::SIGTERM,
+        };
+        let hook = hooks::before_end(container);
+        if let Err(error) = sandbox.link.stop(&container.name, signal, grace, hook).await {
             tracing::debug!(container = container.name, %error, "stopping the container");
         }
     }
+}
+
+/// Whether a container has more to do before it counts as started than to run.
+pub(super) fn starts_slowly(container: &Container) -> bool {
+    container.startup_probe.is_some() || hooks::after_start(container).is_some()
 }
 
 fn read_tail(path: &std::path::Path, limit: u64) -> Option<String> {

@@ -28,7 +28,7 @@ use super::runtime::Runtime;
 use super::status::{self, Snapshot};
 use super::volumes::Prepared;
 use sandbox::Sandbox;
-pub(super) use sandbox::end_stray;
+pub(super) use sandbox::{end_stray, remove_stray, with_files};
 
 /// News of a pod's object.
 pub(super) enum Message {
@@ -66,6 +66,8 @@ pub(super) struct Worker {
     /// The object is gone: nobody is to be asked or told.
     removed: bool,
     stopping: Option<Duration>,
+    /// `activeDeadlineSeconds` are over.
+    expired: bool,
 }
 
 /// A preparation that failed, and when it is tried again.
@@ -114,6 +116,7 @@ impl Worker {
             ended_before: matches!(before.phase.as_deref(), Some("Succeeded" | "Failed")),
             removed: false,
             stopping: None,
+            expired: false,
             ctx,
             pod,
         }
@@ -142,8 +145,12 @@ impl Worker {
         if self.removed || self.pod.metadata.deletion_timestamp.is_some() {
             return self.terminate().await;
         }
+        self.expire().await;
         if self.is_finished() {
             self.close_sandbox(Duration::ZERO).await;
+            return false;
+        }
+        if self.expired {
             return false;
         }
         if self.setback.until.is_some_and(|until| Instant::now() < until) {
@@ -159,6 +166,7 @@ impl Worker {
     /// Whether all containers have ended for good.
     fn is_finished(&self) -> bool {
         self.ended_before
+            || self.has_expired()
             || matches!(status::phase(&self.pod, &self.runtimes), "Succeeded" | "Failed")
     }
 
@@ -206,6 +214,7 @@ impl Worker {
             start_time: self.start_time,
             runtimes: &self.runtimes,
             sandbox: self.sandbox.is_some(),
+            expired: self.has_expired(),
             before: &self.conditions,
         });
         if self.written.as_ref() == Some(&status) {
@@ -278,6 +287,7 @@ impl Worker {
         let volumes = self.volumes.as_ref().and_then(|volumes| volumes.again_at);
         let active = self.stopping.is_none() && !self.is_finished();
         let due = starts.chain(volumes).chain(self.setback.until).filter(|_| active);
-        due.chain(self.write_at).min()
+        let deadline = self.deadline().filter(|_| active);
+        due.chain(self.write_at).chain(deadline).min()
     }
 }

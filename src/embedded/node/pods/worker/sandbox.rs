@@ -1,8 +1,9 @@
 //! The pod's sandbox: shim, address, sockets, volumes.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,14 +12,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Worker;
 use crate::ClusterConfig;
-use crate::node::cgroup::Tree;
 use crate::node::link::{Ended, ShimLink};
 use crate::node::network::PodIdentity;
 use crate::node::pods::build;
 use crate::node::pods::context::Context;
 use crate::node::pods::events::Severity;
-use crate::node::pods::volumes;
-use crate::node::shim::PodSetup;
+use crate::node::pods::{ignored, volumes};
+use crate::node::shim::{PodSetup, Remains};
 
 /// Longest time for a shim to end once its containers have.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -47,7 +47,10 @@ impl Worker {
         };
         if due {
             let dir = self.places.volumes();
-            match volumes::prepare(&self.spec, &dir, self.fields(), &self.objects).await {
+            let Some(shim) = self.sandbox.as_ref().map(|sandbox| sandbox.link.clone()) else {
+                return false;
+            };
+            match volumes::prepare(&self.spec, &dir, self.fields(), &self.objects, &shim).await {
                 Ok(prepared) => self.volumes = Some(prepared),
                 Err(message) => {
                     self.set_back("FailedMount", &message);
@@ -65,6 +68,9 @@ impl Worker {
     }
 
     async fn open_sandbox(&mut self) -> Result<(), String> {
+        // Addresses of pods that run already are known only once these have been taken over.
+        self.ctx.network.settled().await;
+        self.tell_ignored();
         let host_network = self.spec.host_network == Some(true);
         let ip = if host_network {
             None
@@ -80,18 +86,25 @@ impl Worker {
         Ok(())
     }
 
+    /// Says what the pod asks for in vain.
+    fn tell_ignored(&self) {
+        let fields: Vec<&str> = ignored::fields(&self.pod).into_iter().collect();
+        if !fields.is_empty() {
+            let text = format!("This node does not support, and ignores: {}", fields.join(", "));
+            self.ctx.events.report(&self.pod, None, Severity::Warning, "FieldsIgnored", text);
+        }
+    }
+
     async fn make_sandbox(&self, ip: Option<Ipv4Addr>) -> Result<Sandbox, String> {
-        let text = |error: crate::Error| error.to_string();
-        crate::files::make_private_dir(&self.places.dir).map_err(text)?;
         let shown = ip.unwrap_or(self.ctx.host_ip);
-        build::write_network_files(&self.places, &self.ctx.config, &self.pod, shown)
-            .map_err(text)?;
         let socket = self.ctx.supervisor.start_shim(&self.uid).await?;
         let (link, ended) = ShimLink::new(socket).map_err(|error| error.to_string())?;
         let setup = PodSetup {
             ip,
             hostname: build::hostname(&self.pod),
             config: self.ctx.config.path(),
+            dir: self.places.dir.clone(),
+            files: build::network_files(&self.ctx.config, &self.pod, shown),
             memory_volumes: volumes::in_memory(&self.spec, &self.places.volumes()),
         };
         let sandbox = Sandbox { link, ended, ip };
@@ -168,7 +181,7 @@ impl Worker {
     /// Removes the pod's files; its logs too, as nobody can ask for them any more.
     pub(super) async fn remove_files(&self) {
         let paths = vec![self.places.dir.clone(), self.places.logs.clone()];
-        remove(&self.ctx.config, &self.uid, paths).await;
+        remove(&self.ctx, &self.uid, paths).await;
     }
 }
 
@@ -182,23 +195,42 @@ pub(in crate::node::pods) async fn end_stray(ctx: Arc<Context>, uid: String, soc
         }
         Err(error) => tracing::warn!(%error, "cannot reach a shim without a pod"),
     }
-    let paths = vec![ctx.config.pods_dir().join(&uid)];
-    remove(&ctx.config, &uid, paths).await;
+    remove_stray(ctx, uid).await;
 }
 
-async fn remove(config: &ClusterConfig, uid: &str, paths: Vec<PathBuf>) {
-    let group = Tree::of(config).ok().flatten();
-    let group = group.map(|tree| tree.group(&format!("pods/{uid}")));
-    let remove = move || {
-        for path in paths {
-            if let Err(error) = crate::files::remove_tree(&path) {
-                tracing::warn!(%error, "a pod's files were not removed");
-            }
-        }
-        if let Some(Err(error)) = group.map(|group| group.remove()) {
-            tracing::warn!(%error, "a pod's control group was not removed");
-        }
+/// Removes what is left of a pod whose object and shim are gone.
+pub(in crate::node::pods) async fn remove_stray(ctx: Arc<Context>, uid: String) {
+    let mut paths = vec![ctx.config.pods_dir().join(&uid)];
+    paths.extend(names(&ctx.config.logs_dir()).into_iter().filter_map(|name| {
+        let own = name.rsplit_once('_').is_some_and(|(_, owner)| owner == uid);
+        own.then(|| ctx.config.logs_dir().join(name))
+    }));
+    remove(&ctx, &uid, paths).await;
+}
+
+/// Uids of the pods that have left files.
+pub(in crate::node::pods) fn with_files(config: &ClusterConfig) -> BTreeSet<String> {
+    let logs = names(&config.logs_dir()).into_iter();
+    let logs = logs.filter_map(|name| Some(name.rsplit_once('_')?.1.to_owned()));
+    names(&config.pods_dir()).into_iter().chain(logs).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// The files are root's and the containers' users': a shim that is started for it removes them.
+async fn remove(ctx: &Context, uid: &str, paths: Vec<PathBuf>) {
+    let remains = Remains { config: ctx.config.path(), paths, cgroup: format!("pods/{uid}") };
+    let removed = async {
+        let socket = ctx.supervisor.start_shim(uid).await?;
+        let (link, _ended) = ShimLink::new(socket).map_err(|error| error.to_string())?;
+        let removed = link.remove(remains).await.map_err(|error| error.to_string());
+        let _ = link.shut_down(Duration::ZERO).await;
+        removed
     };
-    // Writable layers may be large.
-    let _ = tokio::task::spawn_blocking(remove).await;
+    if let Err(error) = removed.await {
+        tracing::warn!(pod = uid, %error, "not all of a pod's files were removed");
+    }
 }

@@ -1,13 +1,15 @@
 //! The end of a pod: gracefully if its object says so, at once if the object is gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Preconditions};
 
 use super::Worker;
 use crate::node::pods::events::Severity;
 use crate::node::pods::runtime::Runtime;
+use crate::node::pods::status::EXPIRED;
 
 impl Worker {
     /// Goes on with the termination; `true` when nothing is left.
@@ -35,6 +37,34 @@ impl Worker {
         }
         self.remove_files().await;
         true
+    }
+
+    /// When `activeDeadlineSeconds` are over. They count from the pod's start, whatever happened to the node since.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let seconds = u64::try_from(self.spec.active_deadline_seconds?).ok()?;
+        let active = Timestamp::now().duration_since(self.start_time);
+        let active = Duration::try_from(active).unwrap_or_default();
+        let left = Duration::from_secs(seconds).saturating_sub(active);
+        Instant::now().checked_add(left)
+    }
+
+    /// Ends the pod's containers when its time is over.
+    pub(super) async fn expire(&mut self) {
+        let over = self.deadline().is_some_and(|at| at <= Instant::now());
+        if self.expired || !over || self.is_finished() {
+            return;
+        }
+        self.expired = true;
+        self.ctx.events.report(&self.pod, None, Severity::Normal, EXPIRED.0, EXPIRED.1);
+        let grace = self.grace();
+        self.stopping = Some(grace);
+        self.probing.clear();
+        self.stop_all(grace, true).await;
+    }
+
+    /// Whether its time is over and its containers have ended.
+    pub(super) fn has_expired(&self) -> bool {
+        self.expired && !self.runtimes.values().any(Runtime::is_running)
     }
 
     async fn stop_all(&mut self, grace: Duration, first: bool) {
@@ -70,7 +100,7 @@ impl Worker {
             Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => true,
             Err(error) => {
                 tracing::warn!(pod = self.pod.name_any(), %error, "the pod's end was not confirmed");
-                self.write_at = Some(std::time::Instant::now() + super::WRITE_AGAIN);
+                self.write_at = Some(Instant::now() + super::WRITE_AGAIN);
                 false
             }
         }
