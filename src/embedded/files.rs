@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -31,6 +31,20 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut batch = Batch::default();
     batch.add(path, bytes);
     batch.write()
+}
+
+/// As [`write_private`], but readable (0640) for the group of the directory.
+pub(crate) fn write_for_group(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let write = || -> io::Result<()> {
+        let waiting = beside(path);
+        prepare(path, bytes)?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        chown(&waiting, None, Some(directory.metadata()?.gid()))?;
+        std::fs::set_permissions(&waiting, PermissionsExt::from_mode(0o640))?;
+        std::fs::rename(&waiting, path)?;
+        File::open(directory)?.sync_all()
+    };
+    write().map_err(|source| Error::File { action: "write", path: path.to_owned(), source })
 }
 
 /// Files to be replaced as [`write_private`] does, in the order in which they were added: when one is there, so are
@@ -118,8 +132,6 @@ pub(crate) fn remove_tree(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -130,6 +142,8 @@ mod tests {
         write_private(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap(), b"two");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        write_for_group(&path, b"three").unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
         remove_tree(&path).unwrap();
         remove_tree(&path).unwrap();
     }

@@ -4,13 +4,15 @@
 //! dies: it holds the host's listeners and a socket to every shim, starts the node and starts it again. A *shim* per
 //! pod, single-threaded too, owns the pod's namespaces, starts its containers, writes their logs and exit records.
 //! The *node* (API server, controllers, pod agent, network) may crash at any time: pods run on, new connections wait
-//! in the listeners' queues, and the next node takes over sockets and pods.
+//! in the listeners' queues, and the next node takes over sockets and pods. Supervisor and shims keep root's powers; the
+//! node has none, as `confine` says.
 //!
 //! Invariants: every process of an instance is in its cgroup tree, so that whatever is left can be found and ended
 //! without trusting a file; all mounts live in a container's own mount namespace, so that none outlives it; the death
 //! of a parent kills its children (supervisor → node and shims → containers).
 
 mod cgroup;
+mod confine;
 pub mod images;
 mod lifecycle;
 mod link;

@@ -1,6 +1,6 @@
 //! The node process: API server, controllers, network and pod agent on one runtime.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use nix::unistd::getppid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::confine;
 use super::link::{Inherited, SupervisorLink};
 use super::network::{Key, Network, Settings};
 use super::pods::Agent;
@@ -30,6 +31,8 @@ pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
     }
     let config = ClusterConfig::read(config)?;
     let (inherited, channel) = Inherited::receive(control_fd)?;
+    let keys = Keys::read(&config)?;
+    confine::confine(&config, channel.as_fd())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -37,24 +40,44 @@ pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
     runtime.block_on(async {
         let supervisor =
             SupervisorLink::new(channel).map_err(Error::system("listen to the supervisor"))?;
-        run(config, inherited, supervisor).await
+        run(config, keys, inherited, supervisor).await
     })
+}
+
+/// What the node has to know and, as the user it becomes, could not read.
+struct Keys {
+    ca: Vec<u8>,
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    token_key: Vec<u8>,
+}
+
+impl Keys {
+    fn read(config: &ClusterConfig) -> Result<Self, Error> {
+        let pki = config.pki();
+        Ok(Self {
+            ca: files::read(&pki.ca_cert)?,
+            certificate: files::read(&pki.apiserver_cert)?,
+            key: files::read(&pki.apiserver_key)?,
+            token_key: files::read(&pki.service_account_key)?,
+        })
+    }
 }
 
 async fn run(
     config: ClusterConfig,
+    keys: Keys,
     inherited: Inherited,
     supervisor: SupervisorLink,
 ) -> Result<(), Error> {
     let shutdown = CancellationToken::new();
-    let server = start_server(&config, inherited.api, shutdown.clone()).await?;
+    let authority = String::from_utf8_lossy(&keys.ca).into_owned();
+    let server = start_server(&config, keys, inherited.api, shutdown.clone()).await?;
 
     let client = |user: &str, groups: &[&str]| server.local_client(user, groups);
     let manager = client("system:kube-controller-manager", &["system:authenticated"]);
     let scheduler = client("system:kube-scheduler", &["system:authenticated"]);
-    let settings = controllers::Config {
-        authority: String::from_utf8_lossy(&files::read(&config.pki().ca_cert)?).into_owned(),
-    };
+    let settings = controllers::Config { authority };
     tokio::spawn(controllers::run(manager, scheduler, settings, shutdown.clone()));
 
     let node_user = format!("system:node:{}", config.node_name());
@@ -78,6 +101,7 @@ async fn run(
 
 async fn start_server(
     config: &ClusterConfig,
+    keys: Keys,
     listener: Option<(std::net::SocketAddr, std::os::fd::OwnedFd)>,
     shutdown: CancellationToken,
 ) -> Result<Server, Error> {
@@ -85,14 +109,13 @@ async fn start_server(
         peer: "supervisor",
         message: "it did not hand over the API server's listener".to_owned(),
     })?;
-    let pki = config.pki();
     let settings = ServerConfig {
         database: config.data_dir().join("objects.redb"),
         listeners: vec![listener.into()],
-        certificate: files::read(&pki.apiserver_cert)?,
-        key: files::read(&pki.apiserver_key)?,
-        ca: files::read(&pki.ca_cert)?,
-        token_key: files::read(&pki.service_account_key)?,
+        certificate: keys.certificate,
+        key: keys.key,
+        ca: keys.ca,
+        token_key: keys.token_key,
         service_cidr: (config.service_cidr.network(), config.service_cidr.prefix()),
         advertise,
     };

@@ -2,19 +2,23 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
+use super::confine::Identity;
+use super::images::tests::{docker_save, tar_of};
 use super::supervisor::{ProcessRecord, read_record};
 use super::testing::TestCluster;
 use crate::{Error, FrontDoor};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn client(cluster: &TestCluster) -> Client {
     let kubeconfig = Kubeconfig::read_from(cluster.config.admin_kubeconfig()).unwrap();
@@ -212,6 +216,191 @@ async fn pods_and_connections_outlive_the_node() {
     eventually("the pod is gone", async || api.get_opt("web").await.ok()?.is_none().then_some(()))
         .await;
     assert!(container().is_empty());
+}
+
+/// A field of `/proc/<pid>/status`.
+fn status_of(pid: i32, field: &str) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{field}:")));
+    line.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The node's process once it is ready to serve.
+async fn serving_node(cluster: &TestCluster, former: Option<i32>) -> i32 {
+    let pid =
+        eventually("a node runs", async || node_pid(cluster).filter(|pid| Some(*pid) != former))
+            .await;
+    let client = client(cluster).await;
+    eventually("the API answers", async || client.apiserver_version().await.ok()).await;
+    pid
+}
+
+#[tokio::test]
+async fn the_node_has_no_privileges() {
+    let cluster = TestCluster::new("powers");
+    start(&cluster);
+    let identity = Identity::of(&cluster.config).expect("this test needs root");
+    let mut node = serving_node(&cluster, None).await;
+    for again in [true, false] {
+        let four = |id: u32| vec![id.to_string(); 4].join(" ");
+        assert_eq!(status_of(node, "Uid"), four(identity.uid));
+        assert_eq!(status_of(node, "Gid"), four(identity.gid));
+        assert_eq!(status_of(node, "Groups"), "");
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert_eq!(status_of(node, set), "0000000000000000", "{set}");
+        }
+        assert_eq!(status_of(node, "NoNewPrivs"), "1");
+        assert_eq!(status_of(node, "Seccomp"), "2");
+        // Its threads too: what blocks is done on others.
+        for thread in std::fs::read_dir(format!("/proc/{node}/task")).unwrap() {
+            let thread = thread.unwrap().file_name().to_str().unwrap().parse().unwrap();
+            assert_eq!(status_of(thread, "CapEff"), "0000000000000000");
+        }
+        // Of the machine's files it has these; a home elsewhere would add its own first directory.
+        let home = cluster.config.home.components().nth(1).unwrap();
+        let home = home.as_os_str().to_str().unwrap();
+        for entry in std::fs::read_dir(format!("/proc/{node}/root/")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(["dev", "etc", "proc", "run", "mnt", home].contains(&name.as_str()), "{name}");
+        }
+        if again {
+            kill(node);
+            node = serving_node(&cluster, Some(node)).await;
+        }
+    }
+    let supervisor = read_record(&cluster.config).unwrap().pid;
+    assert_eq!(status_of(supervisor, "Uid"), "0 0 0 0");
+    // Keys and settings stay root's; nobody else gets near the home.
+    let mode = |path: &Path| {
+        let meta = path.metadata().unwrap();
+        (meta.uid(), meta.permissions().mode() & 0o7777)
+    };
+    assert_eq!(mode(&cluster.config.home), (0, 0o710));
+    assert_eq!(mode(&cluster.config.pki().ca_key), (0, 0o600));
+    assert_eq!(mode(&cluster.config.path()), (0, 0o600));
+    assert_eq!(mode(&cluster.config.data_dir()), (identity.uid, 0o700));
+    assert_eq!(mode(&cluster.config.logs_dir()), (0, 0o2750));
+}
+
+#[tokio::test]
+async fn an_image_that_is_loaded_meanwhile_is_found_by_the_node() {
+    let cluster = TestCluster::new("image");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let mut stored = pod("stored", &[]);
+    stored["spec"]["containers"][0] =
+        json!({"name": "main", "image": "shelf/app:1", "command": ["/bin/app"]});
+    let api = create(&client, stored).await;
+    let state = async || api.get("stored").await.ok()?.status?.container_statuses?.remove(0).state;
+    eventually("the image is missed", async || state().await?.waiting?.message).await;
+    let layer = tar_of(&[("bin/app", b"not a program")]);
+    let archive =
+        docker_save("shelf/app:1", std::slice::from_ref(&layer), std::slice::from_ref(&layer));
+    crate::images::load(&cluster.config.home, archive.as_slice()).unwrap();
+    let ended = eventually("it is tried", async || state().await?.terminated).await;
+    assert!(ended.message.unwrap().contains("/bin/app"));
+}
+
+#[tokio::test]
+async fn volumes_of_secrets_are_in_memory_and_read_only() {
+    let cluster = TestCluster::new("memory");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let secrets: Api<Secret> = Api::default_namespaced(client.clone());
+    let secret = json!({"metadata": {"name": "s"}, "stringData": {"key": "hunter2"}});
+    let secret = serde_json::from_value(secret).unwrap();
+    eventually("the secret is accepted", async || {
+        secrets.create(&PostParams::default(), &secret).await.ok()
+    })
+    .await;
+    let mut reader = pod("reader", &["cat", "/secret/key"]);
+    reader["spec"]["volumes"] = json!([{"name": "s", "secret": {"secretName": "s"}}]);
+    let mounts = json!([{"name": "s", "mountPath": "/secret"}]);
+    reader["spec"]["containers"][0]["volumeMounts"] = mounts.clone();
+    let mut writer = reader["spec"]["containers"][0].clone();
+    writer["name"] = "writer".into();
+    writer["args"] = json!(["program", "write", "/secret/new"]);
+    let mut waiter = reader["spec"]["containers"][0].clone();
+    waiter["name"] = "waiter".into();
+    waiter["args"] = json!(["program", "wait"]);
+    reader["spec"]["containers"].as_array_mut().unwrap().extend([writer, waiter]);
+    let api = create(&client, reader).await;
+    let codes = eventually("both have ended", async || {
+        let statuses = api.get("reader").await.ok()?.status?.container_statuses?;
+        let code = |name: &str| {
+            let status = statuses.iter().find(|one| one.name == name)?;
+            Some(status.state.as_ref()?.terminated.as_ref()?.exit_code)
+        };
+        Some([code("main")?, code("writer")?])
+    })
+    .await;
+    assert_eq!(codes, [0, 1]);
+    let params = LogParams { container: Some("main".into()), ..LogParams::default() };
+    assert_eq!(api.logs("reader", &params).await.unwrap().trim_end(), "hunter2");
+    let uid = api.get("reader").await.unwrap().uid().unwrap();
+    let volumes = cluster.config.pods_dir().join(uid).join("volumes");
+    for volume in std::fs::read_dir(volumes).unwrap() {
+        let on_disk = std::fs::read_dir(volume.unwrap().path()).unwrap().count();
+        assert_eq!(on_disk, 0, "the token and the secret are in the pod's memory");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_ends_when_its_time_is_over() {
+    let cluster = TestCluster::new("deadline");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let mut late = pod("late", &["wait"]);
+    late["spec"]["restartPolicy"] = "Always".into();
+    late["spec"]["activeDeadlineSeconds"] = 1.into();
+    late["spec"]["hostPID"] = true.into();
+    let api = create(&client, late).await;
+    let ended = in_phase(&api, "late", "Failed").await;
+    let status = ended.status.unwrap();
+    assert_eq!(status.reason.as_deref(), Some("DeadlineExceeded"));
+    let state = status.container_statuses.unwrap()[0].state.clone().unwrap();
+    assert!(state.terminated.is_some(), "{state:?}");
+    // What it asked for in vain was told.
+    let events: Api<Event> = Api::default_namespaced(client);
+    eventually("the event names the field", async || {
+        let events = events.list(&ListParams::default()).await.ok()?.items;
+        let event = events.iter().find(|event| event.reason.as_deref() == Some("FieldsIgnored"))?;
+        event.message.as_ref()?.contains("spec.hostPID").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn hooks_run_after_the_start_and_before_the_end() {
+    let cluster = TestCluster::new("hooks");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let command = |words: &[&str]| {
+        let argv = [&["/curtain", "program"], words].concat();
+        json!({"exec": {"command": argv}})
+    };
+    let mut good = pod("good", &["wait"]);
+    good["spec"]["volumes"] = json!([{"name": "v", "hostPath": {
+        "path": cluster.path("seen"), "type": "DirectoryOrCreate"}}]);
+    good["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "v", "mountPath": "/seen"}]);
+    good["spec"]["containers"][0]["lifecycle"] = json!({
+        "postStart": command(&["write", "/seen/started"]),
+        "preStop": command(&["write", "/seen/stopping"])});
+    let api = create(&client, good).await;
+    eventually("the pod is ready", async || ready(&api.get("good").await.ok()?).then_some(()))
+        .await;
+    assert!(cluster.path("seen/started").exists(), "ready only after the hook");
+    assert!(!cluster.path("seen/stopping").exists());
+    api.delete("good", &DeleteParams::default()).await.unwrap();
+    eventually("the pod is gone", async || api.get_opt("good").await.ok()?.is_none().then_some(()))
+        .await;
+    assert!(cluster.path("seen/stopping").exists());
+
+    let mut bad = pod("bad", &["wait"]);
+    bad["spec"]["containers"][0]["lifecycle"] = json!({"postStart": command(&["exit", "7"])});
+    create(&client, bad).await;
+    let ended = in_phase(&api, "bad", "Failed").await;
+    assert!(!ready(&ended));
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
@@ -94,6 +96,32 @@ impl Channel {
         }
     }
 
+    /// Sends a document; waits as long as `limit` for the other end to read.
+    pub(crate) fn send_within<T: Serialize>(
+        &self,
+        message: &T,
+        fds: &[BorrowedFd<'_>],
+        limit: Duration,
+    ) -> io::Result<()> {
+        let until = Instant::now() + limit;
+        loop {
+            match self.send(message, fds) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let timeout = PollTimeout::try_from(left.as_millis() as u64 + 1);
+            let timeout = timeout.unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(self.as_fd(), PollFlags::POLLOUT)], timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
     /// Receives the next document, without waiting.
     pub(crate) fn receive<T: DeserializeOwned>(&self) -> io::Result<Received<T>> {
         let mut buffer = vec![0; INLINE + 1];
@@ -171,6 +199,36 @@ mod tests {
         assert!(matches!(b.receive::<String>().unwrap(), Received::Nothing));
         drop(a);
         assert!(matches!(b.receive::<String>().unwrap(), Received::Closed));
+    }
+
+    #[test]
+    fn more_than_the_buffer_holds_arrives_at_a_reader_that_reads() {
+        const MANY: u32 = 2000;
+        let (a, b) = Channel::pair().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut expected = 0;
+            while expected < MANY {
+                match b.receive::<u32>().unwrap() {
+                    Received::Message(number, _) => {
+                        assert_eq!(number, expected);
+                        expected += 1;
+                    }
+                    Received::Nothing => {
+                        let mut ready = [PollFd::new(b.as_fd(), PollFlags::POLLIN)];
+                        poll(&mut ready, PollTimeout::NONE).unwrap();
+                    }
+                    Received::Closed => panic!("closed after {expected}"),
+                }
+            }
+        });
+        for number in 0..MANY {
+            a.send_within(&number, &[], Duration::from_secs(60)).unwrap();
+        }
+        reader.join().unwrap();
+        let (a, _deaf) = Channel::pair().unwrap();
+        while a.send(&0, &[]).is_ok() {}
+        let error = a.send_within(&0, &[], Duration::from_millis(10)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]

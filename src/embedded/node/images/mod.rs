@@ -14,9 +14,10 @@ mod manifest;
 mod reference;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use error::ImageError;
 pub use manifest::ImageConfig;
 pub use reference::Reference;
+pub(crate) use store::{INDEX, store_dir as directory};
 pub use store::{Image, LoadedImage, find, layers_dir, list, load};

@@ -15,6 +15,8 @@ use super::{ImageError, layer};
 use crate::files;
 
 const VERSION: u32 = 1;
+/// The file that names all images; the node reads it, as the group of the directory it is in.
+pub(crate) const INDEX: &str = "index.json";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Index {
@@ -90,12 +92,13 @@ pub fn layers_dir(home: &Path) -> PathBuf {
     store_dir(home).join("layers")
 }
 
-fn store_dir(home: &Path) -> PathBuf {
+/// Where images are.
+pub(crate) fn store_dir(home: &Path) -> PathBuf {
     home.join("images")
 }
 
 fn read_index(dir: &Path) -> Result<Index, ImageError> {
-    let path = dir.join("index.json");
+    let path = dir.join(INDEX);
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::default()),
         result => result.map_err(ImageError::store(&path))?,
@@ -189,10 +192,10 @@ impl Store {
                 );
             }
         }
-        let path = self.dir.join("index.json");
+        let path = self.dir.join(INDEX);
         let bytes = serde_json::to_vec(&index)
             .map_err(|source| ImageError::Document { part: path.display().to_string(), source })?;
-        files::write_private(&path, &bytes).map_err(|error| match error {
+        files::write_for_group(&path, &bytes).map_err(|error| match error {
             crate::Error::File { source, .. } => ImageError::store(path)(source),
             other => ImageError::store(path)(io::Error::other(other.to_string())),
         })?;

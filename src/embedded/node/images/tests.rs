@@ -15,7 +15,7 @@ fn sha(bytes: &[u8]) -> String {
 }
 
 /// A tar file of `(name, content)`; names as given, even bad ones.
-fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(in crate::node) fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, content) in files {
         add(&mut builder, name, content, tar::EntryType::Regular, "");
@@ -43,7 +43,7 @@ fn add(
     builder.append(&header, content).unwrap();
 }
 
-fn docker_save(name: &str, layers: &[Vec<u8>], stored: &[Vec<u8>]) -> Vec<u8> {
+pub(in crate::node) fn docker_save(name: &str, layers: &[Vec<u8>], stored: &[Vec<u8>]) -> Vec<u8> {
     let diff_ids: Vec<String> =
         layers.iter().map(|layer| format!("sha256:{}", sha(layer))).collect();
     let config = serde_json::json!({

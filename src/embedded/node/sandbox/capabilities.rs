@@ -107,6 +107,11 @@ pub(super) fn bound(mask: u64) -> io::Result<()> {
     sys::clear_ambient()
 }
 
+/// Empties the bounding set.
+pub(crate) fn drop_all() -> io::Result<()> {
+    bound(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

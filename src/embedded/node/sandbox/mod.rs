@@ -20,7 +20,9 @@ mod spec;
 pub(crate) mod sys;
 mod user;
 
+pub(crate) use capabilities::drop_all as drop_bounding_set;
 pub(crate) use exec::{ExecSpec, exec};
+pub(crate) use seccomp::filter_service;
 pub(crate) use spawn::{Output, Process, spawn};
 pub(crate) use spec::{
     Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, RootFs, UserSpec,

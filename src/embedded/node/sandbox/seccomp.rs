@@ -53,9 +53,29 @@ const DENIED: [libc::c_long; 36] = [
     libc::SYS_userfaultfd,
 ];
 
-/// The filters, to be compiled before the fork.
+/// What a service that starts no programs does not need either.
+const DENIED_TO_SERVICES: [libc::c_long; 6] = [
+    libc::SYS_chroot,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+];
+
+/// The filters of a container, to be compiled before the fork.
 pub(super) fn programs() -> Result<Vec<BpfProgram>, String> {
-    let denied = DENIED.iter().map(|call| (*call, Vec::new()));
+    build(&[])
+}
+
+/// Filters the calls of this process, which is no container and executes nothing; it has to have given up privileges
+/// that would lift the filter.
+pub(crate) fn filter_service() -> io::Result<()> {
+    install(&build(&DENIED_TO_SERVICES).map_err(io::Error::other)?)
+}
+
+fn build(more: &[libc::c_long]) -> Result<Vec<BpfProgram>, String> {
+    let denied = DENIED.iter().chain(more).map(|call| (*call, Vec::new()));
     let new_user_namespace = SeccompRule::new(vec![
         SeccompCondition::new(
             0,

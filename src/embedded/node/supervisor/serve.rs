@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{Backlog, listen};
+use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -19,6 +20,7 @@ use super::children;
 use super::protocol::{ListenerRole, ToNode, ToSupervisor, VERSION};
 use super::record;
 use crate::node::cgroup::Tree;
+use crate::node::confine;
 use crate::node::sandbox::Limits;
 use crate::node::shim::{Request, ToShim};
 use crate::node::wire::{Channel, Received};
@@ -29,6 +31,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A node that ran this long starts with the first pause again.
 const STABLE: Duration = Duration::from_secs(30);
+/// How long a new node may take to read one message of the hand-over.
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(5);
 /// Time for the node to end, then for the pods.
 const NODE_GRACE: Duration = Duration::from_secs(5);
 const POD_GRACE: Duration = Duration::from_secs(5);
@@ -50,6 +54,9 @@ pub fn supervise(config: &Path) -> Result<(), Error> {
         group.create(&Limits::default()).map_err(Error::system("make the control group"))?;
         group.join().map_err(Error::system("join the control group"))?;
     }
+    // Files of logs and containers have the modes they are made with, whoever started the cluster.
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    confine::prepare(&config)?;
     let signals = signals()?;
     record::write(&config)?;
     Supervisor {
@@ -193,8 +200,12 @@ impl Supervisor {
             return;
         }
         let next_pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        let started = children::start_node(&self.config).and_then(|(child, channel)| {
-            self.hand_over(&channel)?;
+        let started = children::start_node(&self.config).and_then(|(mut child, channel)| {
+            if let Err(error) = self.hand_over(&channel) {
+                // It has not been told all: another is started.
+                let _ = child.kill();
+                return Err(error);
+            }
             Ok((child.id(), channel))
         });
         self.node = match started {
@@ -208,17 +219,22 @@ impl Supervisor {
         };
     }
 
+    /// Everything that the node goes on with. There may be more than a socket's buffer holds: a new node reads before
+    /// it does anything else, so it is waited for.
     fn hand_over(&self, channel: &Channel) -> std::io::Result<()> {
-        channel.send(&ToNode::Hello { version: VERSION }, &[])?;
+        let send = |message: &ToNode, fds: &[BorrowedFd<'_>]| {
+            channel.send_within(message, fds, HAND_OVER_LIMIT)
+        };
+        send(&ToNode::Hello { version: VERSION }, &[])?;
         for listener in &self.listeners {
             let message = ToNode::Listener { role: listener.role, address: listener.address };
-            channel.send(&message, &[listener.socket.as_fd()])?;
+            send(&message, &[listener.socket.as_fd()])?;
         }
         for (pod, shim) in &self.shims {
             let message = ToNode::Shim { pod: pod.clone(), pid: shim.pid };
-            channel.send(&message, &[shim.channel.as_fd()])?;
+            send(&message, &[shim.channel.as_fd()])?;
         }
-        channel.send(&ToNode::Ready, &[])
+        send(&ToNode::Ready, &[])
     }
 
     fn read_signals(&mut self) -> Result<(), Error> {
@@ -287,9 +303,11 @@ impl Supervisor {
     fn start_shim(&mut self, pod: String) {
         let result = if self.stopping.is_some() {
             Err("the cluster is stopping".to_owned())
-        } else if self.shims.contains_key(&pod) {
-            Err(format!("pod {pod} has a shim"))
         } else {
+            // Who asks has none: one that is still there ends late, or never came to be known.
+            if let Some(former) = self.shims.remove(&pod) {
+                let _ = kill(Pid::from_raw(former.pid), Signal::SIGKILL);
+            }
             children::start_shim(&self.config)
                 .map(|(child, channel)| {
                     let pid = child.id() as i32;
