@@ -1,7 +1,9 @@
 //! Keeping results small: an agent pays for every word, and some clients refuse long ones.
 
-/// Bytes of lines in one result: a few thousand tokens. Clients refuse results beyond 25 000.
-const MOST_BYTES: usize = 24 * 1024;
+/// Bytes of rows in a result when the caller did not say how many it wants: less than two thousand tokens.
+pub const TYPICAL: usize = 5 * 1024;
+/// Bytes of rows in any result: less than ten thousand tokens. Clients refuse results beyond 25 000.
+pub const MOST: usize = 24 * 1024;
 /// A longer line is cut, in bytes.
 const LONGEST_LINE: usize = 1000;
 
@@ -13,14 +15,20 @@ pub fn cut(line: &str) -> String {
     format!("{} … (cut)", &line[..line.floor_char_boundary(LONGEST_LINE)])
 }
 
-/// Keeps as many of the first rows as fit into a result, at least one; returns how many had to go.
-pub fn fit<T>(rows: &mut Vec<T>, bytes: impl Fn(&T) -> usize) -> usize {
+/// Bytes of `line` in JSON, as far as it is shown.
+pub fn cost(line: &str) -> usize {
+    let shown = &line[..line.floor_char_boundary(LONGEST_LINE)];
+    shown.len() + shown.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+}
+
+/// Keeps as many of the first rows as fit into `budget`, at least one; returns how many had to go.
+pub fn fit<T>(rows: &mut Vec<T>, budget: usize, bytes: impl Fn(&T) -> usize) -> usize {
     let mut used = 0;
     let kept = rows
         .iter()
         .take_while(|row| {
             used += bytes(row);
-            used <= MOST_BYTES
+            used <= budget
         })
         .count()
         .max(1)
@@ -43,10 +51,11 @@ mod tests {
 
     #[test]
     fn what_fits_stays_in_its_order() {
-        let mut rows = vec![MOST_BYTES / 2, MOST_BYTES / 2, 1];
-        assert_eq!((fit(&mut rows, |row| *row), rows.len()), (1, 2));
-        let mut one = vec![2 * MOST_BYTES];
-        assert_eq!((fit(&mut one, |row| *row), one.len()), (0, 1));
-        assert_eq!(fit(&mut Vec::<usize>::new(), |row| *row), 0);
+        let mut rows = vec![MOST / 2, MOST / 2, 1];
+        assert_eq!((fit(&mut rows, MOST, |row| *row), rows.len()), (1, 2));
+        let mut one = vec![2 * MOST];
+        assert_eq!((fit(&mut one, MOST, |row| *row), one.len()), (0, 1));
+        assert_eq!(fit(&mut Vec::<usize>::new(), MOST, |row| *row), 0);
+        assert_eq!(cost("a \"b\""), 7);
     }
 }

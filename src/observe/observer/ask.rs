@@ -1,6 +1,6 @@
 //! A log query as callers write it, and the answer as they read it.
 
-use curtain_control::mcp::economy::{cut, fit};
+use curtain_control::mcp::economy::{cost, cut, fit};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -149,10 +149,10 @@ fn timestamp(row: &Row) -> Option<Timestamp> {
 }
 
 /// The answer for an agent, which pays for every word: what all lines have in common is said once, times end at the
-/// millisecond, very long lines are cut, and what does not fit is left out with a hint.
-pub(super) fn compact(found: &Found) -> Value {
+/// millisecond, very long lines are cut, and what does not fit into `budget` bytes is left out with a hint.
+pub(super) fn compact(found: &Found, budget: usize) -> Value {
     let mut rows: Vec<&Row> = found.rows.iter().collect();
-    let gone = fit(&mut rows, |row| row.text.len().min(1000) + 100);
+    let gone = fit(&mut rows, budget, |row| cost(&row.text) + 70);
     let same = |name: usize| {
         let value = |row: &&Row| names(&row.source)[name].1.to_owned();
         let first = rows.first().map(value)?;
@@ -184,7 +184,7 @@ pub(super) fn compact(found: &Found) -> Value {
     let shown = rows.len() as u64;
     if gone > 0 || found.total > shown {
         answer["hint"] = json!(format!(
-            "{shown} of {}{} lines; narrow by component, environment, time, log_levels or search_phrase",
+            "{shown} of {}{} lines; ask with limit, or narrow by component, environment, time, log_levels or search_phrase",
             if found.is_counted() { "" } else { "more than " },
             found.total
         ));
@@ -194,6 +194,8 @@ pub(super) fn compact(found: &Found) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use curtain_control::mcp::economy::MOST;
+
     use super::*;
 
     fn check(change: Value) -> Result<Query, String> {
@@ -228,22 +230,22 @@ mod tests {
 
     #[test]
     fn an_agent_is_told_once_what_all_lines_have_in_common() {
-        let answer = compact(&found(&[("a", "one"), ("b", "two")], 2));
+        let answer = compact(&found(&[("a", "one"), ("b", "two")], 2), MOST);
         assert_eq!(answer["metadata"]["componentName"], "cart");
         assert!(answer["metadata"].get("podName").is_none(), "{answer}");
         let line = json!({"timestamp": "2026-01-01T00:00:00.123Z", "level": "INFO", "log": "one", "podName": "a"});
         assert_eq!((&answer["logs"][0], answer.get("hint")), (&line, None));
-        assert_eq!(compact(&Found::default()), json!({"logs": [], "total": 0}));
+        assert_eq!(compact(&Found::default(), MOST), json!({"logs": [], "total": 0}));
     }
 
     #[test]
     fn an_agent_is_told_what_was_left_out() {
-        let answer = compact(&found(&[("a", "one")], 7));
+        let answer = compact(&found(&[("a", "one")], 7), MOST);
         let hint = answer["hint"].as_str().expect("a hint");
-        assert!(hint.starts_with("1 of 7 lines; narrow by component"), "{hint}");
+        assert!(hint.starts_with("1 of 7 lines; ask with limit, or narrow by component"), "{hint}");
         let long = "x".repeat(5000);
         let many = vec![("a", long.as_str()); 1000];
-        let text = compact(&found(&many, 1000)).to_string();
+        let text = compact(&found(&many, 1000), MOST).to_string();
         assert!(text.len() < 40_000 && text.contains("of more than 1000 lines"), "{}", text.len());
     }
 

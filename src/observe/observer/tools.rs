@@ -2,6 +2,7 @@
 
 use curtain_control::mcp::{
     About, Access, Arg, ArgKind, Arguments, Call, CallError, Member, Output, Tool, Toolbox,
+    economy::{MOST, TYPICAL},
 };
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use super::ask::{LogsQuery, Scope, compact};
 use super::gate;
 use super::service::Logs;
 
-/// Lines when the caller does not say: what fits into the budget of a typical result.
+/// Lines when the caller does not say; fewer, when they are long.
 const DEFAULT_LIMIT: i64 = 40;
 
 static TABLE: [Tool; 1] = [Tool {
@@ -92,6 +93,7 @@ impl Toolbox for ObserverTools {
             search_phrase: text("search_phrase"),
         };
         let found = self.logs.query(call.caller, call.token, query).await;
-        found.map(|found| compact(&found)).map_err(CallError::new)
+        let budget = if arguments.integer("limit").is_some() { MOST } else { TYPICAL };
+        found.map(|found| compact(&found, budget)).map_err(CallError::new)
     }
 }

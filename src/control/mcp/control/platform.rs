@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Arguments, Ask, ControlPlane, Error};
 use crate::{
     live::LogQuery,
-    mcp::economy::{cut, fit},
+    mcp::economy::{MOST, TYPICAL, cost, cut, fit},
 };
 
 /// Lines of a container when the client does not say.
@@ -67,12 +67,14 @@ impl ControlPlane {
         lines.iter_mut().for_each(|line| line.log = cut(&line.log));
         // The newest ones count.
         lines.reverse();
-        let gone = fit(&mut lines, |line| line.log.len() + line.container.len());
+        let asked = arguments.integer("tail_lines").is_some();
+        let budget = if asked { MOST } else { TYPICAL };
+        let gone = fit(&mut lines, budget, |line| cost(&line.log) + line.container.len() + 70);
         lines.reverse();
         let mut result = json!({ "logEntries": lines });
         if gone > 0 {
             result["hint"] = json!(format!(
-                "{gone} older lines did not fit; narrow with since_seconds and container"
+                "{gone} older lines were left out; ask with tail_lines, or narrow with since_seconds and container"
             ));
         } else if full {
             result["hint"] = json!(
