@@ -4,8 +4,10 @@
 //! own, and ends by proving that nothing is left: [`Instance::down`] asks the instance, and [`Residue`] asks the
 //! machine. The clients (kubectl, Helm, MCP SDKs, a browser) are those that `scripts/clients` installs.
 //!
-//! A test that panics still takes its instance down (`Drop`), and never touches another one.
+//! A test that panics still takes its instance down (`Drop`), and never touches another one. Tests with an instance run
+//! in namespaces of their own (`e2e/apart`), one at a time in each program: what they find on the machine is theirs.
 
+mod apart;
 mod browser;
 mod clients;
 mod http;

@@ -8,6 +8,8 @@ use std::{
 };
 
 /// A scan of everything that `up` may touch. Two scans are compared by [`Residue::assert_gone_since`].
+///
+/// The test runs apart (see `apart`), so the scan takes everything there is and asks nobody whose it is.
 #[derive(Debug, Clone)]
 pub struct Residue {
     home: PathBuf,
@@ -20,11 +22,13 @@ impl Residue {
         let mut found = BTreeSet::new();
         processes(&mut found);
         mounts(&mut found);
-        network_namespaces(&mut found);
+        named_network_namespaces(&mut found);
         control_groups(Path::new("/sys/fs/cgroup"), &mut found);
-        listeners(&mut found);
+        sockets(&mut found);
+        network(&mut found);
         packet_filter(&mut found);
         files(home, &mut found);
+        files(Path::new("/run"), &mut found);
         Self { home: home.to_owned(), found }
     }
 
@@ -39,37 +43,38 @@ impl Residue {
     }
 }
 
-/// Processes that run a binary called `curtain`, deleted or not, and whatever they started.
+/// Every process and every namespace that one is in. One that has ended and waits for its parent holds nothing.
 fn processes(found: &mut BTreeSet<String>) {
     for pid in numeric_entries(Path::new("/proc")) {
         let proc = Path::new("/proc").join(&pid);
-        let exe = fs::read_link(proc.join("exe")).unwrap_or_default();
-        let groups = fs::read_to_string(proc.join("cgroup")).unwrap_or_default();
-        let name =
-            exe.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with("curtain") && !name.starts_with("curtain_")
-            || groups.contains("curtain")
-        {
-            found.insert(format!("process {pid} {}", exe.display()));
+        let Ok(stat) = fs::read_to_string(proc.join("stat")) else { continue };
+        if stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X'])) {
+            continue;
+        }
+        let line = fs::read(proc.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        found.insert(format!("process {pid} {}", line.trim()));
+        for entry in fs::read_dir(proc.join("ns")).into_iter().flatten().flatten() {
+            // What children would be in says nothing about what exists.
+            if !entry.file_name().to_string_lossy().ends_with("_for_children")
+                && let Ok(link) = fs::read_link(entry.path())
+            {
+                found.insert(format!("namespace {}", link.display()));
+            }
         }
     }
 }
 
 fn mounts(found: &mut BTreeSet<String>) {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    // Mount point and source; the ids change when something else is mounted in between.
+    // Root and mount point; a namespace that is kept by a mount shows here, too.
     found.extend(table.lines().filter_map(|line| {
         let fields: Vec<_> = line.split(' ').collect();
         Some(format!("mount {} {}", fields.get(3)?, fields.get(4)?))
     }));
 }
 
-fn network_namespaces(found: &mut BTreeSet<String>) {
-    for pid in numeric_entries(Path::new("/proc")) {
-        if let Ok(link) = fs::read_link(format!("/proc/{pid}/ns/net")) {
-            found.insert(format!("network namespace {}", link.display()));
-        }
-    }
+fn named_network_namespaces(found: &mut BTreeSet<String>) {
     for dir in ["/run/netns", "/var/run/netns"] {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             found.insert(format!("named network namespace {}", entry.path().display()));
@@ -86,16 +91,26 @@ fn control_groups(dir: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Listening TCP sockets (state 0A) of this network namespace.
-fn listeners(found: &mut BTreeSet<String>) {
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let text = fs::read_to_string(table).unwrap_or_default();
+/// Listening TCP sockets (state 0A) and UDP sockets of this network namespace.
+fn sockets(found: &mut BTreeSet<String>) {
+    for protocol in ["tcp", "tcp6", "udp", "udp6"] {
+        let text = fs::read_to_string(format!("/proc/net/{protocol}")).unwrap_or_default();
         found.extend(text.lines().skip(1).filter_map(|line| {
             let mut fields = line.split_whitespace().skip(1);
             let (local, _, state) = (fields.next()?, fields.next()?, fields.next()?);
-            (state == "0A").then(|| format!("listener {local}"))
+            let bound = state == "0A" || protocol.starts_with("udp");
+            bound.then(|| format!("{protocol} socket at {local}"))
         }));
     }
+}
+
+/// Devices and routes of this network namespace.
+fn network(found: &mut BTreeSet<String>) {
+    let devices = fs::read_to_string("/proc/net/dev").unwrap_or_default();
+    let devices = devices.lines().filter_map(|line| line.split_once(':'));
+    found.extend(devices.map(|(device, _)| format!("network device {}", device.trim())));
+    let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    found.extend(routes.lines().skip(1).map(|route| format!("route {route}")));
 }
 
 fn packet_filter(found: &mut BTreeSet<String>) {
@@ -106,18 +121,22 @@ fn packet_filter(found: &mut BTreeSet<String>) {
     found.extend(String::from_utf8_lossy(&output.stdout).lines().map(|line| format!("nft {line}")));
 }
 
-/// Every path below `dir`, with what a change would show: size and modification time.
+/// Every path below `dir`, with what a change would show: its mode and its content.
 fn files(dir: &Path, found: &mut BTreeSet<String>) {
+    use std::os::unix::fs::PermissionsExt as _;
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let mode = meta.permissions().mode();
         if meta.is_dir() {
-            found.insert(format!("file {}/", path.display()));
+            found.insert(format!("file {}/ {mode:o}", path.display()));
             files(&path, found);
-        } else {
+        } else if meta.is_file() {
             let content = fs::read(&path).unwrap_or_default();
             let text = String::from_utf8_lossy(&content[..content.len().min(4096)]).into_owned();
-            found.insert(format!("file {} {} {text}", path.display(), content.len()));
+            found.insert(format!("file {} {mode:o} {} {text}", path.display(), content.len()));
+        } else {
+            found.insert(format!("file {} {mode:o}", path.display()));
         }
     }
 }
