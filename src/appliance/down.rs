@@ -1,13 +1,20 @@
 //! Taking an instance down.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use curtain_provider::Leftover;
 use serde::Serialize;
 
 use crate::{
-    Error, FaultPlan, Home, Instance, effect::Effect, home::remove, ledger::Ledger, lock::Lock,
-    plan, progress::Progress, steps::home::HomeStep, world::World,
+    Error, FaultPlan, Home, Instance,
+    effect::Effect,
+    home::release,
+    ledger::Ledger,
+    lock::Lock,
+    plan,
+    progress::Progress,
+    steps::home::{HomeStep, vanish},
+    world::World,
 };
 
 /// What `down` came to, as `down -o json` prints it.
@@ -35,14 +42,15 @@ pub async fn down(
     progress: &dyn Progress,
 ) -> Result<Down, Error> {
     let mut result = Down { instance: home.name().to_string(), removed: 0, leftovers: Vec::new() };
-    if !home.path().is_dir() {
+    let started = Instant::now();
+    let Some(_lock) = Lock::existing(home, timeout).await? else {
+        // An `up` may have died when it had made no more than the folders above.
+        result.removed = release(home.path());
         return Ok(result);
-    }
-    let lock = Lock::take(home, timeout).await?;
+    };
     if !home.ledger().exists() {
         // An `up` died before it recorded anything, so there is nothing but its folder.
-        drop(lock);
-        result.removed += usize::from(remove(home.path())?);
+        result.removed = vanish(home).await?;
         return Ok(result);
     }
     let ledger = Ledger::open(&home.ledger())?;
@@ -60,10 +68,11 @@ pub async fn down(
         .iter()
         .position(|effect| matches!(effect, Effect::Home(_)))
         .map(|at| effects.remove(at));
-    let folder = folder.unwrap_or(Effect::Home(HomeStep { created: Vec::new() }));
+    let folder = folder.unwrap_or(Effect::Home(HomeStep {}));
 
-    let mut world =
-        World::new(home, Instance::read(home).ok().flatten(), ledger, progress, timeout);
+    let instance = Instance::read(home).ok().flatten();
+    let left = timeout.saturating_sub(started.elapsed());
+    let mut world = World::new(home, instance, ledger, progress, left);
     world.leaving = true;
     let mut undone = plan::undo(&effects, &world, faults).await;
     for spec in &clusters {
@@ -81,6 +90,5 @@ pub async fn down(
         .into_iter()
         .map(|(step, error)| Leftover { kind: step, name: error.to_string() });
     result.leftovers.extend(failed);
-    drop(lock);
     Ok(result)
 }

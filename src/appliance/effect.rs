@@ -13,7 +13,7 @@ pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 /// process that undoes is rarely the one that did. Variants and fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Effect {
+pub(crate) enum Effect {
     /// The instance's folder.
     Home(steps::home::HomeStep),
     /// The kept copy of the program.
@@ -26,6 +26,8 @@ pub enum Effect {
     Bundle(steps::bundle::BundleStep),
     /// A bundle that is waited for.
     Ready(steps::bundle::ReadyStep),
+    /// The front doors that are waited for.
+    Doors(steps::doors::DoorsStep),
     /// The instance's context in the user's kubeconfig.
     MergedKubeconfig(steps::merged::MergedStep),
     /// An agent's identity.
@@ -44,6 +46,7 @@ impl Effect {
             Self::Kubeconfig(step) => step,
             Self::Bundle(step) => step,
             Self::Ready(step) => step,
+            Self::Doors(step) => step,
             Self::MergedKubeconfig(step) => step,
             Self::Agent(step) => step,
             Self::Client(step) => step,
@@ -51,7 +54,7 @@ impl Effect {
     }
 
     /// The name of the step, for example `bundle/control`.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.step().name()
     }
 

@@ -6,7 +6,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -30,6 +30,12 @@ impl Homes {
     /// All instances below `root`, which need not exist. `root` is made absolute by the caller.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// The folder of all instances.
+    #[cfg(test)]
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The home of the instance called `name`, whether it exists or not.
@@ -108,33 +114,75 @@ impl Home {
     }
 }
 
-/// Creates `path` and what is missing above it, each 0700, and returns what it created, outermost first.
-pub(crate) fn create_private(path: &Path) -> Result<Vec<PathBuf>, Error> {
+/// Creates `path` and what is missing above it, each 0700.
+pub(crate) fn create_private(path: &Path) -> Result<(), Error> {
+    create(path, 0o700)
+}
+
+/// The mode of a folder that was made for instances. The sticky bit means nothing on a folder of one user, so it
+/// says who made it: it is there from the first moment, before anything can be recorded, and for as long as the folder.
+const CLAIMED: u32 = 0o1700;
+
+/// Creates the folder of an instance and what is missing above it, each marked as made for instances.
+pub(crate) fn claim(path: &Path) -> Result<(), Error> {
+    create(path, CLAIMED)
+}
+
+/// Removes the folders above `path` that [`claim`] made and that are empty, and returns how many those were.
+pub(crate) fn release(path: &Path) -> usize {
+    let ours = |folder: &&Path| {
+        fs::symlink_metadata(folder).is_ok_and(|found| {
+            found.is_dir()
+                && found.mode() & 0o7777 == CLAIMED
+                && found.uid() == nix::unistd::geteuid().as_raw()
+        })
+    };
+    // One that somebody else put something into stays, and so do those above it.
+    path.ancestors()
+        .skip(1)
+        .take_while(|folder| ours(folder) && fs::remove_dir(folder).is_ok())
+        .count()
+}
+
+fn create(path: &Path, mode: u32) -> Result<(), Error> {
     let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
-    let mut created = Vec::new();
     for folder in missing.into_iter().rev() {
-        match fs::DirBuilder::new().mode(0o700).create(folder) {
-            Ok(()) => created.push(folder.to_owned()),
+        match fs::DirBuilder::new().mode(mode).create(folder) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::file("create the folder", folder, source)),
         }
     }
-    Ok(created)
+    Ok(())
 }
 
 /// Replaces `path` by `bytes` in one step: written beside it with `mode`, synced, renamed.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     use std::io::Write;
+    let part = part(path);
     let write = || -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::Builder::new().prefix(".curtain-").tempfile_in(folder)?;
-        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        file.sync_all()?;
+        fs::rename(&part, path)?;
         fs::File::open(folder)?.sync_all()
     };
-    write().map_err(|source| Error::file("write", path, source))
+    // A former try may have died half-way.
+    remove(&part)?;
+    write().map_err(|source| {
+        let _ = fs::remove_file(&part);
+        Error::file("write", path, source)
+    })
+}
+
+/// Where [`write_atomic`] writes before it renames: a name that is known, so that what a crash leaves can be removed.
+pub(crate) fn part(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".curtain-part-");
+    name.push(path.file_name().unwrap_or_default());
+    path.with_file_name(name)
 }
 
 /// Removes `path`, whatever it is; absent is fine. Returns whether it was there.
@@ -157,13 +205,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_private_and_those_created_are_told() {
+    fn folders_are_private_and_only_those_made_for_instances_go_with_them() {
         let dir = tempfile::tempdir().unwrap();
-        let deep = dir.path().join("a/b");
-        let created = create_private(&deep).unwrap();
-        assert_eq!(created, [dir.path().join("a"), deep.clone()]);
-        assert_eq!(fs::metadata(&deep).unwrap().permissions().mode() & 0o777, 0o700);
-        assert!(create_private(&deep).unwrap().is_empty(), "a second time creates nothing");
+        let (theirs, ours) = (dir.path().join("theirs"), dir.path().join("theirs/ours"));
+        create_private(&theirs).unwrap();
+        assert_eq!(fs::metadata(&theirs).unwrap().mode() & 0o7777, 0o700);
+        let (one, two) = (ours.join("one"), ours.join("two"));
+        claim(&one).unwrap();
+        claim(&two).unwrap();
+        assert_eq!(fs::metadata(&one).unwrap().mode() & 0o777, 0o700);
+        fs::remove_dir(&one).unwrap();
+        assert_eq!(release(&one), 0, "the other instance is still there");
+        fs::remove_dir(&two).unwrap();
+        assert_eq!(release(&two), 1);
+        assert!(theirs.exists() && !ours.exists());
+        assert_eq!(release(&two), 0, "what is gone is gone");
+    }
+
+    #[test]
+    fn a_write_that_a_crash_cut_short_does_not_stop_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.json");
+        fs::write(part(&path), "ha").unwrap();
+        write_atomic(&path, b"whole", 0o600).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert!(!part(&path).exists());
     }
 
     #[test]

@@ -49,18 +49,20 @@ enum Event {
 
 /// An effect that is, or may be, on the machine.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// What was, or was about to be, done.
-    pub effect: Effect,
+    pub(crate) effect: Effect,
     /// Whether it is known to have been done in full.
-    pub done: bool,
+    pub(crate) done: bool,
 }
 
 /// The ledger of one instance, open for appending.
 #[derive(Debug)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     path: PathBuf,
     file: File,
+    /// How long the file is.
+    length: u64,
     entries: Vec<Entry>,
 }
 
@@ -70,14 +72,8 @@ impl Ledger {
     /// # Errors
     /// A file that cannot be read or written, a newer version, or a line (other than a last one cut
     /// short) that is not one of ours.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let text = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(Error::file("read", path, source)),
-        };
-        // Whatever follows the last newline was being written when the process died: its effect had not begun.
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let (text, whole) = whole_lines(path)?;
         let entries = replay(path, &text[..whole])?;
         let file = OpenOptions::new()
             .create(true)
@@ -88,20 +84,33 @@ impl Ledger {
         if whole < text.len() {
             file.set_len(whole as u64).map_err(|source| Error::file("repair", path, source))?;
         }
-        let mut ledger = Self { path: path.to_owned(), file, entries };
+        let mut ledger = Self { path: path.to_owned(), file, length: whole as u64, entries };
         if whole == 0 {
             ledger.append(&Header { ledger: VERSION }, true)?;
+            // The file's name must be on the disk as well.
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|source| Error::file("write to", folder, source))?;
         }
         Ok(ledger)
     }
 
+    /// The entries of the ledger at `path`, for whoever only looks and holds no lock: the file stays as it is.
+    ///
+    /// # Errors
+    /// As for opening it.
+    pub(crate) fn look(path: &Path) -> Result<Vec<Entry>, Error> {
+        let (text, whole) = whole_lines(path)?;
+        replay(path, &text[..whole])
+    }
+
     /// Every effect that is, or may be, on the machine, in the order it was recorded.
-    pub fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// The entry of the step called `step`.
-    pub fn entry(&self, step: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, step: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.effect.step().name() == step)
     }
 
@@ -124,15 +133,21 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records that `effect` is about to be undone.
+    /// Records that `effect` is about to be undone. Where the disk has no space for that, undoing makes some: the
+    /// effect stays recorded as one that may be there.
     pub(crate) fn undoing(&mut self, effect: &Effect) -> Result<(), Error> {
-        self.write(&effect.step().name(), Event::Undoing, None, false)
+        let name = effect.step().name();
+        self.entries
+            .iter_mut()
+            .filter(|entry| entry.effect.step().name() == name)
+            .for_each(|entry| entry.done = false);
+        unless_full(self.write(&name, Event::Undoing, None, false))
     }
 
-    /// Records that nothing of `effect` is left.
+    /// Records that nothing of `effect` is left. Losing this record costs undoing once more.
     pub(crate) fn undid(&mut self, effect: &Effect) -> Result<(), Error> {
         let name = effect.step().name();
-        self.write(&name, Event::Undid, None, false)?;
+        unless_full(self.write(&name, Event::Undid, None, false))?;
         self.entries.retain(|entry| entry.effect.step().name() != name);
         Ok(())
     }
@@ -149,13 +164,43 @@ impl Ledger {
     }
 
     fn append(&mut self, line: &impl Serialize, sync: bool) -> Result<(), Error> {
-        let mut write = || -> io::Result<()> {
+        let mut write = || -> io::Result<u64> {
             let mut bytes = serde_json::to_vec(line)?;
             bytes.push(b'\n');
             self.file.write_all(&bytes)?;
-            if sync { self.file.sync_data() } else { Ok(()) }
+            if sync {
+                self.file.sync_data()?;
+            }
+            Ok(bytes.len() as u64)
         };
-        write().map_err(|source| Error::file("write", &self.path, source))
+        match write() {
+            Ok(written) => self.length += written,
+            Err(source) => {
+                // Half a line would run into the next one. If this fails, too, the next open drops the rest.
+                let _ = self.file.set_len(self.length);
+                return Err(Error::file("write", &self.path, source));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file's bytes (none if it is missing) and how many of them are whole lines: whatever follows the last newline was
+/// being written when the process died, and its effect had not begun.
+fn whole_lines(path: &Path) -> Result<(Vec<u8>, usize), Error> {
+    let text = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(source) => return Err(Error::file("read", path, source)),
+    };
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    Ok((text, whole))
+}
+
+fn unless_full(outcome: Result<(), Error>) -> Result<(), Error> {
+    match outcome {
+        Err(error) if error.kind() == crate::Kind::DiskFull => Ok(()),
+        other => other,
     }
 }
 
@@ -256,16 +301,47 @@ mod tests {
     }
 
     #[test]
-    fn version_1_is_understood() {
+    fn looking_at_a_line_that_is_being_written_leaves_it_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.jsonl");
-        let text = concat!(
-            "{\"ledger\":1}\n",
-            "{\"at\":\"2026-11-22T12:00:00Z\",\"step\":\"bundle/control\",\"event\":\"doing\",",
-            "\"effect\":{\"kind\":\"bundle\",\"name\":\"control\"}}\n",
-            "{\"at\":\"2026-11-22T12:00:01Z\",\"step\":\"bundle/control\",\"event\":\"did\"}\n",
-        );
-        fs::write(&path, text).unwrap();
-        assert_eq!(names(&Ledger::open(&path).unwrap()), [("bundle/control".to_owned(), true)]);
+        Ledger::open(&path).unwrap().doing(&effect("a")).unwrap();
+        let mut text = fs::read_to_string(&path).unwrap();
+        text.push_str("{\"at\":\"2026-");
+        fs::write(&path, &text).unwrap();
+        assert_eq!(Ledger::look(&path).unwrap().len(), 1);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert!(Ledger::look(&dir.path().join("none")).unwrap().is_empty());
+        assert!(!dir.path().join("none").exists());
+    }
+
+    /// A ledger with every effect there was in version 1, as it was written then.
+    const VERSION_1: &str = include_str!("testdata/ledger-1.jsonl");
+
+    #[test]
+    fn every_effect_of_version_1_is_understood() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.jsonl");
+        fs::write(&path, VERSION_1).unwrap();
+        let ledger = Ledger::open(&path).unwrap();
+        let expected = [
+            ("home", true),
+            ("binary", true),
+            ("cluster", true),
+            ("kubeconfig", true),
+            ("bundle/control", true),
+            ("merged-kubeconfig:/h/.kube/config", false),
+            ("agent/cursor-1", false),
+            ("client/cursor:/h/.cursor/mcp.json", false),
+        ];
+        assert_eq!(names(&ledger), expected.map(|(name, done)| (name.to_owned(), done)));
+        // What is written today is what is read here, field by field.
+        for (line, entry) in VERSION_1.lines().skip(1).zip(ledger.entries()) {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let today = serde_json::to_value(&entry.effect).unwrap();
+            for (field, value) in today.as_object().unwrap() {
+                let then = &line["effect"][field];
+                assert!(then == value || value == &serde_json::json!([]), "{field}: {value}");
+            }
+        }
     }
 }

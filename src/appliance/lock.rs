@@ -2,13 +2,18 @@
 
 use std::{
     fs::{File, OpenOptions},
+    io,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
 
-use crate::{Error, Home};
+use crate::{Error, Home, home::claim};
 
 /// Holds an instance until dropped. The kernel lets go of it when the process dies.
 #[derive(Debug)]
@@ -16,66 +21,159 @@ pub(crate) struct Lock {
     _file: Flock<File>,
 }
 
-/// How often the lock is tried while another command holds it.
+/// How often a lock is tried while another command holds it.
 const RETRY: Duration = Duration::from_millis(25);
+/// How long another command may hold the folder of all instances: each does so for a moment only.
+const MOMENT: Duration = Duration::from_secs(10);
 
 impl Lock {
-    /// Takes the lock of `home`, whose folder exists, waiting at most `patience` for another command.
+    /// Takes the lock of `home`, making its folder if it is missing, and waits at most `patience` for another command.
     pub(crate) async fn take(home: &Home, patience: Duration) -> Result<Self, Error> {
-        let path = home.lock();
         let started = Instant::now();
         loop {
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .mode(0o600)
-                .open(&path)
-                .map_err(|source| Error::file("open", &path, source))?;
-            if let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                // A `down` that held it may have removed the file meanwhile: then this lock guards nothing.
-                let same = file.metadata().ok().zip(path.metadata().ok());
-                if same.is_some_and(|(ours, there)| ours.ino() == there.ino()) {
-                    return Ok(Self { _file: file });
-                }
-                crate::home::create_private(home.path())?;
+            claim(home.root())?;
+            let Some(guard) = guard(home).await? else {
+                // Another instance that went took the folder of all with it.
+                wait(home, started, patience).await?;
                 continue;
+            };
+            claim(home.path())?;
+            if let Some(lock) = Self::attempt(home)? {
+                return Ok(lock);
             }
-            if started.elapsed() >= patience {
-                return Err(Error::Busy { instance: home.name().to_string(), waited: patience });
-            }
-            tokio::time::sleep(RETRY).await;
+            drop(guard);
+            wait(home, started, patience).await?;
         }
     }
+
+    /// Takes the lock of `home` if its folder exists.
+    pub(crate) async fn existing(home: &Home, patience: Duration) -> Result<Option<Self>, Error> {
+        let started = Instant::now();
+        loop {
+            let Some(guard) = guard(home).await? else { return Ok(None) };
+            if !home.path().is_dir() {
+                return Ok(None);
+            }
+            if let Some(lock) = Self::attempt(home)? {
+                return Ok(Some(lock));
+            }
+            drop(guard);
+            wait(home, started, patience).await?;
+        }
+    }
+
+    /// Tries once, under the [`guard`]: the file that is locked is the one that is there.
+    fn attempt(home: &Home) -> Result<Option<Self>, Error> {
+        let path = home.lock();
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| Error::file("open", &path, source))?;
+        Ok(try_lock(file, &path)?.map(|file| Self { _file: file }))
+    }
+}
+
+/// Held while an instance's folder is made or removed, and while its ports are chosen: two commands must not do that at
+/// once, not even for two instances. `None` if the folder of all instances does not exist. It leaves no file.
+pub(crate) async fn guard(home: &Home) -> Result<Option<Flock<File>>, Error> {
+    let root = home.root();
+    let started = Instant::now();
+    loop {
+        let file = match File::open(root) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::file("open", root, source)),
+        };
+        match try_lock(file, root)? {
+            Some(file) => {
+                // Whoever held it may have removed the folder, and somebody else made it again.
+                let same = file.metadata().ok().zip(root.metadata().ok());
+                if same.is_some_and(|(ours, there)| ours.ino() == there.ino()) {
+                    return Ok(Some(file));
+                }
+            }
+            None => wait(home, started, MOMENT).await?,
+        }
+    }
+}
+
+/// `None` if somebody else has it.
+pub(crate) fn try_lock(file: File, path: &Path) -> Result<Option<Flock<File>>, Error> {
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => Ok(Some(file)),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(Error::file("lock", path, errno.into())),
+    }
+}
+
+async fn wait(home: &Home, started: Instant, patience: Duration) -> Result<(), Error> {
+    if started.elapsed() >= patience {
+        return Err(Error::Busy { instance: home.name().to_string(), waited: patience });
+    }
+    tokio::time::sleep(RETRY).await;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Homes;
+    use crate::{Homes, steps::home::vanish};
+
+    fn home(dir: &Path, name: &str) -> Home {
+        Homes::new(dir.join("data")).instance(&name.parse().unwrap())
+    }
 
     #[tokio::test]
     async fn the_second_waits_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Homes::new(dir.path()).instance(&"x".parse().unwrap());
-        crate::home::create_private(home.path()).unwrap();
+        let home = home(dir.path(), "x");
         let first = Lock::take(&home, Duration::ZERO).await.unwrap();
         let busy = Lock::take(&home, Duration::ZERO).await.unwrap_err();
         assert!(matches!(busy, Error::Busy { .. }), "{busy}");
+        assert!(matches!(Lock::existing(&home, Duration::ZERO).await, Err(Error::Busy { .. })));
         drop(first);
         Lock::take(&home, Duration::ZERO).await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_lock_on_a_removed_file_is_taken_again() {
+    async fn whoever_waited_while_the_instance_went_makes_it_anew_or_finds_none() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Homes::new(dir.path()).instance(&"x".parse().unwrap());
-        crate::home::create_private(home.path()).unwrap();
+        let home = home(dir.path(), "x");
         let first = Lock::take(&home, Duration::ZERO).await.unwrap();
-        std::fs::remove_dir_all(home.path()).unwrap();
-        crate::home::create_private(home.path()).unwrap();
-        let _second = Lock::take(&home, Duration::ZERO).await.unwrap();
+        let goes = async {
+            tokio::task::yield_now().await;
+            vanish(&home).await.unwrap();
+            drop(first);
+        };
+        let patience = Duration::from_secs(10);
+        let (removes, ()) = tokio::join!(Lock::existing(&home, patience), goes);
+        assert!(removes.unwrap().is_none());
+        assert!(!dir.path().join("data").exists(), "a `down` makes nothing");
+
+        let first = Lock::take(&home, Duration::ZERO).await.unwrap();
+        let goes = async {
+            tokio::task::yield_now().await;
+            vanish(&home).await.unwrap();
+            drop(first);
+        };
+        let (makes, ()) = tokio::join!(Lock::take(&home, patience), goes);
+        let _second = makes.unwrap();
         assert!(home.lock().exists());
-        drop(first);
+    }
+
+    #[tokio::test]
+    async fn the_last_of_two_instances_takes_the_folder_of_all_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (home(dir.path(), "one"), home(dir.path(), "two"));
+        let locks = [&one, &two].map(|home| Lock::take(home, Duration::ZERO));
+        let locks = futures::future::join_all(locks).await;
+        assert!(locks.iter().all(Result::is_ok));
+        vanish(&one).await.unwrap();
+        assert!(two.path().exists());
+        vanish(&two).await.unwrap();
+        assert!(!dir.path().join("data").exists());
     }
 }

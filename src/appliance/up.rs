@@ -1,7 +1,7 @@
 //! Bringing an instance up.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -10,18 +10,19 @@ use serde::Serialize;
 
 use crate::{
     Endpoints, Error, FaultPlan, Home, Homes, Instance,
-    effect::Effect,
+    effect::{Effect, Step},
     fault::When,
-    home::create_private,
+    home::{release, remove},
     instance::{self, Ports, build_id},
     ledger::Ledger,
-    lock::Lock,
+    lock::{self, Lock},
     plan::{self, Node},
     progress::Progress,
     steps::{
         binary::BinaryStep,
         bundle::{BundleStep, ReadyStep},
         cluster::ClusterStep,
+        doors::DoorsStep,
         home::HomeStep,
         kubeconfig::KubeconfigStep,
         merged::MergedStep,
@@ -82,14 +83,15 @@ pub async fn up(
     let program = options.program.clone();
     let build = tokio::task::spawn_blocking(move || build_id(&program));
 
-    let created = create_private(home.path())?;
-    let lock = Lock::take(home, options.timeout.min(PATIENCE)).await?;
+    let _lock = Lock::take(home, options.timeout.min(PATIENCE)).await?;
+    let recorded = home.ledger().exists();
     let mut ledger = match Ledger::open(&home.ledger()) {
         Ok(ledger) => ledger,
         Err(error) => {
-            // Nothing is recorded yet, so nothing would undo what was just created.
-            drop(lock);
-            discard(home, &created);
+            // What an unreadable ledger records must not be lost; without one there is only the folder to take back.
+            if !recorded {
+                discard(home).await;
+            }
             return Err(error);
         }
     };
@@ -97,31 +99,50 @@ pub async fn up(
         Error::file("read", &options.program, std::io::Error::other(error.to_string()))
     })??;
     if ledger.entry("home").is_none() {
-        let effect = Effect::Home(HomeStep { created });
+        let effect = Effect::Home(HomeStep {});
+        options.faults.at("home", When::BeforeDo)?;
         ledger.doing(&effect)?;
         options.faults.at("home", When::AfterDo)?;
         ledger.did(&effect)?;
     }
-    let instance = settle(homes, home, options, &build)?;
-    let nodes = nodes(home, &instance, options, size)?;
-    let mut world = World::new(home, Some(instance.clone()), ledger, progress, options.timeout);
+    let instance = {
+        // Two new instances must not choose the same ports.
+        let _guard = lock::guard(home).await?;
+        settle(homes, home, options, &build)?
+    };
+    let mut nodes = nodes(home, &instance, options.merge_kubeconfig.as_deref(), size)?;
+    for node in &mut nodes {
+        // What the user's file was before is known from the first time only.
+        if let Effect::MergedKubeconfig(_) = node.effect
+            && let Some(known) = ledger.entry(&node.effect.name())
+        {
+            node.effect = known.effect.clone();
+        }
+    }
+    let left = options.timeout.saturating_sub(started.elapsed());
+    let mut world = World::new(home, Some(instance.clone()), ledger, progress, left);
     world.program = options.program.clone();
     plan::perform(&nodes, &world, &options.faults).await?;
     facts(home, &instance, true, started.elapsed())
 }
 
-/// Names of the steps of `up`, in the order they are recorded at the latest: what a test of faults walks through.
+/// Names of the steps of `up` with its context merged into `merge`, in the order they are recorded at the latest: what
+/// a test of faults walks through.
 ///
 /// # Errors
 /// A broken bundle.
-pub fn plan_names() -> Result<Vec<String>, Error> {
-    let mut names: Vec<String> =
-        ["home", "binary", "cluster", "kubeconfig"].map(str::to_owned).to_vec();
-    names.extend(bundles()?.into_iter().flat_map(|bundle| {
-        let name = bundle.name().to_owned();
-        [format!("bundle/{name}"), format!("ready/{name}")]
-    }));
-    Ok(names)
+pub fn plan_names(home: &Home, merge: &Path) -> Result<Vec<String>, Error> {
+    let instance = Instance {
+        version: instance::VERSION,
+        name: home.name().clone(),
+        provider: curtain_provider::NAMES[0].to_owned(),
+        build: String::new(),
+        image: String::new(),
+        ports: Ports { portal: 0, mcp: 0, gateway: 0, api: 0 },
+    };
+    let nodes = nodes(home, &instance, Some(merge), 0)?;
+    let names = nodes.iter().map(|node| node.effect.name());
+    Ok(std::iter::once(HomeStep {}.name()).chain(names).collect())
 }
 
 /// The instance in `home`, or a new one with ports of its own.
@@ -158,7 +179,12 @@ fn settle(homes: &Homes, home: &Home, options: &Up, build: &str) -> Result<Insta
 }
 
 /// The plan: bundles in parallel as far as their requirements allow, and the wait for each as soon as it is applied.
-fn nodes(home: &Home, instance: &Instance, options: &Up, size: u64) -> Result<Vec<Node>, Error> {
+fn nodes(
+    home: &Home,
+    instance: &Instance,
+    merge: Option<&Path>,
+    size: u64,
+) -> Result<Vec<Node>, Error> {
     let mut nodes = vec![
         Node::new(Effect::Binary(BinaryStep { build: instance.build.clone(), size }), &[]),
         Node::new(Effect::Cluster(ClusterStep { spec: instance.cluster(home) }), &["binary"]),
@@ -173,8 +199,15 @@ fn nodes(home: &Home, instance: &Instance, options: &Up, size: u64) -> Result<Ve
         let installed = format!("bundle/{name}");
         nodes.push(Node::new(Effect::Ready(ReadyStep { name }), &[installed.as_str()]));
     }
-    if let Some(path) = &options.merge_kubeconfig {
-        let step = MergedStep::prepare(path.clone(), format!("curtain-{}", instance.name))?;
+    let ready: Vec<String> = nodes
+        .iter()
+        .map(|node| node.effect.name())
+        .filter(|name| name.starts_with("ready/"))
+        .collect();
+    let doors = DoorsStep::of(&instance.endpoints(home)?);
+    nodes.push(Node { effect: Effect::Doors(doors), after: ready });
+    if let Some(path) = merge {
+        let step = MergedStep::prepare(path.to_owned(), format!("curtain-{}", instance.name))?;
         nodes.push(Node::new(Effect::MergedKubeconfig(step), &["kubeconfig"]));
     }
     Ok(nodes)
@@ -216,19 +249,48 @@ pub(crate) fn facts(
     })
 }
 
-/// Takes back folders that were made before anything could be recorded.
-fn discard(home: &Home, created: &[PathBuf]) {
+/// Takes back the folder that was made before anything could be recorded; what cannot be removed is for `down`.
+async fn discard(home: &Home) {
+    let Ok(_guard) = lock::guard(home).await else { return };
     for path in [home.ledger(), home.lock()] {
-        let _ = std::fs::remove_file(path);
+        let _ = remove(&path);
     }
-    for folder in created.iter().rev() {
-        let _ = std::fs::remove_dir(folder);
+    if std::fs::remove_dir(home.path()).is_ok() {
+        release(home.path());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Silent;
+
+    #[tokio::test]
+    async fn a_ledger_that_cannot_be_read_is_kept_and_a_folder_made_in_vain_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes::new(dir.path().join("data"));
+        let home = homes.instance(&"x".parse().unwrap());
+        let options = Up {
+            provider: "embedded".to_owned(),
+            program: std::env::current_exe().unwrap(),
+            version: "0".to_owned(),
+            timeout: Duration::from_secs(5),
+            merge_kubeconfig: None,
+            faults: FaultPlan::default(),
+        };
+        crate::home::claim(home.path()).unwrap();
+        std::fs::write(home.ledger(), "{\"ledger\":99}\n").unwrap();
+        let error = up(&homes, &home, &options, &Silent).await.unwrap_err();
+        assert!(error.to_string().contains("version 99"), "{error}");
+        assert_eq!(std::fs::read_to_string(home.ledger()).unwrap(), "{\"ledger\":99}\n");
+        std::fs::remove_dir_all(homes.root()).unwrap();
+
+        // A link that leads nowhere can be neither read nor made.
+        crate::home::claim(home.path()).unwrap();
+        std::os::unix::fs::symlink("/nonexistent/ledger", home.ledger()).unwrap();
+        up(&homes, &home, &options, &Silent).await.unwrap_err();
+        assert!(!homes.root().exists());
+    }
 
     #[test]
     fn bundles_come_after_what_they_require_and_every_step_has_a_name_of_its_own() {
@@ -242,7 +304,9 @@ mod tests {
                 );
             }
         }
-        let mut names = plan_names().unwrap();
+        let home = Homes::new("/nonexistent").instance(&"x".parse().unwrap());
+        let mut names = plan_names(&home, Path::new("/nonexistent/config")).unwrap();
+        assert_eq!(names[..2], ["home", "binary"]);
         let count = names.len();
         names.sort();
         names.dedup();

@@ -5,12 +5,21 @@ use std::{
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, home::write_atomic};
+use crate::{
+    Error,
+    home::{part, remove, write_atomic},
+    lock::try_lock,
+};
+
+/// How long another command may hold a file: each does so for a moment only.
+const MOMENT: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_millis(25);
 
 /// The text of `path`; `None` if it does not exist.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
@@ -27,10 +36,32 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
 /// Replaces the text of `path` in one step. A link is followed, an existing file keeps its mode, and a
 /// new one is 0600: entries may hold credentials.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let target = target(path);
     let mode =
         fs::metadata(&target).map_or(0o600, |metadata| metadata.permissions().mode() & 0o777);
     write_atomic(&target, text.as_bytes(), mode)
+}
+
+/// Removes what a [`write()`] that died half-way left.
+pub(crate) fn clean(path: &Path) -> Result<(), Error> {
+    remove(&part(&target(path))).map(drop)
+}
+
+fn target(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The folders above `path` that do not exist yet, outermost first.
+pub(crate) fn missing_folders(path: &Path) -> Vec<PathBuf> {
+    let missing = path.ancestors().skip(1).take_while(|folder| !folder.exists());
+    let mut missing: Vec<PathBuf> = missing.map(PathBuf::from).collect();
+    missing.reverse();
+    missing
+}
+
+/// Removes those of `folders`, outermost first, that are empty, and returns how many those were.
+pub(crate) fn remove_folders(folders: &[PathBuf]) -> usize {
+    folders.iter().rev().filter(|folder| fs::remove_dir(folder).is_ok()).count()
 }
 
 /// SHA-256 of `text`, in hex.
@@ -39,9 +70,18 @@ pub(crate) fn digest(text: &str) -> String {
 }
 
 /// Keeps other `curtain` commands away from `path` until dropped. The lock is on the folder, so it leaves no file.
-pub(crate) fn lock(path: &Path) -> Result<Flock<File>, Error> {
-    let folder: PathBuf = path.parent().unwrap_or(Path::new("/")).to_owned();
-    let file = File::open(&folder).map_err(|source| Error::file("open", &folder, source))?;
-    Flock::lock(file, FlockArg::LockExclusive)
-        .map_err(|(_, errno)| Error::file("lock", &folder, errno.into()))
+pub(crate) async fn lock(path: &Path) -> Result<Flock<File>, Error> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let started = Instant::now();
+    loop {
+        let file = File::open(folder).map_err(|source| Error::file("open", folder, source))?;
+        if let Some(file) = try_lock(file, folder)? {
+            return Ok(file);
+        }
+        if started.elapsed() >= MOMENT {
+            let why = format!("another program has kept {} locked", folder.display());
+            return Err(Error::Client { path: path.to_owned(), why });
+        }
+        tokio::time::sleep(RETRY).await;
+    }
 }

@@ -64,7 +64,7 @@ pub struct Place {
 }
 
 impl Client {
-    /// The name a user gives to `--client`.
+    /// The name a user gives.
     pub fn name(self) -> &'static str {
         match self {
             Self::ClaudeCode => "claude-code",

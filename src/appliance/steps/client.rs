@@ -4,7 +4,7 @@
 //! the ledger. Undoing restores it byte for byte if nobody touched it since, and otherwise takes back
 //! only the entry; an entry that the user changed is the user's.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::{
 /// The entry and what the file was before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ClientStep {
+pub(crate) struct ClientStep {
     /// The client's name.
     pub client: String,
     /// The agent it acts as.
@@ -58,9 +58,6 @@ impl ClientStep {
         let former = edit::read(&place.path)?;
         let text = former.as_deref().unwrap_or_default();
         let written = clients::set(place.syntax, &place.path, text, place.table, entry, &value)?;
-        let missing = place.path.ancestors().skip(1).take_while(|folder| !folder.exists());
-        let mut created: Vec<PathBuf> = missing.map(PathBuf::from).collect();
-        created.reverse();
         Ok(Self {
             client: client.to_owned(),
             agent: agent.to_owned(),
@@ -71,7 +68,7 @@ impl ClientStep {
             value,
             former: former.as_deref().map(edit::digest),
             written: edit::digest(&written),
-            created,
+            created: edit::missing_folders(&place.path),
         })
     }
 
@@ -85,11 +82,11 @@ impl ClientStep {
         clients::get(self.syntax, &self.path, text, &self.table, &self.entry)
     }
 
-    fn write(&self, world: &World<'_>) -> Result<(), Error> {
+    async fn write(&self, world: &World<'_>) -> Result<(), Error> {
         if let Some(folder) = self.path.parent() {
             create_private(folder)?;
         }
-        let _lock = edit::lock(&self.path)?;
+        let _lock = edit::lock(&self.path).await?;
         let text = edit::read(&self.path)?;
         if text.as_deref().map(edit::digest) == self.former
             && let Some(text) = &text
@@ -108,12 +105,15 @@ impl ClientStep {
         )
     }
 
-    fn restore(&self, world: &World<'_>) -> Result<usize, Error> {
+    async fn restore(&self, world: &World<'_>) -> Result<usize, Error> {
         if !self.path.parent().is_some_and(std::path::Path::is_dir) {
-            return Ok(0);
+            return Ok(edit::remove_folders(&self.created));
         }
-        let _lock = edit::lock(&self.path)?;
-        let Some(text) = edit::read(&self.path)? else { return Ok(self.remove_folders()) };
+        let _lock = edit::lock(&self.path).await?;
+        edit::clean(&self.path)?;
+        let Some(text) = edit::read(&self.path)? else {
+            return Ok(edit::remove_folders(&self.created));
+        };
         let digest = edit::digest(&text);
         if Some(&digest) == self.former.as_ref() {
             return Ok(0);
@@ -123,7 +123,7 @@ impl ClientStep {
             match (&self.former, &kept) {
                 (None, _) => {
                     remove(&self.path)?;
-                    return Ok(1 + self.remove_folders());
+                    return Ok(1 + edit::remove_folders(&self.created));
                 }
                 (Some(_), Some(former)) => {
                     edit::write(&self.path, former)?;
@@ -156,10 +156,6 @@ impl ClientStep {
         edit::write(&self.path, &restored)?;
         Ok(1)
     }
-
-    fn remove_folders(&self) -> usize {
-        self.created.iter().rev().filter(|folder| fs::remove_dir(folder).is_ok()).count()
-    }
 }
 
 impl Step for ClientStep {
@@ -180,17 +176,17 @@ impl Step for ClientStep {
     }
 
     fn act<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(async move { self.write(world) })
+        Box::pin(self.write(world))
     }
 
     fn undo<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {
-        Box::pin(async move { self.restore(world) })
+        Box::pin(self.restore(world))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, time::Duration};
+    use std::{fs, path::Path, time::Duration};
 
     use serde_json::json;
 

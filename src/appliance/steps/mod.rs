@@ -5,6 +5,7 @@ pub(crate) mod binary;
 pub(crate) mod bundle;
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod doors;
 pub(crate) mod home;
 pub(crate) mod kubeconfig;
 pub(crate) mod merged;
