@@ -59,13 +59,13 @@ pub async fn deploy(access: &Access, name: &str, timeout: Duration) -> Result<St
     }
 }
 
-/// Removes the sample system called `name` and returns how many objects that were.
+/// Removes the sample system called `name`, waits until it is gone, and returns how many objects that were.
 ///
 /// # Errors
-/// An unknown name, or a cluster that does not answer.
-pub async fn remove(access: &Access, name: &str) -> Result<usize, Error> {
+/// An unknown name, a cluster that does not answer, or an object that is still there after `timeout`.
+pub async fn remove(access: &Access, name: &str, timeout: Duration) -> Result<usize, Error> {
     let bundle = known(name)?;
-    Ok(Installer::new(access.kube().await?).uninstall(bundle.name()).await?)
+    Ok(Installer::new(access.kube().await?).uninstall(bundle.name(), timeout).await?)
 }
 
 fn known(name: &str) -> Result<Bundle, Error> {

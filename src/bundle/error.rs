@@ -96,6 +96,23 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// Something that was deleted is still there.
+    #[error(
+        "bundle {bundle}: {object} is still being deleted after {:.0} s; its finalizers: {}{evidence}",
+        .waited.as_secs_f32(), if .finalizers.is_empty() { "none" } else { .finalizers }
+    )]
+    NotGone {
+        /// The bundle.
+        bundle: String,
+        /// The object that is not gone.
+        object: String,
+        /// The finalizers it still has.
+        finalizers: String,
+        /// Its last event and last log line, if there are any.
+        evidence: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
 }
 
 impl Error {
@@ -103,7 +120,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Unknown { .. } | Self::Broken { .. } | Self::Value { .. } => Kind::BadInput,
-            Self::NotReady { .. } => Kind::Timeout,
+            Self::NotReady { .. } | Self::NotGone { .. } => Kind::Timeout,
             Self::Refused { why, .. } if full(why) => Kind::DiskFull,
             Self::Api { source, .. } if full(&source.to_string()) => Kind::DiskFull,
             Self::Api { source, .. } if !matches!(**source, kube::Error::Api(_)) => {

@@ -1,5 +1,7 @@
 //! Why something is not ready: the last event and the last log line of what is behind it.
 
+use std::time::Duration;
+
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ContainerStatus, Event, Pod},
@@ -11,8 +13,16 @@ use kube::{
 
 use crate::document::Identity;
 
+/// How long it may take to ask: whoever waits has waited long enough.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// What is known about `object`, each piece on its own line; empty if nothing is.
 pub(crate) async fn collect(client: &Client, object: &Identity) -> String {
+    let asked = tokio::time::timeout(PATIENCE, ask(client, object)).await;
+    asked.unwrap_or_else(|_| "\n  the cluster did not answer when asked why".to_owned())
+}
+
+async fn ask(client: &Client, object: &Identity) -> String {
     let mut lines = Vec::new();
     let namespace = object.namespace.as_deref().unwrap_or("default");
     let pod = if object.kind == "Deployment" {
@@ -20,12 +30,8 @@ pub(crate) async fn collect(client: &Client, object: &Identity) -> String {
     } else {
         None
     };
-    let mut about = vec![object.name.clone()];
-    if let Some(pod) = &pod {
-        about.push(pod.name_any());
-        lines.extend(state(pod));
-    }
-    lines.extend(last_event(client, namespace, &about).await);
+    lines.extend(pod.as_ref().and_then(state));
+    lines.extend(last_event(client, namespace, &object.name).await);
     if let Some(pod) = &pod {
         lines.extend(last_line(client, namespace, pod).await);
     }
@@ -38,7 +44,12 @@ async fn unready_pod(client: &Client, namespace: &str, deployment: &str) -> Opti
     let selector: Vec<_> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let pods = pods.list(&ListParams::default().labels(&selector.join(","))).await.ok()?;
-    pods.items.into_iter().find(|pod| !containers(pod).all(|container| container.ready))
+    pods.items.into_iter().find(is_unready)
+}
+
+/// One that no node has started a container of is not ready either.
+fn is_unready(pod: &Pod) -> bool {
+    containers(pod).next().is_none() || !containers(pod).all(|container| container.ready)
 }
 
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
@@ -66,11 +77,13 @@ fn state(pod: &Pod) -> Option<String> {
     ))
 }
 
-async fn last_event(client: &Client, namespace: &str, about: &[String]) -> Option<String> {
+/// The last event about the object called `name` or one made for it, such as a ReplicaSet or a pod.
+async fn last_event(client: &Client, namespace: &str, name: &str) -> Option<String> {
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let mut events = events.list(&ListParams::default()).await.ok()?.items;
     events.retain(|event| {
-        event.involved_object.name.as_ref().is_some_and(|name| about.contains(name))
+        let about = event.involved_object.name.as_deref().unwrap_or_default();
+        about.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     });
     let last =
         events.into_iter().max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0))?;
@@ -97,4 +110,22 @@ async fn last_line(client: &Client, namespace: &str, pod: &Pod) -> Option<String
     }
     let line = text.trim();
     (!line.is_empty()).then(|| format!("last log line: {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_pod_without_a_started_container_is_the_one_to_ask_about() {
+        let pod = |statuses: Value| -> Pod {
+            serde_json::from_value(json!({ "status": { "containerStatuses": statuses } })).unwrap()
+        };
+        let status = |ready: bool| json!({ "name": "a", "ready": ready, "restartCount": 0, "image": "", "imageID": "" });
+        assert!(is_unready(&pod(json!([]))));
+        assert!(is_unready(&pod(json!([status(true), status(false)]))));
+        assert!(!is_unready(&pod(json!([status(true)]))));
+    }
 }

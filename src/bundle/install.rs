@@ -85,7 +85,7 @@ impl Installer {
         let resources = Resources::read(&self.client)
             .await
             .map_err(Error::api(bundle.name(), "ask for its resources"))?;
-        let mut uids = self.apply(bundle, &resources, &foundations).await?;
+        let mut uids = self.apply(bundle, &resources, &foundations, left()).await?;
         let (generated, ()) = futures::try_join!(
             generate::ensure(&self.client, bundle),
             self.established(bundle, &foundations, left()),
@@ -103,7 +103,7 @@ impl Installer {
         for phase in [Phase::Setting, Phase::Work] {
             let now: Vec<_> =
                 rest.iter().filter(|document| document.phase() == phase).cloned().collect();
-            uids.extend(self.apply(bundle, &resources, &now).await?);
+            uids.extend(self.apply(bundle, &resources, &now, left()).await?);
         }
 
         let surplus = former.surplus(&wanted);
@@ -150,11 +150,12 @@ impl Installer {
     }
 
     /// Removes everything the inventory of `bundle` names, and returns how many objects that were.
-    /// Namespaces and definitions go last.
+    /// Namespaces and definitions go last. Whatever its objects own is gone, too, when this returns.
     ///
     /// # Errors
-    /// An object that cannot be deleted.
-    pub async fn uninstall(&self, bundle: &str) -> Result<usize, Error> {
+    /// An object that cannot be deleted, or is not gone within `timeout`.
+    pub async fn uninstall(&self, bundle: &str, timeout: Duration) -> Result<usize, Error> {
+        let started = Instant::now();
         let Some(inventory) = Inventory::read(&self.client, bundle).await? else { return Ok(0) };
         let resources = Resources::read(&self.client)
             .await
@@ -164,7 +165,9 @@ impl Installer {
         };
         let (last, first): (Vec<_>, Vec<_>) = inventory.items.into_iter().partition(foundation);
         let mut removed = self.delete(bundle, &resources, &first).await?;
+        self.gone(bundle, &resources, &first, started, timeout).await?;
         removed += self.delete(bundle, &resources, &last).await?;
+        self.gone(bundle, &resources, &last, started, timeout).await?;
         Inventory::remove(&self.client, bundle).await?;
         Ok(removed)
     }
@@ -240,9 +243,21 @@ impl Installer {
         bundle: &Bundle,
         resources: &Resources,
         documents: &[Document],
+        timeout: Duration,
     ) -> Result<BTreeMap<Identity, String>, Error> {
         stream::iter(documents)
-            .map(|document| self.apply_one(bundle, resources, document))
+            .map(|document| async move {
+                let applied = self.apply_one(bundle, resources, document);
+                tokio::time::timeout(timeout, applied).await.unwrap_or_else(|_| {
+                    Err(Error::NotReady {
+                        bundle: bundle.name().to_owned(),
+                        object: document.identity().to_string(),
+                        state: "the cluster has not answered that it took it".to_owned(),
+                        evidence: String::new(),
+                        waited: timeout,
+                    })
+                })
+            })
             .buffer_unordered(PARALLEL)
             .try_collect()
             .await
@@ -355,6 +370,43 @@ impl Installer {
                 .map_err(Error::api(bundle.name(), "ask for its resources"))?;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Waits until each of `items` is gone, until `timeout` after `started`: finalizers take their time.
+    async fn gone(
+        &self,
+        bundle: &str,
+        resources: &Resources,
+        items: &[Item],
+        started: Instant,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        for item in items {
+            let Some(api) = resources.api(&self.client, &item.identity) else { continue };
+            let mut pause = Duration::from_millis(10);
+            loop {
+                let found = api.get_metadata_opt(&item.identity.name).await;
+                let found =
+                    found.map_err(Error::api(bundle, format!("look up {}", item.identity)))?;
+                // Somebody else's object of the same name stays.
+                let ours = |uid: Option<&String>| item.uid.is_empty() || uid == Some(&item.uid);
+                let Some(still) = found.filter(|one| ours(one.metadata.uid.as_ref())) else {
+                    break;
+                };
+                if started.elapsed() >= timeout {
+                    return Err(Error::NotGone {
+                        bundle: bundle.to_owned(),
+                        object: item.identity.to_string(),
+                        finalizers: still.metadata.finalizers.unwrap_or_default().join(", "),
+                        evidence: evidence::collect(&self.client, &item.identity).await,
+                        waited: timeout,
+                    });
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(250));
+            }
+        }
+        Ok(())
     }
 
     /// Deletes `items` whose uid is still the recorded one. A kind that is not served has no objects.

@@ -68,7 +68,8 @@ impl Goal {
                     },
                     // The watcher tries again by itself, with growing pauses.
                     Err(error) => last = error.to_string(),
-                    Ok(None) => return,
+                    // It does not end; if it did, nothing would say any more that the goal is reached.
+                    Ok(None) => std::future::pending().await,
                 }
             }
         };

@@ -44,6 +44,14 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// The caller may not do what the provider does.
+    #[error(
+        "the embedded cluster needs root, and this is user {uid}; run curtain as root: rootless operation is not there yet"
+    )]
+    NotRoot {
+        /// Id of the user.
+        uid: u32,
+    },
     /// A port that an instance keeps is taken by another program.
     #[error(
         "port {port} on 127.0.0.1 is in use by another program, and this instance keeps it for its {door}; \
@@ -107,6 +115,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::UnknownProvider { .. } => Kind::BadInput,
+            Self::NotRoot { .. } => Kind::Unmet,
             Self::PortInUse { .. } => Kind::PortInUse,
             Self::NotAnswering { .. } | Self::StillThere { .. } => Kind::Timeout,
             Self::Embedded { source, .. } if disk_full(source) => Kind::DiskFull,

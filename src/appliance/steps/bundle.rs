@@ -13,14 +13,14 @@ use crate::{
 
 /// A bundle of this build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BundleStep {
+pub(crate) struct BundleStep {
     /// Its name.
     pub name: String,
 }
 
 /// The wait for a bundle's Deployments and conditions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ReadyStep {
+pub(crate) struct ReadyStep {
     /// The bundle's name.
     pub name: String,
 }
@@ -58,7 +58,7 @@ impl Step for BundleStep {
                 return Ok(0);
             }
             let installer = Installer::new(world.client().await?.clone());
-            Ok(installer.uninstall(&self.name).await?)
+            Ok(installer.uninstall(&self.name, world.left()).await?)
         })
     }
 }
@@ -86,8 +86,7 @@ impl Step for ReadyStep {
             let installer = Installer::new(world.client().await?.clone());
             let name = self.name();
             let tell = |text: String| world.tell(&name, Event::Detail(text));
-            // A little less than the plan has, so that the bundle says what is missing before the plan gives up.
-            installer.ready(&bundle, world.left().mul_f32(0.98), &tell).await?;
+            installer.ready(&bundle, world.left(), &tell).await?;
             Ok(())
         })
     }

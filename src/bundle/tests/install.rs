@@ -191,12 +191,16 @@ async fn what_a_bundle_no_longer_has_goes_and_what_others_made_stays() {
     api.create(&Default::default(), &replaced).await.unwrap();
     let second = installer.install(&maps(&["c"]), &json!({}), LIMIT).await.unwrap();
     assert_eq!(second.pruned, 1, "only `b`");
-    assert_eq!(installer.uninstall("maps").await.unwrap(), 1, "only `c`");
+    assert_eq!(installer.uninstall("maps", LIMIT).await.unwrap(), 1, "only `c`");
     let left: Vec<_> = api.list(&ListParams::default()).await.unwrap().items;
     let left: Vec<_> = left.into_iter().filter_map(|map| map.metadata.name).collect();
     assert!(left.contains(&"a".to_owned()) && left.contains(&"own".to_owned()), "{left:?}");
     assert!(!left.contains(&"b".to_owned()) && !left.contains(&"c".to_owned()), "{left:?}");
-    assert_eq!(installer.uninstall("maps").await.unwrap(), 0, "a second time removes nothing");
+    assert_eq!(
+        installer.uninstall("maps", LIMIT).await.unwrap(),
+        0,
+        "a second time removes nothing"
+    );
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ impl Provider for Embedded {
         timeout: Duration,
     ) -> Boxed<'a, Result<(), Error>> {
         Box::pin(async move {
+            root(nix::unistd::geteuid().as_raw())?;
             let config = config(spec)?;
             // A supervisor that lost its node restarts it by itself: then there is only to wait.
             if !curtain_embedded::running(&config) {
@@ -184,6 +185,11 @@ fn leftover(left: curtain_embedded::Leftover) -> Leftover {
     Leftover { kind: kind.to_owned(), name }
 }
 
+/// Checks that the user may make namespaces, mounts and control groups.
+fn root(uid: u32) -> Result<(), Error> {
+    if uid == 0 { Ok(()) } else { Err(Error::NotRoot { uid }) }
+}
+
 /// Checks that nobody else listens where the cluster is about to.
 fn ports_free(spec: &ClusterSpec) -> Result<(), Error> {
     let api = std::iter::once(("API", spec.api_port));
@@ -199,4 +205,18 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Task(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    #[test]
+    fn whoever_is_not_root_is_told_before_anything_happens() {
+        assert!(root(0).is_ok());
+        let refused = root(1000).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Unmet);
+        assert!(refused.to_string().contains("run curtain as root"), "{refused}");
+    }
 }
