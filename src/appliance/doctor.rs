@@ -5,11 +5,18 @@ use std::{fs, path::Path};
 use curtain_provider::Leftover;
 use serde::Serialize;
 
-use crate::{Error, Home, Homes, Instance, Ledger, effect::Effect, status::status};
+use crate::{
+    Error, Home, Homes, Instance,
+    effect::Effect,
+    ledger::Ledger,
+    status::{missing, status},
+};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
+    /// Whose it is.
+    pub about: About,
     /// What was looked at.
     pub name: String,
     /// How it is.
@@ -19,6 +26,16 @@ pub struct Check {
     /// What to do about it; empty when it is fine.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub fix: String,
+}
+
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum About {
+    /// What the machine offers.
+    Machine,
+    /// How the instance is.
+    Instance,
 }
 
 /// How a check came out.
@@ -36,7 +53,7 @@ pub enum State {
 impl Check {
     fn new(name: &str, state: State, seen: impl Into<String>, fix: &str) -> Self {
         let fix = if state == State::Ok { String::new() } else { fix.to_owned() };
-        Self { name: name.to_owned(), state, seen: seen.into(), fix }
+        Self { about: About::Machine, name: name.to_owned(), state, seen: seen.into(), fix }
     }
 }
 
@@ -60,8 +77,12 @@ pub async fn doctor(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
         memory(),
         disk(home.root()),
     ];
-    if Instance::read(home)?.is_some() {
-        checks.extend(instance(homes, home).await?);
+    if home.exists() {
+        let found = instance(homes, home).await?;
+        checks.extend(found.into_iter().map(|check| Check { about: About::Instance, ..check }));
+    } else if !home.name().is_default() {
+        // Whoever names an instance asks about that one; the default need not be there yet.
+        return Err(missing(homes, home)?);
     }
     Ok(checks)
 }
@@ -175,20 +196,11 @@ fn disk(root: &Path) -> Check {
 
 async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
     let mut checks = Vec::new();
-    let ledger = Ledger::open(&home.ledger())?;
-    let half: Vec<_> = ledger
-        .entries()
-        .iter()
-        .filter(|entry| !entry.done)
-        .map(|entry| entry.effect.name())
-        .collect();
+    let entries = Ledger::look(&home.ledger())?;
+    let half: Vec<_> =
+        entries.iter().filter(|entry| !entry.done).map(|entry| entry.effect.name()).collect();
     checks.push(if half.is_empty() {
-        Check::new(
-            "ledger",
-            State::Ok,
-            format!("{} steps, all complete", ledger.entries().len()),
-            "",
-        )
+        Check::new("ledger", State::Ok, format!("{} steps, all complete", entries.len()), "")
     } else {
         let seen = format!("incomplete: {}", half.join(", "));
         Check::new(
@@ -198,7 +210,7 @@ async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
             "run `curtain up` to complete them, or `curtain down` to undo them",
         )
     });
-    let cluster = ledger.entries().iter().find_map(|entry| match &entry.effect {
+    let cluster = entries.iter().find_map(|entry| match &entry.effect {
         Effect::Cluster(step) => Some(step.spec.clone()),
         _ => None,
     });
@@ -219,6 +231,9 @@ async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
         };
         checks.push(Check::new("cluster", state, seen, "run `curtain up` to start it again"));
     }
+    if Instance::read(home)?.is_none() {
+        return Ok(checks);
+    }
     for plane in status(homes, home).await?.planes {
         let state = if plane.ready { State::Ok } else { State::Failed };
         let late: Vec<_> = plane
@@ -228,6 +243,7 @@ async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
             .map(|deployment| format!("{}/{}", deployment.namespace, deployment.name))
             .collect();
         let seen = match (plane.ready, late.is_empty()) {
+            (true, _) if plane.deployments.is_empty() => "registered".to_owned(),
             (true, _) => format!("{} deployments ready", plane.deployments.len()),
             (false, false) => format!("not ready: {}", late.join(", ")),
             (false, true) => "not ready".to_owned(),

@@ -191,6 +191,7 @@ impl Error {
             Self::Unreachable { .. } => Kind::Unreachable,
             Self::Refused { .. } => Kind::Denied,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
+            Self::File { source, .. } if forbidden(source) => Kind::Unmet,
             Self::Step { source, .. } => source.kind(),
             Self::Provider(error) => match error.kind() {
                 curtain_provider::Kind::PortInUse => Kind::PortInUse,
@@ -214,6 +215,10 @@ impl Error {
 
 fn full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 fn known(others: &[String]) -> String {

@@ -34,13 +34,11 @@ mod world;
 
 pub use doctor::doctor;
 pub use down::{Down, down};
-pub use effect::Effect;
 pub use error::{Error, Kind};
 pub use fault::FaultPlan;
 pub use home::{Home, Homes};
 pub use identity::{Identity, find};
 pub use instance::{Endpoints, Instance, Ports};
-pub use ledger::Ledger;
 pub use mcp::{Install, install, uninstall};
 pub use name::{DEFAULT, InstanceName};
 pub use status::{Deployment, Plane, Status, status};

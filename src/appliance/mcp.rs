@@ -6,12 +6,11 @@ use crate::{
     Error, FaultPlan, Home, Homes,
     clients::{self, Bridge, Client, Scope},
     effect::Effect,
-    home::create_private,
     ledger::Ledger,
     lock::Lock,
     plan::{self, Node},
     progress::Progress,
-    status::existing,
+    status::{existing, missing},
     steps::{agent::AgentStep, client::ClientStep},
     world::World,
 };
@@ -45,7 +44,7 @@ pub async fn install(
     progress: &dyn Progress,
 ) -> Result<PathBuf, Error> {
     let instance = existing(homes, home)?;
-    let _lock = Lock::take(home, install.timeout).await?;
+    let _lock = held(homes, home, install.timeout).await?;
     let ledger = Ledger::open(&home.ledger())?;
     let agent = format!("{}-1", install.client.name());
     let place = install.client.place(&install.scope);
@@ -68,7 +67,6 @@ pub async fn install(
             step.created.clone_from(&known.created);
         }
     }
-    create_private(home.path())?;
     let identity = AgentStep { agent, groups: vec![READ_ONLY.to_owned()] };
     let identity = Effect::Agent(identity);
     let before = identity.name();
@@ -90,7 +88,7 @@ pub async fn uninstall(
     progress: &dyn Progress,
 ) -> Result<Vec<PathBuf>, Error> {
     let instance = existing(homes, home)?;
-    let _lock = Lock::take(home, timeout).await?;
+    let _lock = held(homes, home, timeout).await?;
     let ledger = Ledger::open(&home.ledger())?;
     let ours = |name: &str| client.is_none_or(|client| client.name() == name);
     let all: Vec<Effect> =
@@ -119,6 +117,14 @@ pub async fn uninstall(
     }
 }
 
+/// The lock of an instance that may go while it is waited for.
+async fn held(homes: &Homes, home: &Home, timeout: Duration) -> Result<Lock, Error> {
+    match Lock::existing(home, timeout).await? {
+        Some(lock) => Ok(lock),
+        None => Err(missing(homes, home)?),
+    }
+}
+
 /// `curtain`, unless another instance has that entry: then the instance's name is in it.
 fn free_name(
     place: &clients::Place,
@@ -129,5 +135,5 @@ fn free_name(
     let plain = "curtain".to_owned();
     let taken = clients::get(place.syntax, &place.path, &text, place.table, &plain)?;
     let ours = taken.is_none_or(|taken| taken["args"] == value["args"]);
-    Ok(if ours || instance.is_default() { plain } else { format!("curtain-{instance}") })
+    Ok(if ours { plain } else { format!("curtain-{instance}") })
 }

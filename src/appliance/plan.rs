@@ -1,6 +1,9 @@
 //! Running plans: steps in dependency order, each recorded before its effect.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 
@@ -11,6 +14,10 @@ use crate::{
     progress::Event,
     world::World,
 };
+
+/// How much longer than the plan a step may take to say what it waited for: it bounds its own waits by the plan's
+/// deadline, and knows better than the plan which object is late.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A step of a plan and the names of those that must be done before it.
 #[derive(Clone, Debug)]
@@ -73,7 +80,7 @@ async fn one(effect: &Effect, world: &World<'_>, faults: &FaultPlan) -> Result<(
     let name = step.name();
     let recorded =
         world.ledger().entry(&name).is_some_and(|entry| entry.done && entry.effect == *effect);
-    if recorded && step.probe(world).await? {
+    if recorded && bounded(effect, world, step.probe(world)).await? {
         world.tell(&name, Event::Unchanged);
         return Ok(());
     }
@@ -82,16 +89,25 @@ async fn one(effect: &Effect, world: &World<'_>, faults: &FaultPlan) -> Result<(
     world.ledger().doing(effect)?;
     faults.at(&name, When::BeforeDo)?;
     for _ in 0..faults.times(&name, When::BeforeDo).max(faults.times(&name, When::AfterDo)) {
-        let left = world.left();
-        match tokio::time::timeout(left, step.act(world)).await {
-            Ok(outcome) => outcome?,
-            Err(_) => return Err(Error::Timeout { what: step.title(), waited: started.elapsed() }),
-        }
+        bounded(effect, world, step.act(world)).await?;
     }
     faults.at(&name, When::AfterDo)?;
     world.ledger().did(effect)?;
     world.tell(&name, Event::Finished(started.elapsed()));
     Ok(())
+}
+
+/// Waits for a part of `effect`, for as long as the plan has and the last words take.
+async fn bounded<T>(
+    effect: &Effect,
+    world: &World<'_>,
+    part: Boxed<'_, Result<T, Error>>,
+) -> Result<T, Error> {
+    let started = Instant::now();
+    match tokio::time::timeout(world.left() + LAST_WORDS, part).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::Timeout { what: effect.step().title(), waited: started.elapsed() }),
+    }
 }
 
 /// What undoing several effects came to.
@@ -106,8 +122,8 @@ pub(crate) struct Undone {
 /// Undoes `effects` in the given order. A step that fails does not keep the others from being undone:
 /// it stays in the ledger for the next try.
 pub(crate) async fn undo(effects: &[Effect], world: &World<'_>, faults: &FaultPlan) -> Undone {
-    let titles: Vec<_> =
-        effects.iter().map(|effect| (effect.name(), effect.step().title())).collect();
+    let title = |effect: &Effect| format!("{} removed", effect.step().title());
+    let titles: Vec<_> = effects.iter().map(|effect| (effect.name(), title(effect))).collect();
     world.progress.plan(&titles);
     let mut undone = Undone::default();
     for effect in effects {
@@ -115,6 +131,8 @@ pub(crate) async fn undo(effects: &[Effect], world: &World<'_>, faults: &FaultPl
         world.tell(&name, Event::Started);
         let started = Instant::now();
         match undo_one(effect, world, faults).await {
+            // What goes with something else is no news.
+            Ok(0) => world.tell(&name, Event::Unchanged),
             Ok(removed) => {
                 undone.removed += removed;
                 world.tell(&name, Event::Finished(started.elapsed()));
@@ -135,11 +153,7 @@ async fn undo_one(effect: &Effect, world: &World<'_>, faults: &FaultPlan) -> Res
     faults.at(&name, When::BeforeUndo)?;
     let mut removed = 0;
     for _ in 0..faults.times(&name, When::BeforeUndo).max(faults.times(&name, When::AfterUndo)) {
-        let started = Instant::now();
-        removed += match tokio::time::timeout(world.left(), step.undo(world)).await {
-            Ok(outcome) => outcome?,
-            Err(_) => return Err(Error::Timeout { what: step.title(), waited: started.elapsed() }),
-        };
+        removed += bounded(effect, world, step.undo(world)).await?;
     }
     faults.at(&name, When::AfterUndo)?;
     // The folder takes the ledger with it: nothing is left to write to.

@@ -61,14 +61,17 @@ pub async fn status(homes: &crate::Homes, home: &Home) -> Result<Status, Error> 
     let spec = instance.cluster(home);
     let provider = curtain_provider::by_name(&instance.provider)?;
     let mut planes = Vec::new();
-    let up = provider.is_up(&spec).await;
+    let client = match provider.is_up(&spec).await {
+        true => Some(kube_client(&provider.kubeconfig(&spec)).await?),
+        false => None,
+    };
     for name in PLANES {
-        let bundle = Bundle::builtin(name)?;
-        planes.push(if up {
-            plane(&kube_client(&provider.kubeconfig(&spec)).await?, &bundle).await?
-        } else {
-            let note = Some("the cluster does not answer; `curtain up` repairs it".to_owned());
-            Plane { name: name.to_owned(), ready: false, deployments: Vec::new(), note }
+        planes.push(match &client {
+            Some(client) => plane(client, &Bundle::builtin(name)?).await?,
+            None => {
+                let note = Some("the cluster does not answer; `curtain up` repairs it".to_owned());
+                Plane { name: name.to_owned(), ready: false, deployments: Vec::new(), note }
+            }
         });
     }
     let ready = planes.iter().all(|plane| plane.ready);
@@ -111,6 +114,11 @@ pub(crate) fn existing(homes: &crate::Homes, home: &Home) -> Result<Instance, Er
     if let Some(instance) = Instance::read(home)? {
         return Ok(instance);
     }
+    Err(missing(homes, home)?)
+}
+
+/// The error that the instance of `home` does not exist, with the instances there are.
+pub(crate) fn missing(homes: &crate::Homes, home: &Home) -> Result<Error, Error> {
     let others = homes.list()?.iter().map(|home| home.name().to_string()).collect();
-    Err(Error::NotFound { instance: home.name().to_string(), others })
+    Ok(Error::NotFound { instance: home.name().to_string(), others })
 }

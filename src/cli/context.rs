@@ -74,6 +74,34 @@ impl Context {
         Ok(Access::to(&self.homes, &self.home)?)
     }
 
+    /// `failure`, with how to go on or back where something of the instance is recorded.
+    pub(crate) fn recorded(&self, failure: Failure) -> Failure {
+        if !self.home.exists() {
+            return failure;
+        }
+        let flag = self.flag();
+        let space = if failure.exit == Exit::DiskFull { "free some space; " } else { "" };
+        failure.next(format!(
+            "{space}what was done is recorded: `curtain up{flag}` goes on, `curtain down{flag}` undoes it"
+        ))
+    }
+
+    /// Waits for `answer` of the instance, for as long as the user says or `usual` seconds.
+    pub(crate) async fn within<T>(
+        &self,
+        usual: u64,
+        answer: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let limit = self.timeout(usual);
+        tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+            let name = self.home.name();
+            let message =
+                format!("instance {name} did not answer within {:.0} s", limit.as_secs_f32());
+            let next = format!("`curtain doctor{}` looks for the cause", self.flag());
+            Err(Failure::new(Exit::Timeout, message).next(next))
+        })
+    }
+
     /// ` --name N`, where a command line needs it to mean this instance.
     pub(crate) fn flag(&self) -> String {
         let name = self.home.name();

@@ -4,6 +4,8 @@ use std::{env, ffi::OsString, path::PathBuf};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::output::Style;
+
 /// A variable and what it does.
 struct Variable {
     name: &'static str,
@@ -63,6 +65,10 @@ pub(crate) fn log_as_role() {
 /// Logs of a command: none, unless they are asked for.
 pub(crate) fn log_as_command() {
     if let Ok(filter) = EnvFilter::try_from_env(LOG) {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(Style::stderr().is_on())
+            .init();
     }
 }

@@ -1,61 +1,38 @@
-//! Exit codes: the one table that help, README and tests are generated from.
+//! Exit codes: the one table that help, README and tests are made from.
 
 use std::process::ExitCode;
 
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Exit {
-    /// Done.
-    Ok = 0,
-    /// Something failed that has no code of its own.
-    Failed = 1,
-    /// The command line cannot be understood.
-    Usage = 2,
-    /// There is no such instance, demo, agent or client.
-    NotFound = 3,
-    /// Something did not happen in time.
-    Timeout = 4,
-    /// A port the instance keeps belongs to another program.
-    PortInUse = 5,
-    /// No space is left on the disk.
-    DiskFull = 6,
-    /// `down` left something behind.
-    Leftovers = 7,
-    /// Input that cannot be used: a tar, a manifest, a client's configuration.
-    BadInput = 8,
-    /// Another `curtain` works on this instance.
-    Busy = 9,
-    /// The instance was made by another build.
-    VersionMismatch = 10,
-    /// The machine lacks something.
-    Unmet = 11,
-    /// The instance does not answer.
-    Unreachable = 12,
-    /// The caller may not do this.
-    Denied = 13,
-    /// Interrupted from the keyboard or by a signal.
-    Interrupted = 130,
+macro_rules! exits {
+    ($($name:ident = $code:literal $meaning:literal,)*) => {
+        /// How a command ended.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Exit {
+            $(#[doc = $meaning] $name = $code,)*
+        }
+
+        /// Every code with its meaning, in order.
+        pub const TABLE: &[(Exit, &str)] = &[$((Exit::$name, $meaning),)*];
+    };
 }
 
-/// Every code with its meaning, in order.
-pub const TABLE: &[(Exit, &str)] = &[
-    (Exit::Ok, "done"),
-    (Exit::Failed, "something failed that has no code of its own"),
-    (Exit::Usage, "the command line cannot be understood"),
-    (Exit::NotFound, "no such instance, demo, agent or client"),
-    (Exit::Timeout, "something did not happen in time"),
-    (Exit::PortInUse, "a port the instance keeps belongs to another program"),
-    (Exit::DiskFull, "no space is left on the disk"),
-    (Exit::Leftovers, "`down` left something behind"),
-    (Exit::BadInput, "input that cannot be used: a tar, a manifest, a client's configuration"),
-    (Exit::Busy, "another curtain works on this instance"),
-    (Exit::VersionMismatch, "the instance was made by another build"),
-    (Exit::Unmet, "the machine lacks something"),
-    (Exit::Unreachable, "the instance does not answer"),
-    (Exit::Denied, "the caller may not do this"),
-    (Exit::Interrupted, "interrupted"),
-];
+exits! {
+    Ok = 0 "done",
+    Failed = 1 "something failed that has no code of its own",
+    Usage = 2 "the command line cannot be understood",
+    NotFound = 3 "no such instance, demo, agent or client",
+    Timeout = 4 "something did not happen in time",
+    PortInUse = 5 "a port the instance keeps belongs to another program",
+    DiskFull = 6 "no space is left on the disk",
+    Leftovers = 7 "`down` left something behind",
+    BadInput = 8 "input that cannot be used: a tar, a manifest, a client's configuration",
+    Busy = 9 "another curtain works on this instance",
+    VersionMismatch = 10 "the instance was made by another build",
+    Unmet = 11 "the machine lacks something",
+    Unreachable = 12 "the instance does not answer",
+    Denied = 13 "the caller may not do this",
+    Interrupted = 130 "interrupted",
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

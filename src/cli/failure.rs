@@ -1,4 +1,4 @@
-//! Errors as people and scripts see them: one line of what happened, what to do, and an exit code.
+//! Errors as people and scripts see them: what was tried, what happened, what to do next, and an exit code.
 
 use std::fmt;
 
@@ -10,18 +10,28 @@ pub(crate) struct Failure {
     /// The code the process ends with.
     pub(crate) exit: Exit,
     message: String,
+    next: Option<String>,
 }
 
 impl Failure {
     /// A failure in the command line's own words.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, message: message.into(), next: None }
+    }
+
+    /// The same, with what to do next on a line of its own.
+    pub(crate) fn next(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        match &self.next {
+            Some(next) => write!(f, "\n  → {next}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -41,13 +51,11 @@ impl From<curtain_appliance::Error> for Failure {
             Kind::Denied => Exit::Denied,
             Kind::Other => Exit::Failed,
         };
-        let hint = match exit {
-            Exit::DiskFull => {
-                "; free some space, then run `curtain up` again, or `curtain down` to undo what was done"
-            }
-            _ => "",
-        };
-        Self::new(exit, format!("{error}{hint}"))
+        let failure = Self::new(exit, error.to_string());
+        match exit {
+            Exit::DiskFull => failure.next("free some space and try again"),
+            _ => failure,
+        }
     }
 }
 

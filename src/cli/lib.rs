@@ -56,7 +56,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         args::Verb::User(verb) => {
             environment::log_as_command();
             let context = context::Context::new(&cli.common)?;
-            let exit = runtime.block_on(interruptible(verbs::run(verb, &context)));
+            let exit = runtime.block_on(interruptible(&context, verbs::run(verb, &context)));
             // A blocking task that was given up on must not keep the process alive.
             runtime.shutdown_timeout(std::time::Duration::from_millis(200));
             exit
@@ -66,16 +66,16 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
 
 /// Runs a command until it ends or somebody presses ctrl-c (or sends SIGTERM).
 async fn interruptible(
+    context: &context::Context,
     command: impl Future<Output = Result<Exit, Failure>>,
 ) -> Result<Exit, Failure> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let interrupted = || {
-        let message = "interrupted; what was done is recorded: `curtain up` goes on, `curtain down` undoes it";
-        Failure::new(Exit::Interrupted, message)
-    };
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        outcome = command => outcome,
-        _ = tokio::signal::ctrl_c() => Err(interrupted()),
-        _ = terminate.recv() => Err(interrupted()),
+        outcome = command => return outcome,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
+    Err(context.recorded(Failure::new(Exit::Interrupted, "interrupted")))
 }

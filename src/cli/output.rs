@@ -53,6 +53,11 @@ impl Style {
         Self(io::stderr().is_terminal() && colours())
     }
 
+    /// Whether there are colours at all.
+    pub(crate) fn is_on(self) -> bool {
+        self.0
+    }
+
     /// Without any colour.
     #[cfg(test)]
     pub(crate) fn plain() -> Self {

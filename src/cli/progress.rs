@@ -10,7 +10,7 @@ use std::{
 use curtain_appliance::progress::{Event, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::output;
+use crate::output::{self, Style};
 
 /// Shows the steps of a plan.
 pub(crate) fn shown() -> Box<dyn Progress> {
@@ -63,6 +63,7 @@ impl Progress for Bars {
     fn event(&self, step: &str, event: Event) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((title, bar)) = bars.get_mut(step) else { return };
+        let style = Style::stderr();
         match event {
             Event::Started => {
                 *bar = self.all.add(ProgressBar::new_spinner());
@@ -71,21 +72,35 @@ impl Progress for Bars {
                 bar.enable_steady_tick(TICK);
             }
             Event::Detail(text) => bar.set_message(text),
-            Event::Finished(took) => finish(bar, "\x1b[32m✔\x1b[0m", &seconds(took)),
-            Event::Failed => finish(bar, "\x1b[31m✘\x1b[0m", "failed"),
-            Event::Unchanged => {}
+            Event::Finished(took) => finish(bar, &style.green("✔"), &style.dim(&seconds(took))),
+            Event::Failed => finish(bar, &style.red("✘"), "failed"),
+            Event::Unchanged => bar.finish_and_clear(),
         }
+    }
+}
+
+impl Drop for Bars {
+    /// What was given up on when another step failed leaves no spinner that stands still.
+    fn drop(&mut self) {
+        let bars = self.bars.get_mut().unwrap_or_else(PoisonError::into_inner);
+        bars.values()
+            .filter(|(_, bar)| !bar.is_finished())
+            .for_each(|(_, bar)| bar.finish_and_clear());
     }
 }
 
 /// Template errors are impossible for constants; the default is what remains.
 fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("  {spinner:.cyan} {prefix} {msg:.dim}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+    let template = if Style::stderr().is_on() {
+        "  {spinner:.cyan} {prefix} {msg:.dim}"
+    } else {
+        "  {spinner} {prefix} {msg}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 fn finish(bar: &ProgressBar, mark: &str, message: &str) {
-    let template = format!("  {mark} {{prefix}} {{msg:.dim}}");
+    let template = format!("  {mark} {{prefix}} {{msg}}");
     if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style);
     }

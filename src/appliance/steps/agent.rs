@@ -19,7 +19,7 @@ use crate::{
 
 /// An agent's identity. The secret itself is only in the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AgentStep {
+pub(crate) struct AgentStep {
     /// The agent's name, which is its client id.
     pub agent: String,
     /// Its groups; they decide what it may do.

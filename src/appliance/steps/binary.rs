@@ -13,7 +13,7 @@ use crate::{
 
 /// The copy, identified by what it is a copy of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BinaryStep {
+pub(crate) struct BinaryStep {
     /// Build id of the program.
     pub build: String,
     /// Its size in bytes.
@@ -26,7 +26,7 @@ impl Step for BinaryStep {
     }
 
     fn title(&self) -> String {
-        "copy of the program, which is also the image".to_owned()
+        "copy of the program (also the image)".to_owned()
     }
 
     fn probe<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<bool, Error>> {

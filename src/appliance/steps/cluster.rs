@@ -14,7 +14,7 @@ use crate::{
 
 /// The cluster as it was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ClusterStep {
+pub(crate) struct ClusterStep {
     /// Enough to find and remove it without anything else.
     pub spec: ClusterSpec,
 }

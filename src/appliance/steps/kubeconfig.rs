@@ -13,7 +13,7 @@ use crate::{
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KubeconfigStep {
+pub(crate) struct KubeconfigStep {
     /// Where it is.
     pub path: PathBuf,
 }

@@ -41,7 +41,9 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
             }
         }
         Verb::Remove { demo: name } => {
-            let removed = demo::remove(&access, name).await?;
+            let limit = context.timeout(USUAL);
+            let removed = async { Ok(demo::remove(&access, name, limit).await?) };
+            let removed = context.within(USUAL, removed).await?;
             if context.is_json() {
                 output::json(&serde_json::json!({ "demo": name, "removed": removed }));
             } else {

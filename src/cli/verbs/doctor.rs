@@ -1,6 +1,6 @@
 //! `curtain doctor`.
 
-use curtain_appliance::doctor::{State, doctor};
+use curtain_appliance::doctor::{About, State, doctor};
 
 use crate::{context::Context, exit::Exit, failure::Failure, output};
 
@@ -27,13 +27,13 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
             }
         }
     }
-    let failed = checks.iter().filter(|check| check.state == State::Failed).count();
-    match failed {
-        0 => Ok(Exit::Ok),
-        1 => Err(Failure::new(Exit::Unmet, "1 check failed; the line below it says what to do")),
-        many => Err(Failure::new(
-            Exit::Unmet,
-            format!("{many} checks failed; the lines below them say what to do"),
-        )),
-    }
+    let failed: Vec<_> = checks.iter().filter(|check| check.state == State::Failed).collect();
+    let message = match failed.len() {
+        0 => return Ok(Exit::Ok),
+        1 => "1 check failed; the line below it says what to do".to_owned(),
+        many => format!("{many} checks failed; the lines below them say what to do"),
+    };
+    // What the machine lacks comes first: without it, the instance cannot be well.
+    let machine = failed.iter().any(|check| check.about == About::Machine);
+    Err(Failure::new(if machine { Exit::Unmet } else { Exit::Unreachable }, message))
 }

@@ -15,6 +15,7 @@ const USUAL: u64 = 60;
 pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     let progress = progress::shown();
     let result = down(&context.home, context.timeout(USUAL), &context.faults, &*progress).await?;
+    drop(progress);
     if context.is_json() {
         output::json(&result);
     } else if result.leftovers.is_empty() {
@@ -30,9 +31,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     }
     let left: String =
         result.leftovers.iter().map(|left| format!("\n  {}: {}", left.kind, left.name)).collect();
-    let hint = "fix what is said there and run `curtain down` again";
-    Err(Failure::new(
-        Exit::Leftovers,
-        format!("not everything could be undone; {hint}. Left:{left}"),
-    ))
+    let next = format!("see to that, then run `curtain down{}` again", context.flag());
+    Err(Failure::new(Exit::Leftovers, format!("not everything could be undone; left:{left}"))
+        .next(next))
 }

@@ -1,9 +1,13 @@
 //! `curtain image`.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use clap::Subcommand;
-use curtain_provider::Image;
+use curtain_provider::{ClusterSpec, Image};
 
 use crate::{
     context::Context,
@@ -31,35 +35,51 @@ Examples:
     List,
 }
 
-pub(crate) fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+/// Seconds an archive may take without `--timeout`; one from stdin is as slow as whoever writes it.
+const USUAL: u64 = 600;
+
+pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
     let spec = access.instance().cluster(&context.home);
-    let provider = curtain_provider::by_name(&spec.provider)?;
     match verb {
         Verb::Load { archive } => {
-            let shown = archive.display();
-            let mut reader: Box<dyn Read> = if archive.as_os_str() == "-" {
-                Box::new(std::io::stdin().lock())
-            } else {
-                let file = File::open(archive).map_err(|error| {
-                    Failure::new(
-                        Exit::BadInput,
-                        format!("cannot open {shown}: {error}; give the path of an archive"),
-                    )
-                })?;
-                Box::new(file)
-            };
-            let images = provider.load_image(&spec, &mut reader).map_err(|error| {
-                let failure = Failure::from(error);
-                let exit =
-                    if failure.exit == Exit::DiskFull { Exit::DiskFull } else { Exit::BadInput };
-                Failure::new(exit, format!("{shown}: {failure}; nothing of it was kept"))
-            })?;
-            print(&images, context, "loaded ");
+            // On a thread of its own, so that reading can be interrupted.
+            let work = tokio::task::spawn_blocking(move || load(&spec, &archive));
+            let images = context.within(USUAL, async {
+                work.await.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?
+            });
+            print(&images.await?, context, "loaded ");
         }
-        Verb::List => print(&provider.images(&spec)?, context, ""),
+        Verb::List => {
+            let provider = curtain_provider::by_name(&spec.provider)?;
+            print(&provider.images(&spec)?, context, "");
+        }
     }
     Ok(Exit::Ok)
+}
+
+fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure> {
+    let shown = archive.display();
+    let mut reader: Box<dyn Read> = if archive.as_os_str() == "-" {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let file = File::open(archive).map_err(|error| {
+            Failure::new(Exit::BadInput, format!("cannot open {shown}: {error}"))
+                .next("give the path of an archive, as `docker save` writes it")
+        })?;
+        Box::new(file)
+    };
+    let provider = curtain_provider::by_name(&spec.provider)?;
+    provider.load_image(spec, &mut reader).map_err(|error| {
+        let full = error.kind() == curtain_provider::Kind::DiskFull;
+        let (exit, next) = if full {
+            (Exit::DiskFull, "free some space and load it again")
+        } else {
+            (Exit::BadInput, "give a whole archive, as `docker save` or an OCI tool writes it")
+        };
+        Failure::new(exit, format!("cannot load {shown}: {error}; nothing of it was kept"))
+            .next(next)
+    })
 }
 
 fn print(images: &[Image], context: &Context, verb: &str) {

@@ -17,13 +17,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     context.access()?;
     let path = context.home.kubeconfig();
+    // A script gets a path that it can use, or an error.
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        let next = format!("`curtain up{}` writes it", context.flag());
+        Failure::new(Exit::Unreachable, format!("cannot read {}: {error}", path.display()))
+            .next(next)
+    })?;
     if args.raw {
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::new(
-                Exit::Failed,
-                format!("cannot read {}: {error}; `curtain up` writes it again", path.display()),
-            )
-        })?;
         output::line(text.trim_end());
     } else if context.is_json() {
         output::json(&serde_json::json!({ "kubeconfig": path }));

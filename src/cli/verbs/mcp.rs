@@ -164,7 +164,7 @@ fn config(which: &Which, context: &Context) -> Result<Exit, Failure> {
 /// Serves both MCP servers of the instance on stdin and stdout.
 async fn serve(who: &str, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
-    let identities = access.identities().await?;
+    let identities = context.within(USUAL, async { Ok(access.identities().await?) }).await?;
     let identity = curtain_appliance::find(&identities, who)?;
     let secret = Secret::new(identity.secret.clone());
     let credentials = match identity.kind.as_str() {

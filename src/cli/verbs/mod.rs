@@ -58,18 +58,21 @@ pub(crate) enum Verb {
     Plan,
 }
 
+/// Seconds a verb may take that asks the instance something, without `--timeout`.
+const USUAL: u64 = 30;
+
 /// Runs `verb`.
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Up(args) => up::run(args, context).await,
         Verb::Down => down::run(context).await,
-        Verb::Status(args) => status::run(&args, context).await,
-        Verb::Doctor => doctor::run(context).await,
-        Verb::Open(args) => open::run(&args, context).await,
-        Verb::Credentials => credentials::run(context).await,
-        Verb::Token(args) => token::run(&args, context).await,
+        Verb::Status(args) => context.within(USUAL, status::run(&args, context)).await,
+        Verb::Doctor => context.within(USUAL, doctor::run(context)).await,
+        Verb::Open(args) => context.within(USUAL, open::run(&args, context)).await,
+        Verb::Credentials => context.within(USUAL, credentials::run(context)).await,
+        Verb::Token(args) => context.within(USUAL, token::run(&args, context)).await,
         Verb::Kubeconfig(args) => kubeconfig::run(&args, context),
-        Verb::Image(verb) => image::run(&verb, context),
+        Verb::Image(verb) => image::run(verb, context).await,
         Verb::Demo(verb) => demo::run(&verb, context).await,
         Verb::Mcp(verb) => mcp::run(verb, context).await,
         Verb::Plan => plan::run(context),

@@ -41,15 +41,30 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         faults: context.faults.clone(),
     };
     let progress = progress::shown();
-    let facts = up(&context.homes, &context.home, &options, &*progress).await?;
+    let brought = up(&context.homes, &context.home, &options, &*progress).await;
+    drop(progress);
+    let facts = brought.map_err(|error| failure(error, context))?;
     if context.is_json() {
         output::json(&facts);
     } else {
-        let status = status(&context.homes, &context.home).await?;
+        let status = async { Ok(status(&context.homes, &context.home).await?) };
+        let status = context.within(super::USUAL, status).await?;
         let memory = memory::of(&context.home).iter().map(|process| process.pss).sum();
         output::line(&block(&facts, &status, memory, &context.flag(), context.style));
     }
     Ok(Exit::Ok)
+}
+
+fn failure(error: curtain_appliance::Error, context: &Context) -> Failure {
+    let failure = Failure::from(error);
+    match failure.exit {
+        // These say what to do themselves.
+        Exit::PortInUse | Exit::Busy | Exit::VersionMismatch => failure,
+        Exit::Unmet if !context.home.exists() => failure.next(
+            "`curtain doctor` checks this machine; CURTAIN_HOME names another folder for instances",
+        ),
+        _ => context.recorded(failure),
+    }
 }
 
 /// What people see in the end: at most 20 lines.
