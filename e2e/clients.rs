@@ -1,6 +1,7 @@
 //! The clients installed by `scripts/clients`, and how they are run.
 
 use std::{
+    borrow::BorrowMut,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -20,7 +21,8 @@ pub struct Output {
 
 impl Output {
     /// Runs `command` to its end.
-    pub fn of(command: &mut Command) -> Self {
+    pub fn of(mut command: impl BorrowMut<Command>) -> Self {
+        let command = command.borrow_mut();
         let line = format!("{command:?}");
         let output = command
             .stdin(Stdio::null())
@@ -72,9 +74,12 @@ impl Clients {
     /// The kubectl releases there are: the oldest and the newest that are tried.
     pub const KUBECTLS: [&'static str; 2] = ["kubectl-1.32", "kubectl-1.37"];
 
+    /// The Helm releases there are.
+    pub const HELMS: [&'static str; 2] = ["helm-3", "helm-4"];
+
     /// A program of the folder.
-    pub fn program(&self, name: &str) -> Command {
-        Command::new(self.0.join("bin").join(name))
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join("bin").join(name)
     }
 
     /// A Python that has the MCP SDK.

@@ -3,12 +3,15 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        MutexGuard,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use serde_json::Value;
 
-use crate::{Clients, Output, Residue};
+use crate::{Clients, Output, Residue, apart};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -23,6 +26,7 @@ pub struct Instance {
     /// The clients to try it with.
     pub clients: Clients,
     gone: bool,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Instance {
@@ -30,15 +34,22 @@ impl Instance {
     #[track_caller]
     pub fn up() -> Self {
         let mut instance = Self::prepare();
-        let text = instance.curtain(&["up", "-o", "json"]).success();
-        instance.up = serde_json::from_str(&text).expect("`up -o json` prints one JSON object");
-        assert_eq!(instance.up["ready"], true, "{text}");
+        instance.start();
         instance
+    }
+
+    /// Brings a prepared instance up.
+    #[track_caller]
+    pub fn start(&mut self) {
+        let text = self.curtain(&["up", "-o", "json"]).success();
+        self.up = serde_json::from_str(&text).expect("`up -o json` prints one JSON object");
+        assert_eq!(self.up["ready"], true, "{text}");
     }
 
     /// An instance that is not up yet: a name, a home and a scan of the machine.
     #[track_caller]
     pub fn prepare() -> Self {
+        let turn = apart::turn();
         let clients = Clients::find();
         let home =
             tempfile::Builder::new().prefix("curtain-e2e-").tempdir().expect("temporary home");
@@ -46,7 +57,7 @@ impl Instance {
         let before = Residue::scan(home.path());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e-{}-{number}", std::process::id());
-        Self { name, home, scratch, before, up: Value::Null, clients, gone: false }
+        Self { name, home, scratch, before, up: Value::Null, clients, gone: false, _turn: turn }
     }
 
     /// The answer of `up`.
@@ -84,9 +95,37 @@ impl Instance {
 
     /// `curtain ARGS --name NAME`, not yet started, in the home of the test.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.isolated(&Command::new(binary()));
-        command.args(args).args(["--name", &self.name]);
+        self.command_for(&self.name, args)
+    }
+
+    /// `curtain ARGS --name OTHER`, not yet started, for another instance in the same home.
+    pub fn command_for(&self, other: &str, args: &[&str]) -> Command {
+        let mut command = self.command_without_name(args);
+        command.args(["--name", other]);
         command
+    }
+
+    /// `curtain ARGS`, not yet started, in the home of the test.
+    pub fn command_without_name(&self, args: &[&str]) -> Command {
+        let mut command = self.isolated(&Command::new(binary()));
+        command.args(args);
+        command
+    }
+
+    /// The processes of the instance whose command line has `words` in a row.
+    pub fn processes(&self, words: &[&str]) -> Vec<u32> {
+        let home = self.home.path().to_string_lossy();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").expect("read /proc").flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line: Vec<_> = line.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
+            let ours = line.iter().any(|word| word.contains(&*home));
+            if ours && line.windows(words.len()).any(|part| part == words) {
+                found.push(pid);
+            }
+        }
+        found
     }
 
     /// The token that `curtain token --as WHO` prints.
@@ -102,13 +141,22 @@ impl Instance {
 
     /// Runs a kubectl of [`Clients::KUBECTLS`] as the cluster's administrator.
     pub fn kubectl(&self, release: &str, args: &[&str]) -> Output {
-        let mut command = self.isolated(&self.clients.program(release));
-        Output::of(
-            command
-                .args(args)
-                .env("KUBECONFIG", self.kubeconfig())
-                .env("KUBECACHEDIR", self.scratch()),
-        )
+        self.client(release, args)
+    }
+
+    /// Runs a Helm of [`Clients::HELMS`] as the cluster's administrator.
+    pub fn helm(&self, release: &str, args: &[&str]) -> Output {
+        self.client(release, args)
+    }
+
+    fn client(&self, program: &str, args: &[&str]) -> Output {
+        let mut command = self.isolated(&Command::new(self.clients.path(program)));
+        command.args(args).env("KUBECONFIG", self.kubeconfig());
+        // What clients keep for themselves is not the instance's.
+        for variable in ["KUBECACHEDIR", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            command.env(variable, self.scratch());
+        }
+        Output::of(&mut command)
     }
 
     /// Runs a kubectl with a manifest on disk: `kubectl ARGS -f FILE`.
@@ -118,6 +166,24 @@ impl Instance {
         std::fs::write(file.path(), manifest).expect("write the manifest");
         let path = file.path().to_string_lossy().into_owned();
         self.kubectl(release, &[args, &["-f", &path]].concat())
+    }
+
+    /// Runs a command line that a message gave to a person, in a shell with `curtain` and `kubectl`.
+    #[track_caller]
+    pub fn shell(&self, line: &str) -> Output {
+        let bin = self.scratch().join("bin");
+        if !bin.exists() {
+            std::fs::create_dir(&bin).expect("a folder for programs");
+            for (name, program) in
+                [("curtain", binary()), ("kubectl", self.clients.path(Clients::KUBECTLS[1]))]
+            {
+                std::os::unix::fs::symlink(program, bin.join(name)).expect("link a program");
+            }
+        }
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = self.isolated(&Command::new("sh"));
+        command.env("PATH", format!("{}:{path}", bin.display())).env("CURTAIN_NAME", &self.name);
+        Output::of(command.env("KUBECACHEDIR", self.scratch()).args(["-c", line]))
     }
 
     /// Takes the instance down and proves that nothing is left, by its word and by the machine's.

@@ -8,9 +8,12 @@ use curtain_e2e::{Agent, Instance, Server, binary, busybox_archive, eventually, 
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(30);
-const IMAGE: &str = "docker.io/library/shelf:1";
 
-/// Deploys a component with tools alone, reaches it, reads its logs by both servers, promotes and removes it.
+fn image(tag: &str) -> String {
+    format!("docker.io/library/shelf:{tag}")
+}
+
+/// Deploys a component with tools alone, reaches it, changes it, promotes it, and reads its logs.
 fn deploys_with_tools(
     instance: &Instance,
     project: &str,
@@ -25,27 +28,47 @@ fn deploys_with_tools(
                "component_type": "deployment/service"}),
     );
     assert_eq!(made.unwrap()["action"], "created");
-    let endpoints = json!({"web": {"type": "HTTP", "port": 8080, "visibility": ["external"]}});
-    control
-        .call(
-            "create_workload",
-            json!({"namespace_name": "default", "component_name": component,
-                   "workload_spec": {"container": {"image": IMAGE}, "endpoints": endpoints}}),
-        )
-        .unwrap();
+    let spec = |tag: &str| {
+        json!({"container": {"image": image(tag)},
+               "endpoints": {"web": {"type": "HTTP", "port": 8080, "visibility": ["external"]}}})
+    };
+    let made = control.call(
+        "create_workload",
+        json!({"namespace_name": "default", "component_name": component, "workload_spec": spec("1")}),
+    );
+    let workload = made.unwrap()["name"].clone();
 
-    let bindings = json!({"namespace_name": "default", "component_name": component});
-    let binding = eventually("the release to be ready", LIMIT, || {
-        let list = control.call("list_release_bindings", bindings.clone())?;
-        let ready =
-            list["bindings"].as_array().into_iter().flatten().find(|b| b["status"] == "Ready");
-        ready.cloned().ok_or(list.to_string())
-    });
-    let url = format!("{}/@development-default/{component}-web/", instance.endpoint("gateway"));
-    eventually("the component to answer", LIMIT, || {
-        let answer = get(&url)?;
-        (answer.body == "from an agent\n").then_some(()).ok_or(format!("{answer:?}"))
-    });
+    let gateway = instance.endpoint("gateway");
+    let serves = |environment: &str, text: &str| {
+        let url = format!("{gateway}/@{environment}-default/{component}-web/");
+        eventually(&format!("{url} to say {text:?}"), LIMIT, || {
+            let answer = get(&url)?;
+            (answer.body == text).then_some(()).ok_or(format!("{answer:?}"))
+        });
+    };
+    let ready = |control: &mut Agent| {
+        let bindings = json!({"namespace_name": "default", "component_name": component});
+        eventually("the release to be ready", LIMIT, || {
+            let list = control.call("list_release_bindings", bindings.clone())?;
+            let ready =
+                list["bindings"].as_array().into_iter().flatten().find(|b| b["status"] == "Ready");
+            ready.map(|binding| binding["releaseName"].clone()).ok_or(list.to_string())
+        })
+    };
+    let first = ready(control);
+    serves("development", "from an agent\n");
+
+    // A changed workload is a new release, which the next environment gets.
+    let change =
+        json!({"namespace_name": "default", "workload_name": workload, "workload_spec": spec("2")});
+    control.call("update_workload", change).unwrap();
+    serves("development", "changed by an agent\n");
+    let second = ready(control);
+    assert_ne!(first, second);
+    let promotion = json!({"namespace_name": "default", "project_name": project,
+        "component_name": component, "environment": "staging", "release_name": second});
+    control.call("create_release_binding", promotion).unwrap();
+    serves("staging", "changed by an agent\n");
 
     let observer = observer.unwrap_or(control);
     let now = jiff::Timestamp::now();
@@ -57,7 +80,6 @@ fn deploys_with_tools(
         let logs = observer.call("query_component_logs", query.clone())?.to_string();
         if logs.contains("GET /") || logs.contains("response:200") { Ok(()) } else { Err(logs) }
     });
-    drop(binding);
 }
 
 fn removes_with_tools(project: &str, control: &mut Agent) {
@@ -75,9 +97,11 @@ fn removes_with_tools(project: &str, control: &mut Agent) {
 #[test]
 fn agents_deploy_by_tools_and_a_reader_is_refused() {
     let instance = Instance::up();
-    let archive = instance.scratch().join("shelf.tar");
-    busybox_archive(&archive, IMAGE, "from an agent").unwrap();
-    instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+    for (tag, marker) in [("1", "from an agent"), ("2", "changed by an agent")] {
+        let archive = instance.scratch().join("shelf.tar");
+        busybox_archive(&archive, &image(tag), marker).unwrap();
+        instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+    }
 
     // Over HTTP, once with each revision of the protocol.
     let token = instance.token("developer");
@@ -92,7 +116,7 @@ fn agents_deploy_by_tools_and_a_reader_is_refused() {
         removes_with_tools(&project, &mut control);
     }
 
-    // Over stdio, both servers in one connection.
+    // Over stdio as the developer, both servers in one connection.
     let serve = ["mcp", "serve", "--stdio", "--as", "developer", "--name", instance.name()];
     let line: Vec<String> = std::iter::once(binary().to_string_lossy().into_owned())
         .chain(serve.map(String::from))
@@ -117,12 +141,41 @@ fn agents_deploy_by_tools_and_a_reader_is_refused() {
         .unwrap();
     assert_eq!(seen["components"][0]["name"], "by-stdio-shelf");
     let target = json!({"namespace_name": "default", "component_name": "by-stdio-shelf"});
-    let refusal = reader.call("delete_component", target).unwrap_err();
+    let refusal = reader.call("delete_component", target.clone()).unwrap_err();
     assert!(refusal.contains("component:delete"), "{refusal}");
-    assert!(refusal.contains("can allow it"), "{refusal}");
-    drop(reader);
+    drop((reader, developer));
 
-    removes_with_tools("by-stdio", &mut developer);
-    drop(developer);
+    // What the refusal says a person can do, done as it is written: now exactly that is allowed.
+    let command = refusal.split_once("can allow it: ").map(|(_, command)| command.trim());
+    let command = command.unwrap_or_else(|| panic!("no command in {refusal}"));
+    instance.shell(command).success();
+    let mut granted = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
+    eventually("the grant to count", LIMIT, || granted.call("delete_component", target.clone()));
+    let project = json!({"namespace_name": "default", "name": "not-granted"});
+    let refusal = granted.call("create_project", project).unwrap_err();
+    assert!(refusal.contains("project:create"), "{refusal}");
+    drop(granted);
+
+    // With a developer's role, the installed client does the whole deployment.
+    instance.kubectl_file("kubectl-1.37", &["apply"], GRANT).success();
+    let mut installed = eventually("the role to count", LIMIT, || {
+        let agent = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
+        let may = agent.tools().contains(&"create_release_binding");
+        if may { Ok(agent) } else { Err(agent.hello.to_string()) }
+    });
+    deploys_with_tools(&instance, "by-grant", &mut installed, None);
+    removes_with_tools("by-grant", &mut installed);
+    drop(installed);
     instance.down();
 }
+
+/// The developer's role for the client that was installed.
+const GRANT: &str = r#"
+apiVersion: openchoreo.dev/v1alpha1
+kind: ClusterAuthzRoleBinding
+metadata: {name: claude-develops}
+spec:
+  entitlement: {claim: sub, value: claude-code-1}
+  roleMappings:
+  - roleRef: {kind: ClusterAuthzRole, name: developer}
+"#;

@@ -2,26 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::Path, time::Duration};
+use std::{net::TcpListener, time::Duration};
 
+use curtain_cli::exit::Exit;
 use curtain_e2e::{Instance, eventually, get};
 
 const KUBECTL: &str = "kubectl-1.37";
-
-/// The process of this instance whose command line has `words` in a row.
-fn process(home: &Path, words: &[&str]) -> Vec<u32> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let line: Vec<_> = line.split(|b| *b == 0).map(String::from_utf8_lossy).collect();
-        let ours = line.iter().any(|word| word.contains(&*home.to_string_lossy()));
-        if ours && line.windows(words.len()).any(|part| part == words) {
-            found.push(pid);
-        }
-    }
-    found
-}
 
 fn kill(pid: u32) {
     let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
@@ -33,7 +19,7 @@ fn a_killed_node_loses_nothing_and_comes_back() {
     let instance = Instance::up();
     let url = instance.curtain(&["demo", "deploy", "greeter"]).success();
     let url = url.trim();
-    let greeters = || process(instance.home(), &["sample", "greeter"]);
+    let greeters = || instance.processes(&["sample", "greeter"]);
     let uid = || {
         let path = "jsonpath={.items[0].metadata.uid} {.items[0].status.containerStatuses[0].restartCount}";
         let get = ["get", "pods", "-A", "-l", "openchoreo.dev/component=greeter", "-o", path];
@@ -43,7 +29,7 @@ fn a_killed_node_loses_nothing_and_comes_back() {
 
     let mut acknowledged = 0;
     for round in 0..3 {
-        let node = process(instance.home(), &["node", "run"]);
+        let node = instance.processes(&["node", "run"]);
         assert_eq!(node.len(), 1, "one node process: {node:?}");
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
@@ -62,9 +48,9 @@ fn a_killed_node_loses_nothing_and_comes_back() {
             kill(node[0]);
             acknowledged += writer.join().unwrap();
         });
-        eventually("the node to be back", Duration::from_secs(20), || {
-            instance.kubectl(KUBECTL, &["get", "--raw", "/readyz"]).ok()
-        });
+        // A connection made now waits until the node is back; nobody has to try again.
+        let get = ["get", "configmaps", "-o", "name", "--request-timeout=20s"];
+        instance.kubectl(KUBECTL, &get).success();
     }
     let names = instance.kubectl(KUBECTL, &["get", "configmaps", "-o", "name"]).success();
     let kept = names.lines().filter(|name| name.starts_with("configmap/write-")).count();
@@ -81,11 +67,37 @@ fn a_killed_node_loses_nothing_and_comes_back() {
 #[test]
 fn every_process_killed_still_leaves_nothing_after_down() {
     let instance = Instance::up();
+    kill_all(&instance);
+
+    // Another program took a port meanwhile: the instance keeps it, and says so.
+    let portal = instance.endpoint("portal");
+    let port = portal.rsplit(':').next().unwrap();
+    let taken = TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
+    let refused = instance.curtain(&["up"]);
+    assert_eq!(refused.code, Exit::PortInUse as i32, "{refused:?}");
+    assert!(refused.stderr.contains(&format!("port {port}")), "{refused:?}");
+    assert!(refused.stderr.contains("curtain down"), "{refused:?}");
+    drop(taken);
+
+    // `up` repairs: everything is there again, with the same addresses.
+    let text = instance.curtain(&["up", "-o", "json"]).success();
+    let again: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(again["endpoints"], instance.facts()["endpoints"]);
+    let status = instance.curtain(&["status"]);
+    assert_eq!(status.code, Exit::Ok as i32, "{status:?}");
+
+    kill_all(&instance);
+    let status = instance.curtain(&["status"]);
+    assert_eq!(status.code, Exit::Unreachable as i32, "{status:?}");
+    assert!(status.stderr.contains("curtain up"), "{status:?}");
+    instance.down();
+}
+
+fn kill_all(instance: &Instance) {
     for words in [&["node", "supervise"][..], &["node", "run"], &["node", "shim"]] {
-        for pid in process(instance.home(), words) {
+        for pid in instance.processes(words) {
             // One may have ended with another.
             let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
     }
-    instance.down();
 }
