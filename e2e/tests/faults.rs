@@ -94,10 +94,12 @@ fn every_process_killed_still_leaves_nothing_after_down() {
 }
 
 fn kill_all(instance: &Instance) {
-    for words in [&["node", "supervise"][..], &["node", "run"], &["node", "shim"]] {
-        for pid in instance.processes(words) {
+    eventually("every process to have ended", Duration::from_secs(10), || {
+        let alive = instance.processes(&["node"]);
+        for pid in &alive {
             // One may have ended with another.
             let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
         }
-    }
+        if alive.is_empty() { Ok(()) } else { Err(format!("{alive:?}")) }
+    });
 }

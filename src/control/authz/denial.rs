@@ -87,14 +87,18 @@ impl Denial {
             (None, None) => format!(
                 "A person who may administer access can allow it: echo '{}' | \
                  kubectl --kubeconfig \"$(curtain kubeconfig)\" apply -f -",
+                // One document after the other: kubectl validates a list only by OpenAPI v2.
                 // Names come from the request: none may end the shell's quotes.
-                self.grant().to_string().replace('\'', "\\u0027")
+                self.grant()
+                    .map(|document| document.to_string())
+                    .join(" ")
+                    .replace('\'', "\\u0027")
             ),
         }
     }
 
     /// A role with the one action and a binding of it to the caller.
-    fn grant(&self) -> Value {
+    fn grant(&self) -> [Value; 2] {
         let role = object_name(&format!("{}-{}", self.subject, self.action));
         // A binding of its own for each place: a second grant must not move the first one.
         let mut binding = role.clone();
@@ -126,23 +130,22 @@ impl Denial {
         if scope.as_object().is_some_and(|scope| !scope.is_empty()) {
             mapping["scope"] = scope;
         }
-        json!({"apiVersion": "v1", "kind": "List", "items": [
-            {
-                "apiVersion": "openchoreo.dev/v1alpha1",
-                "kind": format!("{prefix}AuthzRole"),
-                "metadata": metadata(&role),
-                "spec": {"actions": [self.action]},
+        let role = json!({
+            "apiVersion": "openchoreo.dev/v1alpha1",
+            "kind": format!("{prefix}AuthzRole"),
+            "metadata": metadata(&role),
+            "spec": {"actions": [self.action]},
+        });
+        let binding = json!({
+            "apiVersion": "openchoreo.dev/v1alpha1",
+            "kind": format!("{prefix}AuthzRoleBinding"),
+            "metadata": metadata(&binding),
+            "spec": {
+                "entitlement": {"claim": "sub", "value": self.subject},
+                "roleMappings": [mapping],
             },
-            {
-                "apiVersion": "openchoreo.dev/v1alpha1",
-                "kind": format!("{prefix}AuthzRoleBinding"),
-                "metadata": metadata(&binding),
-                "spec": {
-                    "entitlement": {"claim": "sub", "value": self.subject},
-                    "roleMappings": [mapping],
-                },
-            },
-        ]})
+        });
+        [role, binding]
     }
 }
 
@@ -184,7 +187,7 @@ mod tests {
     fn says_what_is_missing_and_how_to_grant_exactly_that() {
         let at = Hierarchy::namespace("default").project("shop").component("web");
         let denial = denied("component:create", at, Decision::Missing { unmet: None });
-        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"v1","items":[{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}},{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}],"kind":"List"}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
+        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}} {"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
     }
 
     #[test]
@@ -192,7 +195,7 @@ mod tests {
         let binding = |project: &str| {
             let at = Hierarchy::namespace("default").project(project).component("web");
             let denial = denied("workload:create", at, Decision::Missing { unmet: None });
-            denial.grant()["items"][1]["metadata"]["name"].as_str().expect("name").to_owned()
+            denial.grant()[1]["metadata"]["name"].as_str().expect("name").to_owned()
         };
         assert_eq!(binding("shop"), "claude-1-workload-create.shop.web");
         assert_eq!(binding("bank"), "claude-1-workload-create.bank.web");
@@ -202,7 +205,7 @@ mod tests {
     fn without_a_project_the_grant_is_for_the_namespace() {
         let at = Hierarchy::namespace("default").component("web");
         let grant = denied("workload:create", at, Decision::Missing { unmet: None }).grant();
-        assert!(grant["items"][1]["spec"]["roleMappings"][0].get("scope").is_none(), "{grant}");
+        assert!(grant[1]["spec"]["roleMappings"][0].get("scope").is_none(), "{grant}");
     }
 
     #[test]
@@ -220,12 +223,9 @@ mod tests {
             Decision::Missing { unmet: None },
         );
         let grant = denial.grant();
-        assert_eq!(grant["items"][0]["kind"], "ClusterAuthzRole");
-        assert_eq!(
-            grant["items"][1]["spec"]["roleMappings"][0]["roleRef"]["kind"],
-            "ClusterAuthzRole"
-        );
-        assert!(grant["items"][1]["metadata"].get("namespace").is_none());
+        assert_eq!(grant[0]["kind"], "ClusterAuthzRole");
+        assert_eq!(grant[1]["spec"]["roleMappings"][0]["roleRef"]["kind"], "ClusterAuthzRole");
+        assert!(grant[1]["metadata"].get("namespace").is_none());
     }
 
     #[test]
