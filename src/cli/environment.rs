@@ -52,13 +52,15 @@ pub(crate) fn path(name: &str) -> Option<PathBuf> {
     Some(std::path::absolute(&path).unwrap_or(path))
 }
 
-/// Logs of a role: one line per event on stderr, where the kubelet collects them.
+/// Logs of a role: one line per event on stderr, where the kubelet collects them. An event that cannot be written, to a
+/// full disk for example, is lost: complaining about it on the same stderr would end the thread that logged.
 pub(crate) fn log_as_role() {
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        .log_internal_errors(false)
         .init();
 }
 
@@ -69,6 +71,7 @@ pub(crate) fn log_as_command() {
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
             .with_ansi(Style::stderr().is_on())
+            .log_internal_errors(false)
             .init();
     }
 }
