@@ -226,7 +226,7 @@ fn a_disk_that_fills_while_the_instance_runs_stops_writes_and_loses_nothing() {
         None
     });
     let refused = refused.expect("a full disk refuses writes");
-    assert!(refused.stderr.contains("o space left"), "{refused:?}");
+    assert!(refused.stderr.contains("is full: free some space"), "{refused:?}");
     // What was acknowledged can be read, and the instance still says how it is.
     let names = || instance.kubectl(KUBECTL, &["get", "configmaps", "-o", "name"]).success();
     let kept = names();

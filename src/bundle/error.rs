@@ -138,5 +138,7 @@ impl Error {
 
 /// A cluster tells about a full disk in words only.
 fn full(text: &str) -> bool {
-    text.contains("No space left") || text.contains("no space left")
+    ["No space left", "no space left", "is full: free some space"]
+        .iter()
+        .any(|words| text.contains(words))
 }
