@@ -205,7 +205,7 @@ mod tests {
     fn without_a_project_the_grant_is_for_the_namespace() {
         let at = Hierarchy::namespace("default").component("web");
         let grant = denied("workload:create", at, Decision::Missing { unmet: None }).grant();
-        assert!(grant[1]["spec"]["roleMappings"][0].get("scope").is_none(), "{grant}");
+        assert!(grant[1]["spec"]["roleMappings"][0].get("scope").is_none(), "{grant:?}");
     }
 
     #[test]
