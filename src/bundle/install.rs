@@ -150,7 +150,7 @@ impl Installer {
     }
 
     /// Removes everything the inventory of `bundle` names, and returns how many objects that were.
-    /// Namespaces and definitions go last. Whatever its objects own is gone, too, when this returns.
+    /// Namespaces and definitions go last. Returns when all of them are gone; what they own follows in the background.
     ///
     /// # Errors
     /// An object that cannot be deleted, or is not gone within `timeout`.

@@ -263,21 +263,30 @@ fn with_slash(prefix: &str, query: Option<&str>) -> Response<Body> {
     response
 }
 
-/// Keep a backend's redirects below the prefix that the client used, whether they are paths or name
-/// the host that the backend was asked for.
+/// Keep a backend's redirects below the prefix that the client used.
 fn keep_prefix(response: &mut Response<Incoming>, host: &HeaderValue, prefix: &str) {
-    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
-    let Some(location) = response.headers().get(LOCATION).and_then(text) else { return };
-    let origin = format!("http://{}", text(host).unwrap_or_default());
-    let (origin, path) = match location.strip_prefix(&origin) {
-        Some(path) => (origin.as_str(), path),
-        None => ("", location.as_str()),
+    let Some(Ok(location)) = response.headers().get(LOCATION).map(HeaderValue::to_str) else {
+        return;
     };
-    let is_path = path.starts_with('/') && !path.starts_with("//");
-    if let (true, Ok(value)) = (is_path, HeaderValue::from_str(&format!("{origin}{prefix}{path}")))
-    {
+    let moved = below(location, host.to_str().unwrap_or_default(), prefix);
+    if let Some(value) = moved.and_then(|moved| HeaderValue::from_str(&moved).ok()) {
         response.headers_mut().insert(LOCATION, value);
     }
+}
+
+/// `location` below `prefix`, if it is a path or names the host that the backend was asked for. `None` for what leads
+/// elsewhere, and for what a backend that heeds `X-Forwarded-Prefix` put there itself.
+fn below(location: &str, host: &str, prefix: &str) -> Option<String> {
+    let origin = format!("http://{host}");
+    let (origin, path) = match location.strip_prefix(&origin) {
+        Some(path) => (origin.as_str(), path),
+        None => ("", location),
+    };
+    let is_path = path.starts_with('/') && !path.starts_with("//");
+    let is_there = path
+        .strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+    (is_path && !is_there).then(|| format!("{origin}{prefix}{path}"))
 }
 
 /// An answer of the gateway's own. It may repeat what the client wrote, so no browser may take it
@@ -293,4 +302,26 @@ fn own(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response<Body>
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn redirects_stay_below_the_prefix_and_get_it_once() {
+        let moved = |location| below(location, "localhost:19080", "/@dev");
+        assert_eq!(moved("/x?y").as_deref(), Some("/@dev/x?y"));
+        assert_eq!(moved("/@development").as_deref(), Some("/@dev/@development"));
+        assert_eq!(
+            moved("http://localhost:19080/x").as_deref(),
+            Some("http://localhost:19080/@dev/x")
+        );
+        for elsewhere in ["x", "//other/x", "http://other/x", "http://localhost:190801/x"] {
+            assert_eq!(moved(elsewhere), None, "{elsewhere}");
+        }
+        for there in ["/@dev", "/@dev/x", "/@dev?y", "http://localhost:19080/@dev/x"] {
+            assert_eq!(moved(there), None, "{there}");
+        }
+    }
 }
