@@ -82,14 +82,19 @@ fn ready(pod: &Pod) -> bool {
     conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True")
 }
 
-/// The node's process, as the supervisor's child.
+/// The node's process.
 fn node_pid(cluster: &TestCluster) -> Option<i32> {
+    child(cluster, "run")
+}
+
+/// A process of this role, as the supervisor's child.
+fn child(cluster: &TestCluster, role: &str) -> Option<i32> {
     let supervisor = read_record(&cluster.config)?.pid;
     let children =
         std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).ok()?;
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid: &i32| {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        command.split(|byte| *byte == 0).nth(2) == Some(b"run")
+        command.split(|byte| *byte == 0).nth(2) == Some(role.as_bytes())
     })
 }
 
@@ -343,6 +348,40 @@ async fn volumes_of_secrets_are_in_memory_and_read_only() {
         let on_disk = std::fs::read_dir(volume.unwrap().path()).unwrap().count();
         assert_eq!(on_disk, 0, "the token and the secret are in the pod's memory");
     }
+}
+
+#[tokio::test]
+async fn a_pod_whose_shim_was_killed_has_its_secrets_again() {
+    let cluster = TestCluster::new("reshim");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let secrets: Api<Secret> = Api::default_namespaced(client.clone());
+    let secret = json!({"metadata": {"name": "s"}, "stringData": {"key": "hunter2"}});
+    let secret = serde_json::from_value(secret).unwrap();
+    eventually("the secret is accepted", async || {
+        secrets.create(&PostParams::default(), &secret).await.ok()
+    })
+    .await;
+    let mut holder = pod("holder", &["wait"]);
+    holder["spec"]["restartPolicy"] = "Always".into();
+    holder["spec"]["volumes"] = json!([{"name": "s", "secret": {"secretName": "s"}}]);
+    let main = &mut holder["spec"]["containers"][0];
+    main["volumeMounts"] = json!([{"name": "s", "mountPath": "/secret"}]);
+    // A container that does not find it is killed and started once more.
+    let reads = json!({"exec": {"command": ["/curtain", "program", "cat", "/secret/key"]}});
+    main["lifecycle"] = json!({"postStart": reads});
+    let api = create(&client, holder).await;
+    let restarts_once_ready = async |wanted: std::ops::RangeFrom<i32>| {
+        eventually("the pod is ready", async || {
+            let pod = api.get("holder").await.ok()?;
+            let restarts = pod.status.as_ref()?.container_statuses.as_ref()?[0].restart_count;
+            (ready(&pod) && wanted.contains(&restarts)).then_some(restarts)
+        })
+        .await
+    };
+    assert_eq!(restarts_once_ready(0..).await, 0);
+    kill(child(&cluster, "shim").unwrap());
+    assert_eq!(restarts_once_ready(1..).await, 1);
 }
 
 #[tokio::test]

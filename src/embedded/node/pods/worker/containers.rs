@@ -249,6 +249,8 @@ impl Worker {
         };
         self.release(&sandbox);
         self.probing.clear();
+        // What was in memory is gone with the shim; the next one gets all of it anew.
+        self.volumes = None;
         if self.stopping.is_none() && !self.removed {
             let message = "Pod sandbox changed, it will be killed and re-created.";
             self.ctx.events.report(&self.pod, None, Severity::Normal, "SandboxChanged", message);
