@@ -26,6 +26,11 @@ const LOG_TAIL: u64 = 2048;
 impl Worker {
     /// Starts init containers one after the other, then all others.
     pub(super) async fn start_due(&mut self) {
+        // A wait that is over must not wake us again while the container waits for another one.
+        let now = Instant::now();
+        for runtime in self.runtimes.values_mut() {
+            runtime.start_at = runtime.start_at.filter(|at| *at > now);
+        }
         let init = self.spec.init_containers.clone().unwrap_or_default();
         for container in &init {
             let done = |runtime: &Runtime| runtime.finished().is_some_and(|end| end.exit_code == 0);

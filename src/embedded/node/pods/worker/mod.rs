@@ -60,6 +60,8 @@ pub(super) struct Worker {
     /// Status as written last.
     written: Option<Value>,
     write_at: Option<Instant>,
+    /// When the end of the pod is to be confirmed again, after that has failed.
+    confirm_at: Option<Instant>,
     setback: Setback,
     /// The pod had ended for good when this worker began: it is kept, and not run or reported on again.
     ended_before: bool,
@@ -87,6 +89,11 @@ impl Setback {
         self.until = Some(Instant::now() + self.pause);
         new
     }
+
+    /// The earliest of `due`; while an attempt is pending, only that is.
+    fn next(&self, due: impl Iterator<Item = Instant>) -> Option<Instant> {
+        self.until.or_else(|| due.min())
+    }
 }
 
 impl Worker {
@@ -112,6 +119,7 @@ impl Worker {
             conditions: before.conditions.unwrap_or_default(),
             written: None,
             write_at: None,
+            confirm_at: None,
             setback: Setback::default(),
             ended_before: matches!(before.phase.as_deref(), Some("Succeeded" | "Failed")),
             removed: false,
@@ -234,6 +242,7 @@ impl Worker {
             // Gone, or another pod of that name: the watch tells, too.
             Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => {
                 self.written = Some(status);
+                self.write_at = None;
             }
             Err(error) => {
                 tracing::warn!(pod = self.pod.name_any(), %error, "the pod's status was not written");
@@ -286,8 +295,25 @@ impl Worker {
         let starts = self.runtimes.values().filter_map(|runtime| runtime.start_at);
         let volumes = self.volumes.as_ref().and_then(|volumes| volumes.again_at);
         let active = self.stopping.is_none() && !self.is_finished();
-        let due = starts.chain(volumes).chain(self.setback.until).filter(|_| active);
+        let due = self.setback.next(starts.chain(volumes)).filter(|_| active);
         let deadline = self.deadline().filter(|_| active);
-        due.chain(self.write_at).chain(deadline).min()
+        due.into_iter().chain(self.write_at).chain(self.confirm_at).chain(deadline).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_setback_nothing_is_due_before_the_next_attempt() {
+        let now = Instant::now();
+        let mut setback = Setback::default();
+        assert_eq!(setback.next([now].into_iter()), Some(now));
+        assert!(setback.failed("no volume"));
+        // What is due already cannot be done now: it must not wake the worker again and again.
+        let next = setback.next([now].into_iter());
+        assert!(next.is_some_and(|at| at >= now + Duration::from_millis(100)), "{next:?}");
+        assert!(!setback.failed("no volume"));
     }
 }
