@@ -31,6 +31,8 @@ pub(super) struct Container {
     pub(super) exit: Option<Exit>,
     /// When a graceful stop turns into SIGKILL.
     pub(super) kill_at: Option<Instant>,
+    /// Whether it was asked to end: what comes before that is done once.
+    pub(super) asked: bool,
     /// What comes before the signal that asks it to end.
     pub(super) stopping: Option<Hook>,
     pid: i32,
@@ -63,6 +65,7 @@ impl Container {
             started_at: Timestamp::now(),
             exit: None,
             kill_at: None,
+            asked: false,
             stopping: None,
             pid: process.pid.as_raw(),
             pidfd: process.pidfd,

@@ -32,6 +32,8 @@ enum WaitsFor {
     Program(u64),
     /// A moment.
     Time(Instant),
+    /// Nothing but the end of the grace period: the moment is later than a clock can tell.
+    Patience,
 }
 
 impl Hook {
@@ -39,7 +41,7 @@ impl Hook {
     pub(super) fn wakes_at(&self) -> Option<Instant> {
         match self.waits_for {
             WaitsFor::Time(at) => Some(at),
-            WaitsFor::Program(_) => None,
+            WaitsFor::Program(_) | WaitsFor::Patience => None,
         }
     }
 }
@@ -61,11 +63,12 @@ impl Shim {
         }
         let kill_at = now + grace;
         container.kill_at = Some(container.kill_at.map_or(kill_at, |before| before.min(kill_at)));
+        let asked_before = std::mem::replace(&mut container.asked, true);
         if !grace.is_zero() {
             if container.stopping.is_some() {
                 return Ok(Reply::Done);
             }
-            if let Some(hook) = hook {
+            if let Some(hook) = hook.filter(|_| !asked_before) {
                 match self.begin(name, hook, now) {
                     Ok(waits_for) => {
                         let hook = Hook { signal, waits_for };
@@ -87,7 +90,8 @@ impl Shim {
     fn begin(&mut self, name: &str, hook: StopHook, now: Instant) -> Result<WaitsFor, String> {
         let argv = match hook {
             StopHook::Sleep(seconds) => {
-                return Ok(WaitsFor::Time(now + Duration::from_secs(seconds)));
+                let until = now.checked_add(Duration::from_secs(seconds));
+                return Ok(until.map_or(WaitsFor::Patience, WaitsFor::Time));
             }
             StopHook::Exec(argv) => argv,
         };

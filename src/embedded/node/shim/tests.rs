@@ -287,6 +287,19 @@ async fn a_hook_comes_before_the_signal_and_takes_of_the_grace_period() {
     pod.link.stop("slow", libc::SIGKILL, short, hook(&["wait"])).await.unwrap();
     assert_eq!(pod.end_of("slow").await.signal, Some(9));
 
+    // Asked again after the hook has ended, as a second deletion or the next node does, it is not run again.
+    pod.link.start(pod.spec("twice", &["wait"])).await.unwrap();
+    pod.link.stop("twice", libc::SIGTERM, long, hook(&["exit", "3"])).await.unwrap();
+    while !matches!(pod.ended.recv().await.unwrap(), Ended::Hook { name, .. } if name == "twice") {}
+    pod.link.stop("twice", libc::SIGKILL, long, Some(StopHook::Sleep(600))).await.unwrap();
+    assert_eq!(pod.end_of("twice").await.signal, Some(9));
+
+    // A hook that takes longer than any clock can tell ends with the grace period.
+    pod.link.start(pod.spec("endless", &["wait"])).await.unwrap();
+    let endless = Some(StopHook::Sleep(i64::MAX as u64));
+    pod.link.stop("endless", libc::SIGKILL, short, endless).await.unwrap();
+    assert_eq!(pod.end_of("endless").await.signal, Some(9));
+
     // Asked again with less patience, the hook is not waited for.
     pod.link.start(pod.spec("again", &["wait"])).await.unwrap();
     pod.link.stop("again", libc::SIGTERM, long, Some(StopHook::Sleep(600))).await.unwrap();
