@@ -135,6 +135,7 @@ pub(super) fn validate_spec(spec: &Value, path: &str, errors: &mut Vec<FieldErro
                 errors.push(FieldError::duplicate(format!("{path}.name"), name.into()));
             }
             validate_container(container, &path, &volumes, errors);
+            validate_hooks(container, &path, spec, errors);
         }
     }
     one_of(spec, "restartPolicy", &["Always", "OnFailure", "Never"], &at("restartPolicy"), errors);
@@ -291,6 +292,26 @@ fn validate_container(
     }
 }
 
+/// A grace period that is out of range is named elsewhere.
+fn validate_hooks(container: &Value, path: &str, spec: &Value, errors: &mut Vec<FieldError>) {
+    let grace = spec.int(&["terminationGracePeriodSeconds"]).filter(|grace| *grace >= 0);
+    for hook in ["postStart", "preStop"] {
+        let seconds = container.int(&["lifecycle", hook, "sleep", "seconds"]);
+        let (Some(seconds), Some(grace)) = (seconds, grace) else {
+            continue;
+        };
+        if !(0..=grace).contains(&seconds) {
+            errors.push(FieldError::invalid(
+                format!("{path}.lifecycle.{hook}.sleep"),
+                seconds.into(),
+                format!(
+                    "must be non-negative and less than terminationGracePeriodSeconds ({grace})"
+                ),
+            ));
+        }
+    }
+}
+
 fn port_range(path: String, port: i64) -> FieldError {
     FieldError::invalid(path, port.into(), "must be between 1 and 65535, inclusive")
 }
@@ -329,6 +350,35 @@ fn validate_probe(probe: &Value, path: &str, success_is_one: bool, errors: &mut 
             && !(1..=65535).contains(&port)
         {
             errors.push(port_range(format!("{path}.{handler}.port"), port));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_may_sleep_as_long_as_the_grace_period() {
+        let refused = |hook: &str, seconds: i64, grace: i64| {
+            let sleep = json!({"sleep": {"seconds": seconds}});
+            let mut spec = json!({"terminationGracePeriodSeconds": grace, "containers": [
+                {"name": "main", "image": "app:1", "lifecycle": {hook: sleep}}]});
+            default_spec(&mut spec);
+            let mut errors = Vec::new();
+            validate_spec(&spec, "spec", &mut errors);
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for hook in ["preStop", "postStart"] {
+            for seconds in [0, 1, 30] {
+                assert_eq!(refused(hook, seconds, 30), Vec::<String>::new());
+            }
+            for seconds in [-1, 31, i64::MAX] {
+                let errors = refused(hook, seconds, 30);
+                let place = format!("spec.containers[0].lifecycle.{hook}.sleep");
+                assert!(errors.len() == 1 && errors[0].contains(&place), "{errors:?}");
+                assert!(errors[0].contains("terminationGracePeriodSeconds (30)"), "{errors:?}");
+            }
         }
     }
 }
