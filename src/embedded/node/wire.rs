@@ -26,6 +26,8 @@ use super::sandbox::sys;
 const INLINE: usize = 16 * 1024;
 /// Most descriptors of a packet (the kernel's limit).
 const MAX_FDS: usize = 253;
+/// Largest document at all. Who sends a larger one is not trusted with the reader's memory.
+const LARGEST: u64 = 64 << 20;
 const IS_INLINE: u8 = b'J';
 const IS_MEMORY_FILE: u8 = b'M';
 
@@ -84,8 +86,12 @@ impl Channel {
             raw.push(memory.as_raw_fd());
             (IS_MEMORY_FILE, &[])
         };
-        let rights = [ControlMessage::ScmRights(&raw)];
-        let rights = if raw.is_empty() { &rights[..0] } else { &rights[..] };
+        self.send_packet(kind, inline, &raw)
+    }
+
+    fn send_packet(&self, kind: u8, inline: &[u8], fds: &[RawFd]) -> io::Result<()> {
+        let rights = [ControlMessage::ScmRights(fds)];
+        let rights = if fds.is_empty() { &rights[..0] } else { &rights[..] };
         let parts = [IoSlice::new(std::slice::from_ref(&kind)), IoSlice::new(inline)];
         loop {
             let flags = MsgFlags::MSG_NOSIGNAL;
@@ -148,11 +154,7 @@ impl Channel {
             Some((&IS_INLINE, document)) => serde_json::from_slice(document)?,
             Some((&IS_MEMORY_FILE, _)) => {
                 let memory = fds.pop().ok_or(io::ErrorKind::InvalidData)?;
-                let mut file = std::fs::File::from(memory);
-                let mut document = Vec::new();
-                file.rewind()?;
-                file.read_to_end(&mut document)?;
-                serde_json::from_slice(&document)?
+                serde_json::from_slice(&read_memory(memory)?)?
             }
             Some(_) => return Err(io::ErrorKind::InvalidData.into()),
         };
@@ -172,7 +174,30 @@ impl AsRawFd for Channel {
     }
 }
 
+/// Only what a file holds is read: devices and pipes may have no end.
+fn read_memory(memory: OwnedFd) -> io::Result<Vec<u8>> {
+    let mut file = std::fs::File::from(memory);
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.len() > LARGEST {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a document must come in a file of at most {LARGEST} bytes"),
+        ));
+    }
+    let mut document = Vec::new();
+    file.rewind()?;
+    // It may grow meanwhile.
+    file.take(LARGEST).read_to_end(&mut document)?;
+    Ok(document)
+}
+
 fn memory_file(document: &[u8]) -> io::Result<OwnedFd> {
+    if document.len() as u64 > LARGEST {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("a message of {} bytes is too large: {LARGEST} is the most", document.len()),
+        ));
+    }
     let fd = memfd_create("message", MFdFlags::MFD_CLOEXEC)?;
     let mut file = std::fs::File::from(fd);
     file.write_all(document)?;
@@ -199,6 +224,19 @@ mod tests {
         assert!(matches!(b.receive::<String>().unwrap(), Received::Nothing));
         drop(a);
         assert!(matches!(b.receive::<String>().unwrap(), Received::Closed));
+    }
+
+    #[test]
+    fn a_sender_cannot_exhaust_the_readers_memory() {
+        let (a, b) = Channel::pair().unwrap();
+        let endless = std::fs::File::open("/dev/zero").unwrap();
+        let large = tempfile::tempfile().unwrap();
+        large.set_len(LARGEST + 1).unwrap();
+        for file in [endless, large] {
+            a.send_packet(IS_MEMORY_FILE, &[], &[file.as_raw_fd()]).unwrap();
+            let error = b.receive::<String>().unwrap_err();
+            assert!(error.to_string().contains("at most"), "{error}");
+        }
     }
 
     #[test]
