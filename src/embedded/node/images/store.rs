@@ -1,8 +1,9 @@
 //! The store: `index.json`, `layers/<digest>`, and a lock.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -121,6 +122,7 @@ impl Store {
         let file = File::options()
             .create(true)
             .append(true)
+            .mode(0o600)
             .open(&path)
             .map_err(ImageError::store(&path))?;
         let lock = Flock::lock(file, FlockArg::LockExclusive)
@@ -232,8 +234,9 @@ impl Drop for Staging {
     }
 }
 
+/// What is in it is for root alone: the kernel shows it to containers.
 fn make_dir(path: &Path) -> Result<(), ImageError> {
-    fs::create_dir_all(path).map_err(ImageError::store(path))
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(ImageError::store(path))
 }
 
 fn size_of_tree(dir: &Path) -> u64 {

@@ -93,6 +93,8 @@ fn a_docker_archive_is_stored_and_found_by_any_spelling() {
     let image = find(home.path(), "app:1").unwrap().unwrap();
     assert_eq!(image.config.cmd, ["/bin/app"]);
 
+    let layers = layers_dir(home.path()).metadata().unwrap();
+    assert_eq!(layers.permissions().mode() & 0o777, 0o700, "for root alone");
     let lower = layer_path(home.path(), &image, 1);
     let app = lower.join("bin/app").metadata().unwrap();
     assert_eq!((app.uid(), app.gid(), app.mtime()), (11, 22, 1_000_000));
