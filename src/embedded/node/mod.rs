@@ -2,7 +2,7 @@
 //!
 //! Three kinds of process share this code. The *supervisor* is small, single-threaded and boring, so that it never
 //! dies: it holds the host's listeners and a socket to every shim, starts the node and starts it again. A *shim* per
-//! pod, single-threaded too, owns the pod's namespaces, starts its containers, writes their logs and exit records.
+//! pod, single-threaded too, owns the pod's namespaces, starts its containers, writes their logs.
 //! The *node* (API server, controllers, pod agent, network) may crash at any time: pods run on, new connections wait
 //! in the listeners' queues, and the next node takes over sockets and pods. Supervisor and shims keep root's powers; the
 //! node has none, as `confine` says.
@@ -16,6 +16,7 @@ mod confine;
 pub mod images;
 mod lifecycle;
 mod link;
+mod machine;
 pub mod network;
 mod pods;
 mod run;

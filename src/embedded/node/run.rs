@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::confine;
 use super::link::{Inherited, SupervisorLink};
+use super::machine::Machine;
 use super::network::{Key, Network, Settings};
 use super::pods::Agent;
 use crate::apiserver::{Server, ServerConfig};
@@ -32,7 +33,9 @@ pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
     let config = ClusterConfig::read(config)?;
     let (inherited, channel) = Inherited::receive(control_fd)?;
     let keys = Keys::read(&config)?;
-    confine::confine(&config, channel.as_fd())?;
+    let machine = Machine::read();
+    confine::confine(&config, &machine, channel.as_fd())?;
+    machine.check_resolvers();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -40,7 +43,7 @@ pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
     runtime.block_on(async {
         let supervisor =
             SupervisorLink::new(channel).map_err(Error::system("listen to the supervisor"))?;
-        run(config, keys, inherited, supervisor).await
+        run(config, machine, keys, inherited, supervisor).await
     })
 }
 
@@ -66,6 +69,7 @@ impl Keys {
 
 async fn run(
     config: ClusterConfig,
+    machine: Machine,
     keys: Keys,
     inherited: Inherited,
     supervisor: SupervisorLink,
@@ -82,12 +86,15 @@ async fn run(
 
     let node_user = format!("system:node:{}", config.node_name());
     let node = client(&node_user, &["system:nodes", "system:authenticated"]);
-    let network = Network::new(Settings::from(&config));
+    let network = Network::new(Settings {
+        resolv_conf: machine.resolvers.clone(),
+        ..Settings::from(&config)
+    });
     serve_front_doors(&config, &network, inherited.front_doors, &shutdown)?;
     let (following, watching, stop) = (network.clone(), node.clone(), shutdown.clone());
     tokio::spawn(async move { following.run(watching, stop).await });
 
-    let agent = Agent::new(config, node, supervisor, network, inherited.shims);
+    let agent = Agent::new(config, machine, node, supervisor, network, inherited.shims);
     server.set_node(Arc::new(agent.backend()));
     tokio::spawn(agent.run(shutdown.clone()));
 

@@ -119,7 +119,11 @@ pub(crate) struct TestCluster {
 
 impl TestCluster {
     pub(crate) fn new(name: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::below(&std::env::temp_dir(), name)
+    }
+
+    pub(crate) fn below(dir: &Path, name: &str) -> Self {
+        let dir = tempfile::tempdir_in(dir).unwrap();
         let config = ClusterConfig {
             version: ClusterConfig::VERSION,
             instance: format!("t{}-{name}", std::process::id()),

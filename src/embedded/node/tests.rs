@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Event, Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, Node, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, ResourceExt};
@@ -285,6 +285,23 @@ async fn the_node_has_no_privileges() {
     assert_eq!(mode(&cluster.config.path()), (0, 0o600));
     assert_eq!(mode(&cluster.config.data_dir()), (identity.uid, 0o700));
     assert_eq!(mode(&cluster.config.logs_dir()), (0, 0o2750));
+    // What it knows of the machine, it has from before.
+    let nodes: Api<Node> = Api::all(client(&cluster).await);
+    let told = eventually("the node is registered", async || {
+        let node = nodes.list(&ListParams::default()).await.ok()?.items.pop()?;
+        let status = node.status?;
+        Some((status.node_info?.os_image, status.capacity?.remove("cpu")?.0))
+    })
+    .await;
+    let machine = super::machine::Machine::read();
+    assert_eq!(told, (machine.os, machine.cpus.to_string()));
+}
+
+#[tokio::test]
+async fn a_home_below_what_the_node_sees_of_the_machine_is_not_hidden() {
+    let cluster = TestCluster::below(Path::new("/etc"), "etc");
+    start(&cluster);
+    serving_node(&cluster, None).await;
 }
 
 #[tokio::test]

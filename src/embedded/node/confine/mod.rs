@@ -17,8 +17,8 @@
 //! good as root: who can make pods can make privileged ones. So this protects the machine from flaws that read, write
 //! or execute; not from a node that is wholly in a stranger's hands.
 //!
-//! Where the supervisor is not root, or no other user exists (a user namespace with one id), the node keeps its user;
-//! everything else is the same.
+//! Where no other user exists (a user namespace with one id), the node keeps its user; everything else is the same. A
+//! supervisor that is not root could do none of it, and refuses to start.
 
 mod files;
 mod identity;
@@ -35,6 +35,7 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 pub(super) use files::prepare;
 pub(super) use identity::Identity;
 
+use super::machine::Machine;
 use super::sandbox;
 use crate::{ClusterConfig, Error};
 
@@ -44,13 +45,17 @@ use crate::{ClusterConfig, Error};
 ///
 /// # Errors
 /// The step that failed; the node must not go on then.
-pub(super) fn confine(config: &ClusterConfig, supervisor: BorrowedFd<'_>) -> Result<(), Error> {
+pub(super) fn confine(
+    config: &ClusterConfig,
+    machine: &Machine,
+    supervisor: BorrowedFd<'_>,
+) -> Result<(), Error> {
     // Every connection of every pod is a descriptor or two.
     let (_, most) =
         getrlimit(Resource::RLIMIT_NOFILE).map_err(Error::errno("read the open file limit"))?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)
         .map_err(Error::errno("raise the open file limit"))?;
-    root::enter(config)?;
+    root::enter(config, machine)?;
     sandbox::drop_bounding_set().map_err(Error::system("drop the bounding set"))?;
     prctl::set_no_new_privs().map_err(Error::errno("forbid new privileges"))?;
     if let Some(Identity { uid, gid }) = Identity::of(config) {

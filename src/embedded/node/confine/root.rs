@@ -9,10 +9,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, pivot_root};
 
+use crate::node::machine::Machine;
 use crate::{ClusterConfig, Error};
-
-/// Where the host names its resolvers; on many machines a link to a file that a service keeps elsewhere.
-const RESOLVERS: &str = "/etc/resolv.conf";
 
 const SAFE: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
@@ -22,7 +20,7 @@ pub(super) fn mount_point(config: &ClusterConfig) -> PathBuf {
 }
 
 /// Moves the calling process into its own root.
-pub(super) fn enter(config: &ClusterConfig) -> Result<(), Error> {
+pub(super) fn enter(config: &ClusterConfig, machine: &Machine) -> Result<(), Error> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(Error::errno("make the node's mount namespace"))?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
@@ -30,18 +28,20 @@ pub(super) fn enter(config: &ClusterConfig) -> Result<(), Error> {
     let root = mount_point(config);
     mount(Some("tmpfs"), &root, Some("tmpfs"), SAFE, Some("mode=755,size=64k"))
         .map_err(Error::errno("mount the node's root"))?;
-    show(&root, &config.home, MsFlags::empty())?;
     // Where random numbers come from when a static program cannot find the system call.
     for path in ["/dev/random", "/dev/urandom"] {
         show_device(&root, Path::new(path))?;
     }
     // With what is mounted below: containers have single files of `/etc` mounted.
-    for path in ["/etc", "/proc"] {
+    let seen = ["/etc", "/proc"];
+    for path in seen {
         show(&root, Path::new(path), MsFlags::MS_REC | MsFlags::MS_RDONLY)?;
     }
-    if let Some(dir) = elsewhere(RESOLVERS) {
-        show(&root, &dir, MsFlags::MS_RDONLY)?;
+    if let Some(dir) = machine.resolvers_elsewhere(&seen) {
+        show(&root, dir, MsFlags::MS_RDONLY)?;
     }
+    // Last, for it may be below one of the others, which would hide it.
+    show(&root, &config.home, MsFlags::empty())?;
     chdir(&root).map_err(Error::errno("enter the node's root"))?;
     // With both arguments the same directory, the old root ends up mounted on top of the new one.
     pivot_root(".", ".").map_err(Error::errno("change the node's root"))?;
@@ -80,11 +80,4 @@ fn change(target: impl AsRef<Path>, flags: MsFlags) -> Result<(), Error> {
     let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | SAFE | flags;
     mount(None::<&str>, target, None::<&str>, flags, None::<&str>)
         .map_err(Error::errno(format!("change the mount {}", target.display())))
-}
-
-/// The directory a link leads to, if that is not next to it.
-fn elsewhere(link: &str) -> Option<PathBuf> {
-    let dir = std::fs::canonicalize(link).ok()?.parent()?.to_owned();
-    let shown = ["/etc", "/proc"].iter().any(|shown| dir.starts_with(shown));
-    (!shown && dir != Path::new("/")).then_some(dir)
 }

@@ -1,7 +1,7 @@
 //! From a pod's container to what a shim starts.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use kube::ResourceExt;
@@ -119,6 +119,7 @@ pub(super) fn hostname(pod: &Pod) -> String {
 /// `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a pod: name and text.
 pub(super) fn network_files(
     config: &ClusterConfig,
+    resolvers: &Path,
     pod: &Pod,
     ip: Ipv4Addr,
 ) -> Vec<(String, String)> {
@@ -135,19 +136,24 @@ pub(super) fn network_files(
         let names = alias.hostnames.clone().unwrap_or_default().join(" ");
         hosts.push_str(&format!("{}\t{names}\n", alias.ip));
     }
-    let resolv = name_servers(&spec, &namespace, config);
+    let resolv = name_servers(&spec, &namespace, config, resolvers);
     let files = [("hosts", hosts), ("hostname", format!("{hostname}\n")), ("resolv.conf", resolv)];
     files.map(|(name, text)| (name.to_owned(), text)).to_vec()
 }
 
-fn name_servers(spec: &PodSpec, namespace: &str, config: &ClusterConfig) -> String {
+fn name_servers(
+    spec: &PodSpec,
+    namespace: &str,
+    config: &ClusterConfig,
+    resolvers: &Path,
+) -> String {
     let policy = spec.dns_policy.as_deref().unwrap_or("ClusterFirst");
     let host = spec.host_network == Some(true);
     let mut text = match policy {
         "None" => String::new(),
         "ClusterFirst" if !host => resolv_conf(namespace, config.dns_service_ip()),
         "ClusterFirstWithHostNet" => resolv_conf(namespace, config.dns_service_ip()),
-        _ => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+        _ => std::fs::read_to_string(resolvers).unwrap_or_default(),
     };
     if let Some(own) = &spec.dns_config {
         for server in own.nameservers.iter().flatten() {

@@ -12,6 +12,7 @@ use super::build::Places;
 use super::events::Recorder;
 use crate::ClusterConfig;
 use crate::node::link::SupervisorLink;
+use crate::node::machine::Machine;
 use crate::node::network::Network;
 
 /// Shared by the workers of all pods.
@@ -31,6 +32,7 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(
         config: ClusterConfig,
+        machine: Machine,
         client: Client,
         supervisor: SupervisorLink,
         network: Network,
@@ -38,7 +40,7 @@ impl Context {
         Self {
             events: Recorder::new(client.clone(), config.node_name()),
             host_ip: config.pod_cidr.host(1),
-            machine: Machine::read(),
+            machine,
             board: Board::default(),
             addresses: Mutex::new(Addresses::new(config.pod_cidr)),
             config,
@@ -50,26 +52,6 @@ impl Context {
 
     pub(super) fn addresses(&self) -> MutexGuard<'_, Addresses> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Size of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Machine {
-    pub(super) cpus: u64,
-    /// Bytes.
-    pub(super) memory: u64,
-}
-
-impl Machine {
-    fn read() -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let kib = meminfo
-            .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:"))
-            .and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        Self { cpus, memory: kib.unwrap_or(0) * 1024 }
     }
 }
 

@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use self::context::Context;
 use self::worker::{Message, Worker};
 use super::link::SupervisorLink;
+use super::machine::Machine;
 use super::network::{Hold, Network};
 use crate::ClusterConfig;
 
@@ -67,6 +68,7 @@ impl Agent {
     /// An agent that has taken over `inherited`; needs a runtime.
     pub(crate) fn new(
         config: ClusterConfig,
+        machine: Machine,
         client: Client,
         supervisor: SupervisorLink,
         network: Network,
@@ -75,7 +77,7 @@ impl Agent {
         let hold = |(uid, socket)| (uid, (socket, network.hold()));
         Self {
             inherited: inherited.into_iter().map(hold).collect(),
-            ctx: Arc::new(Context::new(config, client, supervisor, network)),
+            ctx: Arc::new(Context::new(config, machine, client, supervisor, network)),
             workers: HashMap::new(),
             swept: false,
         }

@@ -9,8 +9,9 @@ use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::context::{Context, Machine};
+use super::context::Context;
 use crate::ClusterConfig;
+use crate::node::machine::Machine;
 
 const LEASE_SECONDS: u64 = 40;
 const RENEW: Duration = Duration::from_secs(10);
@@ -87,7 +88,7 @@ fn object(config: &ClusterConfig) -> Value {
 
 fn status(ctx: &Context, ready_since: Timestamp) -> Value {
     let name = ctx.config.node_name();
-    let Machine { cpus, memory } = ctx.machine;
+    let Machine { cpus, memory, os, .. } = &ctx.machine;
     let size = json!({
         "cpu": cpus.to_string(),
         "memory": format!("{}Ki", memory / 1024),
@@ -116,7 +117,7 @@ fn status(ctx: &Context, ready_since: Timestamp) -> Value {
             "architecture": architecture(),
             "operatingSystem": "linux",
             "kernelVersion": first_line("/proc/sys/kernel/osrelease"),
-            "osImage": os_name(),
+            "osImage": os,
             "bootID": first_line("/proc/sys/kernel/random/boot_id"),
             "machineID": first_line("/etc/machine-id"),
             "systemUUID": "",
@@ -151,12 +152,6 @@ fn architecture() -> &'static str {
         "aarch64" => "arm64",
         other => other,
     }
-}
-
-fn os_name() -> String {
-    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.unwrap_or("Linux").trim_matches('"').to_owned()
 }
 
 fn first_line(path: &str) -> String {

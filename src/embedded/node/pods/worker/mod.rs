@@ -179,7 +179,7 @@ impl Worker {
     }
 
     fn fields(&self) -> Fields<'_> {
-        let machine = self.ctx.machine;
+        let machine = &self.ctx.machine;
         Fields {
             pod: &self.pod,
             pod_ip: self

@@ -104,7 +104,12 @@ impl Worker {
             hostname: build::hostname(&self.pod),
             config: self.ctx.config.path(),
             dir: self.places.dir.clone(),
-            files: build::network_files(&self.ctx.config, &self.pod, shown),
+            files: build::network_files(
+                &self.ctx.config,
+                &self.ctx.machine.resolvers,
+                &self.pod,
+                shown,
+            ),
             memory_volumes: volumes::in_memory(&self.spec, &self.places.volumes()),
         };
         let sandbox = Sandbox { link, ended, ip };
