@@ -67,6 +67,11 @@ pub enum Error {
         /// The supervisor that holds it.
         pid: i32,
     },
+    /// The cluster takes root's powers.
+    #[error(
+        "not running as root; run curtain as root: the embedded cluster does not work rootless yet"
+    )]
+    NotRoot,
     /// A system call failed.
     #[error("cannot {what}: {source}")]
     System {

@@ -14,7 +14,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{Backlog, listen};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 use super::children;
 use super::protocol::{ListenerRole, ToNode, ToSupervisor, VERSION};
@@ -46,6 +46,9 @@ const POD_GRACE: Duration = Duration::from_secs(5);
 pub fn supervise(config: &Path) -> Result<(), Error> {
     // Away from the terminal and the session of who started us; fails only for a group leader, which is fine.
     let _ = nix::unistd::setsid();
+    if !geteuid().is_root() {
+        return Err(Error::NotRoot);
+    }
     let config = ClusterConfig::read(config)?;
     let _lock = lock(&config)?;
     let listeners = listeners(&config)?;
