@@ -13,13 +13,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use super::cgroup::Tree;
+use super::cgroup::{Group, Tree};
 use super::supervisor;
 use crate::{ClusterConfig, Error, files};
 
 const POLL: Duration = Duration::from_millis(5);
 /// How long the kernel may take to end killed processes.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// How long what a killed process held may stay busy.
+pub(super) const BUSY_LIMIT: Duration = Duration::from_secs(2);
 
 /// What [`destroy`] removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -158,17 +160,39 @@ pub fn stop(config: &ClusterConfig, timeout: Duration) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Timeout`] when killed processes do not end, [`Error::File`] when files cannot be removed.
 pub fn destroy(config: &ClusterConfig) -> Result<Removed, Error> {
-    let mut removed = Removed::default();
     let group = Tree::of(config)?.map(|tree| tree.group(""));
+    let pids = || Ok(processes(config)?.into_iter().map(|(pid, _)| pid).collect());
+    let mut removed = Removed { processes: end_all(config, pids)?, ..Removed::default() };
+    if let Some(group) = group {
+        removed.control_groups = retry_busy(KILL_LIMIT, || group.remove())
+            .map_err(Error::system("remove the cluster's control groups"))?;
+    }
+    removed.home = config.home.exists();
+    files::remove_tree(&config.home)?;
+    Ok(removed)
+}
+
+/// Kills what is in a control group.
+pub(super) fn end_group(config: &ClusterConfig, group: &Group) -> Result<(), Error> {
+    let alive = |pid: &i32| is_alive(&Path::new("/proc").join(pid.to_string()));
+    end_all(config, || Ok(group.processes().into_iter().filter(alive).collect())).map(|_| ())
+}
+
+/// Kills processes until `alive` finds none; how many there were.
+fn end_all(
+    config: &ClusterConfig,
+    alive: impl Fn() -> Result<Vec<i32>, Error>,
+) -> Result<usize, Error> {
     let deadline = Instant::now() + KILL_LIMIT;
+    let mut most = 0;
     // Repeated, because a process that is being killed may have started another.
     loop {
-        let alive = processes(config)?;
+        let alive = alive()?;
         if alive.is_empty() {
-            break;
+            return Ok(most);
         }
-        removed.processes = removed.processes.max(alive.len());
-        for (pid, _) in &alive {
+        most = most.max(alive.len());
+        for pid in &alive {
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }
         if Instant::now() >= deadline {
@@ -180,20 +204,14 @@ pub fn destroy(config: &ClusterConfig) -> Result<Removed, Error> {
         }
         std::thread::sleep(POLL);
     }
-    if let Some(group) = group {
-        removed.control_groups = retry_busy(deadline, || group.remove())
-            .map_err(Error::system("remove the cluster's control groups"))?;
-    }
-    removed.home = config.home.exists();
-    files::remove_tree(&config.home)?;
-    Ok(removed)
 }
 
-/// A control group is busy for a moment after its last process has ended.
-fn retry_busy<T>(
-    deadline: Instant,
+/// A control group or a mount is busy for a moment after the last process in it has ended.
+pub(super) fn retry_busy<T>(
+    limit: Duration,
     mut action: impl FnMut() -> std::io::Result<T>,
 ) -> std::io::Result<T> {
+    let deadline = Instant::now() + limit;
     loop {
         match action() {
             Err(error)

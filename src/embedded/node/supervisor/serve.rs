@@ -21,6 +21,7 @@ use super::protocol::{ListenerRole, ToNode, ToSupervisor, VERSION};
 use super::record;
 use crate::node::cgroup::Tree;
 use crate::node::confine;
+use crate::node::lifecycle;
 use crate::node::sandbox::Limits;
 use crate::node::shim::{Request, ToShim};
 use crate::node::wire::{Channel, Received};
@@ -55,6 +56,8 @@ pub fn supervise(config: &Path) -> Result<(), Error> {
     if let Some(tree) = Tree::of(&config)? {
         let group = tree.group("system");
         group.create(&Limits::default()).map_err(Error::system("make the control group"))?;
+        // A former supervisor is dead, and so are its node and shims, unless one was made to live on.
+        lifecycle::end_group(&config, &group)?;
         group.join().map_err(Error::system("join the control group"))?;
     }
     // Files of logs and containers have the modes they are made with, whoever started the cluster.
