@@ -239,7 +239,9 @@ impl ShimLink {
     /// What there is, after checking that the shim speaks our version.
     pub(crate) async fn state(&self) -> Result<PodState, ShimError> {
         match self.call(Request::State, &[]).await? {
-            (_, Reply::State(state), _) if state.version == VERSION => Ok(state),
+            (_, Reply::State(state), _) if state.version == VERSION => {
+                state.read().map_err(|error| ShimError::Refused(error.to_string()))
+            }
             (_, Reply::State(state), _) => Err(ShimError::Version { found: state.version }),
             (_, other, _) => Err(unexpected(&other)),
         }

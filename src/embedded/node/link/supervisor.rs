@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -76,13 +77,15 @@ fn broken(message: String) -> Error {
     Error::Protocol { peer: "supervisor", message }
 }
 
-type Starting = HashMap<String, oneshot::Sender<Result<OwnedFd, String>>>;
+type Starting = HashMap<u64, oneshot::Sender<Result<OwnedFd, String>>>;
 
 /// The connection to the supervisor. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct SupervisorLink {
     channel: Arc<AsyncFd<Channel>>,
+    /// Who waits, by the id of the request: an answer that comes late is not taken for that to a later one.
     starting: Arc<Mutex<Starting>>,
+    next_id: Arc<AtomicU64>,
 }
 
 impl SupervisorLink {
@@ -91,6 +94,7 @@ impl SupervisorLink {
         let link = Self {
             channel: Arc::new(sys::async_fd(channel, Interest::READABLE | Interest::WRITABLE)?),
             starting: Arc::default(),
+            next_id: Arc::default(),
         };
         tokio::spawn(link.clone().read());
         Ok(link)
@@ -99,8 +103,9 @@ impl SupervisorLink {
     /// Starts a shim for a pod; the socket to it.
     pub(crate) async fn start_shim(&self, pod: &str) -> Result<OwnedFd, String> {
         let (sender, receiver) = oneshot::channel();
-        self.starting().insert(pod.to_owned(), sender);
-        let message = ToSupervisor::Start { pod: pod.to_owned() };
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.starting().insert(id, sender);
+        let message = ToSupervisor::Start { id, pod: pod.to_owned() };
         loop {
             let mut guard = self.channel.writable().await.map_err(|error| error.to_string())?;
             if let Ok(result) = guard.try_io(|inner| inner.get_ref().send(&message, &[])) {
@@ -112,7 +117,7 @@ impl SupervisorLink {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err("the supervisor is gone".to_owned()),
             Err(_) => {
-                self.starting().remove(pod);
+                self.starting().remove(&id);
                 Err(format!(
                     "the supervisor did not start a shim within {} s",
                     START_LIMIT.as_secs()
@@ -131,18 +136,16 @@ impl SupervisorLink {
                 break;
             };
             match self.channel.get_ref().receive::<ToNode>() {
-                Ok(Received::Message(ToNode::Started { pod, result }, fds)) => {
+                Ok(Received::Message(ToNode::Started { id, result }, fds)) => {
                     let result = result.and_then(|_| {
                         fds.into_iter()
                             .next()
                             .ok_or_else(|| "no socket came with the shim".to_owned())
                     });
-                    if let Some(sender) = self.starting().remove(&pod) {
+                    if let Some(sender) = self.starting().remove(&id) {
                         let _ = sender.send(result);
                     }
                 }
-                // The socket to the shim tells its owner the same.
-                Ok(Received::Message(ToNode::ShimEnded { .. }, _)) => {}
                 Ok(Received::Message(other, _)) => {
                     tracing::warn!(?other, "the supervisor said something unexpected");
                 }

@@ -109,7 +109,7 @@ pub(crate) enum Reply {
     /// The container or program runs.
     Started { pid: i32, at: String },
     /// What there is.
-    State(PodState),
+    State(Versioned),
 }
 
 /// What a shim reports by itself. Hints only: they get lost while no node listens.
@@ -124,11 +124,29 @@ pub(crate) enum Event {
     HookFailed { name: String, message: String },
 }
 
+/// A [`PodState`] of a shim that may speak another version: its form is known only once its version is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Versioned {
+    /// [`VERSION`] of the shim.
+    pub(crate) version: u32,
+    #[serde(flatten)]
+    state: serde_json::Value,
+}
+
+impl Versioned {
+    pub(super) fn of(state: &PodState) -> serde_json::Result<Self> {
+        Ok(Self { version: VERSION, state: serde_json::to_value(state)? })
+    }
+
+    /// For a shim of our version.
+    pub(crate) fn read(self) -> serde_json::Result<PodState> {
+        serde_json::from_value(self.state)
+    }
+}
+
 /// A shim's whole state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PodState {
-    /// [`VERSION`] of the shim.
-    pub(crate) version: u32,
     /// What it was set up with, if it was.
     pub(crate) setup: Option<PodSetup>,
     /// The latest attempt of every container.
@@ -167,6 +185,8 @@ pub(crate) struct Exit {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -183,6 +203,15 @@ mod tests {
         let text = serde_json::to_string(&ToNode::Event { event }).unwrap();
         let back = serde_json::from_str(&text).unwrap();
         assert!(matches!(back, ToNode::Event { event: Event::ExecEnded { id: 7, .. } }));
+        let other = json!({"type": "reply", "id": 1, "result": {"Ok":
+            {"type": "state", "version": VERSION + 1, "setup": "another form"}}});
+        let back = serde_json::from_value(other).unwrap();
+        let ToNode::Reply { result: Ok(Reply::State(found)), .. } = back else {
+            panic!("{back:?}");
+        };
+        assert_eq!(found.version, VERSION + 1, "told before the rest has to make sense");
+        let state = PodState { setup: None, containers: Vec::new() };
+        assert!(Versioned::of(&state).unwrap().read().unwrap().setup.is_none());
         let result = Ok(Reply::Sockets);
         let text = serde_json::to_string(&ToNode::Reply { id: 1, result }).unwrap();
         assert!(matches!(

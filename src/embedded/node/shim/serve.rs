@@ -16,7 +16,7 @@ use nix::unistd::getppid;
 use super::container::{self, Container};
 use super::logs::LogWriter;
 use super::pod::{self, KeptSockets};
-use super::protocol::{Event, PodSetup, PodState, Reply, Request, ToNode, ToShim, VERSION};
+use super::protocol::{Event, PodSetup, PodState, Reply, Request, ToNode, ToShim, Versioned};
 use super::volumes::VolumeSpec;
 use super::{remains, volumes};
 use crate::node::cgroup::Tree;
@@ -187,7 +187,9 @@ impl Shim {
             Request::Exec { container, exec, timeout_ms } => {
                 self.exec(id, &container, &exec, timeout_ms, fds)
             }
-            Request::State => Ok(Reply::State(self.state())),
+            Request::State => {
+                Versioned::of(&self.state()).map(Reply::State).map_err(|error| error.to_string())
+            }
             Request::Shutdown { grace_ms } => {
                 self.shut_down(grace_ms);
                 Ok(Reply::Done)
@@ -295,7 +297,6 @@ impl Shim {
 
     fn state(&self) -> PodState {
         PodState {
-            version: VERSION,
             setup: self.setup.clone(),
             containers: self.containers.values().map(Container::state).collect(),
         }

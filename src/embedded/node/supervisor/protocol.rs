@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Supervisor → node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,10 +19,8 @@ pub(crate) enum ToNode {
     Shim { pod: String, pid: i32 },
     /// Everything was handed over.
     Ready,
-    /// A shim was started, or not; the socket to it comes along.
-    Started { pod: String, result: Result<i32, String> },
-    /// A shim has ended, and its containers with it.
-    ShimEnded { pod: String },
+    /// A shim was started, or not; the socket to it comes along. The answer to the request with this id.
+    Started { id: u64, result: Result<i32, String> },
 }
 
 /// What a listener is for.
@@ -39,6 +37,6 @@ pub(crate) enum ListenerRole {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub(crate) enum ToSupervisor {
-    /// Start a shim for a pod (by uid). Answered by [`ToNode::Started`].
-    Start { pod: String },
+    /// Start a shim for a pod (by uid). Answered by [`ToNode::Started`] with the same id.
+    Start { id: u64, pod: String },
 }

@@ -279,8 +279,8 @@ impl Supervisor {
         }
         let pod = self.shims.iter().find(|(_, shim)| shim.pid == ended);
         if let Some(pod) = pod.map(|(pod, _)| pod.clone()) {
+            // The node knows from the socket to it.
             self.shims.remove(&pod);
-            self.tell_node(&ToNode::ShimEnded { pod }, &[]);
         }
     }
 
@@ -290,7 +290,9 @@ impl Supervisor {
                 return;
             };
             match channel.receive::<ToSupervisor>() {
-                Ok(Received::Message(ToSupervisor::Start { pod }, _)) => self.start_shim(pod),
+                Ok(Received::Message(ToSupervisor::Start { id, pod }, _)) => {
+                    self.start_shim(id, pod)
+                }
                 Ok(Received::Nothing) => return,
                 Ok(Received::Closed) => {
                     // Its end is reported by SIGCHLD; a node that closes its socket and lives on is of no use.
@@ -306,7 +308,7 @@ impl Supervisor {
         }
     }
 
-    fn start_shim(&mut self, pod: String) {
+    fn start_shim(&mut self, id: u64, pod: String) {
         let result = if self.stopping.is_some() {
             Err("the cluster is stopping".to_owned())
         } else {
@@ -322,7 +324,7 @@ impl Supervisor {
                 })
                 .map_err(|error| error.to_string())
         };
-        let message = ToNode::Started { pod: pod.clone(), result };
+        let message = ToNode::Started { id, result };
         let socket = self.shims.get(&pod).and_then(|shim| shim.channel.duplicate().ok());
         let sockets: Vec<BorrowedFd<'_>> = match &message {
             ToNode::Started { result: Ok(_), .. } => socket.iter().map(OwnedFd::as_fd).collect(),
