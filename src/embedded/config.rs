@@ -103,7 +103,7 @@ impl ClusterConfig {
         self.home.join("data")
     }
 
-    /// What pods keep while they exist: volumes, writable layers, exit records.
+    /// What pods keep while they exist: volumes and writable layers.
     pub fn pods_dir(&self) -> PathBuf {
         self.home.join("pods")
     }

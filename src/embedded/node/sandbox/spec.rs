@@ -14,7 +14,7 @@ pub(crate) struct ContainerSpec {
     pub name: String,
     /// How often the container was started before.
     pub attempt: u32,
-    /// Private directory of this attempt: writable layer, mount point, exit record.
+    /// Private directory of this attempt: writable layer and mount point.
     pub dir: PathBuf,
     /// What `/` is.
     pub root: RootFs,

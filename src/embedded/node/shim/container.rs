@@ -13,7 +13,6 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use super::logs::{LogWriter, Stream};
 use super::protocol::{ContainerState, Exit};
 use super::stop::Hook;
-use crate::files;
 use crate::node::cgroup::Group;
 use crate::node::sandbox::{self, ContainerSpec, Process, sys};
 
@@ -145,7 +144,7 @@ impl Container {
         }
     }
 
-    /// Collects the exit status if the container has ended; writes the exit record and returns it, once.
+    /// Collects the exit status if the container has ended, and returns it, once.
     pub(super) fn reap(&mut self) -> Option<Exit> {
         if self.exit.is_some() {
             return None;
@@ -162,10 +161,6 @@ impl Container {
             }
         }
         exit.message = self.spec.message_file.as_deref().and_then(last_words);
-        let record = serde_json::to_vec(&exit).unwrap_or_default();
-        if let Err(error) = files::write_private(&self.spec.dir.join("exit.json"), &record) {
-            tracing::warn!(container = self.spec.name, %error, "cannot write the exit record");
-        }
         self.exit = Some(exit.clone());
         Some(exit)
     }
