@@ -79,11 +79,16 @@ impl Batch {
             std::thread::scope(|scope| {
                 let files = self.0.iter();
                 let running: Vec<_> = files
-                    .map(|(path, bytes)| (path, scope.spawn(move || prepare(path, bytes))))
+                    .map(|(path, bytes)| {
+                        let write = move || prepare(path, bytes);
+                        (path, std::thread::Builder::new().spawn_scoped(scope, write))
+                    })
                     .collect();
                 running.into_iter().try_for_each(|(path, thread)| {
                     let panicked = |_| Err(io::Error::other("the thread that writes it panicked"));
-                    thread.join().unwrap_or_else(panicked).map_err(failed(path))
+                    thread
+                        .and_then(|thread| thread.join().unwrap_or_else(panicked))
+                        .map_err(failed(path))
                 })
             })?;
         }
