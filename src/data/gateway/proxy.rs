@@ -27,6 +27,9 @@ pub(super) type Body = Either<Incoming, Full<Bytes>>;
 /// Bytes per direction of an upgraded connection.
 const TUNNEL: usize = 8 * 1024;
 
+/// Where to look for a host that exists.
+const LIST: &str = "`kubectl get httproutes -A` lists the hosts";
+
 /// Counts requests, so that weighted backends take turns.
 static TURN: AtomicU32 = AtomicU32::new(0);
 
@@ -102,15 +105,26 @@ async fn route(
     forward_to(shared, entry, target, uri, caller, request).await
 }
 
-/// Tells an unknown host from a known one whose routes do not fit.
+/// Tells an unknown host, however it was named, from a known one whose routes do not fit.
 fn not_found(port: &Port, asked: &Asked<'_>) -> Refusal {
     let host = asked.host;
-    let text = if port.serves(host) {
-        format!("no route of the host `{host}` fits this path, method and headers\n")
-    } else {
-        format!("no route has the host `{host}`; `kubectl get httproutes -A` lists the hosts\n")
+    let label = asked.path.strip_prefix("/@").and_then(|rest| rest.split('/').next());
+    let text = match label {
+        _ if port.serves(host) => {
+            format!("no route of the host `{host}` fits this path, method and headers\n")
+        }
+        Some(label) => format!("no route has a host `{label}.…`; {LIST}\n"),
+        None => format!("no route has the host `{host}`; {LIST}\n"),
     };
     (StatusCode::NOT_FOUND, text.into())
+}
+
+/// Nobody accepts connections: which of the two it is cannot be told from here.
+fn unreachable(port: u16) -> Refusal {
+    let text = format!(
+        "no backend accepts connections at port {port}: none is ready, or its program listens elsewhere\n"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, text.into())
 }
 
 fn bad_rewrite() -> Refusal {
@@ -167,7 +181,7 @@ async fn forward_to(
     let mut response = sent.map_err(|error| {
         tracing::debug!(backend = target.host, port = target.port, %error, "a backend failed");
         match error.is_connect() {
-            true => refusal(StatusCode::SERVICE_UNAVAILABLE, "no backend is ready\n"),
+            true => unreachable(target.port),
             false => refusal(StatusCode::BAD_GATEWAY, "the backend broke off before it answered\n"),
         }
     })?;

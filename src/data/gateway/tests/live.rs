@@ -189,6 +189,7 @@ async fn what_is_not_routed_is_named_and_is_no_page() {
     assert!(answer.contains("no route of the host `app.localhost` fits"), "{answer}");
     let answer = get(address, "localhost", "/@nobody/here").await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(answer.contains("no route has a host `nobody.…`"), "{answer}");
 }
 
 /// Answers one request per connection and hangs up at the second, as a server does whose idle
