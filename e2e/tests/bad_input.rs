@@ -95,8 +95,9 @@ fn a_home_that_cannot_be_written_is_said_and_another_one_proposed() {
 
 #[test]
 fn a_taken_port_is_replaced_and_stays_with_the_instance() {
+    let mut instance = Instance::prepare();
     let taken = TcpListener::bind("127.0.0.1:8080");
-    let instance = Instance::up();
+    instance.start();
     let portal = instance.endpoint("portal");
     assert!(!portal.ends_with(":8080"), "8080 is taken, yet the portal is at {portal}");
     drop(taken);
