@@ -13,6 +13,11 @@ pub struct Question<'a> {
     pub attributes: &'a Attributes,
 }
 
+/// The words of [`Decision::Missing`], which [`Decision::missing`] reads.
+const NOTHING_ALLOWS: &str = "no matching policies found";
+const UNMET: &str = "; the condition of ";
+const UNMET_END: &str = " does not hold";
+
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -39,6 +44,29 @@ impl Decision {
     /// Whether it is a yes.
     pub fn is_allowed(&self) -> bool {
         matches!(self, Self::Allowed { .. })
+    }
+
+    /// Why, in words for whoever asked `question`.
+    pub(super) fn reason(&self, question: Question<'_>) -> String {
+        let (action, path) = (question.action, question.at.path());
+        match self {
+            Self::Allowed { binding, entitlement } => {
+                format!("{binding} allows {action} on {path} to {entitlement}")
+            }
+            Self::Forbidden { binding } => format!("{binding} forbids {action} on {path}"),
+            Self::Missing { unmet: Some(binding) } => {
+                format!("{NOTHING_ALLOWS}{UNMET}{binding}{UNMET_END}")
+            }
+            Self::Missing { unmet: None } => NOTHING_ALLOWS.to_owned(),
+        }
+    }
+
+    /// The refusal that another server gave `reason` for, if it was that no binding allows it.
+    pub fn missing(reason: &str) -> Option<Self> {
+        let rest = reason.strip_prefix(NOTHING_ALLOWS)?;
+        let unmet = rest.strip_prefix(UNMET).and_then(|rest| rest.strip_suffix(UNMET_END));
+        (rest.is_empty() || unmet.is_some())
+            .then(|| Self::Missing { unmet: unmet.map(str::to_owned) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Attributes, Decision, Hierarchy};
+use super::{Attributes, Decision, Hierarchy, condition::Attribute};
 use crate::identity::Caller;
 
 /// Why a caller may not do something.
@@ -20,16 +20,13 @@ pub struct Denial {
     forbidden_by: Option<String>,
     /// The binding whose condition did not hold, if that was the reason.
     unmet: Option<String>,
+    /// `<namespace>/<environment>`, when it is about one.
     environment: Option<String>,
 }
 
 impl Denial {
-    /// The refusal of a caller whom no binding allows it; for roles that ask others to decide.
-    pub fn missing(caller: &Caller, action: &str, at: &Hierarchy, attributes: &Attributes) -> Self {
-        Self::new(caller, action, at, attributes, &Decision::Missing { unmet: None })
-    }
-
-    pub(super) fn new(
+    /// Why `decision`, which is no yes, refuses `action` at `at` to `caller`.
+    pub fn new(
         caller: &Caller,
         action: &str,
         at: &Hierarchy,
@@ -77,27 +74,29 @@ impl Denial {
 
     /// What a person can do about it: a command that grants exactly the missing action, exactly there.
     pub fn remedy(&self) -> String {
+        let who = "A person who may administer access can";
         match (&self.forbidden_by, &self.unmet) {
-            (Some(binding), _) => {
-                format!("A person who may administer access can change {binding}.")
+            (Some(binding), _) => format!("{who} change {binding}."),
+            // A condition of the grant's own keeps it to the environment; of what else a condition may look at, it
+            // has none, and would be wider than what was refused.
+            (None, Some(binding)) if self.environment.is_some() => {
+                let command = self.command();
+                format!("{who} widen the condition of {binding}, or allow it: {command}")
             }
-            (None, Some(binding)) => {
-                format!("A person who may administer access can widen the condition of {binding}.")
-            }
-            (None, None) => format!(
-                "A person who may administer access can allow it: echo '{}' | \
-                 kubectl --kubeconfig \"$(curtain kubeconfig)\" apply -f -",
-                // One document after the other: kubectl validates a list only by OpenAPI v2.
-                // Names come from the request: none may end the shell's quotes.
-                self.grant()
-                    .map(|document| document.to_string())
-                    .join(" ")
-                    .replace('\'', "\\u0027")
-            ),
+            (None, Some(binding)) => format!("{who} widen the condition of {binding}."),
+            (None, None) => format!("{who} allow it: {}", self.command()),
         }
     }
 
-    /// A role with the one action and a binding of it to the caller.
+    fn command(&self) -> String {
+        // One document after the other: kubectl validates a list only by OpenAPI v2.
+        // Names come from the request: none may end the shell's quotes.
+        let grant = self.grant().map(|document| document.to_string()).join(" ");
+        let grant = grant.replace('\'', "\\u0027");
+        format!("echo '{grant}' | kubectl --kubeconfig \"$(curtain kubeconfig)\" apply -f -")
+    }
+
+    /// A role with the one action and a binding of it to the caller, in the one environment if it is about one.
     fn grant(&self) -> [Value; 2] {
         let role = object_name(&format!("{}-{}", self.subject, self.action));
         // A binding of its own for each place: a second grant must not move the first one.
@@ -129,6 +128,13 @@ impl Denial {
         let mut mapping = json!({"roleRef": {"kind": format!("{prefix}AuthzRole"), "name": role}});
         if scope.as_object().is_some_and(|scope| !scope.is_empty()) {
             mapping["scope"] = scope;
+        }
+        if let Some(environment) = &self.environment {
+            let name = environment.rsplit('/').next().unwrap_or_default();
+            binding.push_str(&format!(".in.{}", object_name(name)));
+            // A string of JSON is one of CEL, whatever is in it.
+            let expression = format!("{} == {}", Attribute::Environment.key(), json!(environment));
+            mapping["conditions"] = json!([{"actions": [self.action], "expression": expression}]);
         }
         let role = json!({
             "apiVersion": "openchoreo.dev/v1alpha1",
@@ -170,9 +176,21 @@ fn object_name(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::SubjectKind;
+    use crate::{
+        authz::{Condition, Effect, Pattern, Policy},
+        identity::SubjectKind,
+    };
 
     fn denied(action: &str, at: Hierarchy, decision: Decision) -> Denial {
+        denied_about(action, at, &Attributes::default(), decision)
+    }
+
+    fn denied_about(
+        action: &str,
+        at: Hierarchy,
+        attributes: &Attributes,
+        decision: Decision,
+    ) -> Denial {
         let caller = Caller {
             subject: "claude-1".into(),
             kind: SubjectKind::Agent,
@@ -180,7 +198,7 @@ mod tests {
             display_name: "Claude".into(),
             expires: 0,
         };
-        Denial::new(&caller, action, &at, &Attributes::default(), &decision)
+        Denial::new(&caller, action, &at, attributes, &decision)
     }
 
     #[test]
@@ -199,6 +217,69 @@ mod tests {
         };
         assert_eq!(binding("shop"), "claude-1-workload-create.shop.web");
         assert_eq!(binding("bank"), "claude-1-workload-create.bank.web");
+    }
+
+    /// Whether what `grant` binds applies in `environment`.
+    fn grants(grant: &Value, action: &str, environment: &str) -> bool {
+        let mapping = &grant["spec"]["roleMappings"][0];
+        let conditions = mapping["conditions"].as_array().cloned().unwrap_or_default();
+        let conditions = conditions.iter().map(|one| {
+            let actions: Vec<String> =
+                serde_json::from_value(one["actions"].clone()).expect("list");
+            Condition::new(&actions, one["expression"].as_str().expect("expression"))
+        });
+        let policy = Policy {
+            binding: "".into(),
+            effect: Effect::Allow,
+            scope: Hierarchy::cluster(),
+            actions: [Pattern::All].into(),
+            conditions: conditions.collect(),
+        };
+        policy.applies(action, &Attributes::environment("default", environment))
+    }
+
+    #[test]
+    fn a_refusal_in_one_environment_suggests_a_grant_for_that_one() {
+        let at = Hierarchy::namespace("default").project("shop").component("web");
+        let action = "releasebinding:update";
+        let refused = |environment: &str, unmet: Option<String>| {
+            let attributes = Attributes::environment("default", environment);
+            denied_about(action, at.clone(), &attributes, Decision::Missing { unmet })
+        };
+        let [role, first] = refused("development", None).grant();
+        assert!(grants(&first, action, "development"), "{first}");
+        assert!(!grants(&first, action, "production") && !grants(&first, action, ""), "{first}");
+
+        // The first grant is now a binding whose condition does not hold: the second one stands beside it.
+        let denial = refused("production", Some("AuthzRoleBinding default/first".to_owned()));
+        let remedy = denial.remedy();
+        let start = "A person who may administer access can widen the condition of AuthzRoleBinding default/first, \
+                     or allow it: echo '";
+        assert!(remedy.starts_with(start), "{remedy}");
+        let printed = remedy.split('\'').nth(1).expect("a command");
+        let printed: Vec<Value> = serde_json::Deserializer::from_str(printed)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .expect("JSON");
+        assert_eq!(printed[0], role);
+        assert!(grants(&printed[1], action, "production"), "{remedy}");
+        assert!(!grants(&printed[1], action, "development"), "{remedy}");
+        let name = |binding: &Value| binding["metadata"]["name"].as_str().map(str::to_owned);
+        let expected = "claude-1-releasebinding-update.shop.web.in.development";
+        assert_eq!(name(&first).as_deref(), Some(expected));
+        assert_ne!(name(&first), name(&printed[1]));
+
+        let hostile = r#"x" || true || "'\"#;
+        let [_, grant] = refused(hostile, None).grant();
+        assert!(grants(&grant, action, hostile) && !grants(&grant, action, "x"), "{grant}");
+    }
+
+    #[test]
+    fn a_condition_on_something_else_is_widened_by_hand() {
+        let unmet = Decision::Missing { unmet: Some("AuthzRoleBinding default/only-web".into()) };
+        let denial = denied("component:create", Hierarchy::namespace("default"), unmet);
+        let remedy = "A person who may administer access can widen the condition of AuthzRoleBinding default/only-web.";
+        assert_eq!(denial.remedy(), remedy);
     }
 
     #[test]

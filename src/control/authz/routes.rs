@@ -129,18 +129,7 @@ async fn evaluates(
 }
 
 fn answer(decision: &Decision, question: Question<'_>) -> Value {
-    let (action, path) = (question.action, question.at.path());
-    let reason = match decision {
-        Decision::Allowed { binding, entitlement } => {
-            format!("{binding} allows {action} on {path} to {entitlement}")
-        }
-        Decision::Forbidden { binding } => format!("{binding} forbids {action} on {path}"),
-        Decision::Missing { unmet: Some(binding) } => {
-            format!("no matching policies found; the condition of {binding} does not hold")
-        }
-        Decision::Missing { unmet: None } => "no matching policies found".to_owned(),
-    };
-    json!({"decision": decision.is_allowed(), "context": {"reason": reason}})
+    json!({"decision": decision.is_allowed(), "context": {"reason": decision.reason(question)}})
 }
 
 async fn profile(

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use curtain_control::authz::{Attributes, Denial, Hierarchy};
+use curtain_control::authz::{self, Attributes, Denial, Hierarchy};
 use curtain_control::identity::{Caller, Secret};
 use curtain_role::{HttpClient, http_client};
 use http::{Request, StatusCode, Uri, header};
@@ -26,8 +26,6 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWERS: usize = 1024;
 const MAX_REPLY: usize = 256 << 10;
-/// What the control plane says when no binding speaks of the question.
-const NOTHING_ALLOWS: &str = "no matching policies found";
 
 /// Why a query was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -173,10 +171,10 @@ impl Gate {
         if *decision {
             return Ok(Ok(()));
         }
-        if reason.is_empty() || reason == NOTHING_ALLOWS {
-            return Ok(Err(Denial::missing(caller, ACTION, at, &attributes).to_string()));
+        if let Some(missing) = authz::Decision::missing(reason) {
+            return Ok(Err(Denial::new(caller, ACTION, at, &attributes, &missing).to_string()));
         }
-        // A binding that forbids, or a condition that does not hold: the reason names the binding.
+        // A binding that forbids: the reason names it.
         Ok(Err(format!(
             "{caller} may not look at these logs: {reason}. A person who may administer access can change that"
         )))

@@ -165,14 +165,21 @@ async fn profile(headers: http::HeaderMap) -> Json<Value> {
     Json(json!({"capabilities": {"logs:view": {"allowed": places, "denied": []}}}))
 }
 
-/// Decides by the token alone, as the control plane does, and insists on the form of the question.
+/// Decides by the token alone, as the control plane does, and insists on the form of the question. The agent `staged`
+/// may look in another environment.
 async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Json<Value> {
     let question = &questions[0];
     assert_eq!(question["action"], "logs:view");
     assert_eq!(question["context"]["resource"]["environment"], "default/development");
     let allowed =
         subject(&headers) == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
-    Json(json!([{"decision": allowed, "context": {"reason": "no matching policies found"}}]))
+    let reason = match subject(&headers).as_str() {
+        Some("staged") => {
+            "no matching policies found; the condition of AuthzRoleBinding default/staged does not hold"
+        }
+        _ => "no matching policies found",
+    };
+    Json(json!([{"decision": allowed, "context": {"reason": reason}}]))
 }
 
 #[tokio::test]
@@ -197,6 +204,16 @@ async fn rest_answers_whom_the_control_plane_allows() {
         "{message}"
     );
     assert!(message.contains("kubectl") && message.contains("AuthzRoleBinding"), "{message}");
+    let only_there = r#""expression":"resource.environment == \"default/development\"""#;
+    assert!(message.contains(only_there), "{message}");
+
+    let (_, answer) = world.query("staged", json!({})).await;
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert!(message.contains("or allow it: echo"), "{message}");
+    assert!(
+        message.contains("widen the condition of AuthzRoleBinding default/staged"),
+        "{message}"
+    );
 
     let (status, answer) = world.query("dev", json!({"limit": 5000})).await;
     assert_eq!((status, &answer["errorCode"]), (400, &json!("OBS-V1-L-01")));

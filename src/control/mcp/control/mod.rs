@@ -134,15 +134,15 @@ impl Toolbox for ControlPlane {
         call: Call<'_>,
         action: &'static str,
         place: &Hierarchy,
+        attributes: &Attributes,
     ) -> Result<(), String> {
         let (authorizer, caller) = (self.objects.authorizer(), call.caller);
         if authorizer.index().can_anywhere(caller.entitlements(), action, place) {
             return Ok(());
         }
         // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
-        let nothing = Attributes::default();
         authorizer
-            .authorize(caller, Via::Mcp, action, place, &nothing)
+            .authorize(caller, Via::Mcp, action, place, attributes)
             .map_err(|denial| denial.to_string())
     }
 

@@ -215,6 +215,11 @@ async fn a_read_only_agent_sees_no_writing_tool_and_is_refused_with_the_remedy()
         assert!(refused.contains("not authorized to call tool \"create_project\""), "{refused}");
         assert!(refused.contains("missing permission \"project:create\""), "{refused}");
         assert!(refused.contains("apply -f -"), "{refused}");
+        let binding = json!({"namespace_name": "team", "project_name": "shop", "component_name": "web",
+            "environment": "development", "release_name": "r"});
+        let refused = call(&agent, "create_release_binding", binding).await.expect_err("refused");
+        let only_there = r#"resource.environment == \"team/development\""#;
+        assert!(refused.contains(only_there), "{refused}");
         good(&agent, "list_projects", json!({"namespace_name": "team"})).await;
     }
     // Without the filter the tool is listed, and refused by the service itself.
