@@ -52,7 +52,8 @@ impl Authorizer {
         self.0.borrow().decide(caller.entitlements(), question).is_allowed()
     }
 
-    /// Whether `caller` may; a question about a change, and every refusal, leaves an audit line.
+    /// Whether `caller` may; a question about a change, and every refusal, leaves an audit line. That names `object`,
+    /// `Kind/name`: the one that the question is about, or nothing when that is not known.
     ///
     /// # Errors
     /// The [`Denial`].
@@ -60,15 +61,14 @@ impl Authorizer {
         &self,
         caller: &Caller,
         via: Via,
-        action: &str,
-        at: &Hierarchy,
-        attributes: &Attributes,
+        question: Question<'_>,
+        object: &str,
     ) -> Result<(), Box<Denial>> {
-        let question = Question { action, at, attributes };
+        let Question { action, at, attributes } = question;
         let decision = self.0.borrow().decide(caller.entitlements(), question);
         let reading = action.ends_with(":view");
         if !(reading && decision.is_allowed()) {
-            audit(caller, via, action, at, attributes, &decision);
+            audit(caller, via, question, object, &decision);
         }
         match decision {
             Decision::Allowed { .. } => Ok(()),
@@ -77,15 +77,9 @@ impl Authorizer {
     }
 }
 
-/// One line a decision: who, what, where, the answer, and the binding that gave it.
-fn audit(
-    caller: &Caller,
-    via: Via,
-    action: &str,
-    at: &Hierarchy,
-    attributes: &Attributes,
-    decision: &Decision,
-) {
+/// One line a decision: who, what, to which object, where, the answer, and the binding that gave it.
+fn audit(caller: &Caller, via: Via, question: Question<'_>, object: &str, decision: &Decision) {
+    let Question { action, at, attributes } = question;
     let (result, binding) = match decision {
         Decision::Allowed { binding, .. } => ("allowed", binding.as_str()),
         Decision::Forbidden { binding } => ("forbidden", binding.as_str()),
@@ -97,6 +91,7 @@ fn audit(
         actor_kind = caller.kind.as_str(),
         via = via.as_str(),
         action,
+        object,
         at = at.path(),
         environment = attributes.environment.as_deref().unwrap_or_default(),
         result,

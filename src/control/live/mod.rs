@@ -15,7 +15,7 @@ mod tree;
 use curtain_platform::remote::Planes;
 
 use crate::{
-    authz::Attributes,
+    authz::{Attributes, Question},
     objects::{Ask, Error, Object, Objects, kind, text_at},
 };
 
@@ -58,8 +58,9 @@ impl Live {
             let at = row.place_of(namespace, &binding);
             let environment = text_at(&binding.data, &["spec", "environment"]);
             let attributes = Attributes::environment(namespace, &environment);
+            let question = Question { action, at: &at, attributes: &attributes };
             let authorizer = self.objects.authorizer();
-            authorizer.authorize(ask.caller, ask.via, action, &at, &attributes)?;
+            authorizer.authorize(ask.caller, ask.via, question, &row.object(name))?;
         }
         Ok(binding)
     }

@@ -32,7 +32,7 @@ impl Objects {
         fill_in(kind, &mut object);
         let at = kind.place_of(namespace, &object);
         let attributes = kind.attributes(namespace, &object.data, Verb::Create);
-        self.authorize(ask, &kind.action(Verb::Create), &at, &attributes)?;
+        self.authorize(ask, (kind, &name, Verb::Create), &at, &attributes)?;
         if kind.is_namespaced() {
             self.check_references(kind, namespace, &object).await?;
         }

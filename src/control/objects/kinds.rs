@@ -135,6 +135,11 @@ impl Kind {
         format!("{}:{}", self.action, verb.as_str())
     }
 
+    /// The object `name` as the audit lines say it: `Component/web`, or the kind alone without a name.
+    pub fn object(&self, name: &str) -> String {
+        if name.is_empty() { self.kind.to_owned() } else { format!("{}/{name}", self.kind) }
+    }
+
     /// For a dynamic client.
     pub fn resource(&self) -> ApiResource {
         let gvk = match self.place {

@@ -32,16 +32,15 @@ impl Objects {
         let release = kind("ComponentRelease");
         let found = self.peek(kind("Component"), namespace, component).await?;
         let at = kind("Component").place_of(namespace, &found);
-        self.authorize(
-            ask,
-            &release.action(Verb::Create),
-            &at,
-            &crate::authz::Attributes::default(),
-        )?;
+        let asked = release_name.unwrap_or_default();
+        if !asked.is_empty() {
+            check_name(release, asked)?;
+        }
+        let nothing = crate::authz::Attributes::default();
+        self.authorize(ask, (release, asked, Verb::Create), &at, &nothing)?;
         let spec = self.freeze(namespace, &found).await?;
-        if let Some(name) = release_name.filter(|name| !name.is_empty()) {
-            check_name(release, name)?;
-            return self.insert_release(namespace, name, &spec).await;
+        if !asked.is_empty() {
+            return self.insert_release(namespace, asked, &spec).await;
         }
         let today = jiff::Timestamp::now().strftime("%Y%m%d").to_string();
         let prefix = format!("{component}-{today}-");

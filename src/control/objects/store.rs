@@ -7,7 +7,7 @@ use kube::{
 
 use super::{Error, Kind, Object, Place, Verb, kind};
 use crate::{
-    authz::{Attributes, Authorizer, Hierarchy, Via},
+    authz::{Attributes, Authorizer, Hierarchy, Question, Via},
     identity::Caller,
 };
 
@@ -62,14 +62,17 @@ impl Objects {
         Ok(Api::namespaced_with(self.client.clone(), namespace, &resource))
     }
 
+    /// Whether who asks may do `verb` to the object `name` of `kind`; an empty name is one that is not known yet.
     pub(super) fn authorize(
         &self,
         ask: Ask<'_>,
-        action: &str,
+        (kind, name, verb): (&Kind, &str, Verb),
         at: &Hierarchy,
         attributes: &Attributes,
     ) -> Result<(), Error> {
-        Ok(self.authorizer.authorize(ask.caller, ask.via, action, at, attributes)?)
+        let question = Question { action: &kind.action(verb), at, attributes };
+        let object = kind.object(name);
+        Ok(self.authorizer.authorize(ask.caller, ask.via, question, &object)?)
     }
 
     /// The object `name` for our own use: the caller is not judged, and must not get to see it.
@@ -100,16 +103,18 @@ impl Objects {
         name: &str,
         verb: Verb,
     ) -> Result<Object, Error> {
-        let action = kind.action(verb);
+        // Before the audit line: that is to name objects, and this may be anything.
+        check_name(kind, name)?;
+        let what = (kind, name, verb);
         let known = kind.place_of_name(namespace, name);
         if let Some(at) = &known {
-            self.authorize(ask, &action, at, &Attributes::default())?;
+            self.authorize(ask, what, at, &Attributes::default())?;
         }
         let object = self.peek(kind, namespace, name).await?;
         if known.is_none() {
             let at = kind.place_of(namespace, &object);
             let attributes = kind.attributes(namespace, &object.data, verb);
-            self.authorize(ask, &action, &at, &attributes)?;
+            self.authorize(ask, what, &at, &attributes)?;
         }
         Ok(object)
     }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::testing::Platform;
 
+mod audit;
+
 const TEAM: &str = "/api/v1/namespaces/team";
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{About, Arguments, Call, CallError, Tool, Toolbox};
 use crate::{
-    authz::{Attributes, Hierarchy, Via},
+    authz::{Attributes, Hierarchy, Question, Via},
     live::Live,
     objects::{Ask, Error, ListQuery, Object, Objects, kind},
 };
@@ -141,9 +141,8 @@ impl Toolbox for ControlPlane {
             return Ok(());
         }
         // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
-        authorizer
-            .authorize(caller, Via::Mcp, action, place, attributes)
-            .map_err(|denial| denial.to_string())
+        let question = Question { action, at: place, attributes };
+        authorizer.authorize(caller, Via::Mcp, question, "").map_err(|denial| denial.to_string())
     }
 
     async fn call(
