@@ -5,8 +5,8 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 use axum::Router;
 use curtain_platform::remote::{Gateway, Planes};
 use curtain_role::{
-    Health, HealthError, KubeAccess, KubeError, ServeError, Shutdown, listen, origin::AllowedHosts,
-    serve,
+    Health, HealthError, Instance, KubeAccess, KubeError, ServeError, Shutdown, listen,
+    origin::AllowedHosts, serve,
 };
 use kube::Client;
 
@@ -40,6 +40,8 @@ pub struct Config {
     pub issuer: String,
     /// `aud` of tokens.
     pub audience: String,
+    /// The instance, for the commands that errors suggest.
+    pub instance: Instance,
     /// Host names to answer to beside the loopback and cluster ones.
     pub allowed_hosts: Vec<String>,
     /// The API server of the cluster.
@@ -92,6 +94,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let health = Health::default();
     let about = About {
         namespace: config.namespace.clone(),
+        instance: config.instance.clone(),
         hosts: AllowedHosts::new(own_names(&config)),
         version: config.version.clone(),
         revision: config.revision.clone(),
@@ -114,6 +117,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 pub(crate) struct About {
     /// The namespace with the subjects' Secrets.
     pub(crate) namespace: String,
+    /// The instance.
+    pub(crate) instance: Instance,
     /// Host names to answer to.
     pub(crate) hosts: AllowedHosts,
     /// Version of the binary.
@@ -132,9 +137,9 @@ pub(crate) fn doors(
     health: &Health,
     shutdown: &Shutdown,
 ) -> (Router, Router) {
-    let About { namespace, hosts, version, revision } = about;
+    let About { namespace, instance, hosts, version, revision } = about;
     let (directory, policies) = (Directory::default(), Policies::default());
-    let authorizer = Authorizer::new(policies.subscribe());
+    let authorizer = Authorizer::new(policies.subscribe(), instance.clone());
     let (subjects_ready, policies_ready) = (health.check("subjects"), health.check("policies"));
     let (subjects_client, watched, stop) = (client.clone(), directory.clone(), shutdown.clone());
     tokio::spawn(async move {
@@ -142,13 +147,14 @@ pub(crate) fn doors(
     });
     tokio::spawn(watch_policies(client.clone(), policies, policies_ready, shutdown.clone()));
 
-    let validator = Arc::new(Validator::own(&issuer, directory.clone()));
+    let validator = Arc::new(Validator::own(&issuer, directory.clone(), instance.clone()));
+    let identity = Arc::new(Identity::new(issuer, directory, instance));
     let objects = Objects::new(client, authorizer);
     let live = Live::new(objects.clone(), planes);
     let system = System { health: health.clone(), version: version.clone(), revision };
     let api = Api { objects: objects.clone(), live: live.clone(), shutdown: shutdown.clone() };
     let rest = rest::routes(api, validator.clone(), system)
-        .merge(identity_routes(Arc::new(Identity::new(issuer, directory)), validator.clone()))
+        .merge(identity_routes(identity, validator.clone()))
         .layer(hosts.clone());
     let tools = mcp::ControlPlane::new(objects, live, version);
     let mcp = mcp::router(tools, validator, shutdown.token()).layer(hosts);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use curtain_embedded::apiserver::{Server, ServerConfig};
 use curtain_platform::remote::Planes;
 use curtain_role::{
-    Health, HttpClient, Shutdown, http_client, listen, origin::AllowedHosts, serve,
+    Health, HttpClient, Instance, Shutdown, http_client, listen, origin::AllowedHosts, serve,
 };
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
@@ -65,6 +65,7 @@ impl Platform {
         let health = Health::default();
         let about = About {
             namespace: NAMESPACE.to_owned(),
+            instance: Instance::new("ci"),
             hosts: AllowedHosts::default(),
             version: "0.0.0".into(),
             revision: "test".into(),

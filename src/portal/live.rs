@@ -47,12 +47,12 @@ pub(crate) async fn component(
         encode(&place.namespace),
         encode(&place.component)
     );
-    let form_key = session.form_key.clone();
+    let (form_key, instance) = (session.form_key.clone(), portal.instance.clone());
     stream(portal, session, watched, move |user| {
-        let (place, form_key) = (place.clone(), form_key.clone());
+        let (place, form_key, instance) = (place.clone(), form_key.clone(), instance.clone());
         Box::pin(async move {
             let view = model::component(&user, &place).await?;
-            Ok(pages::component::lanes(&place, &view, &form_key).into_string())
+            Ok(pages::component::lanes(&instance, &place, &view, &form_key).into_string())
         })
     })
 }
@@ -64,11 +64,13 @@ pub(crate) async fn project(
     Path((namespace, project)): Path<(String, String)>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let watched = format!("/namespaces/{}/releasebindings", encode(&namespace));
+    let instance = portal.instance.clone();
     stream(portal, session, watched, move |user| {
         let (namespace, project) = (namespace.clone(), project.clone());
+        let instance = instance.clone();
         Box::pin(async move {
             let view = model::project(&user, &namespace, &project).await?;
-            Ok(pages::project::components(&namespace, &project, &view).into_string())
+            Ok(pages::project::components(&instance, &namespace, &project, &view).into_string())
         })
     })
 }

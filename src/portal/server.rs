@@ -9,7 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use curtain_role::origin::AllowedHosts;
-use curtain_role::{Health, Shutdown, listen, serve};
+use curtain_role::{Health, Instance, Shutdown, listen, serve};
 use http::{HeaderName, HeaderValue, Method, header};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub struct Config {
     pub api_url: String,
     /// Base URL of the observer.
     pub observer_url: String,
-    /// Name of the instance, for the cookie and the page's foot.
-    pub instance: String,
+    /// The instance, for the cookie, the page's foot and commands.
+    pub instance: Instance,
     /// Host names answered to beside loopback and cluster names.
     pub allowed_hosts: Vec<String>,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Portal {
     pub(crate) backend: Backend,
     pub(crate) sessions: Sessions,
     pub(crate) cookie: Cookie,
-    pub(crate) instance: String,
+    pub(crate) instance: Instance,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
     let portal = Arc::new(Portal {
         backend: Backend::new(&config.api_url, &config.observer_url),
         sessions: Sessions::default(),
-        cookie: Cookie::new(&config.instance),
+        cookie: Cookie::new(config.instance.name()),
         instance: config.instance.clone(),
         shutdown,
     });

@@ -5,7 +5,7 @@
 //! [health endpoints](Health), a [Kubernetes client](KubeAccess), the [watch back-off](Backoff) and
 //! [name lookup](dns) that never reaches for the C library (a static binary must not call `getaddrinfo`). HTTP doors are
 //! [opened](listen) and [served](serve) alike; those that a browser could be made to call stand behind
-//! [the Host and Origin check](origin).
+//! [the Host and Origin check](origin). Commands that a role tells people [name its instance](Instance).
 //!
 //! Invariants: nothing here reads the environment except the in-cluster client configuration, which is the
 //! kubelet's documented contract; nothing prints; every wait has a bound.
@@ -14,6 +14,7 @@ mod backoff;
 pub mod dns;
 mod health;
 mod http;
+mod instance;
 mod kubernetes;
 pub mod origin;
 mod server;
@@ -22,6 +23,7 @@ mod shutdown;
 pub use backoff::Backoff;
 pub use health::{Check, Health, HealthError};
 pub use http::{HttpClient, http_client};
+pub use instance::Instance;
 pub use kubernetes::{KubeAccess, KubeError};
 pub use server::{ServeError, listen, serve};
 pub use shutdown::Shutdown;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use curtain_control::server::Config;
+use curtain_role::Instance;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -28,6 +29,9 @@ pub(crate) struct Flags {
     /// Audience of tokens
     #[arg(long, default_value = "openchoreo")]
     audience: String,
+    /// Name of the instance
+    #[arg(long, default_value = "default")]
+    instance: String,
     /// A host name to answer to beside the usual ones; may be repeated
     #[arg(long = "allow-host")]
     allowed_hosts: Vec<String>,
@@ -47,6 +51,7 @@ impl Flags {
             identity_dir: self.identity,
             issuer: self.issuer,
             audience: self.audience,
+            instance: Instance::new(self.instance),
             allowed_hosts: self.allowed_hosts,
             gateway: self.planes.gateway(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

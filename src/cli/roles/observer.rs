@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use curtain_observe::{observer::Config, store::Retention};
+use curtain_role::Instance;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -38,6 +39,9 @@ pub(crate) struct Flags {
     /// The user that may post lines
     #[arg(long, default_value = "system:serviceaccount:openchoreo-observability-plane:collector")]
     collector: String,
+    /// Name of the instance
+    #[arg(long, default_value = "default")]
+    instance: String,
     /// A host name to answer to beside the usual ones; may be repeated
     #[arg(long = "allow-host")]
     allowed_hosts: Vec<String>,
@@ -59,6 +63,7 @@ impl Flags {
             issuer: self.issuer,
             audience: self.audience,
             collector: self.collector,
+            instance: Instance::new(self.instance),
             allowed_hosts: self.allowed_hosts,
             kube: self.common.kube(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,6 +1,7 @@
 //! `curtain portal`.
 
 use curtain_portal::Config;
+use curtain_role::Instance;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -30,7 +31,7 @@ impl Flags {
             health: self.common.at(self.common.health_port),
             api_url: self.api,
             observer_url: self.observer,
-            instance: self.instance,
+            instance: Instance::new(self.instance),
             allowed_hosts: self.allowed_hosts,
         }
     }

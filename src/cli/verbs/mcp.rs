@@ -15,6 +15,7 @@ use curtain_control::{
     },
     mcp::bridge::{self, Upstream},
 };
+use curtain_role::Instance;
 use serde_json::json;
 
 use crate::{
@@ -173,7 +174,9 @@ async fn serve(who: &str, context: &Context) -> Result<Exit, Failure> {
     };
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
     let endpoints = access.endpoints();
-    let tokens = TokenClient::new(&endpoints.api, credentials).map_err(|error| failed(&error))?;
+    let instance = Instance::new(context.home.name().as_str());
+    let tokens = TokenClient::new(&endpoints.api, instance.clone(), credentials)
+        .map_err(|error| failed(&error))?;
     let upstream = |name: &str, url: &str| {
         let url = url.parse().map_err(|error| failed(&error))?;
         Ok::<_, Failure>(Upstream { name: name.to_owned(), url })
@@ -182,6 +185,7 @@ async fn serve(who: &str, context: &Context) -> Result<Exit, Failure> {
         upstream("control plane", &endpoints.mcp)?,
         upstream("observer", &endpoints.observer_mcp)?,
     ];
-    let outcome = bridge::run(upstreams, Arc::new(tokens), tokio::io::stdin(), tokio::io::stdout());
+    let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
+    let outcome = bridge::run(upstreams, Arc::new(tokens), instance, input, output);
     outcome.await.map(|()| Exit::Ok).map_err(|error| failed(&error))
 }

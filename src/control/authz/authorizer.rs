@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use curtain_role::Instance;
 use tokio::sync::watch;
 
 use super::{Attributes, Decision, Denial, Hierarchy, Index, Question};
@@ -27,17 +28,20 @@ impl Via {
 
 /// Decides with the newest policies, and audits. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Authorizer(watch::Receiver<Arc<Index>>);
+pub struct Authorizer {
+    index: watch::Receiver<Arc<Index>>,
+    instance: Instance,
+}
 
 impl Authorizer {
-    /// Over an index that is replaced when policies change.
-    pub fn new(index: watch::Receiver<Arc<Index>>) -> Self {
-        Self(index)
+    /// Over an index that is replaced when policies change; refusals are those of `instance`.
+    pub fn new(index: watch::Receiver<Arc<Index>>, instance: Instance) -> Self {
+        Self { index, instance }
     }
 
     /// The policies as they are now.
     pub fn index(&self) -> Arc<Index> {
-        self.0.borrow().clone()
+        self.index.borrow().clone()
     }
 
     /// Whether `caller` may, without a trace: for filtering lists.
@@ -49,7 +53,7 @@ impl Authorizer {
         attributes: &Attributes,
     ) -> bool {
         let question = Question { action, at, attributes };
-        self.0.borrow().decide(caller.entitlements(), question).is_allowed()
+        self.index.borrow().decide(caller.entitlements(), question).is_allowed()
     }
 
     /// Whether `caller` may; a question about a change, and every refusal, leaves an audit line. That names `object`,
@@ -64,15 +68,14 @@ impl Authorizer {
         question: Question<'_>,
         object: &str,
     ) -> Result<(), Box<Denial>> {
-        let Question { action, at, attributes } = question;
-        let decision = self.0.borrow().decide(caller.entitlements(), question);
-        let reading = action.ends_with(":view");
+        let decision = self.index.borrow().decide(caller.entitlements(), question);
+        let reading = question.action.ends_with(":view");
         if !(reading && decision.is_allowed()) {
             audit(caller, via, question, object, &decision);
         }
         match decision {
             Decision::Allowed { .. } => Ok(()),
-            refused => Err(Box::new(Denial::new(caller, action, at, attributes, &refused))),
+            refused => Err(Box::new(Denial::new(caller, question, &refused, &self.instance))),
         }
     }
 }

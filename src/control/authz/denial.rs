@@ -1,8 +1,9 @@
 //! A refusal that helps: what is missing, and how a person can grant it.
 
+use curtain_role::Instance;
 use serde_json::{Value, json};
 
-use super::{Attributes, Decision, Hierarchy, condition::Attribute};
+use super::{Decision, Hierarchy, Question, condition::Attribute};
 use crate::identity::Caller;
 
 /// Why a caller may not do something.
@@ -22,16 +23,16 @@ pub struct Denial {
     unmet: Option<String>,
     /// `<namespace>/<environment>`, when it is about one.
     environment: Option<String>,
+    instance: Instance,
 }
 
 impl Denial {
-    /// Why `decision`, which is no yes, refuses `action` at `at` to `caller`.
+    /// Why `decision`, which is no yes, answers `question` for `caller` in `instance`.
     pub fn new(
         caller: &Caller,
-        action: &str,
-        at: &Hierarchy,
-        attributes: &Attributes,
+        question: Question<'_>,
         decision: &Decision,
+        instance: &Instance,
     ) -> Self {
         let (forbidden_by, unmet) = match decision {
             Decision::Forbidden { binding } => (Some(binding.clone()), None),
@@ -41,11 +42,12 @@ impl Denial {
         Self {
             caller: caller.to_string(),
             subject: caller.subject.clone(),
-            action: action.to_owned(),
-            at: at.clone(),
+            action: question.action.to_owned(),
+            at: question.at.clone(),
             forbidden_by,
             unmet,
-            environment: attributes.environment.clone(),
+            environment: question.attributes.environment.clone(),
+            instance: instance.clone(),
         }
     }
 
@@ -93,7 +95,8 @@ impl Denial {
         // Names come from the request: none may end the shell's quotes.
         let grant = self.grant().map(|document| document.to_string()).join(" ");
         let grant = grant.replace('\'', "\\u0027");
-        format!("echo '{grant}' | kubectl --kubeconfig \"$(curtain kubeconfig)\" apply -f -")
+        let kubeconfig = self.instance.command("kubeconfig");
+        format!("echo '{grant}' | kubectl --kubeconfig \"$({kubeconfig})\" apply -f -")
     }
 
     /// A role with the one action and a binding of it to the caller, in the one environment if it is about one.
@@ -177,7 +180,7 @@ fn object_name(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        authz::{Condition, Effect, Pattern, Policy},
+        authz::{Attributes, Condition, Effect, Pattern, Policy},
         identity::SubjectKind,
     };
 
@@ -198,7 +201,8 @@ mod tests {
             display_name: "Claude".into(),
             expires: 0,
         };
-        Denial::new(&caller, action, &at, attributes, &decision)
+        let question = Question { action, at: &at, attributes };
+        Denial::new(&caller, question, &decision, &Instance::default())
     }
 
     #[test]
@@ -294,6 +298,15 @@ mod tests {
         let at = Hierarchy::namespace("x'; touch /tmp/owned; '");
         let remedy = denied("project:view", at, Decision::Missing { unmet: None }).remedy();
         assert_eq!(remedy.matches('\'').count(), 2, "{remedy}");
+    }
+
+    #[test]
+    fn the_command_acts_on_the_instance_that_refused() {
+        let at = Hierarchy::namespace("default");
+        let mut denial = denied("project:create", at, Decision::Missing { unmet: None });
+        denial.instance = Instance::new("ci");
+        let remedy = denial.remedy();
+        assert!(remedy.contains(r#"--kubeconfig "$(curtain kubeconfig --name ci)""#), "{remedy}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub async fn require(
 ) -> Response {
     let checked = match token(request.headers()) {
         Some(token) => validator.validate(token).await.map(|caller| (caller, Secret::new(token))),
-        None => Err(TokenError::Missing),
+        None => Err(validator.missing()),
     };
     match checked {
         Ok((caller, token)) => {
@@ -49,7 +49,7 @@ fn refuse(error: &TokenError) -> Response {
     }
     tracing::info!(%error, "request without a valid token");
     let challenge = match error {
-        TokenError::Missing => "Bearer",
+        TokenError::Missing(_) => "Bearer",
         _ => r#"Bearer error="invalid_token""#,
     };
     let challenge = [(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use curtain_role::{HttpClient, http_client};
+use curtain_role::{HttpClient, Instance, http_client};
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use serde::Deserialize;
@@ -44,19 +44,22 @@ pub enum Credentials {
 pub enum TokenClientError {
     /// The endpoint did not answer.
     #[error(
-        "cannot reach the token endpoint {endpoint}: {reason}; `curtain status` says whether the instance is up"
+        "cannot reach the token endpoint {endpoint}: {reason}; `{}` says whether the instance is up",
+        .instance.command("status")
     )]
     Unreachable {
         /// The URL.
-        endpoint: http::Uri,
+        endpoint: String,
         /// What happened.
         reason: String,
+        /// The instance it is of.
+        instance: Instance,
     },
     /// The endpoint said no.
     #[error("{endpoint} refused the credentials: {reason}")]
     Refused {
         /// The URL.
-        endpoint: http::Uri,
+        endpoint: String,
         /// The status it answered.
         status: StatusCode,
         /// Its explanation.
@@ -71,6 +74,7 @@ pub enum TokenClientError {
 #[derive(Debug)]
 pub struct TokenClient {
     endpoint: http::Uri,
+    instance: Instance,
     credentials: Credentials,
     http: HttpClient,
     kept: Mutex<Option<(Secret, Instant)>>,
@@ -89,14 +93,18 @@ struct Refusal {
 }
 
 impl TokenClient {
-    /// A client of the instance at `api` (its base URL, plain HTTP). Nothing is sent yet.
+    /// A client of `instance` at `api` (its base URL, plain HTTP). Nothing is sent yet.
     ///
     /// # Errors
     /// [`TokenClientError::Url`].
-    pub fn new(api: &str, credentials: Credentials) -> Result<Self, TokenClientError> {
+    pub fn new(
+        api: &str,
+        instance: Instance,
+        credentials: Credentials,
+    ) -> Result<Self, TokenClientError> {
         let endpoint = format!("{}/oauth2/token", api.trim_end_matches('/'));
         let endpoint = endpoint.parse().map_err(|_| TokenClientError::Url(api.to_owned()))?;
-        Ok(Self { endpoint, credentials, http: http_client(), kept: Mutex::default() })
+        Ok(Self { endpoint, instance, credentials, http: http_client(), kept: Mutex::default() })
     }
 
     /// A token with at least two minutes left, from memory or fetched.
@@ -125,8 +133,9 @@ impl TokenClient {
 
     async fn fetch(&self) -> Result<Answer, TokenClientError> {
         let unreachable = |reason: String| TokenClientError::Unreachable {
-            endpoint: self.endpoint.clone(),
+            endpoint: self.endpoint.to_string(),
             reason,
+            instance: self.instance.clone(),
         };
         let request = Request::post(self.endpoint.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -149,7 +158,7 @@ impl TokenClient {
                 .filter(|reason| !reason.is_empty())
                 .unwrap_or_else(|| status.to_string());
             return Err(TokenClientError::Refused {
-                endpoint: self.endpoint.clone(),
+                endpoint: self.endpoint.to_string(),
                 status,
                 reason,
             });

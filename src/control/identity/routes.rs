@@ -16,6 +16,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use curtain_role::Instance;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -41,12 +42,15 @@ pub struct Identity {
     pub codes: LoginCodes,
     /// Slows guessing down.
     pub limiter: Limiter,
+    /// The instance whose subjects they are.
+    pub instance: Instance,
 }
 
 impl Identity {
     /// Nothing handed out, nobody slowed down.
-    pub fn new(issuer: Issuer, directory: Directory) -> Self {
-        Self { issuer, directory, codes: LoginCodes::default(), limiter: Limiter::default() }
+    pub fn new(issuer: Issuer, directory: Directory, instance: Instance) -> Self {
+        let (codes, limiter) = (LoginCodes::default(), Limiter::default());
+        Self { issuer, directory, codes, limiter, instance }
     }
 }
 
@@ -127,7 +131,7 @@ fn issue(identity: &Identity, subject: &Subject) -> Response {
 #[derive(Debug)]
 enum Refusal {
     Request(String),
-    Grant(&'static str),
+    Grant(String),
     Client { basic: bool },
     UnsupportedGrant(String),
     Wait(std::time::Duration),
@@ -140,7 +144,7 @@ impl IntoResponse for Refusal {
         };
         match self {
             Self::Request(why) => answer(StatusCode::BAD_REQUEST, "invalid_request", &why),
-            Self::Grant(why) => answer(StatusCode::BAD_REQUEST, "invalid_grant", why),
+            Self::Grant(why) => answer(StatusCode::BAD_REQUEST, "invalid_grant", &why),
             Self::Client { basic } => {
                 let why = "unknown client or wrong secret";
                 let mut response = answer(StatusCode::UNAUTHORIZED, "invalid_client", why);
@@ -180,7 +184,7 @@ fn grant(identity: &Identity, headers: &HeaderMap, body: &[u8]) -> Result<Subjec
     match required("grant_type")? {
         "password" => {
             let (name, secret) = (required("username")?, required("password")?);
-            let wrong = Refusal::Grant("unknown user or wrong password");
+            let wrong = Refusal::Grant("unknown user or wrong password".to_owned());
             authenticate(identity, name, secret, true, wrong)
         }
         "client_credentials" => {
@@ -196,9 +200,12 @@ fn grant(identity: &Identity, headers: &HeaderMap, body: &[u8]) -> Result<Subjec
             .codes
             .redeem(required("code")?, Instant::now())
             .and_then(|name| identity.directory.find(&name, SubjectKind::User))
-            .ok_or(Refusal::Grant(
-                "the code is unknown, used or too old; `curtain open` makes a new one",
-            )),
+            .ok_or_else(|| {
+                let open = identity.instance.command("open");
+                Refusal::Grant(format!(
+                    "the code is unknown, used or too old; `{open}` makes a new one"
+                ))
+            }),
         other => Err(Refusal::UnsupportedGrant(other.to_owned())),
     }
 }

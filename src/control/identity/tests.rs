@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, body::Body};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use curtain_role::Instance;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -33,8 +34,9 @@ fn app() -> Router {
         ),
         secret("agent-one", "agent", &[("client-id", "one"), ("client-secret", "s:1%")]),
     ]));
-    let validator = Arc::new(Validator::own(&issuer, directory.clone()));
-    routes(Arc::new(Identity::new(issuer, directory)), validator)
+    let instance = Instance::new("ci");
+    let validator = Arc::new(Validator::own(&issuer, directory.clone(), instance.clone()));
+    routes(Arc::new(Identity::new(issuer, directory, instance)), validator)
 }
 
 async fn send(app: &Router, request: Request<Body>) -> (StatusCode, http::HeaderMap, Value) {
@@ -74,6 +76,8 @@ async fn a_login_code_of_a_person_becomes_a_token_once() {
     assert_eq!(send(&app, form(&fields)).await.0, StatusCode::OK);
     let (status, _, body) = send(&app, form(&fields)).await;
     assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &"invalid_grant".into()));
+    let why = "the code is unknown, used or too old; `curtain open --name ci` makes a new one";
+    assert_eq!(body["error_description"], why);
 }
 
 #[tokio::test]

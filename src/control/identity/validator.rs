@@ -1,5 +1,6 @@
 //! Checking a bearer token.
 
+use curtain_role::Instance;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation,
     errors::ErrorKind,
@@ -15,14 +16,21 @@ const LEEWAY: u64 = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// No `Authorization: Bearer` header.
-    #[error("a bearer token is required in the Authorization header; `curtain token` prints one")]
-    Missing,
+    #[error(
+        "a bearer token is required in the Authorization header; `{}` prints one", .0.command("token")
+    )]
+    Missing(Instance),
     /// Not a token of ours: malformed, badly signed, or of another issuer's key.
     #[error("the token is not valid: {0}")]
     Invalid(String),
     /// Ours, but too old, for another audience, or without a claim that we need.
-    #[error("the token is not valid: {0}; `curtain token` prints a fresh one")]
-    Claims(String),
+    #[error("the token is not valid: {reason}; `{}` prints a fresh one", .instance.command("token"))]
+    Claims {
+        /// What is wrong with it.
+        reason: String,
+        /// The instance that it is for.
+        instance: Instance,
+    },
     /// Its subject was removed.
     #[error("the subject {0} of the token does not exist any more")]
     Removed(String),
@@ -43,9 +51,9 @@ impl TokenError {
     /// The `error` field of the answer.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Missing => "MISSING_TOKEN",
+            Self::Missing(_) => "MISSING_TOKEN",
             Self::Invalid(_) | Self::UnknownKey => "INVALID_TOKEN",
-            Self::Claims(_) => "INVALID_CLAIMS",
+            Self::Claims { .. } => "INVALID_CLAIMS",
             Self::Removed(_) => "AUTHORIZATION_FAILED",
             Self::KeysUnavailable { .. } => "JWKS_UNAVAILABLE",
         }
@@ -63,6 +71,7 @@ pub struct Validator {
     keys: Keys,
     rules: Validation,
     directory: Option<Directory>,
+    instance: Instance,
 }
 
 impl std::fmt::Debug for Validator {
@@ -73,21 +82,28 @@ impl std::fmt::Debug for Validator {
 
 impl Validator {
     /// For the api-server itself: its own key, and only subjects that `directory` still has.
-    pub fn own(issuer: &Issuer, directory: Directory) -> Self {
+    pub fn own(issuer: &Issuer, directory: Directory, instance: Instance) -> Self {
         Self {
             keys: Keys::Own(issuer.jwks()),
             rules: rules(issuer.issuer(), issuer.audience()),
             directory: Some(directory),
+            instance,
         }
     }
 
     /// For other roles: the keys at `jwks`, tokens of `issuer` for `audience`.
-    pub fn remote(jwks: http::Uri, issuer: &str, audience: &str) -> Self {
+    pub fn remote(jwks: http::Uri, issuer: &str, audience: &str, instance: Instance) -> Self {
         Self {
             keys: Keys::Remote(Box::new(JwksCache::new(jwks))),
             rules: rules(issuer, audience),
             directory: None,
+            instance,
         }
+    }
+
+    /// What to say of a request without a token.
+    pub(super) fn missing(&self) -> TokenError {
+        TokenError::Missing(self.instance.clone())
     }
 
     /// Who sent `token`.
@@ -96,6 +112,10 @@ impl Validator {
     /// [`TokenError`] says what is wrong with it.
     pub async fn validate(&self, token: &str) -> Result<Caller, TokenError> {
         let invalid = |error: jsonwebtoken::errors::Error| TokenError::Invalid(error.to_string());
+        let claims = |reason: &str| TokenError::Claims {
+            reason: reason.to_owned(),
+            instance: self.instance.clone(),
+        };
         let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
         let kid = header.kid.ok_or_else(|| TokenError::Invalid("it names no key".to_owned()))?;
         let key: Jwk = match &self.keys {
@@ -105,16 +125,10 @@ impl Validator {
         let key = DecodingKey::from_jwk(&key).map_err(invalid)?;
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &self.rules)
             .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => TokenError::Claims("it has expired".to_owned()),
-                ErrorKind::InvalidAudience => {
-                    TokenError::Claims("it is for another audience".to_owned())
-                }
-                ErrorKind::InvalidIssuer => {
-                    TokenError::Claims("it is of another issuer".to_owned())
-                }
-                ErrorKind::MissingRequiredClaim(claim) => {
-                    TokenError::Claims(format!("it lacks {claim}"))
-                }
+                ErrorKind::ExpiredSignature => claims("it has expired"),
+                ErrorKind::InvalidAudience => claims("it is for another audience"),
+                ErrorKind::InvalidIssuer => claims("it is of another issuer"),
+                ErrorKind::MissingRequiredClaim(claim) => claims(&format!("it lacks {claim}")),
                 _ => invalid(error),
             })?
             .claims;
@@ -164,7 +178,10 @@ mod tests {
     }
 
     fn own(issuer: &Issuer) -> Validator {
-        Validator { directory: None, ..Validator::own(issuer, Directory::default()) }
+        Validator {
+            directory: None,
+            ..Validator::own(issuer, Directory::default(), Instance::new("ci"))
+        }
     }
 
     fn now() -> u64 {
@@ -190,7 +207,11 @@ mod tests {
         let validator = own(&issuer);
         let old = issuer.issue(&subject(), now() - TOKEN_SECONDS - 60).expect("token");
         let error = validator.validate(old.expose()).await.expect_err("expired");
-        assert_eq!((error.code(), error.to_string().contains("expired")), ("INVALID_CLAIMS", true));
+        assert_eq!(error.code(), "INVALID_CLAIMS");
+        let said =
+            "the token is not valid: it has expired; `curtain token --name ci` prints a fresh one";
+        assert_eq!(error.to_string(), said);
+        assert!(validator.missing().to_string().contains("`curtain token --name ci` prints one"));
 
         let stranger = self::issuer("openchoreo").issue(&subject(), now()).expect("token");
         assert!(matches!(validator.validate(stranger.expose()).await, Err(TokenError::UnknownKey)));
@@ -213,7 +234,7 @@ mod tests {
             elsewhere.validate(token.expose()).await.expect_err("aud").code(),
             "INVALID_CLAIMS"
         );
-        let strict = Validator::own(&issuer, Directory::default());
+        let strict = Validator::own(&issuer, Directory::default(), Instance::default());
         assert!(matches!(strict.validate(token.expose()).await, Err(TokenError::Removed(_))));
     }
 }

@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use curtain_control::authz::{self, Attributes, Denial, Hierarchy};
+use curtain_control::authz::{self, Attributes, Denial, Hierarchy, Question};
 use curtain_control::identity::{Caller, Secret};
-use curtain_role::{HttpClient, http_client};
+use curtain_role::{HttpClient, Instance, http_client};
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::Deserialize;
@@ -34,7 +34,7 @@ pub(super) enum GateError {
     #[error("{0}")]
     Denied(String),
     /// The control plane does not take the caller's token any more.
-    #[error("the control plane does not accept the token: {0}; `curtain token` prints a fresh one")]
+    #[error("the control plane does not accept the token: {0}")]
     Token(String),
     /// The control plane did not say.
     #[error("cannot ask the control plane at {url} whether this is allowed: {reason}")]
@@ -49,6 +49,7 @@ pub(super) enum GateError {
 /// The way to the control plane's decisions.
 pub(super) struct Gate {
     base: String,
+    instance: Instance,
     client: HttpClient,
     /// By a number that nobody outside can work out, and so cannot make two questions share an answer.
     answers: Mutex<HashMap<u64, Answer>>,
@@ -78,11 +79,11 @@ struct Context {
 }
 
 impl Gate {
-    /// Asks at `base`, the REST API's URL.
-    pub(super) fn new(base: &Uri) -> Self {
+    /// Asks at `base`, the URL of the REST API of `instance`.
+    pub(super) fn new(base: &Uri, instance: Instance) -> Self {
         let base = base.to_string().trim_end_matches('/').to_owned();
         let (answers, numbers) = (Mutex::default(), RandomState::new());
-        Gate { base, client: http_client(), answers, numbers }
+        Gate { base, instance, client: http_client(), answers, numbers }
     }
 
     /// Whether the caller may look at the logs of a place.
@@ -172,7 +173,8 @@ impl Gate {
             return Ok(Ok(()));
         }
         if let Some(missing) = authz::Decision::missing(reason) {
-            return Ok(Err(Denial::new(caller, ACTION, at, &attributes, &missing).to_string()));
+            let question = Question { action: ACTION, at, attributes: &attributes };
+            return Ok(Err(Denial::new(caller, question, &missing, &self.instance).to_string()));
         }
         // A binding that forbids: the reason names it.
         Ok(Err(format!(

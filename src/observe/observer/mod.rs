@@ -20,7 +20,7 @@ use curtain_control::identity::Validator;
 use curtain_control::mcp;
 use curtain_role::origin::AllowedHosts;
 use curtain_role::{
-    Health, HealthError, KubeAccess, KubeError, ServeError, Shutdown, listen, serve,
+    Health, HealthError, Instance, KubeAccess, KubeError, ServeError, Shutdown, listen, serve,
 };
 use http::Uri;
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub audience: String,
     /// The user that may post lines, such as `system:serviceaccount:NAMESPACE:collector`.
     pub collector: String,
+    /// The instance, for the commands that errors suggest.
+    pub instance: Instance,
     /// Host names to answer to beside the loopback and cluster ones.
     pub allowed_hosts: Vec<String>,
     /// The API server of the cluster, for token reviews.
@@ -100,8 +102,10 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let doorman = ingest::Doorman::new(config.kube.client().await?, &config.collector);
     let jwks = format!("{}/oauth2/jwks", config.control.to_string().trim_end_matches('/'));
     let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
-    let validator = Arc::new(Validator::remote(jwks, &config.issuer, &config.audience));
-    let gate = gate::Gate::new(&config.control);
+    let instance = config.instance.clone();
+    let validator = Validator::remote(jwks, &config.issuer, &config.audience, instance.clone());
+    let validator = Arc::new(validator);
+    let gate = gate::Gate::new(&config.control, instance);
     let (rest, tools) = doors(&config, &store, gate, validator, &shutdown);
     let ingest = ingest::routes(store.clone(), doorman);
 

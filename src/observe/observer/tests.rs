@@ -78,13 +78,15 @@ impl World {
             issuer: "iss".into(),
             audience: "aud".into(),
             collector: String::new(),
+            instance: Instance::new("ci"),
             allowed_hosts: Vec::new(),
             kube: KubeAccess::InCluster,
             version: "0.0.0".into(),
         };
         let jwks = format!("{control}/oauth2/jwks").parse().expect("a URL");
-        let validator = Arc::new(Validator::remote(jwks, "iss", "aud"));
-        let gate = gate::Gate::new(&config.control);
+        let instance = config.instance.clone();
+        let validator = Arc::new(Validator::remote(jwks, "iss", "aud", instance.clone()));
+        let gate = gate::Gate::new(&config.control, instance);
         let (rest, tools) = doors(&config, &store, gate, validator, &shutdown);
         let rest = serve_somewhere(rest, &shutdown).await;
         let mcp = format!("{}/mcp", serve_somewhere(tools, &shutdown).await);
@@ -210,6 +212,7 @@ async fn rest_answers_whom_the_control_plane_allows() {
     let (_, answer) = world.query("staged", json!({})).await;
     let message = answer["message"].as_str().unwrap_or_default();
     assert!(message.contains("or allow it: echo"), "{message}");
+    assert!(message.contains("$(curtain kubeconfig --name ci)"), "{message}");
     assert!(
         message.contains("widen the condition of AuthzRoleBinding default/staged"),
         "{message}"

@@ -27,6 +27,7 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
         Err(BackendError::Forbidden(_) | BackendError::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
+    let curtain = |words: &str| portal.instance.command(words);
     let content = html! {
         div.heading {
             h1 { "Agents" }
@@ -38,12 +39,12 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
                 @for (name, client) in CLIENTS {
                     li { div.card {
                         h3 { (name) }
-                        (parts::command(&format!("curtain mcp install {client}")))
+                        (parts::curtain(&portal.instance, &format!("mcp install {client}")))
                     } }
                 }
             }
-            p.dim { "The entry runs " code { "curtain mcp serve --stdio" } ": no pasted token, and "
-                code { "curtain mcp uninstall" } " or " code { "curtain down" } " puts the former file back." }
+            p.dim { "The entry runs " code { (curtain("mcp serve --stdio")) } ": no pasted token, and "
+                code { (curtain("mcp uninstall")) } " or " code { (curtain("down")) } " puts the former file back." }
         }
         section { h2.label { "You" } (you(&session.name, &profile)) }
         section { h2.label { "Who holds which role" } (roles(bindings.as_deref())) }

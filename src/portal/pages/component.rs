@@ -10,6 +10,7 @@ use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, State};
 use axum::response::Html;
+use curtain_role::Instance;
 use maud::{Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ pub(crate) async fn show(
         Some(first) => Some((first, logs::latest(&user, &place, &first.name).await)),
         None => None,
     };
-    let heading = title(&view.component).to_owned();
+    let (heading, live) = (title(&view.component).to_owned(), format!("{}/live", place.href()));
     let content = html! {
         div.heading {
             h1 { (heading) }
@@ -54,7 +55,7 @@ pub(crate) async fn show(
             }
             @if !description(&view.component).is_empty() { p { (description(&view.component)) } }
         }
-        (parts::live(&format!("{}/live", place.href()), lanes(&place, &view, &session.form_key)))
+        (parts::live(&live, lanes(&portal.instance, &place, &view, &session.form_key)))
         @if let Some((lane, log)) = log {
             section.panel aria-labelledby="logs" {
                 h2.label #logs { "Logs in " (lane.title) }
@@ -73,10 +74,15 @@ pub(crate) async fn show(
 }
 
 /// The live part.
-pub(crate) fn lanes(place: &Place, view: &ComponentView, form_key: &str) -> Markup {
+pub(crate) fn lanes(
+    instance: &Instance,
+    place: &Place,
+    view: &ComponentView,
+    form_key: &str,
+) -> Markup {
     html! {
         @if view.environments.iter().all(|lane| lane.binding.is_none()) {
-            (parts::empty("Not deployed anywhere", waiting(view)))
+            (parts::empty("Not deployed anywhere", waiting(instance, view)))
         }
         ol.lanes {
             @for lane in &view.environments {
@@ -87,12 +93,12 @@ pub(crate) fn lanes(place: &Place, view: &ComponentView, form_key: &str) -> Mark
 }
 
 /// What a component without any binding waits for.
-fn waiting(view: &ComponentView) -> Markup {
+fn waiting(instance: &Instance, view: &ComponentView) -> Markup {
     let reason = model::reason(&view.component);
     html! {
         @if view.image.is_none() {
             p { "It has no Workload yet: the image to run and the endpoints it offers." }
-            (parts::apply("workload.yaml"))
+            (parts::apply(instance, "workload.yaml"))
         } @else if view.component["spec"]["autoDeploy"] == true {
             p { "A release is being made; the first environment follows by itself." }
         } @else {

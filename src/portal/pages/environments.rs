@@ -48,7 +48,7 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
                 @if environments.is_empty() {
                     (parts::empty("No environment yet", html! {
                         p { "Make one and name it in a deployment pipeline:" }
-                        (parts::apply("environment.yaml"))
+                        (parts::apply(&portal.instance, "environment.yaml"))
                     }))
                 }
                 ol.lanes { @for environment in environments { li.lane { (environment_card(environment)) } } }

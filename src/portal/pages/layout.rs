@@ -2,6 +2,7 @@
 
 use crate::assets;
 use crate::session::Session;
+use curtain_role::Instance;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Where a page belongs in the navigation.
@@ -18,7 +19,7 @@ pub(crate) type Crumbs<'a> = &'a [(&'a str, String)];
 /// A page for a signed-in person.
 pub(crate) fn page(
     session: &Session,
-    instance: &str,
+    instance: &Instance,
     section: Section,
     title: &str,
     crumbs: Crumbs<'_>,
@@ -55,7 +56,7 @@ pub(crate) fn page(
                 }
                 (content)
             }
-            footer { "Instance " strong { (instance) } " · compatible with OpenChoreo, independent of it" }
+            footer { "Instance " strong { (instance.name()) } " · compatible with OpenChoreo, independent of it" }
         },
     )
 }

@@ -13,6 +13,7 @@ use crate::error::BackendError;
 use crate::error::PageError;
 use crate::session::SignedIn;
 use axum::response::Html;
+use curtain_role::Instance;
 use maud::{Markup, html};
 
 pub(crate) type Page = Result<Html<String>, PageError>;
@@ -39,7 +40,7 @@ pub(crate) fn problem(title: &str, message: &str) -> Markup {
 
 /// The sign-in page.
 pub(crate) fn login(
-    instance: &str,
+    instance: &Instance,
     next: &str,
     notice: Option<&str>,
     problem: Option<&str>,
@@ -50,7 +51,7 @@ pub(crate) fn login(
             section.solo {
                 (layout::mark())
                 h1 { "Sign in" }
-                p.lead { "to the instance " strong { (instance) } }
+                p.lead { "to the instance " strong { (instance.name()) } }
                 @if let Some(notice) = notice { p.notice role="status" { (notice) } }
                 @if let Some(problem) = problem { p.problem role="alert" { (problem) } }
                 form.stack method="post" action="/login" {
@@ -64,9 +65,9 @@ pub(crate) fn login(
                 }
                 div.hint {
                     p { "Sign in without a password from your terminal:" }
-                    (parts::command("curtain open"))
+                    (parts::curtain(instance, "open"))
                     p { "Names and passwords of this instance:" }
-                    (parts::command("curtain credentials"))
+                    (parts::curtain(instance, "credentials"))
                 }
             }
         },

@@ -1,6 +1,7 @@
 //! Small pieces that several pages share.
 
 use crate::model::Status;
+use curtain_role::Instance;
 use maud::{Markup, html};
 
 /// A status as a word with a coloured dot.
@@ -9,7 +10,7 @@ pub(crate) fn pill(status: Status) -> Markup {
 }
 
 /// A command to copy.
-pub(crate) fn command(text: &str) -> Markup {
+fn command(text: &str) -> Markup {
     html! {
         div.command {
             code { (text) }
@@ -18,9 +19,15 @@ pub(crate) fn command(text: &str) -> Markup {
     }
 }
 
+/// A command of this program, for this instance, to copy.
+pub(crate) fn curtain(instance: &Instance, words: &str) -> Markup {
+    command(&instance.command(words))
+}
+
 /// The command that applies a file to this platform, whatever cluster the person's kubectl is set to.
-pub(crate) fn apply(file: &str) -> Markup {
-    command(&format!("kubectl --kubeconfig \"$(curtain kubeconfig)\" apply -f {file}"))
+pub(crate) fn apply(instance: &Instance, file: &str) -> Markup {
+    let kubeconfig = instance.command("kubeconfig");
+    command(&format!("kubectl --kubeconfig \"$({kubeconfig})\" apply -f {file}"))
 }
 
 /// A moment: exact for machines, relative for people once the script runs.

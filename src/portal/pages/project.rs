@@ -8,6 +8,7 @@ use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, State};
 use axum::response::Html;
+use curtain_role::Instance;
 use maud::{Markup, html};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub(crate) async fn show(
             h1 { (heading) }
             @if !description(&view.project).is_empty() { p.lead { (description(&view.project)) } }
         }
-        (parts::live(&live, components(&namespace, &project, &view)))
+        (parts::live(&live, components(&portal.instance, &namespace, &project, &view)))
     };
     let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), href(&namespace, &project))];
     let page =
@@ -37,16 +38,21 @@ pub(crate) fn href(namespace: &str, project: &str) -> String {
 }
 
 /// The live part.
-pub(crate) fn components(namespace: &str, project: &str, view: &ProjectView) -> Markup {
+pub(crate) fn components(
+    instance: &Instance,
+    namespace: &str,
+    project: &str,
+    view: &ProjectView,
+) -> Markup {
     if view.components.is_empty() {
         return parts::empty(
             "No component yet",
             html! {
                 p { "A component is something that runs: a service, a web application, a worker." }
                 p { "Deploy the sample" }
-                (parts::command("curtain demo deploy greeter"))
+                (parts::curtain(instance, "demo deploy greeter"))
                 p { "or describe your own in YAML, a Component and a Workload, and apply it:" }
-                (parts::apply("component.yaml"))
+                (parts::apply(instance, "component.yaml"))
             },
         );
     }

@@ -7,6 +7,7 @@ use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::State;
 use axum::response::Html;
+use curtain_role::Instance;
 use maud::{Markup, html};
 use serde_json::Value;
 use std::sync::Arc;
@@ -15,22 +16,22 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
     let namespaces = model::projects(&portal.backend.of(&session.token)).await?;
     let content = html! {
         div.heading { h1 { "Projects" } }
-        (list(&namespaces))
+        (list(&portal.instance, &namespaces))
     };
     let page =
         layout::page(&session, &portal.instance, Section::Projects, "Projects", &[], content);
     Ok(Html(page.into_string()))
 }
 
-fn list(namespaces: &[(Value, Vec<Value>)]) -> Markup {
+fn list(instance: &Instance, namespaces: &[(Value, Vec<Value>)]) -> Markup {
     let any = namespaces.iter().any(|(_, projects)| !projects.is_empty());
     html! {
         @if !any {
             (parts::empty("No project yet", html! {
                 p { "A project holds components that belong together. Start with a sample:" }
-                (parts::command("curtain demo deploy greeter"))
+                (parts::curtain(instance, "demo deploy greeter"))
                 p { "or let an assistant do it, once it knows this platform:" }
-                (parts::command("curtain mcp install claude-code"))
+                (parts::curtain(instance, "mcp install claude-code"))
             }))
         }
         @for (namespace, projects) in namespaces.iter().filter(|(_, projects)| !projects.is_empty()) {

@@ -5,7 +5,7 @@ mod wire;
 use crate::server::{Config, router};
 use axum::Router;
 use axum::body::Body;
-use curtain_role::Shutdown;
+use curtain_role::{Instance, Shutdown};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::json;
@@ -31,7 +31,7 @@ impl Browser {
             health: ([127, 0, 0, 1], 0).into(),
             api_url: url.clone(),
             observer_url: url,
-            instance: "test".to_owned(),
+            instance: Instance::new("test"),
             allowed_hosts: Vec::new(),
         };
         let app = router(&config, Shutdown::on_signals().unwrap());
@@ -116,7 +116,7 @@ async fn strangers_sign_in_first() {
     assert_eq!(location(&answer), "/login?next=%2Fnamespaces%2Fdefault%2Fprojects%2Fshop");
     let login = browser.page("/login?next=%2Fnamespaces%2Fdefault%2Fprojects%2Fshop").await;
     assert!(login.contains("value=\"/namespaces/default/projects/shop\""));
-    assert!(login.contains("curtain open"));
+    assert!(login.contains("<code>curtain open --name test</code>"));
 }
 
 #[tokio::test]
@@ -176,7 +176,8 @@ async fn a_project_shows_its_components_everywhere() {
         assert!(page.contains(words), "{words}");
     }
     let empty = browser.page("/namespaces/default/projects/empty").await;
-    assert!(empty.contains("curtain demo deploy greeter"));
+    assert!(empty.contains("<code>curtain demo deploy greeter --name test</code>"));
+    assert!(empty.contains("$(curtain kubeconfig --name test)"));
     let missing = browser.get("/namespaces/default/projects/nope").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
 }
@@ -317,7 +318,8 @@ async fn environments_and_agents_have_their_pages() {
     assert!(page.find("Development").unwrap() < page.find("Production").unwrap());
     assert!(page.contains("1 agent connected") && page.contains("Not connected"));
     let page = browser.page("/agents").await;
-    assert!(page.contains("curtain mcp install claude-code"));
+    assert!(page.contains("<code>curtain mcp install claude-code --name test</code>"));
+    assert!(page.contains("<code>curtain down --name test</code>"));
     assert!(page.contains("agent-reader") && page.contains("releasebinding:update"));
 }
 
@@ -329,7 +331,7 @@ async fn an_api_that_is_away_is_said_to_be() {
         health: ([127, 0, 0, 1], 0).into(),
         api_url: "http://127.0.0.1:1".to_owned(),
         observer_url: "http://127.0.0.1:1".to_owned(),
-        instance: "test".to_owned(),
+        instance: Instance::new("test"),
         allowed_hosts: Vec::new(),
     };
     browser.app = router(&config, Shutdown::on_signals().unwrap());

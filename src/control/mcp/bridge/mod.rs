@@ -13,6 +13,7 @@ mod upstream;
 
 use std::{io, sync::Arc};
 
+use curtain_role::Instance;
 use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
@@ -72,13 +73,14 @@ pub enum BridgeError {
     Write(#[source] io::Error),
 }
 
-/// Serves the client on `input` and `output` until `input` ends.
+/// Serves the client on `input` and `output` until `input` ends. The servers are those of `instance`.
 ///
 /// # Errors
 /// [`BridgeError`]. Trouble with a server is no such error: the client hears of it in the answer.
 pub async fn run(
     upstreams: Vec<Upstream>,
     tokens: Arc<dyn TokenSource>,
+    instance: Instance,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> Result<(), BridgeError> {
@@ -86,7 +88,7 @@ pub async fn run(
         return Err(BridgeError::NoUpstream);
     }
     let (answers, written) = mpsc::channel(WAITING);
-    let mut session = Session::new(upstreams, tokens, answers);
+    let mut session = Session::new(upstreams, tokens, instance, answers);
     let writing = write(written, output);
     let reading = async {
         let mut input = BufReader::new(input);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use curtain_role::http_client;
+use curtain_role::{Instance, http_client};
 use serde_json::{Value, json};
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -63,9 +63,10 @@ impl Session {
     pub(super) fn new(
         upstreams: Vec<Upstream>,
         tokens: Arc<dyn TokenSource>,
+        instance: Instance,
         answers: mpsc::Sender<String>,
     ) -> Self {
-        let sender = Sender { http: http_client(), tokens };
+        let sender = Sender { http: http_client(), tokens, instance };
         let shared = Shared { upstreams, sender, answers, known: Mutex::default() };
         Self {
             shared: Arc::new(shared),

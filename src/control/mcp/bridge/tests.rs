@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use curtain_role::{Instance, http_client};
 use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, model::ProtocolVersion};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 
-use super::{TokenSource, Upstream, run};
+use super::{TokenSource, Upstream, run, upstream::Sender};
 use crate::{
     identity::{
         Secret,
@@ -26,14 +27,16 @@ fn upstream(name: &str, url: &str) -> Upstream {
 
 fn agent(platform: &Platform) -> Arc<dyn TokenSource> {
     let credentials = Credentials::Client { id: "one".into(), secret: Secret::new("secret-one") };
-    Arc::new(TokenClient::new(&platform.base, credentials).expect("client"))
+    Arc::new(TokenClient::new(&platform.base, Instance::default(), credentials).expect("client"))
 }
 
 /// A bridge in the background; the client's end of its pipe.
 fn bridge(upstreams: Vec<Upstream>, tokens: Arc<dyn TokenSource>) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(1024 * 1024);
     let (input, output) = tokio::io::split(theirs);
-    tokio::spawn(async move { run(upstreams, tokens, input, output).await.expect("bridge") });
+    tokio::spawn(async move {
+        run(upstreams, tokens, Instance::default(), input, output).await.expect("bridge")
+    });
     ours
 }
 
@@ -121,7 +124,9 @@ async fn a_server_that_is_left_out_does_not_stop_the_others() {
 async fn a_refused_identity_is_explained() {
     let platform = Platform::start().await;
     let credentials = Credentials::Client { id: "one".into(), secret: Secret::new("wrong") };
-    let tokens = Arc::new(TokenClient::new(&platform.base, credentials).expect("client"));
+    let tokens = Arc::new(
+        TokenClient::new(&platform.base, Instance::default(), credentials).expect("client"),
+    );
     let pipe = bridge(vec![upstream("control plane", &platform.mcp)], tokens);
     let lines = [r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#];
     let answers = exchange(pipe, &lines, 1).await;
@@ -170,9 +175,30 @@ async fn a_client_that_takes_no_answers_ends_the_bridge() {
     let (input, mut ours) = tokio::io::duplex(1024);
     let (output, gone) = tokio::io::duplex(1024);
     drop(gone);
-    let running = tokio::spawn(run(vec![silent().await], Arc::new(AnyToken), input, output));
+    let instance = Instance::default();
+    let running =
+        tokio::spawn(run(vec![silent().await], Arc::new(AnyToken), instance, input, output));
     ours.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").await.expect("write");
     let ended = tokio::time::timeout(std::time::Duration::from_secs(20), running).await;
     let ended = ended.expect("in time").expect("no panic");
     assert!(matches!(ended, Err(super::BridgeError::Write(_))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_looked_for_in_its_own_instance() {
+    let instance = Instance::new("ci");
+    let sender =
+        Sender { http: http_client(), tokens: Arc::new(AnyToken), instance: instance.clone() };
+    let away = "http://127.0.0.1:1";
+    let (aside, _messages) = tokio::sync::mpsc::channel(1);
+    let server = upstream("control plane", away);
+    let none = std::time::Duration::ZERO;
+    let asked = sender.ask(&server, &json!({}), http::HeaderMap::new(), none, &aside).await;
+    let said = asked.expect_err("nobody listens there");
+    assert!(said.contains("`curtain status --name ci` says"), "{said}");
+
+    let credentials = Credentials::LoginCode(Secret::new("code"));
+    let tokens = TokenClient::new(away, instance, credentials).expect("client");
+    let said = tokens.token().await.expect_err("nobody listens there").to_string();
+    assert!(said.contains("`curtain status --name ci` says"), "{said}");
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use curtain_role::{Backoff, HttpClient};
+use curtain_role::{Backoff, HttpClient, Instance};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -22,6 +22,7 @@ const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 pub(super) struct Sender {
     pub(super) http: HttpClient,
     pub(super) tokens: Arc<dyn TokenSource>,
+    pub(super) instance: Instance,
 }
 
 impl Sender {
@@ -97,8 +98,9 @@ impl Sender {
                 Ok(Err(error)) => return Err(broken(upstream, &error.to_string())),
             };
             if Instant::now() >= give_up {
+                let status = self.instance.command("status");
                 return Err(format!(
-                    "cannot reach the {} at {}: {trouble}; `curtain status` says whether the instance is up",
+                    "cannot reach the {} at {}: {trouble}; `{status}` says whether the instance is up",
                     upstream.name, upstream.url
                 ));
             }
