@@ -148,26 +148,47 @@ fn timestamp(row: &Row) -> Option<Timestamp> {
     Timestamp::from_nanosecond(row.time.into()).ok()
 }
 
+/// Bytes of a line without its text and names.
+const BARE_LINE: usize =
+    r#"{"level":"ERROR","log":"","timestamp":"2026-01-01T00:00:00.123Z"},"#.len();
+
+/// The value of each name that all of `rows` have in common.
+fn shared(rows: &[&Row]) -> [Option<String>; 7] {
+    std::array::from_fn(|name| {
+        let first = names(&rows.first()?.source)[name].1;
+        let same = rows.iter().all(|row| names(&row.source)[name].1 == first);
+        same.then(|| first.to_owned())
+    })
+}
+
+/// The names that a row has for itself.
+fn own<'a>(
+    row: &'a Row,
+    shared: &'a [Option<String>; 7],
+) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let names = names(&row.source).into_iter().zip(shared);
+    names.filter(|(_, same)| same.is_none()).map(|(name, _)| name)
+}
+
 /// The answer for an agent, which pays for every word: what all lines have in common is said once, times end at the
 /// millisecond, very long lines are cut, and what does not fit into `budget` bytes is left out with a hint.
 pub(super) fn compact(found: &Found, budget: usize) -> Value {
     let mut rows: Vec<&Row> = found.rows.iter().collect();
-    let gone = fit(&mut rows, budget, |row| cost(&row.text) + 70);
-    let same = |name: usize| {
-        let value = |row: &&Row| names(&row.source)[name].1.to_owned();
-        let first = rows.first().map(value)?;
-        rows.iter().all(|row| names(&row.source)[name].1 == first).then_some(first)
-    };
-    let shared: Vec<Option<String>> = (0..7).map(same).collect();
+    let common = shared(&rows);
+    let gone = fit(&mut rows, budget, |row| {
+        let own =
+            own(row, &common).map(|(name, value)| name.len() + cost(value) + r#","":"""#.len());
+        cost(&row.text) + BARE_LINE + own.sum::<usize>()
+    });
+    // Fewer lines may have more in common.
+    let shared = shared(&rows);
     let logs: Vec<Value> = rows
         .iter()
         .map(|row| {
             let time = timestamp(row).map(|time| format!("{time:.3}")).unwrap_or_default();
             let mut line =
                 json!({"timestamp": time, "level": row.level.to_string(), "log": cut(&row.text)});
-            let own =
-                names(&row.source).into_iter().zip(&shared).filter(|(_, same)| same.is_none());
-            for ((name, value), _) in own {
+            for (name, value) in own(row, &shared) {
                 line[name] = value.into();
             }
             line
@@ -194,7 +215,7 @@ pub(super) fn compact(found: &Found, budget: usize) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use curtain_control::mcp::economy::MOST;
+    use curtain_control::mcp::economy::{MOST, TYPICAL};
 
     use super::*;
 
@@ -247,6 +268,38 @@ mod tests {
         let many = vec![("a", long.as_str()); 1000];
         let text = compact(&found(&many, 1000), MOST).to_string();
         assert!(text.len() < 40_000 && text.contains("of more than 1000 lines"), "{}", text.len());
+    }
+
+    #[test]
+    fn what_each_line_says_of_itself_is_paid_for() {
+        let row = |number: usize| Row {
+            time: 1_767_225_600_123_456_789,
+            text: format!("\u{1b}[32mrequest {number} was answered\u{1b}[0m in 12 ms"),
+            level: Level::Error,
+            source: Source {
+                namespace: "default".to_owned(),
+                project: format!("project-{number}"),
+                component: format!("component-{number}"),
+                environment: format!("environment-{number}"),
+                container: format!("container-{number}"),
+                pod: format!("component-{number}-development-7f9c4d5b6-x2x{number}"),
+                pod_namespace: format!("dp-default-project-{number}-development-1a2b3c4d"),
+                ..Source::default()
+            },
+        };
+        let found = Found { rows: (0..40).map(row).collect(), total: 40 };
+        let answer = compact(&found, TYPICAL);
+        let bytes: usize = answer["logs"]
+            .as_array()
+            .expect("lines")
+            .iter()
+            .map(|line| line.to_string().len() + 1)
+            .sum();
+        assert!((TYPICAL / 2..=TYPICAL).contains(&bytes), "{bytes}");
+        assert!(
+            answer["hint"].as_str().is_some_and(|hint| hint.contains(" of 40 lines")),
+            "{answer}"
+        );
     }
 
     #[test]
