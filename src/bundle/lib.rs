@@ -29,5 +29,5 @@ mod render;
 
 pub use bundle::Bundle;
 pub use error::{Error, Kind};
-pub use generate::renew_leaves;
+pub use generate::{Renewal, renew_leaves};
 pub use install::{Installed, Installer};

@@ -15,7 +15,7 @@ use kube::{
 };
 use serde_json::{Map, Value, json};
 
-pub use renew::renew_leaves;
+pub use renew::{Renewal, renew_leaves};
 
 use crate::{
     Bundle, Error,

@@ -15,22 +15,35 @@ use crate::{
     format::{Generate, Manifest, What},
 };
 
-/// Renews every leaf of the program's bundles that has lived two thirds of its life at `now`; returns which Secrets.
-/// Bundles that are not installed have none.
-///
-/// # Errors
-/// A Secret that cannot be read or written, or a broken authority. Leaves before it are renewed then.
-pub async fn renew_leaves(client: &Client, now: Timestamp) -> Result<Vec<String>, Error> {
-    let mut renewed = Vec::new();
+/// What became of the leaves that were due.
+#[derive(Debug, Default)]
+pub struct Renewal {
+    /// The Secrets, `namespace/name`, that have new certificates.
+    pub renewed: Vec<String>,
+    /// Why others have none: a Secret that cannot be read or written, or a broken authority.
+    pub failed: Vec<Error>,
+}
+
+/// Renews every leaf of the program's bundles that has lived two thirds of its life at `now`. One that cannot be
+/// renewed keeps no other from it. Bundles that are not installed have none.
+pub async fn renew_leaves(client: &Client, now: Timestamp) -> Renewal {
+    let mut outcome = Renewal::default();
     for name in crate::Bundle::builtin_names() {
-        let manifest = manifest(name)?;
+        let manifest = match manifest(name) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                outcome.failed.push(error);
+                continue;
+            }
+        };
         for wanted in &manifest.generate {
-            if let Some(secret) = renew(client, &manifest, wanted, now).await? {
-                renewed.push(secret);
+            match renew(client, &manifest, wanted, now).await {
+                Ok(secret) => outcome.renewed.extend(secret),
+                Err(error) => outcome.failed.push(error),
             }
         }
     }
-    Ok(renewed)
+    outcome
 }
 
 /// The manifest alone: the documents of a bundle are large.

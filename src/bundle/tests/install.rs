@@ -7,9 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use curtain_bundle::{Bundle, Error, Installer, format::Role};
+use curtain_bundle::{Bundle, Error, Installer, Renewal, format::Role};
 use curtain_embedded::apiserver::{Server, ServerConfig};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{Api, Client, api::ListParams};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -138,26 +142,48 @@ async fn the_controller_manager_renews_leaves_in_the_last_third_of_their_life() 
     let now = jiff::Timestamp::now();
     let days = |days: i64| now + jiff::SignedDuration::from_hours(24 * days);
 
-    let renewed = curtain_bundle::renew_leaves(&manager, days(500)).await.unwrap();
-    assert_eq!(renewed, [""; 0], "leaves live 825 days");
+    let renew = async |now: jiff::Timestamp| {
+        let Renewal { mut renewed, failed } = curtain_bundle::renew_leaves(&manager, now).await;
+        renewed.sort();
+        (renewed, failed)
+    };
+    let (renewed, failed) = renew(days(500)).await;
+    assert!(renewed.is_empty() && failed.is_empty(), "leaves live 825 days: {failed:?}");
     assert_eq!(certificate("openchoreo-data-plane", "cluster-agent").await, before);
 
-    let mut renewed = curtain_bundle::renew_leaves(&manager, days(560)).await.unwrap();
-    renewed.sort();
-    assert_eq!(
-        renewed,
-        [
-            "openchoreo-control-plane/api-server-client",
-            "openchoreo-control-plane/cluster-gateway",
-            "openchoreo-control-plane/controller-manager-client",
-            "openchoreo-data-plane/cluster-agent",
-        ]
-    );
+    let all = [
+        "openchoreo-control-plane/api-server-client",
+        "openchoreo-control-plane/cluster-gateway",
+        "openchoreo-control-plane/controller-manager-client",
+        "openchoreo-data-plane/cluster-agent",
+    ];
+    let (renewed, failed) = renew(days(560)).await;
+    assert!(renewed == all && failed.is_empty(), "{renewed:?} {failed:?}");
     let after = certificate("openchoreo-data-plane", "cluster-agent").await;
     assert!(after.0 != before.0 && after.1 != before.1, "a new certificate with a new key");
     assert_eq!(after.2, before.2, "of the same authority");
-    let again = curtain_bundle::renew_leaves(&manager, days(560 + 540)).await.unwrap();
-    assert_eq!(again, [""; 0], "the new ones begin a life of their own");
+    let (again, failed) = renew(days(560 + 540)).await;
+    assert!(again.is_empty() && failed.is_empty(), "the new ones begin a life of their own");
+
+    // Whichever is broken, the others are renewed; here each is, one after the other.
+    let mut now = 560;
+    for broken in all {
+        now += 560;
+        let (namespace, name) = broken.split_once('/').unwrap();
+        let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), namespace);
+        let whole = secrets.get(name).await.unwrap();
+        let mut torn = whole.clone();
+        torn.data.as_mut().unwrap().insert("tls.crt".to_owned(), ByteString(b"torn".to_vec()));
+        let torn = secrets.replace(name, &Default::default(), &torn).await.unwrap();
+        let (renewed, failed) = renew(days(now)).await;
+        assert_eq!((renewed.len(), failed.len()), (3, 1), "{broken}: {renewed:?} {failed:?}");
+        assert!(!renewed.iter().any(|secret| secret == broken));
+        assert!(failed[0].to_string().contains("tls.crt"), "{}", failed[0]);
+        let resource_version = torn.metadata.resource_version;
+        let mended =
+            Secret { metadata: ObjectMeta { resource_version, ..whole.metadata }, ..whole };
+        secrets.replace(name, &Default::default(), &mended).await.unwrap();
+    }
 }
 
 fn maps(names: &[&str]) -> Bundle {

@@ -1,7 +1,8 @@
 //! `curtain controller-manager`.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
+use curtain_bundle::Renewal;
 use curtain_platform::{
     controllers::{self, Config},
     remote,
@@ -39,18 +40,21 @@ impl Flags {
         tokio::select! {
             outcome = controllers::run(config, shutdown) => ended(outcome),
             outcome = served => ended(outcome),
-            () = renewing => Ok(()),
+            never = renewing => match never {},
         }
     }
 }
 
 /// Renews the certificates of the instance, for ever.
-async fn renew(client: Client) {
+async fn renew(client: Client) -> Infallible {
     loop {
-        match curtain_bundle::renew_leaves(&client, Timestamp::now()).await {
-            Ok(renewed) if renewed.is_empty() => {}
-            Ok(renewed) => tracing::info!(?renewed, "certificates were renewed"),
-            Err(error) => tracing::warn!(%error, "certificates could not be renewed yet"),
+        let Renewal { renewed, failed } =
+            curtain_bundle::renew_leaves(&client, Timestamp::now()).await;
+        if !renewed.is_empty() {
+            tracing::info!(?renewed, "certificates were renewed");
+        }
+        for error in failed {
+            tracing::warn!(%error, "a certificate could not be renewed yet");
         }
         tokio::time::sleep(LOOK_AT_CERTIFICATES).await;
     }
