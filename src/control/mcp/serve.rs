@@ -22,7 +22,7 @@ use super::{
     Access, Arguments, Call, CallError, Tool, Toolbox, options::Options, schema::describe,
 };
 use crate::{
-    authz::{Attributes, Hierarchy},
+    authz::Hierarchy,
     identity::{Caller, Secret, Validator, bearer},
 };
 
@@ -133,9 +133,7 @@ impl<T: Toolbox> Server<T> {
         };
         let of_cluster = action.starts_with("cluster");
         let place = if of_cluster { Hierarchy::cluster() } else { arguments.place() };
-        let environment = arguments.text("environment");
-        let attributes = Attributes::environment(&place.namespace, environment);
-        match self.0.admits(request.call(), action, &place, &attributes).await {
+        match self.0.admits(request.call(), action, &place, arguments).await {
             Ok(()) => Ok(()),
             Err(reason) => refused(&reason),
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Arguments, Tool};
 use crate::{
-    authz::{Attributes, Hierarchy},
+    authz::Hierarchy,
     identity::{Caller, Secret},
 };
 
@@ -54,16 +54,16 @@ pub trait Toolbox: Send + Sync + 'static {
     fn lists(&self, call: Call<'_>, action: &'static str) -> impl Future<Output = bool> + Send;
 
     /// Whether the caller could do `action` somewhere at `place`, as far as the arguments tell: decides whether a tool
-    /// may be called. The error says what is missing, for `attributes`, and how it can be granted; it is worth an audit
-    /// line. What a call touches must be judged again by the tool.
+    /// may be called. The error says what is missing for a call with `arguments`, and how just that can be granted; it
+    /// is worth an audit line. What a call touches must be judged again by the tool.
     fn admits(
         &self,
         call: Call<'_>,
         action: &'static str,
         place: &Hierarchy,
-        attributes: &Attributes,
+        arguments: &Arguments,
     ) -> impl Future<Output = Result<(), String>> + Send {
-        let _ = (call, action, place, attributes);
+        let _ = (call, action, place, arguments);
         future::ready(Ok(()))
     }
 

@@ -20,7 +20,7 @@ use super::{About, Arguments, Call, CallError, Tool, Toolbox};
 use crate::{
     authz::{Attributes, Hierarchy, Question, Via},
     live::Live,
-    objects::{Ask, Error, ListQuery, Object, Objects, kind},
+    objects::{Ask, Error, ListQuery, Object, Objects, Verb, kind},
 };
 use shapes::Shape;
 use table::{Does, ROWS};
@@ -115,6 +115,37 @@ impl ControlPlane {
     }
 }
 
+/// The arguments that name an object whose place they may leave open, with its kind.
+const NAMED: [(&str, &str); 4] = [
+    ("ReleaseBinding", "binding_name"),
+    ("ReleaseBinding", "release_binding_name"),
+    ("Workload", "workload_name"),
+    ("Component", "component_name"),
+];
+
+impl ControlPlane {
+    /// What a call is about, for its refusal: where the object stands that `arguments` name at `place`, what
+    /// conditions may look at, and the object. What is left open here would be granted with the rest.
+    async fn aim(
+        &self,
+        place: &Hierarchy,
+        arguments: &Arguments,
+    ) -> (Hierarchy, Attributes, String) {
+        let namespace = place.namespace.as_str();
+        let named = NAMED.map(|(kind, argument)| (kind, arguments.text(argument)));
+        let named = named.into_iter().find(|(_, name)| !name.is_empty());
+        if let Some((named, name)) = named.filter(|_| place.project.is_empty()) {
+            let row = kind(named);
+            if let Ok(object) = self.objects.peek(row, namespace, name).await {
+                let attributes = row.attributes(namespace, &object.data, Verb::View);
+                return (row.place_of(namespace, &object), attributes, row.object(name));
+            }
+        }
+        let attributes = Attributes::environment(namespace, arguments.text("environment"));
+        (place.clone(), attributes, String::new())
+    }
+}
+
 impl Toolbox for ControlPlane {
     fn about(&self) -> About {
         About { name: "openchoreo-api", version: self.version.clone(), instructions: INSTRUCTIONS }
@@ -134,15 +165,18 @@ impl Toolbox for ControlPlane {
         call: Call<'_>,
         action: &'static str,
         place: &Hierarchy,
-        attributes: &Attributes,
+        arguments: &Arguments,
     ) -> Result<(), String> {
         let (authorizer, caller) = (self.objects.authorizer(), call.caller);
         if authorizer.index().can_anywhere(caller.entitlements(), action, place) {
             return Ok(());
         }
         // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
-        let question = Question { action, at: place, attributes };
-        authorizer.authorize(caller, Via::Mcp, question, "").map_err(|denial| denial.to_string())
+        let (at, attributes, object) = self.aim(place, arguments).await;
+        let question = Question { action, at: &at, attributes: &attributes };
+        authorizer
+            .authorize(caller, Via::Mcp, question, &object)
+            .map_err(|denial| denial.to_string())
     }
 
     async fn call(

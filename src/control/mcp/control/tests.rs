@@ -202,6 +202,13 @@ async fn an_agent_deploys_by_tools_alone_in_both_revisions() {
 #[tokio::test]
 async fn a_read_only_agent_sees_no_writing_tool_and_is_refused_with_the_remedy() {
     let platform = Platform::start().await;
+    let owner = json!({"projectName": "shop", "componentName": "web"});
+    let binding = json!({
+        "apiVersion": "openchoreo.dev/v1alpha1", "kind": "ReleaseBinding",
+        "metadata": {"name": "web-production", "namespace": "team"},
+        "spec": {"owner": owner, "environment": "production"},
+    });
+    platform.apply(binding).await;
     for lifecycle in [ClientLifecycleMode::Initialize, stateless()] {
         let agent = connect(&platform, "one", "", lifecycle).await;
         let tools = agent.list_all_tools().await.expect("tools");
@@ -220,6 +227,11 @@ async fn a_read_only_agent_sees_no_writing_tool_and_is_refused_with_the_remedy()
         let refused = call(&agent, "create_release_binding", binding).await.expect_err("refused");
         let only_there = r#"resource.environment == \"team/development\""#;
         assert!(refused.contains(only_there), "{refused}");
+        let change = json!({"namespace_name": "team", "binding_name": "web-production"});
+        let refused = call(&agent, "update_release_binding", change).await.expect_err("refused");
+        let place = "component shop/web in namespace team, environment team/production";
+        let only_there = r#"resource.environment == \"team/production\""#;
+        assert!(refused.contains(place) && refused.contains(only_there), "{refused}");
         good(&agent, "list_projects", json!({"namespace_name": "team"})).await;
     }
     // Without the filter the tool is listed, and refused by the service itself.
