@@ -89,24 +89,40 @@ fn two_instances_live_side_by_side_and_go_one_by_one() {
     let first = Instance::prepare();
     let second = format!("{}-too", first.name());
     let names = [first.name(), &second];
+    let kube = first.home().join(".kube");
+    let mine = "apiVersion: v1\nkind: Config # mine\ncurrent-context: work\ncontexts: [{name: work, context: {}}]\n";
+    fs::create_dir(&kube).unwrap();
+    fs::write(kube.join("config"), mine).unwrap();
+    let both = |args: &[&str]| {
+        thread::scope(|scope| {
+            let runs = names.map(|name| {
+                let mut command = first.command_for(name, args);
+                scope.spawn(move || object(Output::of(&mut command)))
+            });
+            runs.map(|run| run.join().unwrap())
+        })
+    };
     // Made at the same moment, so that they would choose the same ports.
-    let facts = thread::scope(|scope| {
-        let ups = names.map(|name| {
-            let mut command = first.command_for(name, &["up", "-o", "json"]);
-            scope.spawn(move || object(Output::of(&mut command)))
-        });
-        ups.map(|up| up.join().unwrap())
-    });
+    let facts = both(&["up", "--merge-kubeconfig", "-o", "json"]);
     let urls: BTreeSet<_> =
         facts.iter().map(|one| one["endpoints"]["portal"].to_string()).collect();
     assert_eq!(urls.len(), 2, "{facts:?}");
-    let wired = Output::of(first.command_for(names[0], &["mcp", "install", "cursor"]));
-    wired.success();
+    both(&["mcp", "install", "cursor", "-o", "json"]);
+    let client = first.home().join(".cursor/mcp.json");
+    let entries = || -> Value { serde_json::from_slice(&fs::read(&client).unwrap()).unwrap() };
+    assert_eq!(members(&entries()["mcpServers"]).len(), 2, "{}", entries());
 
+    // First in, first out: each takes its own out of the files, and the last one puts them back.
     Output::of(first.command_for(names[0], &["down"])).success();
     let status = object(Output::of(first.command_for(names[1], &["status", "-o", "json"])));
     assert_eq!(status["ready"], true, "the other lives on: {status}");
+    assert_eq!(members(&entries()["mcpServers"]).len(), 1, "{}", entries());
+    let config = fs::read_to_string(kube.join("config")).unwrap();
+    assert!(config.contains(&format!("curtain-{second}")), "{config}");
+    assert!(!config.contains(&format!("current-context: curtain-{}\n", names[0])), "{config}");
     Output::of(first.command_for(names[1], &["down"])).success();
+    assert_eq!(fs::read_to_string(kube.join("config")).unwrap(), mine);
+    fs::remove_dir_all(kube).unwrap();
     first.assert_no_residue();
 }
 

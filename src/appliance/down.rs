@@ -10,7 +10,7 @@ use crate::{
     effect::Effect,
     home::release,
     ledger::Ledger,
-    lock::Lock,
+    lock::{self, Lock},
     plan,
     progress::Progress,
     steps::home::{HomeStep, vanish},
@@ -45,7 +45,10 @@ pub async fn down(
     let started = Instant::now();
     let Some(_lock) = Lock::existing(home, timeout).await? else {
         // An `up` may have died when it had made no more than the folders above.
-        result.removed = release(home.path());
+        let _guard = lock::guard(home).await?;
+        if !home.path().exists() {
+            result.removed = release(home.path());
+        }
         return Ok(result);
     };
     if !home.ledger().exists() {

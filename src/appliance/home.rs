@@ -158,12 +158,31 @@ fn create(path: &Path, mode: u32) -> Result<(), Error> {
 
 /// Replaces `path` by `bytes` in one step: written beside it with `mode`, synced, renamed.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    write_owned(path, bytes, mode, None)
+}
+
+/// A user and a group.
+pub(crate) type Owner = (u32, u32);
+
+/// [`write_atomic`], with a file that belongs to `owner` where this process may give it away.
+pub(crate) fn write_owned(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    owner: Option<Owner>,
+) -> Result<(), Error> {
     use std::io::Write;
     let part = part(path);
     let write = || -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
+        if let Some((user, group)) = owner {
+            match std::os::unix::fs::fchown(&file, Some(user), Some(group)) {
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+                _ => {}
+            }
+        }
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
         file.sync_all()?;

@@ -1,13 +1,16 @@
 //! Wiring MCP clients to an instance: an identity per client, and an entry that starts the bridge as it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Error, FaultPlan, Home, Homes,
     clients::{self, Bridge, Client, Scope},
-    effect::Effect,
+    effect::{Effect, Step},
     ledger::Ledger,
-    lock::Lock,
+    lock::{self, Lock},
     plan::{self, Node},
     progress::Progress,
     status::{existing, missing},
@@ -43,37 +46,68 @@ pub async fn install(
     install: &Install,
     progress: &dyn Progress,
 ) -> Result<PathBuf, Error> {
+    let started = Instant::now();
     let instance = existing(homes, home)?;
     let _lock = held(homes, home, install.timeout).await?;
     let ledger = Ledger::open(&home.ledger())?;
-    let agent = format!("{}-1", install.client.name());
-    let place = install.client.place(&install.scope);
+    // A file that cannot be edited is found before anything is made.
+    entry(install, home, &ledger)?;
+    let left = install.timeout.saturating_sub(started.elapsed());
+    let world = World::new(home, Some(instance), ledger, progress, left);
+    plan::perform(&[identity_of(install.client)], &world, &install.faults).await?;
+    // Two instances must not take the same name in one file.
+    let _guard = lock::guard(home).await?;
+    let step = entry(install, home, &world.ledger())?;
+    let path = step.path.clone();
+    plan::perform(&[Node::new(Effect::Client(step), &[])], &world, &install.faults).await?;
+    Ok(path)
+}
+
+/// Makes the identity that `client` acts as, without wiring it, and returns its name.
+///
+/// # Errors
+/// An instance that does not exist or answer.
+pub async fn agent(
+    homes: &Homes,
+    home: &Home,
+    client: Client,
+    timeout: Duration,
+    faults: &FaultPlan,
+    progress: &dyn Progress,
+) -> Result<String, Error> {
+    let started = Instant::now();
+    let instance = existing(homes, home)?;
+    let _lock = held(homes, home, timeout).await?;
+    let ledger = Ledger::open(&home.ledger())?;
+    let left = timeout.saturating_sub(started.elapsed());
+    let world = World::new(home, Some(instance), ledger, progress, left);
+    plan::perform(&[identity_of(client)], &world, faults).await?;
+    Ok(client.agent())
+}
+
+fn identity_of(client: Client) -> Node {
+    let step = AgentStep { agent: client.agent(), groups: vec![READ_ONLY.to_owned()] };
+    Node::new(Effect::Agent(step), &[])
+}
+
+/// The entry of `install` in its file as it is now.
+fn entry(install: &Install, home: &Home, ledger: &Ledger) -> Result<ClientStep, Error> {
+    let (client, agent) = (install.client, install.client.agent());
+    let place = client.place(&install.scope);
     let bridge = Bridge {
         program: home.binary(),
-        instance: instance.name.clone(),
+        instance: home.name().clone(),
         home: install.home.clone(),
     };
-    let value = install.client.entry(&bridge, &agent);
-    let entry = free_name(&place, &instance.name, &value)?;
-    let mut step = ClientStep::prepare(install.client.name(), &agent, &place, &entry, value)?;
-    let path = step.path.clone();
-    // Wiring again must not take our own entry for what was there before.
-    let name = Effect::Client(step.clone()).name();
-    if let Some(Effect::Client(known)) = ledger.entry(&name).map(|entry| &entry.effect) {
-        if known.value == step.value {
-            step = known.clone();
-        } else {
-            step.former.clone_from(&known.former);
-            step.created.clone_from(&known.created);
-        }
+    let value = client.entry(&bridge, &agent);
+    let name = free_name(&place, home.name(), &value)?;
+    let mut step = ClientStep::prepare(client.name(), &agent, &place, &name, value)?;
+    // Wiring again keeps the name, or else the entry of that name would be nobody's.
+    let known = ledger.entry(&step.name()).map(|entry| &entry.effect);
+    if let Some(Effect::Client(known)) = known {
+        step.entry.clone_from(&known.entry);
     }
-    let identity = AgentStep { agent, groups: vec![READ_ONLY.to_owned()] };
-    let identity = Effect::Agent(identity);
-    let before = identity.name();
-    let nodes = [Node::new(identity, &[]), Node::new(Effect::Client(step), &[before.as_str()])];
-    let world = World::new(home, Some(instance), ledger, progress, install.timeout);
-    plan::perform(&nodes, &world, &install.faults).await?;
-    Ok(path)
+    Ok(step)
 }
 
 /// Takes back what [`install`] did for `client` (for every client if `None`), and returns the files that were restored.
@@ -87,29 +121,26 @@ pub async fn uninstall(
     timeout: Duration,
     progress: &dyn Progress,
 ) -> Result<Vec<PathBuf>, Error> {
+    let started = Instant::now();
     let instance = existing(homes, home)?;
     let _lock = held(homes, home, timeout).await?;
     let ledger = Ledger::open(&home.ledger())?;
-    let ours = |name: &str| client.is_none_or(|client| client.name() == name);
-    let all: Vec<Effect> =
-        ledger.entries().iter().rev().map(|entry| entry.effect.clone()).collect();
-    let mut effects = Vec::new();
-    let mut files = Vec::new();
-    let mut agents = Vec::new();
-    for effect in &all {
-        if let Effect::Client(step) = effect
-            && ours(&step.client)
-        {
-            effects.push(effect.clone());
-            files.push(step.path.clone());
-            agents.push(step.agent.clone());
-        }
-    }
-    effects
-        .extend(all.into_iter().filter(
-            |effect| matches!(effect, Effect::Agent(step) if agents.contains(&step.agent)),
-        ));
-    let world = World::new(home, Some(instance), ledger, progress, timeout);
+    let ours = |effect: &Effect| match (effect, client) {
+        (Effect::Client(step), Some(client)) => step.client == client.name(),
+        (Effect::Agent(step), Some(client)) => step.agent == client.agent(),
+        (Effect::Client(_) | Effect::Agent(_), None) => true,
+        _ => false,
+    };
+    // Newest first: the entry goes before the identity that it uses.
+    let recorded = ledger.entries().iter().rev().map(|entry| entry.effect.clone());
+    let effects: Vec<Effect> = recorded.filter(ours).collect();
+    let path = |effect: &Effect| match effect {
+        Effect::Client(step) => Some(step.path.clone()),
+        _ => None,
+    };
+    let files = effects.iter().filter_map(path).collect();
+    let left = timeout.saturating_sub(started.elapsed());
+    let world = World::new(home, Some(instance), ledger, progress, left);
     let mut undone = plan::undo(&effects, &world, &FaultPlan::default()).await;
     match undone.failed.pop() {
         None => Ok(files),

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error,
-    home::{part, remove, write_atomic},
+    home::{Owner, create_private, part, remove, write_owned},
     lock::try_lock,
 };
 
@@ -33,13 +33,35 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Replaces the text of `path` in one step. A link is followed, an existing file keeps its mode, and a
-/// new one is 0600: entries may hold credentials.
+/// Replaces the text of `path` in one step. A link is followed, an existing file keeps its mode and its owner, whoever
+/// runs this; a new one is 0600, since entries may hold credentials, and belongs to whom its folder belongs.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let target = target(path);
-    let mode =
-        fs::metadata(&target).map_or(0o600, |metadata| metadata.permissions().mode() & 0o777);
-    write_atomic(&target, text.as_bytes(), mode)
+    let (mode, owner) = match fs::metadata(&target) {
+        Ok(metadata) => (metadata.permissions().mode() & 0o777, Some(owner(&metadata))),
+        Err(_) => (0o600, folder_owner(&target)),
+    };
+    write_owned(&target, text.as_bytes(), mode, owner)
+}
+
+/// Creates the folders above `path` that are missing, each 0700 and with the owner of the one that it is in.
+pub(crate) fn create_folders(path: &Path) -> Result<(), Error> {
+    for folder in missing_folders(path) {
+        let owner = folder_owner(&folder);
+        create_private(&folder)?;
+        if let Some((user, group)) = owner {
+            let _ = std::os::unix::fs::lchown(&folder, Some(user), Some(group));
+        }
+    }
+    Ok(())
+}
+
+fn folder_owner(path: &Path) -> Option<Owner> {
+    path.parent().and_then(|folder| fs::metadata(folder).ok()).as_ref().map(owner)
+}
+
+fn owner(metadata: &fs::Metadata) -> Owner {
+    (metadata.uid(), metadata.gid())
 }
 
 /// Removes what a [`write()`] that died half-way left.
@@ -83,5 +105,39 @@ pub(crate) async fn lock(path: &Path) -> Result<Flock<File>, Error> {
             return Err(Error::Client { path: path.to_owned(), why });
         }
         tokio::time::sleep(RETRY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_or_replaced_belongs_to_whom_it_did() {
+        let dir = tempfile::tempdir().unwrap();
+        let theirs = (12_345, 12_346);
+        let give =
+            |path: &Path| std::os::unix::fs::chown(path, Some(theirs.0), Some(theirs.1)).is_ok();
+        // Nobody but root gives files away, and nobody else needs this.
+        if !give(dir.path()) {
+            return;
+        }
+        let (old, new) = (dir.path().join("old"), dir.path().join("a/b/new"));
+        fs::write(&old, "x").unwrap();
+        assert!(give(&old));
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&old, "y").unwrap();
+        create_folders(&new).unwrap();
+        write(&new, "z").unwrap();
+        for (path, mode) in [
+            (old.clone(), 0o640),
+            (new.clone(), 0o600),
+            (dir.path().join("a"), 0o700),
+            (dir.path().join("a/b"), 0o700),
+        ] {
+            let metadata = fs::metadata(&path).unwrap();
+            assert_eq!(owner(&metadata), theirs, "{}", path.display());
+            assert_eq!(metadata.permissions().mode() & 0o777, mode, "{}", path.display());
+        }
     }
 }

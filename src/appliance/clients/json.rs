@@ -19,6 +19,11 @@ pub(super) fn get(text: &str, table: &str, name: &str) -> Result<Option<Value>, 
     Ok(property.and_then(|property| property.value()).and_then(|value| value.to_serde_value()))
 }
 
+pub(super) fn whole(text: &str) -> Result<Value, String> {
+    let (_, object) = parse(text)?;
+    object.to_serde_value().ok_or_else(|| "it has a value that JSON does not".to_owned())
+}
+
 pub(super) fn set(text: &str, table: &str, name: &str, value: &Value) -> Result<String, String> {
     let (root, object) = parse(text)?;
     let servers =

@@ -125,6 +125,11 @@ impl Client {
         }
     }
 
+    /// The agent that this client acts as.
+    pub fn agent(self) -> String {
+        format!("{}-1", self.name())
+    }
+
     /// The entry that starts the bridge `bridge` for the agent called `agent`.
     pub fn entry(self, bridge: &Bridge, agent: &str) -> Value {
         let mut args = vec!["mcp", "serve", "--stdio", "--as", agent];
@@ -208,6 +213,29 @@ pub(crate) fn unset(
     .map_err(|why| Error::Client { path: path.to_owned(), why })
 }
 
+/// All that `text` says, as JSON.
+pub(crate) fn value(syntax: Syntax, path: &Path, text: &str) -> Result<Value, Error> {
+    match syntax {
+        Syntax::Json => json::whole(text),
+        Syntax::Toml => toml::whole(text),
+    }
+    .map_err(|why| Error::Client { path: path.to_owned(), why })
+}
+
+/// Whether two texts differ in nothing but layout; an empty one is as good as an empty object.
+pub(crate) fn same(syntax: Syntax, path: &Path, one: &str, other: &str) -> Result<bool, Error> {
+    // What the parser does not see are comments, and what is left here are these with the values.
+    let dense = |text: &str| -> String {
+        let layout = |c: char| c.is_whitespace() || syntax == Syntax::Json && c == ',';
+        text.chars().filter(|c| !layout(*c)).collect()
+    };
+    let dense = |text: &str| match dense(text) {
+        empty if syntax == Syntax::Json && empty == "{}" => String::new(),
+        text => text,
+    };
+    Ok(dense(one) == dense(other) && value(syntax, path, one)? == value(syntax, path, other)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +252,7 @@ mod tests {
                 let (user, project) = (client.place(&user), client.place(&project));
                 json!({
                     "client": client.name(), "user": user.path, "project": project.path, "table": user.table,
-                    "entry": client.entry(&bridge, &format!("{}-1", client.name())),
+                    "entry": client.entry(&bridge, &client.agent()),
                 })
             })
             .collect();

@@ -13,6 +13,10 @@ pub(super) fn get(text: &str, table: &str, name: &str) -> Result<Option<Json>, S
     Ok(item.map(json))
 }
 
+pub(super) fn whole(text: &str) -> Result<Json, String> {
+    Ok(json(parse(text)?.as_item()))
+}
+
 pub(super) fn set(text: &str, table: &str, name: &str, entry: &Json) -> Result<String, String> {
     let mut document = parse(text)?;
     let servers = document.entry(table).or_insert_with(|| {

@@ -1,8 +1,8 @@
 //! An entry in the configuration file of an MCP client.
 //!
-//! The file belongs to the user. It is edited in place, keeping comments; what it was is kept beside
-//! the ledger. Undoing restores it byte for byte if nobody touched it since, and otherwise takes back
-//! only the entry; an entry that the user changed is the user's.
+//! The file belongs to the user. It is edited in place, keeping comments; what it was is kept in the instance's folder.
+//! Undoing takes back only the entry, and restores the file byte for byte where nothing else differs from what it was;
+//! an entry that the user changed is the user's.
 
 use std::path::PathBuf;
 
@@ -13,11 +13,13 @@ use crate::{
     Error,
     clients::{self, Place, Syntax, edit},
     effect::{Boxed, Step},
-    home::{create_private, remove, write_atomic},
+    home::remove,
+    lock,
+    steps::origin::Origin,
     world::World,
 };
 
-/// The entry and what the file was before it.
+/// The entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ClientStep {
@@ -35,12 +37,6 @@ pub(crate) struct ClientStep {
     pub entry: String,
     /// What is written.
     pub value: Value,
-    /// SHA-256 of the file before; absent if there was no file.
-    pub former: Option<String>,
-    /// SHA-256 of the file with the entry.
-    pub written: String,
-    /// Folders that did not exist before, outermost first.
-    pub created: Vec<PathBuf>,
 }
 
 impl ClientStep {
@@ -55,9 +51,8 @@ impl ClientStep {
         entry: &str,
         value: Value,
     ) -> Result<Self, Error> {
-        let former = edit::read(&place.path)?;
-        let text = former.as_deref().unwrap_or_default();
-        let written = clients::set(place.syntax, &place.path, text, place.table, entry, &value)?;
+        let text = edit::read(&place.path)?.unwrap_or_default();
+        clients::set(place.syntax, &place.path, &text, place.table, entry, &value)?;
         Ok(Self {
             client: client.to_owned(),
             agent: agent.to_owned(),
@@ -66,35 +61,16 @@ impl ClientStep {
             table: place.table.to_owned(),
             entry: entry.to_owned(),
             value,
-            former: former.as_deref().map(edit::digest),
-            written: edit::digest(&written),
-            created: edit::missing_folders(&place.path),
         })
-    }
-
-    /// Where the former text is kept.
-    fn kept(&self, world: &World<'_>) -> PathBuf {
-        let name: String = edit::digest(&self.path.to_string_lossy()).chars().take(12).collect();
-        world.home.path().join("kept").join(name)
     }
 
     fn entry_in(&self, text: &str) -> Result<Option<Value>, Error> {
         clients::get(self.syntax, &self.path, text, &self.table, &self.entry)
     }
 
+    /// Writes the entry. The caller holds the guard of all instances.
     async fn write(&self, world: &World<'_>) -> Result<(), Error> {
-        if let Some(folder) = self.path.parent() {
-            create_private(folder)?;
-        }
-        let _lock = edit::lock(&self.path).await?;
-        let text = edit::read(&self.path)?;
-        if text.as_deref().map(edit::digest) == self.former
-            && let Some(text) = &text
-        {
-            let kept = self.kept(world);
-            create_private(kept.parent().unwrap_or(world.home.path()))?;
-            write_atomic(&kept, text.as_bytes(), 0o600)?;
-        }
+        let (_lock, text) = Origin::keep(world.home, &self.path).await?;
         let text = text.unwrap_or_default();
         if self.entry_in(&text)?.as_ref() == Some(&self.value) {
             return Ok(());
@@ -106,54 +82,46 @@ impl ClientStep {
     }
 
     async fn restore(&self, world: &World<'_>) -> Result<usize, Error> {
+        let _guard = lock::guard(world.home).await?;
+        let origin = Origin::of(world.home, &self.path)?;
+        let removed = self.take_back(origin.as_ref()).await?;
+        Origin::forget(world.home, &self.path)?;
+        Ok(removed)
+    }
+
+    async fn take_back(&self, origin: Option<&Origin>) -> Result<usize, Error> {
+        let folders = || origin.map_or(0, Origin::remove_folders);
         if !self.path.parent().is_some_and(std::path::Path::is_dir) {
-            return Ok(edit::remove_folders(&self.created));
+            return Ok(folders());
         }
         let _lock = edit::lock(&self.path).await?;
         edit::clean(&self.path)?;
-        let Some(text) = edit::read(&self.path)? else {
-            return Ok(edit::remove_folders(&self.created));
-        };
-        let digest = edit::digest(&text);
-        if Some(&digest) == self.former.as_ref() {
-            return Ok(0);
-        }
-        let kept = edit::read(&self.kept(world))?;
-        if digest == self.written {
-            match (&self.former, &kept) {
-                (None, _) => {
-                    remove(&self.path)?;
-                    return Ok(1 + edit::remove_folders(&self.created));
-                }
-                (Some(_), Some(former)) => {
-                    edit::write(&self.path, former)?;
-                    return Ok(1);
-                }
-                (Some(_), None) => {}
-            }
-        }
-        // Somebody wrote to the file since: touch nothing but our own entry.
+        let Some(text) = edit::read(&self.path)? else { return Ok(folders()) };
+        // Touch nothing but our own entry.
         if self.entry_in(&text)?.as_ref() != Some(&self.value) {
             return Ok(0);
         }
-        let before = kept.as_deref().unwrap_or_default();
+        let (syntax, path, table) = (self.syntax, &self.path, &self.table);
+        let former = origin.and_then(|origin| origin.text.as_deref());
+        let before = former.unwrap_or_default();
         let restored = match self.entry_in(before)? {
-            Some(former) => {
-                clients::set(self.syntax, &self.path, &text, &self.table, &self.entry, &former)?
-            }
+            Some(entry) => clients::set(syntax, path, &text, table, &self.entry, &entry)?,
             None => {
-                let with_table = !before.contains(&self.table);
-                clients::unset(
-                    self.syntax,
-                    &self.path,
-                    &text,
-                    &self.table,
-                    &self.entry,
-                    with_table,
-                )?
+                // A table that was not there goes with its last entry.
+                let ours =
+                    origin.is_some() && clients::value(syntax, path, before)?.get(table).is_none();
+                clients::unset(syntax, path, &text, table, &self.entry, ours)?
             }
         };
-        edit::write(&self.path, &restored)?;
+        let as_before = origin.is_some() && clients::same(syntax, path, &restored, before)?;
+        match former {
+            None if as_before => {
+                remove(path)?;
+                return Ok(1 + folders());
+            }
+            Some(former) if as_before => edit::write(path, former)?,
+            _ => edit::write(path, &restored)?,
+        }
         Ok(1)
     }
 }
@@ -191,13 +159,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Home, Homes, clients::Client, ledger::Ledger, progress::Silent};
+    use crate::{
+        Home, Homes, clients::Client, home::create_private, ledger::Ledger, progress::Silent,
+    };
 
     const BEFORE: &str =
         "{\n  // mine\n  \"mcpServers\": { \"other\": { \"command\": \"x\" } }\n}\n";
 
     fn home(dir: &Path) -> Home {
-        let home = Homes::new(dir.join("data")).instance(&"x".parse().unwrap());
+        instance(dir, "x")
+    }
+
+    fn instance(dir: &Path, name: &str) -> Home {
+        let home = Homes::new(dir.join("data")).instance(&name.parse().unwrap());
         create_private(home.path()).unwrap();
         home
     }
@@ -247,6 +221,57 @@ mod tests {
         step.act(&world).await.unwrap();
         assert!(step.undo(&world).await.unwrap() >= 2);
         assert!(!dir.path().join(".cursor").exists());
+    }
+
+    #[tokio::test]
+    async fn two_instances_in_one_file_leave_it_as_it_was_in_whatever_order_they_go() {
+        for client in clients::CLIENTS {
+            for before in [None, Some(own_servers(client)), Some(no_servers(client))] {
+                for first_in_first_out in [true, false] {
+                    let dir = tempfile::tempdir().unwrap();
+                    let place = client.place(&clients::Scope::Project(dir.path().join("p")));
+                    if let Some(text) = before {
+                        fs::create_dir_all(place.path.parent().unwrap()).unwrap();
+                        fs::write(&place.path, text).unwrap();
+                    }
+                    let homes = ["a", "b"].map(|name| instance(dir.path(), name));
+                    let worlds = homes.each_ref().map(world);
+                    let steps = ["curtain", "curtain-b"].map(|entry| {
+                        let value = json!({ "command": entry, "args": ["mcp"] });
+                        ClientStep::prepare(client.name(), "x-1", &place, entry, value).unwrap()
+                    });
+                    for (step, world) in steps.iter().zip(&worlds) {
+                        step.act(world).await.unwrap();
+                    }
+                    let mut both: Vec<_> = steps.iter().zip(&worlds).collect();
+                    if !first_in_first_out {
+                        both.reverse();
+                    }
+                    both[0].0.undo(both[0].1).await.unwrap();
+                    assert!(both[1].0.probe(both[1].1).await.unwrap(), "the other's entry stays");
+                    both[1].0.undo(both[1].1).await.unwrap();
+                    let after = fs::read_to_string(&place.path).ok();
+                    assert_eq!(after.as_deref(), before, "{client:?} {first_in_first_out}");
+                    assert_eq!(dir.path().join("p").exists(), before.is_some(), "{client:?}");
+                }
+            }
+        }
+    }
+
+    fn own_servers(client: Client) -> &'static str {
+        match client {
+            Client::Codex => "# mine\n[mcp_servers]\nother = { command = \"x\" } # keep\n",
+            Client::VsCode => "{ \"servers\": { \"other\": {\"command\": \"x\"} }, /* mine */ }",
+            _ => BEFORE,
+        }
+    }
+
+    /// The table's name is in it, the table is not.
+    fn no_servers(client: Client) -> &'static str {
+        match client {
+            Client::Codex => "note = \"mcp_servers go here\"\n",
+            _ => "{ \"note\": \"servers and mcpServers go here\" }\n",
+        }
     }
 
     #[tokio::test]

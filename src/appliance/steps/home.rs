@@ -45,7 +45,10 @@ pub(crate) async fn vanish(home: &Home) -> Result<usize, Error> {
     let mut removed = 0;
     let entries = match fs::read_dir(home.path()) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(release(home.path())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let _guard = lock::guard(home).await?;
+            return Ok(release(home.path()));
+        }
         Err(source) => return Err(Error::file("read", home.path(), source)),
     };
     for path in

@@ -9,7 +9,9 @@ use crate::{
     Error,
     clients::edit,
     effect::{Boxed, Step},
-    home::{create_private, remove, write_atomic},
+    home::remove,
+    lock,
+    steps::origin::Origin,
     world::World,
 };
 
@@ -20,11 +22,9 @@ pub(crate) struct MergedStep {
     pub path: PathBuf,
     /// The name of our cluster, user and context in it.
     pub context: String,
-    /// SHA-256 of the file before; absent if there was no file.
-    pub former: Option<String>,
-    /// Folders that did not exist before, outermost first.
+    /// The context that was the current one before.
     #[serde(default)]
-    pub created: Vec<PathBuf>,
+    pub before: Option<String>,
 }
 
 const LISTS: [&str; 3] = ["clusters", "users", "contexts"];
@@ -35,14 +35,10 @@ impl MergedStep {
     /// # Errors
     /// A file that cannot be read.
     pub(crate) fn prepare(path: PathBuf, context: String) -> Result<Self, Error> {
-        let former = edit::read(&path)?.as_deref().map(edit::digest);
-        let created = edit::missing_folders(&path);
-        Ok(Self { path, context, former, created })
-    }
-
-    fn kept(&self, world: &World<'_>, what: &str) -> PathBuf {
-        let name: String = edit::digest(&self.path.to_string_lossy()).chars().take(12).collect();
-        world.home.path().join("kept").join(format!("{name}.{what}"))
+        let mut step = Self { path, context, before: None };
+        let config = step.parse(&edit::read(&step.path)?.unwrap_or_default())?;
+        step.before = config["current-context"].as_str().map(str::to_owned);
+        Ok(step)
     }
 
     fn parse(&self, text: &str) -> Result<Value, Error> {
@@ -94,11 +90,68 @@ impl MergedStep {
 
     fn drop_entries(&self, config: &mut Value) {
         for list in LISTS {
-            if let Some(entries) = config[list].as_array_mut() {
+            if let Some(entries) = config.get_mut(list).and_then(Value::as_array_mut) {
                 entries.retain(|entry| entry["name"] != json!(self.context));
             }
         }
     }
+
+    /// The current context once ours is gone from `config`: what it was before us if that is still there, or else what
+    /// it was in `origin`, before any instance.
+    fn former_context(&self, config: &Value, origin: &Value) -> Value {
+        let contexts = config["contexts"].as_array();
+        let there = |name: &&String| {
+            contexts.is_some_and(|all| all.iter().any(|one| one["name"] == json!(name)))
+        };
+        let before = self.before.as_ref().filter(there).map(|name| json!(name));
+        before.or_else(|| origin.get("current-context").cloned()).unwrap_or_else(|| json!(""))
+    }
+
+    async fn take_back(&self, origin: Option<&Origin>) -> Result<usize, Error> {
+        let folders = || origin.map_or(0, Origin::remove_folders);
+        if !self.path.parent().is_some_and(std::path::Path::is_dir) {
+            return Ok(folders());
+        }
+        let _lock = edit::lock(&self.path).await?;
+        edit::clean(&self.path)?;
+        let Some(text) = edit::read(&self.path)? else { return Ok(folders()) };
+        let mut config = self.parse(&text)?;
+        let merged = config.clone();
+        self.drop_entries(&mut config);
+        if config == merged {
+            return Ok(0);
+        }
+        let former = origin.and_then(|origin| origin.text.as_deref());
+        let before = self.parse(former.unwrap_or_default())?;
+        if config["current-context"] == json!(self.context) {
+            config["current-context"] = self.former_context(&config, &before);
+        }
+        let as_before = origin.is_some() && said(&config) == said(&before);
+        match former {
+            None if as_before => {
+                remove(&self.path)?;
+                return Ok(1 + folders());
+            }
+            Some(former) if as_before => edit::write(&self.path, former)?,
+            _ => edit::write(&self.path, &self.render(&config)?)?,
+        }
+        Ok(1)
+    }
+}
+
+/// What `config` says: a field that is empty says as little as one that is not there.
+fn said(config: &Value) -> Vec<(&String, &Value)> {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    let mut fields: Vec<_> =
+        config.as_object().into_iter().flatten().filter(|(_, value)| !empty(value)).collect();
+    fields.sort_by_key(|(name, _)| *name);
+    fields
 }
 
 impl Step for MergedStep {
@@ -123,61 +176,19 @@ impl Step for MergedStep {
         Box::pin(async move {
             let own = world.home.kubeconfig();
             let own = self.parse(&edit::read(&own)?.unwrap_or_default())?;
-            if let Some(folder) = self.path.parent() {
-                create_private(folder)?;
-            }
-            let _lock = edit::lock(&self.path).await?;
-            let text = edit::read(&self.path)?;
-            create_private(&world.home.path().join("kept"))?;
-            if text.as_deref().map(edit::digest) == self.former {
-                write_atomic(
-                    &self.kept(world, "former"),
-                    text.as_deref().unwrap_or_default().as_bytes(),
-                    0o600,
-                )?;
-            }
-            let merged = self.merge(text.as_deref().unwrap_or_default(), &own)?;
-            write_atomic(&self.kept(world, "written"), edit::digest(&merged).as_bytes(), 0o600)?;
-            edit::write(&self.path, &merged)
+            let _guard = lock::guard(world.home).await?;
+            let (_lock, text) = Origin::keep(world.home, &self.path).await?;
+            edit::write(&self.path, &self.merge(&text.unwrap_or_default(), &own)?)
         })
     }
 
     fn undo<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {
         Box::pin(async move {
-            if !self.path.parent().is_some_and(std::path::Path::is_dir) {
-                return Ok(edit::remove_folders(&self.created));
-            }
-            let _lock = edit::lock(&self.path).await?;
-            edit::clean(&self.path)?;
-            let Some(text) = edit::read(&self.path)? else {
-                return Ok(edit::remove_folders(&self.created));
-            };
-            let digest = edit::digest(&text);
-            if Some(&digest) == self.former.as_ref() {
-                return Ok(0);
-            }
-            let former = edit::read(&self.kept(world, "former"))?.unwrap_or_default();
-            if edit::read(&self.kept(world, "written"))?.as_ref() == Some(&digest) {
-                return Ok(match self.former {
-                    None => usize::from(remove(&self.path)?) + edit::remove_folders(&self.created),
-                    Some(_) => edit::write(&self.path, &former).map(|()| 1)?,
-                });
-            }
-            // Changed since: take back only what is ours.
-            let mut config = self.parse(&text)?;
-            let before = config.clone();
-            self.drop_entries(&mut config);
-            if config == before {
-                return Ok(0);
-            }
-            if config["current-context"] == json!(self.context) {
-                config["current-context"] = self.parse(&former)?["current-context"].clone();
-                if config["current-context"].is_null() {
-                    config["current-context"] = json!("");
-                }
-            }
-            edit::write(&self.path, &self.render(&config)?)?;
-            Ok(1)
+            let _guard = lock::guard(world.home).await?;
+            let origin = Origin::of(world.home, &self.path)?;
+            let removed = self.take_back(origin.as_ref()).await?;
+            Origin::forget(world.home, &self.path)?;
+            Ok(removed)
         })
     }
 }
@@ -187,7 +198,7 @@ mod tests {
     use std::{fs, path::Path, time::Duration};
 
     use super::*;
-    use crate::{Home, Homes, ledger::Ledger, progress::Silent};
+    use crate::{Home, Homes, home::create_private, ledger::Ledger, progress::Silent};
 
     const WORK: &str = "apiVersion: v1\nkind: Config # mine\ncurrent-context: work\n";
 
@@ -200,7 +211,11 @@ mod tests {
     }
 
     fn home(dir: &Path) -> Home {
-        let home = Homes::new(dir.join("data")).instance(&"x".parse().unwrap());
+        instance(dir, "x")
+    }
+
+    fn instance(dir: &Path, name: &str) -> Home {
+        let home = Homes::new(dir.join("data")).instance(&name.parse().unwrap());
         create_private(home.path()).unwrap();
         fs::write(home.kubeconfig(), own().to_string()).unwrap();
         home
@@ -231,6 +246,36 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).ok().as_deref(), before);
             assert_eq!(path.parent().unwrap().exists(), before.is_some());
             assert_eq!(step.undo(&world).await.unwrap(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn two_instances_leave_the_file_as_it_was_in_whatever_order_they_go() {
+        let mine = format!("{WORK}contexts:\n- name: work\n  context: {{}}\n");
+        for before in [Some(mine.as_str()), Some(WORK), None] {
+            for (first, last, current) in [(0, 1, "curtain-b"), (1, 0, "curtain-a")] {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join(".kube/config");
+                if let Some(text) = before {
+                    create_private(path.parent().unwrap()).unwrap();
+                    fs::write(&path, text).unwrap();
+                }
+                let homes = ["a", "b"].map(|name| instance(dir.path(), name));
+                let worlds = homes.each_ref().map(world);
+                let mut steps = Vec::new();
+                for (name, world) in ["curtain-a", "curtain-b"].into_iter().zip(&worlds) {
+                    let step = MergedStep::prepare(path.clone(), name.to_owned()).unwrap();
+                    step.act(world).await.unwrap();
+                    steps.push(step);
+                }
+                steps[first].undo(&worlds[first]).await.unwrap();
+                let config = steps[last].parse(&fs::read_to_string(&path).unwrap()).unwrap();
+                assert_eq!(config["current-context"], current);
+                assert!(steps[last].probe(&worlds[last]).await.unwrap());
+                steps[last].undo(&worlds[last]).await.unwrap();
+                assert_eq!(fs::read_to_string(&path).ok().as_deref(), before, "{first}");
+                assert_eq!(path.parent().unwrap().exists(), before.is_some());
+            }
         }
     }
 

@@ -9,3 +9,4 @@ pub(crate) mod doors;
 pub(crate) mod home;
 pub(crate) mod kubeconfig;
 pub(crate) mod merged;
+pub(crate) mod origin;
