@@ -14,6 +14,9 @@ use crate::{
 /// How long the identity service may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// What helps an identity that is not let in.
+const SECRET: &str = "`curtain credentials` shows who may sign in, with what the instance expects";
+
 /// A way into one instance, as its administrator.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -98,11 +101,11 @@ impl Access {
         let status = response.status();
         if !status.is_success() {
             let why = said(response.body());
+            let what = format!("a token for {}", identity.name);
             return Err(match status.as_u16() {
-                400 | 401 | 403 => {
-                    Error::Refused { what: format!("a token for {}", identity.name), why }
-                }
-                _ => Error::Unreachable { what: url, why: format!("{status}: {why}") },
+                // A wrong password is a bad request in the words of OAuth.
+                400 => Error::answered(401, &what, why, SECRET),
+                code => Error::answered(code, &what, why, SECRET),
             });
         }
         let answer: TokenAnswer = serde_json::from_slice(response.body())
@@ -132,8 +135,9 @@ impl Access {
             .body(json!({}).to_string())
             .map_err(|error| Error::Unreachable { what: url.to_owned(), why: error.to_string() })?;
         let response = send(request, ANSWER).await?;
-        if !response.status().is_success() {
-            return Err(Error::Refused { what: url.to_owned(), why: said(response.body()) });
+        let status = response.status();
+        if !status.is_success() {
+            return Err(Error::answered(status.as_u16(), url, said(response.body()), SECRET));
         }
         serde_json::from_slice(response.body())
             .map_err(|error| Error::Unreachable { what: url.to_owned(), why: error.to_string() })

@@ -57,6 +57,11 @@ impl Check {
     }
 }
 
+/// Names of checks.
+const MEMORY: &str = "memory";
+const DISK: &str = "disk";
+const CLUSTER: &str = "cluster";
+
 /// Memory an instance needs beside everything else, in MiB.
 const MEMORY_MIB: u64 = 400;
 /// Disk space an instance needs, in MiB.
@@ -78,13 +83,29 @@ pub async fn doctor(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
         disk(home.root()),
     ];
     if home.exists() {
-        let found = instance(homes, home).await?;
-        checks.extend(found.into_iter().map(|check| Check { about: About::Instance, ..check }));
+        let mut found = instance(homes, home).await?;
+        if found.iter().any(|check| check.name == CLUSTER && check.state == State::Ok) {
+            spare(&mut checks);
+        }
+        for check in &mut found {
+            check.about = About::Instance;
+            check.fix = home.name().in_commands(&check.fix);
+        }
+        checks.extend(found);
     } else if !home.name().is_default() {
         // Whoever names an instance asks about that one; the default need not be there yet.
         return Err(missing(homes, home)?);
     }
     Ok(checks)
+}
+
+/// An instance that runs already has what it needs: that little is left is no more than worth knowing.
+fn spare(checks: &mut [Check]) {
+    for check in checks {
+        if [MEMORY, DISK].contains(&check.name.as_str()) && check.state == State::Failed {
+            check.state = State::Warning;
+        }
+    }
 }
 
 fn read(path: &str) -> String {
@@ -173,7 +194,7 @@ fn memory() -> Check {
     let mib = kib / 1024;
     let state = if mib >= MEMORY_MIB { State::Ok } else { State::Failed };
     Check::new(
-        "memory",
+        MEMORY,
         state,
         format!("{mib} MiB available"),
         "free memory: an instance with an application needs about 400 MiB",
@@ -187,7 +208,7 @@ fn disk(root: &Path) -> Check {
         .unwrap_or(0);
     let state = if mib >= DISK_MIB { State::Ok } else { State::Failed };
     Check::new(
-        "disk",
+        DISK,
         state,
         format!("{mib} MiB free at {}", existing.display()),
         "free at least 500 MiB there, or set CURTAIN_HOME to another disk",
@@ -229,7 +250,7 @@ async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
         } else {
             format!("does not answer{log}")
         };
-        checks.push(Check::new("cluster", state, seen, "run `curtain up` to start it again"));
+        checks.push(Check::new(CLUSTER, state, seen, "run `curtain up` to start it again"));
     }
     if Instance::read(home)?.is_none() {
         return Ok(checks);
@@ -256,4 +277,18 @@ async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
         ));
     }
     Ok(checks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_space_is_no_failure_of_an_instance_that_runs() {
+        let failed = |name: &str| Check::new(name, State::Failed, "seen", "fix");
+        let mut checks = [failed("kernel"), failed(MEMORY), failed(DISK)];
+        spare(&mut checks);
+        let states = checks.each_ref().map(|check| check.state);
+        assert_eq!(states, [State::Failed, State::Warning, State::Warning]);
+    }
 }

@@ -1,4 +1,7 @@
 //! What can go wrong with an instance, and what to do about it.
+//!
+//! Commands stand in backticks and without the instance: [`crate::InstanceName::in_commands`] adds it where they are
+//! shown.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -42,7 +45,7 @@ pub enum Error {
         name: String,
     },
     /// There is no instance of this name.
-    #[error("there is no instance {instance:?}{}; `curtain up{}` creates it", known(.others), flag(.instance))]
+    #[error("there is no instance {instance:?}{}; `curtain up` creates it", known(.others))]
     NotFound {
         /// The name that was given.
         instance: String,
@@ -148,9 +151,19 @@ pub enum Error {
         why: String,
     },
     /// The instance refused.
-    #[error("{what} was refused: {why}")]
+    #[error("{what} was refused: {why}; {next}")]
     Refused {
         /// What was asked.
+        what: String,
+        /// What the instance said.
+        why: String,
+        /// What to do about it.
+        next: &'static str,
+    },
+    /// The instance has no space left.
+    #[error("cannot {what}: {why}")]
+    Full {
+        /// What was tried.
         what: String,
         /// What the instance said.
         why: String,
@@ -172,6 +185,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// The instance's answer `status` to an attempt to `what`, about which it said `why`. `next` is what helps someone
+    /// whom it does not let.
+    pub(crate) fn answered(status: u16, what: &str, why: String, next: &'static str) -> Self {
+        let what = what.to_owned();
+        match status {
+            401 | 403 => Self::Refused { what, why, next },
+            507 => Self::Full { what, why },
+            _ => Self::Unreachable { what, why: format!("it answered {status}: {why}") },
+        }
+    }
+
     /// A failed file operation.
     pub(crate) fn file(verb: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::File { verb, path: path.into(), source }
@@ -190,6 +214,7 @@ impl Error {
             Self::Timeout { .. } => Kind::Timeout,
             Self::Unreachable { .. } => Kind::Unreachable,
             Self::Refused { .. } => Kind::Denied,
+            Self::Full { .. } => Kind::DiskFull,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
             Self::File { source, .. } if forbidden(source) => Kind::Unmet,
             Self::Step { source, .. } => source.kind(),
@@ -223,8 +248,4 @@ fn forbidden(error: &io::Error) -> bool {
 
 fn known(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!(" (there are: {})", others.join(", ")) }
-}
-
-fn flag(instance: &str) -> String {
-    if instance == crate::name::DEFAULT { String::new() } else { format!(" --name {instance}") }
 }

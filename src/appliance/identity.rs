@@ -78,11 +78,16 @@ pub fn find<'a>(identities: &'a [Identity], who: &str) -> Result<&'a Identity, E
     })
 }
 
-/// An error of the cluster's API as one of ours.
+/// An error of the cluster's API, asked as its administrator to `what`, as one of ours.
 pub(crate) fn refused(what: &str) -> impl FnOnce(kube::Error) -> Error {
     let what = what.to_owned();
     move |error| match error {
-        kube::Error::Api(status) => Error::Refused { what, why: status.message.clone() },
+        kube::Error::Api(status) => Error::answered(
+            status.code,
+            &what,
+            status.message.clone(),
+            "`curtain up` writes the kubeconfig anew",
+        ),
         other => {
             Error::Unreachable { what: format!("the cluster (to {what})"), why: other.to_string() }
         }
@@ -114,5 +119,18 @@ mod tests {
     #[test]
     fn debug_output_hides_the_secret() {
         assert!(!format!("{:?}", identity("user", "admin")).contains("hidden"));
+    }
+
+    #[test]
+    fn only_a_refusal_is_one() {
+        let kind = |code: u16| {
+            let status = kube::core::Status::failure("said so", "Reason").with_code(code);
+            let error = refused("read the identities")(kube::Error::Api(status.boxed()));
+            assert!(error.to_string().contains("said so"), "{error}");
+            error.kind()
+        };
+        let kinds = [401, 403, 507, 404, 500, 503].map(kind);
+        let (denied, away) = (crate::Kind::Denied, crate::Kind::Unreachable);
+        assert_eq!(kinds, [denied, denied, crate::Kind::DiskFull, away, away, away]);
     }
 }

@@ -27,6 +27,32 @@ impl InstanceName {
     pub fn is_default(&self) -> bool {
         self.0 == DEFAULT
     }
+
+    /// ` --name N`, where a command line needs it to mean this instance.
+    pub fn flag(&self) -> String {
+        if self.is_default() { String::new() } else { format!(" --name {self}") }
+    }
+
+    /// `text` with [`Self::flag`] in every command of curtain that it gives in backticks: whoever writes such a text
+    /// rarely knows the instance, and without it the command would be about another one.
+    pub fn in_commands(&self, text: &str) -> String {
+        let mut parts = text.split("`curtain ");
+        let mut named = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            named.push_str("`curtain ");
+            let command = part.lines().next().unwrap_or_default().split_once('`');
+            let (command, rest) = match command {
+                Some((command, _)) => part.split_at(command.len()),
+                None => (part, ""),
+            };
+            named.push_str(command);
+            if !rest.is_empty() && !command.contains("--name") {
+                named.push_str(&self.flag());
+            }
+            named.push_str(rest);
+        }
+        named
+    }
 }
 
 impl FromStr for InstanceName {
@@ -74,5 +100,18 @@ mod tests {
         for bad in ["", "-a", "a-", "A", "a/b", "..", "a b", "ü", &"x".repeat(33)] {
             assert!(bad.parse::<InstanceName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn commands_in_a_text_are_about_the_instance() {
+        let text = "`curtain down` and `curtain mcp install x`, not `kubectl` or\n`curtain up --name b`; `curtain x";
+        let default: InstanceName = "default".parse().unwrap();
+        assert_eq!(default.in_commands(text), text);
+        let other: InstanceName = "ci".parse().unwrap();
+        assert_eq!(
+            other.in_commands(text),
+            "`curtain down --name ci` and `curtain mcp install x --name ci`, not `kubectl` or\n\
+             `curtain up --name b`; `curtain x"
+        );
     }
 }

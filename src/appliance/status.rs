@@ -69,7 +69,8 @@ pub async fn status(homes: &crate::Homes, home: &Home) -> Result<Status, Error> 
         planes.push(match &client {
             Some(client) => plane(client, &Bundle::builtin(name)?).await?,
             None => {
-                let note = Some("the cluster does not answer; `curtain up` repairs it".to_owned());
+                let note = "the cluster does not answer; `curtain up` repairs it";
+                let note = Some(home.name().in_commands(note));
                 Plane { name: name.to_owned(), ready: false, deployments: Vec::new(), note }
             }
         });
