@@ -166,8 +166,12 @@ fn no_command_waits_for_ever_and_each_says_for_whom() {
         assert!(status.unwrap().success());
     };
     signal("-STOP");
-    for args in [&["credentials"][..], &["token", "--as", "admin"], &["demo", "remove", "greeter"]]
-    {
+    for args in [
+        &["credentials"][..],
+        &["token", "--as", "admin"],
+        &["demo", "deploy", "greeter"],
+        &["demo", "remove", "greeter"],
+    ] {
         let late = instance.curtain(&[args, &["--timeout", "1s"]].concat());
         assert_eq!(late.code, Exit::Timeout as i32, "{late:?}");
         assert!(late.stderr.contains("curtain doctor"), "{late:?}");

@@ -87,10 +87,7 @@ mod tests {
         fn walk(command: &clap::Command, path: &str, lacking: &mut Vec<String>) {
             for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
                 let path = format!("{path} {}", sub.get_name());
-                if sub.has_subcommands() {
-                    walk(sub, &path, lacking);
-                    continue;
-                }
+                walk(sub, &path, lacking);
                 let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
                 if !help.contains("Example")
                     || !help.contains(&format!("curtain{}", &path["curtain".len()..]))

@@ -10,8 +10,11 @@ use crate::{
     environment,
     exit::Exit,
     failure::Failure,
-    output::{Format, Style},
+    output::{self, Format, Style},
 };
+
+/// How long a command that waited in vain may take to say for what.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The surroundings of a verb.
 pub(crate) struct Context {
@@ -79,10 +82,9 @@ impl Context {
         if !self.home.exists() {
             return failure;
         }
-        let flag = self.flag();
         let space = if failure.exit == Exit::DiskFull { "free some space; " } else { "" };
         failure.next(format!(
-            "{space}what was done is recorded: `curtain up{flag}` goes on, `curtain down{flag}` undoes it"
+            "{space}what was done is recorded: `curtain up` goes on, `curtain down` undoes it"
         ))
     }
 
@@ -97,15 +99,20 @@ impl Context {
             let name = self.home.name();
             let message =
                 format!("instance {name} did not answer within {:.0} s", limit.as_secs_f32());
-            let next = format!("`curtain doctor{}` looks for the cause", self.flag());
+            let next = "`curtain doctor` looks for the cause";
             Err(Failure::new(Exit::Timeout, message).next(next))
         })
     }
 
-    /// ` --name N`, where a command line needs it to mean this instance.
-    pub(crate) fn flag(&self) -> String {
-        let name = self.home.name();
-        if name.is_default() { String::new() } else { format!(" --name {name}") }
+    /// How long what runs [`Self::within`] the limit may wait by itself: a little less, so that it still says for what.
+    pub(crate) fn inner(&self, usual: u64) -> Duration {
+        let limit = self.timeout(usual);
+        limit - (limit / 10).min(LAST_WORDS)
+    }
+
+    /// Writes a note for people, with the instance in its commands.
+    pub(crate) fn note(&self, text: &str) {
+        output::note(&self.home.name().in_commands(text));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use curtain_appliance::InstanceName;
+
 use crate::exit::Exit;
 
 /// A failed command.
@@ -17,6 +19,15 @@ impl Failure {
     /// A failure in the command line's own words.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), next: None }
+    }
+
+    /// The same, with the instance in the commands that it gives.
+    pub(crate) fn about(self, instance: &InstanceName) -> Self {
+        Self {
+            message: instance.in_commands(&self.message),
+            next: self.next.map(|next| instance.in_commands(&next)),
+            ..self
+        }
     }
 
     /// The same, with what to do next on a line of its own.
@@ -72,5 +83,40 @@ impl From<std::io::Error> for Failure {
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_of_every_error_are_about_the_instance_that_failed() {
+        use curtain_appliance::Error;
+        use curtain_provider::Error as Provider;
+        let text = || "x".to_owned();
+        let waited = std::time::Duration::from_secs(1);
+        let errors = [
+            Error::VersionMismatch {
+                instance: "ci".to_owned(),
+                there: text(),
+                here: text(),
+                binary: "/b".into(),
+            },
+            Error::NotFound { instance: "ci".to_owned(), others: Vec::new() },
+            Error::Timeout { what: text(), waited },
+            Error::Unreachable { what: text(), why: text() },
+            Provider::PortInUse { port: 1, door: text() }.into(),
+            Provider::StillThere { waited }.into(),
+        ];
+        for error in errors {
+            let failure = Failure::from(error).next("see `curtain doctor`");
+            let text = failure.about(&"ci".parse().unwrap()).to_string();
+            let commands: Vec<_> = text.split("`curtain ").skip(1).collect();
+            assert!(commands.len() > 1, "{text}");
+            for command in commands {
+                assert!(command.split('`').next().unwrap().ends_with(" --name ci"), "{text}");
+            }
+        }
     }
 }

@@ -56,26 +56,26 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         args::Verb::User(verb) => {
             environment::log_as_command();
             let context = context::Context::new(&cli.common)?;
-            let exit = runtime.block_on(interruptible(&context, verbs::run(verb, &context)));
+            let exit = runtime.block_on(interruptible(verb, &context));
             // A blocking task that was given up on must not keep the process alive.
             runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-            exit
+            exit.map_err(|failure| failure.about(context.home.name()))
         }
     }
 }
 
 /// Runs a command until it ends or somebody presses ctrl-c (or sends SIGTERM).
-async fn interruptible(
-    context: &context::Context,
-    command: impl Future<Output = Result<Exit, Failure>>,
-) -> Result<Exit, Failure> {
+async fn interruptible(verb: verbs::Verb, context: &context::Context) -> Result<Exit, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let (serves, records) = (verb.serves(), verb.records());
     tokio::select! {
-        outcome = command => return outcome,
+        outcome = verbs::run(verb, context) => return outcome,
         _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        // This is how a client ends the server that it started.
+        _ = terminate.recv() => if serves { return Ok(Exit::Ok) },
     }
-    Err(context.recorded(Failure::new(Exit::Interrupted, "interrupted")))
+    let interrupted = Failure::new(Exit::Interrupted, "interrupted");
+    Err(if records { context.recorded(interrupted) } else { interrupted })
 }

@@ -10,7 +10,7 @@ pub(crate) enum Format {
     /// For people.
     #[default]
     Text,
-    /// One JSON object.
+    /// For scripts.
     Json,
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// Writes a result as one JSON object.
+/// Writes a result as one JSON value.
 pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => line(&text),

@@ -5,6 +5,10 @@ use curtain_appliance::demo;
 
 use crate::{context::Context, exit::Exit, failure::Failure, output};
 
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  curtain demo deploy greeter";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Deploy a sample application and print its URL once it answers
@@ -31,9 +35,11 @@ const USUAL: u64 = 60;
 
 pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
+    let limit = context.inner(USUAL);
     match verb {
         Verb::Deploy { demo: name } => {
-            let url = demo::deploy(&access, name, context.timeout(USUAL)).await?;
+            let deployed = async { Ok(demo::deploy(&access, name, limit).await?) };
+            let url = context.within(USUAL, deployed).await?;
             if context.is_json() {
                 output::json(&serde_json::json!({ "demo": name, "url": url }));
             } else {
@@ -41,7 +47,6 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
             }
         }
         Verb::Remove { demo: name } => {
-            let limit = context.timeout(USUAL);
             let removed = async { Ok(demo::remove(&access, name, limit).await?) };
             let removed = context.within(USUAL, removed).await?;
             if context.is_json() {

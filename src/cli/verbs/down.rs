@@ -31,7 +31,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     }
     let left: String =
         result.leftovers.iter().map(|left| format!("\n  {}: {}", left.kind, left.name)).collect();
-    let next = format!("see to that, then run `curtain down{}` again", context.flag());
+    let next = "see to that, then run `curtain down` again";
     Err(Failure::new(Exit::Leftovers, format!("not everything could be undone; left:{left}"))
         .next(next))
 }

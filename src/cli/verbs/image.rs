@@ -16,6 +16,10 @@ use crate::{
     output::{self, table},
 };
 
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  curtain image load app.tar";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Load a docker-save or OCI archive

@@ -19,9 +19,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let path = context.home.kubeconfig();
     // A script gets a path that it can use, or an error.
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        let next = format!("`curtain up{}` writes it", context.flag());
         Failure::new(Exit::Unreachable, format!("cannot read {}: {error}", path.display()))
-            .next(next)
+            .next("`curtain up` writes it")
     })?;
     if args.raw {
         output::line(text.trim_end());

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
 use curtain_appliance::{
-    Install,
+    Install, agent,
     clients::{Bridge, Client, Scope, Syntax},
     install, uninstall,
 };
@@ -25,6 +25,10 @@ use crate::{
     output, progress,
 };
 
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  curtain mcp install claude-code";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Serve the instance's MCP servers on stdin and stdout, for a client that starts this
@@ -39,7 +43,7 @@ Examples:
         #[arg(long = "as", value_name = "WHO")]
         who: String,
     },
-    /// Print the entry a client needs, without touching any file
+    /// Print the entry a client needs, with a read-only identity of its own, without touching the client's file
     #[command(after_help = "\
 Examples:
   curtain mcp config cursor
@@ -77,7 +81,7 @@ const USUAL: u64 = 30;
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Serve { stdio: _, who } => serve(&who, context).await,
-        Verb::Config(which) => config(&which, context),
+        Verb::Config(which) => config(&which, context).await,
         Verb::Install(which) => {
             let client = Client::by_name(&which.client)?;
             let options = Install {
@@ -91,7 +95,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
             let path = install(&context.homes, &context.home, &options, &*progress).await?;
             if context.is_json() {
                 output::json(
-                    &json!({ "client": client.name(), "file": path, "agent": format!("{}-1", client.name()) }),
+                    &json!({ "client": client.name(), "file": path, "agent": client.agent() }),
                 );
             } else {
                 output::line(&format!(
@@ -99,7 +103,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
                     client.name(),
                     path.display()
                 ));
-                output::note(
+                context.note(
                     "It may read everything and change nothing. `curtain mcp uninstall` and `curtain down` restore the file.",
                 );
             }
@@ -138,25 +142,29 @@ impl Which {
 }
 
 /// Prints the whole entry in the client's own syntax, as the file would have it.
-fn config(which: &Which, context: &Context) -> Result<Exit, Failure> {
+async fn config(which: &Which, context: &Context) -> Result<Exit, Failure> {
     let client = Client::by_name(&which.client)?;
-    context.access()?;
     let place = client.place(&which.scope()?);
+    let limit = context.timeout(USUAL);
+    let (homes, home, faults) = (&context.homes, &context.home, &context.faults);
+    let agent = agent(homes, home, client, limit, faults, &*progress::shown()).await?;
     let bridge = Bridge {
         program: context.home.binary(),
         instance: context.home.name().clone(),
         home: context.custom_home.clone(),
     };
-    let entry = client.entry(&bridge, "developer");
+    let entry = client.entry(&bridge, &agent);
     match place.syntax {
         Syntax::Json => output::json(&json!({ place.table: { "curtain": entry } })),
         Syntax::Toml => {
             output::line(curtain_appliance::clients::render(&place, "curtain", &entry)?.trim_end())
         }
     }
-    output::note(&format!(
-        "Goes into {}. `curtain mcp install {}` does that with an identity of its own.",
+    context.note(&format!(
+        "Goes into {}; `curtain mcp install {}` would put it there. It acts as {agent}, which may read everything and \
+         change nothing; `curtain mcp uninstall {}` removes that identity.",
         place.path.display(),
+        client.name(),
         client.name()
     ));
     Ok(Exit::Ok)

@@ -45,17 +45,33 @@ pub(crate) enum Verb {
     #[command(after_help = kubeconfig::EXAMPLES)]
     Kubeconfig(kubeconfig::Args),
     /// Give container images to the cluster
-    #[command(subcommand)]
+    #[command(subcommand, after_help = image::EXAMPLES)]
     Image(image::Verb),
     /// Deploy sample applications
-    #[command(subcommand)]
+    #[command(subcommand, after_help = demo::EXAMPLES)]
     Demo(demo::Verb),
     /// Connect AI agents
-    #[command(subcommand)]
+    #[command(subcommand, after_help = mcp::EXAMPLES)]
     Mcp(mcp::Verb),
     /// Print the steps of `up`, one a line
     #[command(hide = true)]
     Plan,
+}
+
+impl Verb {
+    /// Whether it serves until it is told to end.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self, Self::Mcp(mcp::Verb::Serve { .. }))
+    }
+
+    /// Whether what it does is recorded, and so can be gone on with or undone.
+    pub(crate) fn records(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Down => true,
+            Self::Mcp(verb) => !matches!(verb, mcp::Verb::Serve { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// Seconds a verb may take that asks the instance something, without `--timeout`.

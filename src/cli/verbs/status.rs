@@ -43,10 +43,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     if ready {
         return Ok(Exit::Ok);
     }
-    output::note(&format!(
-        "not ready; `curtain up{}` repairs, and says what it waits for",
-        context.flag()
-    ));
+    context.note("not ready; `curtain up` repairs, and says what it waits for");
     Ok(Exit::Unreachable)
 }
 
