@@ -166,6 +166,18 @@ fn agents_deploy_by_tools_and_a_reader_is_refused() {
     deploys_with_tools(&instance, "by-grant", &mut installed, None);
     removes_with_tools("by-grant", &mut installed);
     drop(installed);
+
+    // The next client of this name starts as a reader again.
+    instance.curtain(&["mcp", "uninstall", "claude"]).success();
+    instance.curtain(&["mcp", "install", "claude"]).success();
+    let mut again = eventually("the grants to be gone", LIMIT, || {
+        let agent = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
+        let may = agent.tools().contains(&"create_release_binding");
+        if may { Err(agent.hello.to_string()) } else { Ok(agent) }
+    });
+    let project = json!({"namespace_name": "default", "name": "not-inherited"});
+    again.call("create_project", project).unwrap_err();
+    drop(again);
     instance.down();
 }
 

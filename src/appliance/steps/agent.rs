@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
-    Api,
-    api::{DeleteParams, ObjectMeta, PostParams},
+    Api, Client, ResourceExt,
+    api::{
+        ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta,
+        PostParams,
+    },
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     Error,
@@ -16,6 +20,10 @@ use crate::{
     identity::{IDENTITY_LABEL, NAMESPACE, refused},
     world::World,
 };
+
+/// Where the platform's kinds are.
+const GROUP: &str = "openchoreo.dev";
+const VERSION: &str = "v1alpha1";
 
 /// An agent's identity. The secret itself is only in the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,15 +88,76 @@ impl Step for AgentStep {
             if world.leaving {
                 return Ok(0);
             }
-            match secrets(world).await?.delete(&self.secret(), &DeleteParams::default()).await {
-                Ok(_) => Ok(1),
-                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(0),
-                Err(error) => Err(refused("remove the agent's identity")(error)),
-            }
+            // First what it may do: the next agent of this name must not inherit it.
+            let granted = self.revoke(world.client().await?).await?;
+            let gone = secrets(world).await?.delete(&self.secret(), &DeleteParams::default()).await;
+            Ok(granted + removed(gone, "remove the agent's identity")?)
         })
+    }
+}
+
+impl AgentStep {
+    /// Removes the bindings that name this agent, and tells how many there were.
+    async fn revoke(&self, client: &Client) -> Result<usize, Error> {
+        let mut revoked = 0;
+        for kind in ["ClusterAuthzRoleBinding", "AuthzRoleBinding"] {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, kind));
+            let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+            let found = match all.list(&ListParams::default()).await {
+                Ok(found) => found.items,
+                // An instance that is not complete may lack the kind.
+                Err(kube::Error::Api(status)) if status.is_not_found() => continue,
+                Err(error) => return Err(refused("look for the agent's grants")(error)),
+            };
+            for binding in found {
+                if !self.is_bound(&binding.data) {
+                    continue;
+                }
+                let api: Api<DynamicObject> = match binding.namespace() {
+                    Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &resource),
+                    None => all.clone(),
+                };
+                let gone = api.delete(&binding.name_any(), &DeleteParams::default()).await;
+                revoked += removed(gone, "remove a grant of the agent")?;
+            }
+        }
+        Ok(revoked)
+    }
+
+    fn is_bound(&self, binding: &Value) -> bool {
+        let entitlement = &binding["spec"]["entitlement"];
+        entitlement["claim"] == "sub" && entitlement["value"] == *self.agent
+    }
+}
+
+/// One thing less, or none where it was gone already.
+fn removed<T>(answer: kube::Result<T>, what: &str) -> Result<usize, Error> {
+    match answer {
+        Ok(_) => Ok(1),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(0),
+        Err(error) => Err(refused(what)(error)),
     }
 }
 
 async fn secrets(world: &World<'_>) -> Result<Api<Secret>, Error> {
     Ok(Api::namespaced(world.client().await?.clone(), NAMESPACE))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_bindings_of_the_agent_itself_are_its_grants() {
+        let agent = AgentStep { agent: "cursor-1".to_owned(), groups: Vec::new() };
+        let bound = |claim: &str, value: &str| {
+            agent.is_bound(&json!({"spec": {"entitlement": {"claim": claim, "value": value}}}))
+        };
+        assert!(bound("sub", "cursor-1"));
+        assert!(!bound("sub", "cursor-10"));
+        assert!(!bound("groups", "cursor-1"));
+        assert!(!agent.is_bound(&json!({})));
+    }
 }
