@@ -80,6 +80,7 @@ pub async fn up(
     progress: &dyn Progress,
 ) -> Result<Facts, Error> {
     let started = Instant::now();
+    curtain_provider::by_name(&options.provider)?.preflight()?;
     let program = options.program.clone();
     let build = tokio::task::spawn_blocking(move || build_id(&program));
 
@@ -158,7 +159,6 @@ fn settle(homes: &Homes, home: &Home, options: &Up, build: &str) -> Result<Insta
         }
         return Ok(instance);
     }
-    curtain_provider::by_name(&options.provider)?;
     let others: Vec<Ports> = homes
         .list()?
         .iter()

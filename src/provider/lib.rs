@@ -51,6 +51,12 @@ pub trait Provider: Send + Sync {
     /// The name a user gives to `--provider`.
     fn name(&self) -> &'static str;
 
+    /// Whether a cluster can be made at all, said before anything is done.
+    ///
+    /// # Errors
+    /// What the machine or the user lacks.
+    fn preflight(&self) -> Result<(), Error>;
+
     /// Creates and starts the cluster, or what is missing of it, and returns once its API answers.
     ///
     /// # Errors

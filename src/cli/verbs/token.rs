@@ -5,7 +5,8 @@ use crate::{context::Context, exit::Exit, failure::Failure, output};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   curtain token --as developer
-  curl -H \"Authorization: Bearer $(curtain token --as developer)\" http://localhost:8080/api/v1/namespaces";
+  curl -H \"Authorization: Bearer $(curtain token --as developer)\" \\
+    http://localhost:8080/api/v1/namespaces";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

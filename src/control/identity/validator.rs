@@ -17,14 +17,14 @@ const LEEWAY: u64 = 5;
 pub enum TokenError {
     /// No `Authorization: Bearer` header.
     #[error(
-        "a bearer token is required in the Authorization header; `{}` prints one", .0.command("token")
+        "a bearer token is required in the Authorization header; `{}` prints one", .0.command("token --as WHO")
     )]
     Missing(Instance),
     /// Not a token of ours: malformed, badly signed, or of another issuer's key.
     #[error("the token is not valid: {0}")]
     Invalid(String),
     /// Ours, but too old, for another audience, or without a claim that we need.
-    #[error("the token is not valid: {reason}; `{}` prints a fresh one", .instance.command("token"))]
+    #[error("the token is not valid: {reason}; `{}` prints a fresh one", .instance.command("token --as WHO"))]
     Claims {
         /// What is wrong with it.
         reason: String,
@@ -208,10 +208,14 @@ mod tests {
         let old = issuer.issue(&subject(), now() - TOKEN_SECONDS - 60).expect("token");
         let error = validator.validate(old.expose()).await.expect_err("expired");
         assert_eq!(error.code(), "INVALID_CLAIMS");
-        let said =
-            "the token is not valid: it has expired; `curtain token --name ci` prints a fresh one";
+        let said = "the token is not valid: it has expired; `curtain token --as WHO --name ci` prints a fresh one";
         assert_eq!(error.to_string(), said);
-        assert!(validator.missing().to_string().contains("`curtain token --name ci` prints one"));
+        assert!(
+            validator
+                .missing()
+                .to_string()
+                .contains("`curtain token --as WHO --name ci` prints one")
+        );
 
         let stranger = self::issuer("openchoreo").issue(&subject(), now()).expect("token");
         assert!(matches!(validator.validate(stranger.expose()).await, Err(TokenError::UnknownKey)));

@@ -29,13 +29,16 @@ impl Provider for Embedded {
         "embedded"
     }
 
+    fn preflight(&self) -> Result<(), Error> {
+        root(nix::unistd::geteuid().as_raw())
+    }
+
     fn ensure<'a>(
         &'a self,
         spec: &'a ClusterSpec,
         timeout: Duration,
     ) -> Boxed<'a, Result<(), Error>> {
         Box::pin(async move {
-            root(nix::unistd::geteuid().as_raw())?;
             let config = config(spec)?;
             // A supervisor that lost its node restarts it by itself: then there is only to wait.
             if !curtain_embedded::running(&config) {
