@@ -1,6 +1,6 @@
 //! Bundles: what a plane or an add-on consists of, and the engine that installs it into any cluster.
 //!
-//! A bundle is a folder with a `bundle.yaml` ([format]): manifests applied as they are, templates
+//! A bundle is a folder with a `bundle.yaml` ([format](mod@format)): manifests applied as they are, templates
 //! rendered with `${…}`, keys and passwords to generate, and what must be true before it counts as
 //! ready. The program carries its own bundles; see [`Bundle::builtin`].
 //!

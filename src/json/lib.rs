@@ -3,7 +3,7 @@
 //! Everything works on [`serde_json::Value`] in place and without I/O. The schema, where one is needed,
 //! is a [`curtain_schema::Node`], so built-in kinds and custom resources take the same path.
 //!
-//! * [`json_patch`] — RFC 6902, with the one deviation Kubernetes clients rely on;
+//! * [`json_patch()`] — RFC 6902, with the one deviation Kubernetes clients rely on;
 //! * [`merge_patch`] — RFC 7396;
 //! * [`strategic_merge`] — lists merged by key, with the directives that kubectl sends;
 //! * [`managed`] — server-side apply, and the bookkeeping of field managers for all other writes.

@@ -7,7 +7,7 @@
 //! Invariants:
 //! - every call may be repeated: [`Provider::ensure`] on a running cluster returns at once,
 //!   [`Provider::destroy`] of an absent one removes nothing and succeeds;
-//! - every wait is bounded by the [`Duration`](std::time::Duration) it is given;
+//! - every wait is bounded by the [`Duration`] it is given;
 //! - listeners are on loopback only.
 //!
 //! Entry points: [`by_name`], [`Provider`], [`ClusterSpec`].

@@ -1,4 +1,4 @@
-//! The layer that turns a bearer token into a [`Caller`].
+//! The layer that turns a bearer token into a [`Caller`](super::Caller).
 
 use std::sync::Arc;
 

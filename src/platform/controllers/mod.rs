@@ -1,6 +1,6 @@
 //! The controllers of the platform, in one process.
 //!
-//! Watches fill one [store](store); whatever changes asks for the objects it [concerns](wake); a [queue](queue) hands
+//! Watches fill one [store]; whatever changes asks for the objects it [concerns](wake); a [queue] hands
 //! them to their reconcilers, a few at a time, one object never twice at once. A pass reads the store, writes what is
 //! missing, reports in the status, and ends; nothing polls. Answers to our own writes enter the store at once, so a chain
 //! of passes (component, release, binding, rendered release, live objects) does not wait for watches.

@@ -2,7 +2,7 @@
 //!
 //! - [`component`] runs the pipeline of a component: defaults and checks its input, renders the
 //!   type's templates, lets traits create, patch and remove, checks the result.
-//! - [`endpoint_urls`], [`network_policies`], [`connection_env`] and [`health`] are what
+//! - [`endpoint_urls`], [`network_policies`], [`connection_env`] and [`health()`] are what
 //!   controllers derive beside it.
 //! - [`resources`] gives manifests the ids by which a RenderedRelease knows them.
 //!

@@ -89,7 +89,7 @@ pub trait Kind:
 )]
 pub struct NoStatus {}
 
-/// Declares kinds: a Rust type with its `kube::Resource`, and the list [`KINDS`] of what the API server has to know.
+/// Declares kinds: a Rust type with its `kube::Resource`, and the list `KINDS` of what the API server has to know.
 macro_rules! kinds {
     ($(
         $(#[$doc:meta])*

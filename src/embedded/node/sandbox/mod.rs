@@ -1,6 +1,6 @@
 //! A container's sandbox: new namespaces, a root file system of its own, as little privilege as it asked for.
 //!
-//! [`spawn`] forks with `clone3`; the child ([`child`]) joins its cgroup, mounts, pivots, drops privileges and
+//! [`spawn()`] forks with `clone3`; the child ([`child`]) joins its cgroup, mounts, pivots, drops privileges and
 //! executes. Every step that fails is reported through a close-on-exec pipe, so `spawn` returns either a running
 //! program or the step that failed; there is no half-started container.
 //!
