@@ -1,0 +1,93 @@
+// The step itself: gets curtain, brings the instance up, and tells the job where everything is.
+'use strict';
+
+const fs = require('fs');
+const path = require('path');
+const curtain = require('./curtain');
+const runner = require('./runner');
+
+/** An archive of what is known about a failure, where this curtain can make one. */
+function evidence(ask, name, command) {
+  if (!ask(['support-bundle', '--help'], { quiet: true }).ok) return;
+  const archive = path.join(runner.place('RUNNER_TEMP'), `curtain-evidence-${name}.tar.gz`);
+  if (!ask(['support-bundle', archive, '--name', name]).ok) return;
+  // The next step, which uploads it, is not root.
+  if (command[0] === 'sudo') curtain.run(['sudo', '-n', 'chown', String(process.getuid()), archive], []);
+  runner.output('evidence', archive);
+}
+
+function summary(name, provider, seconds, rows) {
+  const table = rows.map(([what, value]) => `| ${what} | ${value} |`).join('\n');
+  return `### Curtain: \`${name}\` on ${provider}, up in ${seconds.toFixed(1)} s\n\n| What | Where |\n|---|---|\n${table}\n\n`;
+}
+
+function main() {
+  if (process.platform !== 'linux') throw new Error(`curtain runs on Linux; this runner has ${process.platform}`);
+  const name = runner.input('name') || 'default';
+  const provider = runner.input('provider');
+  const temp = runner.place('RUNNER_TEMP');
+  const given = runner.input('binary');
+  const binary = given
+    ? path.resolve(given)
+    : curtain.install(runner.input('version') || 'latest', runner.place('RUNNER_TOOL_CACHE'));
+
+  // A home of the job's, whoever `sudo` makes of us.
+  const env = { CURTAIN_HOME: path.join(temp, 'curtain') };
+  const command = curtain.words(binary, provider);
+  const ask = (args, options) => curtain.run(command, args, { env, ...options });
+
+  // Before anything is made, so that post.js undoes it whatever happens here.
+  runner.remember('command', JSON.stringify(command));
+  runner.remember('name', name);
+  runner.remember('home', env.CURTAIN_HOME);
+  runner.variable('CURTAIN_HOME', env.CURTAIN_HOME);
+  runner.variable('CURTAIN_NAME', name);
+  runner.path(path.dirname(binary));
+  runner.output('command', command.join(' '));
+
+  const flags = ['--name', name, '-o', 'json', '--timeout', runner.input('timeout') || '5m'];
+  if (provider) flags.push('--provider', provider);
+  if (runner.input('node-image')) flags.push('--node-image', runner.input('node-image'));
+  // It keeps its own time; this is for when it does not.
+  const up = ask(['up', ...flags], { seconds: 3600 });
+  if (!up.ok) {
+    evidence(ask, name, command);
+    throw new Error(`curtain up failed: ${up.ended}; the lines above say why`);
+  }
+  const facts = JSON.parse(up.stdout);
+
+  const answer = (args) => {
+    const said = ask([...args, '--name', name, '-o', 'json']);
+    if (!said.ok) throw new Error(`curtain ${args.join(' ')} failed: ${said.ended}`);
+    return JSON.parse(said.stdout);
+  };
+  // No secret is anywhere before its mask is.
+  answer(['credentials']).forEach((one) => one.secret && runner.mask(one.secret));
+  const whose = runner.input('token-for') || 'developer';
+  const { token } = answer(['token', '--as', whose]);
+  runner.mask(token);
+  runner.output('token', token);
+
+  // Root's own is for root alone; the job's steps read a copy.
+  const kubeconfig = path.join(temp, `curtain-kubeconfig-${name}`);
+  const text = command[0] === 'sudo'
+    ? curtain.run(['sudo', '-n', 'cat'], [facts.kubeconfig]).stdout
+    : fs.readFileSync(facts.kubeconfig, 'utf8');
+  fs.writeFileSync(kubeconfig, text, { mode: 0o600 });
+  runner.remember('kubeconfig', kubeconfig);
+  runner.output('kubeconfig', kubeconfig);
+
+  const { portal, api, mcp, observerMcp, gateway } = facts.endpoints;
+  const urls = { portal, api, mcp, 'observer-mcp': observerMcp, gateway };
+  Object.entries(urls).forEach(([what, url]) => runner.output(what, url));
+  runner.summary(summary(name, facts.provider, facts.seconds, [
+    ['Portal', portal], ['API', api], ['MCP', mcp], ['MCP, observer', observerMcp], ['Applications', gateway],
+    ['Kubeconfig', `\`${kubeconfig}\``], ['Token', `of ${whose}, in the output \`token\``],
+  ]));
+}
+
+try {
+  main();
+} catch (error) {
+  runner.failed(error);
+}

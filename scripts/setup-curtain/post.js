@@ -1,0 +1,29 @@
+// The end of the job: takes the instance away, and fails the job where something stays.
+'use strict';
+
+const fs = require('fs');
+const curtain = require('./curtain');
+const runner = require('./runner');
+
+function main() {
+  const command = runner.remembered('command');
+  // The step never came as far as making something.
+  if (!command) return;
+  const name = runner.remembered('name');
+  const home = runner.remembered('home');
+  const kubeconfig = runner.remembered('kubeconfig');
+  if (kubeconfig) fs.rmSync(kubeconfig, { force: true });
+
+  const down = curtain.run(JSON.parse(command), ['down', '--name', name, '-o', 'json'], { env: { CURTAIN_HOME: home } });
+  if (!down.ok) throw new Error(`curtain down failed: ${down.ended}; the lines above say what is left`);
+  const { removed, leftovers } = JSON.parse(down.stdout);
+  if (leftovers.length > 0) throw new Error(`curtain left something: ${JSON.stringify(leftovers)}`);
+  console.log(`Instance ${name} is gone: ${removed} things removed, nothing left.`);
+  runner.summary(`Curtain: \`${name}\` is gone, ${removed} things removed, nothing left.\n`);
+}
+
+try {
+  main();
+} catch (error) {
+  runner.failed(error);
+}
