@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Clients, Output, Residue, apart};
+use crate::{Clients, Output, Residue, apart, evidence};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -213,6 +213,9 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            evidence::keep(self.home.path(), &self.name);
+        }
         if !self.gone {
             let _ = self.curtain(&["down"]);
         }

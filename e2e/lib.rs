@@ -10,6 +10,7 @@
 mod apart;
 mod browser;
 mod clients;
+mod evidence;
 mod http;
 mod image;
 mod instance;
