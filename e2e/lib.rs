@@ -15,6 +15,7 @@ mod http;
 mod image;
 mod instance;
 mod mcp;
+mod releases;
 mod residue;
 mod wait;
 
@@ -24,5 +25,6 @@ pub use http::{Answer, get};
 pub use image::busybox_archive;
 pub use instance::{Instance, binary};
 pub use mcp::{Agent, Server};
+pub use releases::Releases;
 pub use residue::Residue;
 pub use wait::eventually;

@@ -1,0 +1,208 @@
+//! The GitHub Action, run as a runner runs it: its step, what the job gets of it, and its end.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use curtain_e2e::{Clients, Instance, Output, binary, get};
+
+/// A runner with one job that has one step.
+struct Runner<'a> {
+    instance: &'a Instance,
+    /// Its folders and the files that a step writes.
+    dir: PathBuf,
+    /// Node's own arguments.
+    node: Vec<String>,
+    path: String,
+}
+
+impl<'a> Runner<'a> {
+    fn new(instance: &'a Instance, name: &str) -> Self {
+        let dir = instance.scratch().join(name);
+        for folder in ["temp", "tools"] {
+            fs::create_dir_all(dir.join(folder)).unwrap();
+        }
+        let runner = Self { instance, dir, node: Vec::new(), path: std::env::var("PATH").unwrap() };
+        runner.forget();
+        runner
+    }
+
+    /// Another step begins with empty files.
+    fn forget(&self) {
+        for file in ["output", "env", "state", "path", "summary"] {
+            fs::write(self.dir.join(file), "").unwrap();
+        }
+    }
+
+    /// Whoever runs the job is not root, but may use `sudo`: as on a hosted runner.
+    fn for_somebody(mut self) -> Self {
+        let preload = self.dir.join("somebody.js");
+        fs::write(&preload, "process.getuid = () => 1001;\n").unwrap();
+        self.node = vec!["--require".to_owned(), preload.display().to_string()];
+        let bin = self.dir.join("bin");
+        fs::create_dir_all(&bin).unwrap();
+        let asked = self.dir.join("sudo-was-asked");
+        let sudo = format!(
+            "#!/bin/sh\necho \"$@\" >>{}\nwhile [ \"${{1#-}}\" != \"$1\" ]; do shift; done\nexec \"$@\"\n",
+            asked.display()
+        );
+        fs::write(bin.join("sudo"), sudo).unwrap();
+        fs::set_permissions(bin.join("sudo"), fs::Permissions::from_mode(0o755)).unwrap();
+        self.path = format!("{}:{}", bin.display(), self.path);
+        self
+    }
+
+    /// Runs main.js or post.js.
+    fn run(&self, script: &str, fault: &str) -> Output {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut node = Command::new(Clients::find().node());
+        node.args(&self.node).arg(root.join("scripts/setup-curtain").join(script));
+        node.env_clear().env("PATH", &self.path).env("HOME", self.instance.home());
+        node.env("RUNNER_TEMP", self.dir.join("temp"))
+            .env("RUNNER_TOOL_CACHE", self.dir.join("tools"));
+        for (variable, file) in [
+            ("GITHUB_OUTPUT", "output"),
+            ("GITHUB_ENV", "env"),
+            ("GITHUB_STATE", "state"),
+            ("GITHUB_PATH", "path"),
+            ("GITHUB_STEP_SUMMARY", "summary"),
+        ] {
+            node.env(variable, self.dir.join(file));
+        }
+        let name = self.instance.name();
+        for (input, value) in [
+            ("NAME", name),
+            ("PROVIDER", "embedded"),
+            ("BINARY", binary().to_str().unwrap()),
+            ("TIMEOUT", "2m"),
+        ] {
+            node.env(format!("INPUT_{input}"), value);
+        }
+        for (name, value) in self.values("state") {
+            node.env(format!("STATE_{name}"), value);
+        }
+        if !fault.is_empty() {
+            node.env("CURTAIN_FAULT", fault);
+        }
+        Output::of(node)
+    }
+
+    fn text(&self, file: &str) -> String {
+        fs::read_to_string(self.dir.join(file)).unwrap()
+    }
+
+    /// What a step wrote into one of the runner's files, as the runner reads it.
+    fn values(&self, file: &str) -> BTreeMap<String, String> {
+        let text = self.text(file);
+        let mut lines = text.lines();
+        let mut values = BTreeMap::new();
+        while let Some(line) = lines.next() {
+            let (name, end) = line.split_once("<<").expect("NAME<<END");
+            let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
+            assert!(values.insert(name.to_owned(), value.join("\n")).is_none(), "{name} twice");
+        }
+        values
+    }
+
+    /// Files of the job that are left.
+    fn left(&self) -> Vec<String> {
+        let mut find = Command::new("find");
+        find.arg(self.dir.join("temp")).args(["-mindepth", "1", "!", "-type", "d"]);
+        Output::of(find).success().lines().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn a_step_brings_an_instance_and_its_end_takes_it_away() {
+    let instance = Instance::prepare();
+    let runner = Runner::new(&instance, "root");
+    let step = runner.run("main.js", "");
+    assert_eq!(step.code, 0, "{step:?}");
+    let outputs = runner.values("output");
+    let names: Vec<_> = outputs.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["api", "command", "gateway", "kubeconfig", "mcp", "observer-mcp", "portal", "token"]
+    );
+    assert_eq!(get(&outputs["portal"]).unwrap().status / 100, 3, "it sends on to the sign-in");
+
+    // Later steps: the kubeconfig, the binary on the PATH, and which instance is meant.
+    let mut kubectl = Command::new(instance.clients.path(Clients::KUBECTLS[1]));
+    kubectl.args(["--kubeconfig", &outputs["kubeconfig"], "get", "projects", "-A"]);
+    Output::of(kubectl.env("KUBECACHEDIR", instance.scratch())).success();
+    let later = runner.values("env");
+    let bin = runner.text("path");
+    let mut status = Command::new(Path::new(bin.trim()).join("curtain"));
+    let status =
+        Output::of(status.arg("status").env("HOME", instance.home()).envs(&later)).success();
+    assert!(status.contains(instance.name()), "{status}");
+
+    // Every secret is masked, and printed for that alone.
+    let mut credentials = Command::new(binary());
+    credentials.args(["credentials", "-o", "json"]).env("HOME", instance.home()).envs(&later);
+    let credentials: serde_json::Value =
+        serde_json::from_str(&Output::of(credentials).success()).unwrap();
+    let mut secrets: Vec<_> =
+        credentials.as_array().unwrap().iter().filter_map(|one| one["secret"].as_str()).collect();
+    assert!(!secrets.is_empty());
+    secrets.push(&outputs["token"]);
+    for secret in secrets {
+        assert!(step.stdout.contains(&format!("::add-mask::{secret}\n")), "{}", step.stdout);
+        let others = step.stdout.replace(&format!("::add-mask::{secret}\n"), "");
+        let said = [
+            others,
+            step.stderr.clone(),
+            runner.text("summary"),
+            runner.text("state"),
+            runner.text("env"),
+        ];
+        assert!(!said.concat().contains(secret), "{said:?}");
+    }
+    let summary = runner.text("summary");
+    assert!(summary.contains(&outputs["portal"]) && summary.contains("on embedded"), "{summary}");
+
+    let end = runner.run("post.js", "");
+    assert_eq!(end.code, 0, "{end:?}");
+    assert!(end.stdout.contains("nothing left"), "{end:?}");
+    assert_eq!(runner.left(), [""; 0]);
+    instance.assert_no_residue();
+}
+
+#[test]
+fn a_job_that_is_not_roots_asks_sudo_and_fails_where_something_is_left() {
+    let instance = Instance::prepare();
+    let runner = Runner::new(&instance, "somebody").for_somebody();
+    let step = runner.run("main.js", "");
+    assert_eq!(step.code, 0, "{step:?}");
+    let outputs = runner.values("output");
+    assert!(outputs["command"].starts_with("sudo -n -E /"), "{outputs:?}");
+    assert!(fs::read_to_string(&outputs["kubeconfig"]).unwrap().contains("server: "));
+    let asked = runner.text("sudo-was-asked");
+    assert!(asked.contains(" up ") && asked.contains("kubeconfig"), "{asked}");
+
+    let end = runner.run("post.js", "cluster:before-undo:fail");
+    assert_eq!(end.code, 1, "{end:?}");
+    assert!(end.stdout.contains("::error::curtain down failed"), "{end:?}");
+    let end = runner.run("post.js", "");
+    assert_eq!((end.code, runner.left()), (0, Vec::new()), "{end:?}");
+    instance.assert_no_residue();
+}
+
+#[test]
+fn a_step_that_fails_says_so_and_its_end_still_cleans_up() {
+    let instance = Instance::prepare();
+    let runner = Runner::new(&instance, "fails");
+    let step = runner.run("main.js", "cluster:after-do:fail");
+    assert_eq!(step.code, 1, "{step:?}");
+    assert!(step.stdout.contains("::error::curtain up failed: exit code 1"), "{step:?}");
+    assert!(!runner.values("output").contains_key("token"));
+    let end = runner.run("post.js", "");
+    assert_eq!(end.code, 0, "{end:?}");
+    instance.assert_no_residue();
+}
