@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use curtain_provider::Leftover;
+use curtain_provider::{Check, State, Surroundings};
 use serde::Serialize;
 
 use crate::{
@@ -12,20 +12,14 @@ use crate::{
     status::{missing, status},
 };
 
-/// One thing that was looked at.
+/// One thing that was looked at, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub struct Finding {
     /// Whose it is.
     pub about: About,
     /// What was looked at.
-    pub name: String,
-    /// How it is.
-    pub state: State,
-    /// What was seen.
-    pub seen: String,
-    /// What to do about it; empty when it is fine.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub fix: String,
+    #[serde(flatten)]
+    pub check: Check,
 }
 
 /// What a check looks at.
@@ -36,25 +30,6 @@ pub enum About {
     Machine,
     /// How the instance is.
     Instance,
-}
-
-/// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// Works, but worth knowing.
-    Warning,
-    /// Keeps the platform from working.
-    Failed,
-}
-
-impl Check {
-    fn new(name: &str, state: State, seen: impl Into<String>, fix: &str) -> Self {
-        let fix = if state == State::Ok { String::new() } else { fix.to_owned() };
-        Self { about: About::Machine, name: name.to_owned(), state, seen: seen.into(), fix }
-    }
 }
 
 /// Names of checks.
@@ -71,32 +46,45 @@ const DISK_MIB: u64 = 500;
 ///
 /// # Errors
 /// A stored file that cannot be read.
-pub async fn doctor(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
-    let mut checks = vec![
-        kernel(),
-        privilege(),
-        namespaces(),
-        overlay(),
-        packet_filter(),
-        cgroups(),
-        memory(),
-        disk(home.root()),
-    ];
+pub async fn doctor(
+    homes: &Homes,
+    home: &Home,
+    around: &Surroundings,
+) -> Result<Vec<Finding>, Error> {
+    let used = Instance::read(home).ok().flatten().map(|instance| instance.provider);
+    let mut checks = vec![memory(), disk(home.root())];
+    let mut providers = Vec::new();
+    for name in curtain_provider::NAMES {
+        providers.push((*name, curtain_provider::by_name(name)?.checks(around).await));
+    }
+    let works = |checks: &[Check]| checks.iter().all(|check| check.state != State::Failed);
+    let any = providers.iter().any(|(_, checks)| works(checks));
+    for (name, found) in providers {
+        // What only a provider lacks that nobody uses or needs is no failure of the machine.
+        let needed = used.as_deref().map_or(!any, |used| used == name);
+        checks.extend(found.into_iter().map(|check| if needed { check } else { softened(check) }));
+    }
+    let mut found = Vec::new();
     if home.exists() {
-        let mut found = instance(homes, home).await?;
+        found = instance(homes, home).await?;
         if found.iter().any(|check| check.name == CLUSTER && check.state == State::Ok) {
             spare(&mut checks);
         }
         for check in &mut found {
-            check.about = About::Instance;
             check.fix = home.name().in_commands(&check.fix);
         }
-        checks.extend(found);
     } else if !home.name().is_default() {
         // Whoever names an instance asks about that one; the default need not be there yet.
         return Err(missing(homes, home)?);
     }
-    Ok(checks)
+    let about = |about: About| move |check: Check| Finding { about, check };
+    let machine = checks.into_iter().map(about(About::Machine));
+    Ok(machine.chain(found.into_iter().map(about(About::Instance))).collect())
+}
+
+fn softened(check: Check) -> Check {
+    let state = if check.state == State::Failed { State::Warning } else { check.state };
+    Check { state, ..check }
 }
 
 /// An instance that runs already has what it needs: that little is left is no more than worth knowing.
@@ -108,87 +96,8 @@ fn spare(checks: &mut [Check]) {
     }
 }
 
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
-
-fn kernel() -> Check {
-    let release = read("/proc/sys/kernel/osrelease").trim().to_owned();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let state = if version >= (5, 10) { State::Ok } else { State::Failed };
-    Check::new("kernel", state, format!("Linux {release}"), "use Linux 5.10 or later")
-}
-
-fn privilege() -> Check {
-    let root = nix::unistd::geteuid().is_root();
-    let state = if root { State::Ok } else { State::Failed };
-    let seen = if root { "running as root" } else { "not running as root" };
-    Check::new(
-        "privilege",
-        state,
-        seen,
-        "run curtain as root: the embedded cluster does not work rootless yet",
-    )
-}
-
-fn namespaces() -> Check {
-    let lacking: Vec<_> = ["mnt", "net", "pid", "ipc", "uts", "cgroup"]
-        .into_iter()
-        .filter(|kind| !Path::new("/proc/self/ns").join(kind).exists())
-        .collect();
-    if lacking.is_empty() {
-        Check::new("namespaces", State::Ok, "mnt, net, pid, ipc, uts and cgroup", "")
-    } else {
-        let fix = "use a kernel with these namespaces";
-        Check::new("namespaces", State::Failed, format!("missing: {}", lacking.join(", ")), fix)
-    }
-}
-
-fn overlay() -> Check {
-    let there = read("/proc/filesystems")
-        .lines()
-        .any(|line| line.trim_start_matches("nodev").trim() == "overlay");
-    let state = if there { State::Ok } else { State::Warning };
-    let seen =
-        if there { "the kernel has overlay" } else { "the kernel lists no overlay file system" };
-    Check::new("overlay", state, seen, "`modprobe overlay`, if images are to be loaded")
-}
-
-/// What pod networks need of nf_tables, by names that the kernel's symbols or modules have.
-const PACKET_FILTER: [(&str, &str); 2] =
-    [("nf_tables_newtable", "nf_tables"), ("nft_tproxy", "nft_tproxy")];
-
-/// Each part may be built in or loaded (then it has symbols), or be loaded on first use (then it is a module file).
-fn packet_filter() -> Check {
-    let symbols = read("/proc/kallsyms");
-    let release = read("/proc/sys/kernel/osrelease");
-    let modules = read(&format!("/lib/modules/{}/modules.dep", release.trim()));
-    let there = |part: &&(&str, &str)| symbols.contains(part.0) || modules.contains(part.1);
-    let lacking: Vec<_> =
-        PACKET_FILTER.iter().filter(|part| !there(part)).map(|part| part.1).collect();
-    if lacking.is_empty() {
-        return Check::new("nf_tables", State::Ok, "the kernel has nf_tables with TPROXY", "");
-    }
-    let fix = "use a kernel with nf_tables and nft_tproxy, which pod networks need";
-    let seen = format!("the kernel shows no {}", lacking.join(", no "));
-    let state = if symbols.is_empty() { State::Warning } else { State::Failed };
-    Check::new("nf_tables", state, seen, fix)
-}
-
-fn cgroups() -> Check {
-    let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-    let v1 = Path::new("/sys/fs/cgroup/memory").exists();
-    let (state, seen) = match (v2, v1) {
-        (true, _) => (State::Ok, "version 2"),
-        (_, true) => (State::Ok, "version 1"),
-        _ => (State::Warning, "no control groups are mounted, so pods have no limits"),
-    };
-    Check::new("control groups", state, seen, "mount /sys/fs/cgroup")
-}
-
 fn memory() -> Check {
-    let text = read("/proc/meminfo");
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib: u64 = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0);
     let mib = kib / 1024;
@@ -242,11 +151,12 @@ async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
             .log(&spec)
             .map(|path| format!("; its log is {}", path.display()))
             .unwrap_or_default();
-        let running: Vec<Leftover> = provider.residue(&spec)?;
-        let processes = running.iter().filter(|left| left.kind == "process").count();
+        let running = provider.residue(&spec).await.unwrap_or_default();
+        let parts = running.iter().filter(|left| ["process", "container"].contains(&&*left.kind));
+        let parts = parts.count();
         let state = if up { State::Ok } else { State::Failed };
         let seen = if up {
-            format!("answers, with {processes} processes")
+            format!("answers, with {parts} processes or containers")
         } else {
             format!("does not answer{log}")
         };

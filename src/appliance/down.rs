@@ -27,6 +27,20 @@ pub struct Down {
     pub removed: usize,
     /// What is still there, and why; empty if all went well.
     pub leftovers: Vec<Leftover>,
+    /// What stays on purpose: what others use, or what makes the next `up` quick.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Leftover>,
+}
+
+/// How to take an instance down.
+#[derive(Clone, Debug)]
+pub struct TakeDown {
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Whether images that were downloaded for the cluster go, too.
+    pub images: bool,
+    /// What goes wrong on purpose.
+    pub faults: FaultPlan,
 }
 
 /// Undoes everything that was recorded for the instance of `home`, newest first, and looks for what
@@ -35,15 +49,10 @@ pub struct Down {
 /// # Errors
 /// A ledger that cannot be read, or another command that holds the instance for all of `timeout`.
 /// A step that cannot be undone is a leftover, not an error.
-pub async fn down(
-    home: &Home,
-    timeout: Duration,
-    faults: &FaultPlan,
-    progress: &dyn Progress,
-) -> Result<Down, Error> {
-    let mut result = Down { instance: home.name().to_string(), removed: 0, leftovers: Vec::new() };
+pub async fn down(home: &Home, how: &TakeDown, progress: &dyn Progress) -> Result<Down, Error> {
+    let mut result = nothing(home);
     let started = Instant::now();
-    let Some(_lock) = Lock::existing(home, timeout).await? else {
+    let Some(_lock) = Lock::existing(home, how.timeout).await? else {
         // An `up` may have died when it had made no more than the folders above.
         let _guard = lock::guard(home).await?;
         if !home.path().exists() {
@@ -56,16 +65,34 @@ pub async fn down(
         result.removed = vanish(home).await?;
         return Ok(result);
     }
+    let left = how.timeout.saturating_sub(started.elapsed());
+    undo_everything(home, &TakeDown { timeout: left, ..how.clone() }, progress).await
+}
+
+fn nothing(home: &Home) -> Down {
+    let instance = home.name().to_string();
+    Down { instance, removed: 0, leftovers: Vec::new(), kept: Vec::new() }
+}
+
+/// As [`down`], for whoever holds the instance and knows that it has a ledger.
+pub(crate) async fn undo_everything(
+    home: &Home,
+    how: &TakeDown,
+    progress: &dyn Progress,
+) -> Result<Down, Error> {
+    let mut result = nothing(home);
     let ledger = Ledger::open(&home.ledger())?;
     let mut effects: Vec<Effect> =
         ledger.entries().iter().rev().map(|entry| entry.effect.clone()).collect();
-    let clusters: Vec<_> = effects
+    let mut clusters: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
             Effect::Cluster(step) => Some(step.spec.clone()),
             _ => None,
         })
         .collect();
+    // Every stage has the same.
+    clusters.dedup();
     // The folder holds the ledger: it goes only when nothing else is left to undo.
     let folder = effects
         .iter()
@@ -74,20 +101,29 @@ pub async fn down(
     let folder = folder.unwrap_or(Effect::Home(HomeStep {}));
 
     let instance = Instance::read(home).ok().flatten();
-    let left = timeout.saturating_sub(started.elapsed());
-    let mut world = World::new(home, instance, ledger, progress, left);
+    let mut world = World::new(home, instance, ledger, progress, how.timeout);
     world.leaving = true;
-    let mut undone = plan::undo(&effects, &world, faults).await;
+    world.images = how.images;
+    let mut undone = plan::undo(&effects, &world, &how.faults).await;
     for spec in &clusters {
         let provider = curtain_provider::by_name(&spec.provider)?;
-        result.leftovers.extend(provider.residue(spec)?);
+        match provider.residue(spec).await {
+            Ok(left) => result.leftovers.extend(left),
+            Err(error) if undone.failed.is_empty() => {
+                let name = format!("cannot tell what is left: {error}");
+                result.leftovers.push(Leftover { kind: "cluster".to_owned(), name });
+            }
+            // What cannot be asked could not be undone either, and says so itself.
+            Err(_) => {}
+        }
     }
     if undone.failed.is_empty() && result.leftovers.is_empty() {
-        let last = plan::undo(&[folder], &world, faults).await;
+        let last = plan::undo(&[folder], &world, &how.faults).await;
         undone.removed += last.removed;
         undone.failed.extend(last.failed);
     }
     result.removed = undone.removed;
+    result.kept = world.kept();
     let failed = undone
         .failed
         .into_iter()

@@ -104,6 +104,16 @@ pub enum Error {
         /// The cause.
         source: Box<Error>,
     },
+    /// Nodes of the cluster failed.
+    #[error("{source}{}", aftermath(.evidence.as_deref(), *.taken_back))]
+    Nodes {
+        /// The cause.
+        source: Box<Error>,
+        /// The archive that explains it, if it could be written.
+        evidence: Option<PathBuf>,
+        /// Whether everything that was made has been removed again.
+        taken_back: bool,
+    },
     /// A fault that a test asked for.
     #[error("a fault was injected at {at}")]
     Injected {
@@ -196,6 +206,15 @@ impl Error {
         }
     }
 
+    /// Whether the cluster's nodes have what explains this.
+    pub(crate) fn is_in_nodes(&self) -> bool {
+        match self {
+            Self::Step { source, .. } => source.is_in_nodes(),
+            Self::Provider(error) => error.is_in_nodes(),
+            _ => false,
+        }
+    }
+
     /// A failed file operation.
     pub(crate) fn file(verb: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::File { verb, path: path.into(), source }
@@ -217,7 +236,7 @@ impl Error {
             Self::Full { .. } => Kind::DiskFull,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
             Self::File { source, .. } if forbidden(source) => Kind::Unmet,
-            Self::Step { source, .. } => source.kind(),
+            Self::Step { source, .. } | Self::Nodes { source, .. } => source.kind(),
             Self::Provider(error) => match error.kind() {
                 curtain_provider::Kind::PortInUse => Kind::PortInUse,
                 curtain_provider::Kind::DiskFull => Kind::DiskFull,
@@ -236,6 +255,18 @@ impl Error {
             Self::File { .. } | Self::Stored { .. } | Self::Injected { .. } => Kind::Other,
         }
     }
+}
+
+/// What became of nodes that failed.
+fn aftermath(evidence: Option<&std::path::Path>, taken_back: bool) -> String {
+    let mut text = String::new();
+    if let Some(path) = evidence {
+        text.push_str(&format!("\nwhat the nodes say is in {}", path.display()));
+    }
+    if taken_back {
+        text.push_str("\nwhat was made is removed again; --keep leaves the nodes to be looked at");
+    }
+    text
 }
 
 fn full(error: &io::Error) -> bool {

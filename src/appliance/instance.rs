@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
 };
 
-use curtain_provider::{ClusterSpec, Door};
+use curtain_provider::{ClusterSpec, Door, Settings};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Home, InstanceName, home::write_atomic};
@@ -30,6 +30,9 @@ pub struct Instance {
     pub image: String,
     /// Its ports on 127.0.0.1.
     pub ports: Ports,
+    /// What was decided about its cluster.
+    #[serde(default, skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
 }
 
 /// Ports on 127.0.0.1.
@@ -43,10 +46,28 @@ pub struct Ports {
     pub gateway: u16,
     /// The cluster's API.
     pub api: u16,
+    /// Ports of the cluster's nodes, one for each door.
+    #[serde(default)]
+    pub node: NodePorts,
+}
+
+/// Ports of the cluster's nodes that lead to the doors; 0 in instances that were made before they were chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePorts {
+    /// Of the door `portal`.
+    pub portal: u16,
+    /// Of the door `mcp`.
+    pub mcp: u16,
+    /// Of the door `gateway`.
+    pub gateway: u16,
 }
 
 /// Ports that are taken if nobody has them, in the order of [`Ports`].
 const PREFERRED: [u16; 4] = [8080, 8081, 19080, 6443];
+/// The same for [`NodePorts`].
+const PREFERRED_NODE: [u16; 3] = [30080, 30081, 31908];
+/// Where Kubernetes has its node ports.
+const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
 
 /// URLs of an instance, as `up -o json` prints them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,13 +117,16 @@ impl Instance {
 
     /// The cluster this instance wants.
     pub fn cluster(&self, home: &Home) -> ClusterSpec {
-        let door = |name: &str, port, namespace: &str, service_port| Door {
+        let door = |name: &str, port, namespace: &str, service_port, node_port| Door {
             name: name.to_owned(),
             port,
             namespace: namespace.to_owned(),
             service: "gateway-default".to_owned(),
             service_port,
+            node_port,
         };
+        let node = self.ports.node;
+        let (control, data) = ("openchoreo-control-plane", "openchoreo-data-plane");
         ClusterSpec {
             provider: self.provider.clone(),
             instance: self.name.to_string(),
@@ -111,10 +135,11 @@ impl Instance {
             image: self.image.clone(),
             api_port: self.ports.api,
             doors: vec![
-                door("portal", self.ports.portal, "openchoreo-control-plane", 8080),
-                door("mcp", self.ports.mcp, "openchoreo-control-plane", 8081),
-                door("gateway", self.ports.gateway, "openchoreo-data-plane", 19080),
+                door("portal", self.ports.portal, control, 8080, node.portal),
+                door("mcp", self.ports.mcp, control, 8081, node.mcp),
+                door("gateway", self.ports.gateway, data, 19080, node.gateway),
             ],
+            settings: self.settings.clone(),
         }
     }
 
@@ -160,11 +185,34 @@ impl Ports {
             held.push(listener);
         }
         let [portal, mcp, gateway, api] = chosen;
-        Ok(Self { portal, mcp, gateway, api })
+        let node = NodePorts::choose(&taken, &mut held)?;
+        Ok(Self { portal, mcp, gateway, api, node })
     }
 
-    fn all(self) -> [u16; 4] {
-        [self.portal, self.mcp, self.gateway, self.api]
+    fn all(self) -> [u16; 7] {
+        let NodePorts { portal, mcp, gateway } = self.node;
+        [self.portal, self.mcp, self.gateway, self.api, portal, mcp, gateway]
+    }
+}
+
+impl NodePorts {
+    /// The preferred ports, each replaced by the next free one where it is busy or `taken`. A node may be this machine.
+    fn choose(taken: &dyn Fn(u16) -> bool, held: &mut Vec<TcpListener>) -> Result<Self, Error> {
+        let mut chosen = [0; 3];
+        for (slot, preferred) in chosen.iter_mut().zip(PREFERRED_NODE) {
+            let found = std::iter::once(preferred)
+                .chain(NODE_PORTS)
+                .filter(|port| !taken(*port))
+                .find_map(|port| bind(port).ok());
+            let listener = found.ok_or_else(|| {
+                let source = io::Error::from(io::ErrorKind::AddrInUse);
+                Error::file("find a free node port on", "127.0.0.1", source)
+            })?;
+            *slot = port(&listener)?;
+            held.push(listener);
+        }
+        let [portal, mcp, gateway] = chosen;
+        Ok(Self { portal, mcp, gateway })
     }
 }
 
@@ -243,7 +291,8 @@ mod tests {
             provider: "embedded".into(),
             build: "0".repeat(12),
             image: "docker.io/library/curtain:0".into(),
-            ports: Ports { portal: 1, mcp: 2, gateway: 3, api: 4 },
+            ports: Ports { portal: 1, mcp: 2, gateway: 3, api: 4, node: NodePorts::default() },
+            settings: Settings::default(),
         };
         instance.write(&home).unwrap();
         assert_eq!(Instance::read(&home).unwrap(), Some(instance.clone()));

@@ -19,10 +19,10 @@ pub struct Process {
 }
 
 /// The processes of the instance in `home`, the largest first; none where the provider has no processes here.
-pub fn of(home: &Home) -> Vec<Process> {
+pub async fn of(home: &Home) -> Vec<Process> {
     let Ok(Some(instance)) = Instance::read(home) else { return Vec::new() };
     let Ok(provider) = curtain_provider::by_name(&instance.provider) else { return Vec::new() };
-    let running = provider.residue(&instance.cluster(home)).unwrap_or_default();
+    let running = provider.residue(&instance.cluster(home)).await.unwrap_or_default();
     let mut processes: Vec<Process> = running
         .iter()
         .filter(|left| left.kind == "process")

@@ -9,6 +9,15 @@ pub enum Event {
     Started,
     /// It is at it; a few words, for example `3 of 7 deployments ready`.
     Detail(String),
+    /// How far one part of it is, for example a layer that is being downloaded; `total` is 0 while nobody knows it.
+    Part {
+        /// Which part.
+        name: String,
+        /// Bytes done.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
     /// There was nothing to do.
     Unchanged,
     /// It is complete.
@@ -23,6 +32,8 @@ pub trait Progress: Send + Sync {
     fn plan(&self, steps: &[(String, String)]);
     /// Something happened to the step called `step`.
     fn event(&self, step: &str, event: Event);
+    /// Something worth knowing that belongs to no step: what was chosen, and why.
+    fn note(&self, text: &str);
 }
 
 /// Watches nothing.
@@ -32,4 +43,5 @@ pub struct Silent;
 impl Progress for Silent {
     fn plan(&self, _: &[(String, String)]) {}
     fn event(&self, _: &str, _: Event) {}
+    fn note(&self, _: &str) {}
 }

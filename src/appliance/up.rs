@@ -6,11 +6,14 @@ use std::{
 };
 
 use curtain_bundle::{Bundle, format::Role};
+use curtain_provider::{Choice, Request, Settings, choose};
 use serde::Serialize;
 
 use crate::{
-    Endpoints, Error, FaultPlan, Home, Homes, Instance,
+    Endpoints, Error, FaultPlan, Home, Homes, Instance, NodePorts, TakeDown,
+    down::undo_everything,
     effect::{Effect, Step},
+    evidence,
     fault::When,
     home::{release, remove},
     instance::{self, Ports, build_id},
@@ -33,14 +36,16 @@ use crate::{
 /// What to bring up.
 #[derive(Clone, Debug)]
 pub struct Up {
-    /// Provider of the cluster; counts only when the instance is made.
-    pub provider: String,
+    /// What cluster to make; counts only when the instance is made.
+    pub request: Request,
     /// This program.
     pub program: PathBuf,
     /// This program's version, for the image's tag.
     pub version: String,
-    /// How long all of it may take.
-    pub timeout: Duration,
+    /// How long all of it may take, if not as long as the provider usually needs.
+    pub timeout: Option<Duration>,
+    /// Where an archive goes that explains why nodes failed.
+    pub evidence: PathBuf,
     /// The user's kubeconfig, if the instance's context is to be added to it.
     pub merge_kubeconfig: Option<PathBuf>,
     /// What goes wrong on purpose.
@@ -80,11 +85,24 @@ pub async fn up(
     progress: &dyn Progress,
 ) -> Result<Facts, Error> {
     let started = Instant::now();
-    curtain_provider::by_name(&options.provider)?.preflight()?;
+    // What the machine lacks is said before anything is made.
+    let (provider, choice) = match Instance::read(home)? {
+        Some(instance) => {
+            let provider = curtain_provider::by_name(&instance.provider)?;
+            provider.preflight(&instance.cluster(home)).await?;
+            (instance.provider, None)
+        }
+        None => {
+            let choice = choose(&options.request).await?;
+            (choice.provider.clone(), Some(choice))
+        }
+    };
+    let usual = curtain_provider::by_name(&provider)?.patience();
+    let timeout = options.timeout.unwrap_or(usual);
     let program = options.program.clone();
     let build = tokio::task::spawn_blocking(move || build_id(&program));
 
-    let _lock = Lock::take(home, options.timeout.min(PATIENCE)).await?;
+    let _lock = Lock::take(home, timeout.min(PATIENCE)).await?;
     let recorded = home.ledger().exists();
     let mut ledger = match Ledger::open(&home.ledger()) {
         Ok(ledger) => ledger,
@@ -99,7 +117,8 @@ pub async fn up(
     let (build, size) = build.await.map_err(|error| {
         Error::file("read", &options.program, std::io::Error::other(error.to_string()))
     })??;
-    if ledger.entry("home").is_none() {
+    let is_new = ledger.entry("home").is_none();
+    if is_new {
         let effect = Effect::Home(HomeStep {});
         options.faults.at("home", When::BeforeDo)?;
         ledger.doing(&effect)?;
@@ -109,7 +128,7 @@ pub async fn up(
     let instance = {
         // Two new instances must not choose the same ports.
         let _guard = lock::guard(home).await?;
-        settle(homes, home, options, &build)?
+        settle(homes, home, options, &build, choice, progress).await?
     };
     let mut nodes = nodes(home, &instance, options.merge_kubeconfig.as_deref(), size)?;
     for node in &mut nodes {
@@ -120,11 +139,43 @@ pub async fn up(
             node.effect = known.effect.clone();
         }
     }
-    let left = options.timeout.saturating_sub(started.elapsed());
+    let left = timeout.saturating_sub(started.elapsed());
     let mut world = World::new(home, Some(instance.clone()), ledger, progress, left);
     world.program = options.program.clone();
-    plan::perform(&nodes, &world, &options.faults).await?;
+    let outcome = plan::perform(&nodes, &world, &options.faults).await;
+    drop(world);
+    if let Err(error) = outcome {
+        return Err(explained(error, home, &instance, options, is_new, progress).await);
+    }
     facts(home, &instance, true, started.elapsed())
+}
+
+/// How long taking back what failed may take.
+const TAKING_BACK: Duration = Duration::from_secs(120);
+
+/// `error`, with an archive of what the nodes say about it if it is about them. Nodes that never worked are taken back
+/// then, unless the user wants to look at them: trying again begins with new ones.
+async fn explained(
+    error: Error,
+    home: &Home,
+    instance: &Instance,
+    options: &Up,
+    is_new: bool,
+    progress: &dyn Progress,
+) -> Error {
+    if !error.is_in_nodes() {
+        return error;
+    }
+    let evidence = evidence::archive(home, instance, &options.evidence).await;
+    let taken_back = if is_new && !instance.settings.keep {
+        let faults = FaultPlan::default();
+        let how = TakeDown { timeout: TAKING_BACK, images: false, faults };
+        let undone = undo_everything(home, &how, progress).await;
+        undone.is_ok_and(|down| down.leftovers.is_empty())
+    } else {
+        false
+    };
+    Error::Nodes { source: Box::new(error), evidence, taken_back }
 }
 
 /// Names of the steps of `up` with its context merged into `merge`, in the order they are recorded at the latest: what
@@ -132,22 +183,30 @@ pub async fn up(
 ///
 /// # Errors
 /// A broken bundle.
-pub fn plan_names(home: &Home, merge: &Path) -> Result<Vec<String>, Error> {
+pub fn plan_names(home: &Home, provider: &str, merge: &Path) -> Result<Vec<String>, Error> {
     let instance = Instance {
         version: instance::VERSION,
         name: home.name().clone(),
-        provider: curtain_provider::NAMES[0].to_owned(),
+        provider: provider.to_owned(),
         build: String::new(),
         image: String::new(),
-        ports: Ports { portal: 0, mcp: 0, gateway: 0, api: 0 },
+        ports: Ports { portal: 0, mcp: 0, gateway: 0, api: 0, node: NodePorts::default() },
+        settings: Settings::default(),
     };
     let nodes = nodes(home, &instance, Some(merge), 0)?;
     let names = nodes.iter().map(|node| node.effect.name());
     Ok(std::iter::once(HomeStep {}.name()).chain(names).collect())
 }
 
-/// The instance in `home`, or a new one with ports of its own.
-fn settle(homes: &Homes, home: &Home, options: &Up, build: &str) -> Result<Instance, Error> {
+/// The instance in `home`, or a new one with ports of its own and the cluster that was chosen.
+async fn settle(
+    homes: &Homes,
+    home: &Home,
+    options: &Up,
+    build: &str,
+    choice: Option<Choice>,
+    progress: &dyn Progress,
+) -> Result<Instance, Error> {
     if let Some(instance) = Instance::read(home)? {
         if instance.build != build {
             return Err(Error::VersionMismatch {
@@ -159,6 +218,14 @@ fn settle(homes: &Homes, home: &Home, options: &Up, build: &str) -> Result<Insta
         }
         return Ok(instance);
     }
+    let choice = match choice {
+        Some(choice) => choice,
+        // It was there a moment ago, and another command took it down.
+        None => choose(&options.request).await?,
+    };
+    if let Some(because) = &choice.because {
+        progress.note(because);
+    }
     let others: Vec<Ports> = homes
         .list()?
         .iter()
@@ -169,10 +236,11 @@ fn settle(homes: &Homes, home: &Home, options: &Up, build: &str) -> Result<Insta
     let instance = Instance {
         version: instance::VERSION,
         name: home.name().clone(),
-        provider: options.provider.clone(),
+        provider: choice.provider,
         build: build.to_owned(),
         image: format!("docker.io/library/curtain:{}-{build}", options.version),
         ports: Ports::choose(&others)?,
+        settings: choice.settings,
     };
     instance.write(home)?;
     Ok(instance)
@@ -185,16 +253,26 @@ fn nodes(
     merge: Option<&Path>,
     size: u64,
 ) -> Result<Vec<Node>, Error> {
-    let mut nodes = vec![
-        Node::new(Effect::Binary(BinaryStep { build: instance.build.clone(), size }), &[]),
-        Node::new(Effect::Cluster(ClusterStep { spec: instance.cluster(home) }), &["binary"]),
-        Node::new(Effect::Kubeconfig(KubeconfigStep { path: home.kubeconfig() }), &["cluster"]),
-    ];
+    let mut nodes =
+        vec![Node::new(Effect::Binary(BinaryStep { build: instance.build.clone(), size }), &[])];
+    let spec = instance.cluster(home);
+    let mut cluster = Vec::new();
+    for stage in curtain_provider::by_name(&instance.provider)?.stages(&spec) {
+        let mut after: Vec<String> =
+            stage.after.iter().map(|name| ClusterStep::name_of(name)).collect();
+        after.push("binary".to_owned());
+        let step = ClusterStep { spec: spec.clone(), stage: stage.name.to_owned() };
+        let effect = Effect::Cluster(step);
+        cluster.push(effect.name());
+        nodes.push(Node { effect, after });
+    }
+    let kubeconfig = Effect::Kubeconfig(KubeconfigStep { path: home.kubeconfig() });
+    nodes.push(Node { effect: kubeconfig, after: cluster.clone() });
     for bundle in bundles()? {
         let name = bundle.name().to_owned();
         let mut after: Vec<String> =
             bundle.requires().iter().map(|name| format!("bundle/{name}")).collect();
-        after.push("cluster".to_owned());
+        after.extend(cluster.iter().cloned());
         nodes.push(Node { effect: Effect::Bundle(BundleStep { name: name.clone() }), after });
         let installed = format!("bundle/{name}");
         nodes.push(Node::new(Effect::Ready(ReadyStep { name }), &[installed.as_str()]));
@@ -271,10 +349,11 @@ mod tests {
         let homes = Homes::new(dir.path().join("data"));
         let home = homes.instance(&"x".parse().unwrap());
         let options = Up {
-            provider: "embedded".to_owned(),
+            request: Request { provider: "embedded".to_owned(), ..Request::default() },
             program: std::env::current_exe().unwrap(),
             version: "0".to_owned(),
-            timeout: Duration::from_secs(5),
+            timeout: Some(Duration::from_secs(5)),
+            evidence: dir.path().to_owned(),
             merge_kubeconfig: None,
             faults: FaultPlan::default(),
         };
@@ -305,11 +384,13 @@ mod tests {
             }
         }
         let home = Homes::new("/nonexistent").instance(&"x".parse().unwrap());
-        let mut names = plan_names(&home, Path::new("/nonexistent/config")).unwrap();
-        assert_eq!(names[..2], ["home", "binary"]);
-        let count = names.len();
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), count);
+        for provider in curtain_provider::NAMES {
+            let mut names = plan_names(&home, provider, Path::new("/nonexistent/config")).unwrap();
+            assert_eq!(names[..2], ["home", "binary"]);
+            let count = names.len();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), count);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use curtain_provider::{ClusterSpec, Provider};
+use curtain_provider::{ClusterSpec, Leftover, Provider};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::OnceCell;
 
@@ -32,6 +32,9 @@ pub(crate) struct World<'a> {
     pub(crate) deadline: Instant,
     /// Whether the whole instance goes: then what lives inside the cluster goes with it.
     pub(crate) leaving: bool,
+    /// Whether images that were downloaded for the cluster go, too.
+    pub(crate) images: bool,
+    kept: Mutex<Vec<Leftover>>,
     client: OnceCell<kube::Client>,
 }
 
@@ -51,6 +54,8 @@ impl<'a> World<'a> {
             progress,
             deadline: Instant::now() + timeout,
             leaving: false,
+            images: false,
+            kept: Mutex::new(Vec::new()),
             client: OnceCell::new(),
         }
     }
@@ -58,6 +63,16 @@ impl<'a> World<'a> {
     /// The ledger. A panic while it was held leaves it as consistent as a crash does.
     pub(crate) fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Notes what stays on purpose.
+    pub(crate) fn keep(&self, kept: Vec<Leftover>) {
+        self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(kept);
+    }
+
+    /// What stays on purpose.
+    pub(crate) fn kept(&self) -> Vec<Leftover> {
+        self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Time left until the deadline.

@@ -16,6 +16,10 @@ struct Variable {
 pub(crate) const HOME: &str = "CURTAIN_HOME";
 /// The instance that is meant.
 pub(crate) const NAME: &str = "CURTAIN_NAME";
+/// Where the cluster of a new instance comes from.
+pub(crate) const PROVIDER: &str = "CURTAIN_PROVIDER";
+/// The image of kind's nodes.
+pub(crate) const NODE_IMAGE: &str = "CURTAIN_NODE_IMAGE";
 /// What is logged to stderr.
 pub(crate) const LOG: &str = "CURTAIN_LOG";
 /// Faults on purpose, for tests.
@@ -24,10 +28,19 @@ pub(crate) const FAULT: &str = "CURTAIN_FAULT";
 const VARIABLES: &[Variable] = &[
     Variable { name: HOME, meaning: "folder of all instances (default: the user's data folder)" },
     Variable { name: NAME, meaning: "instance that is meant without --name (default: default)" },
+    Variable {
+        name: PROVIDER,
+        meaning: "where the cluster of a new instance comes from without --provider",
+    },
+    Variable { name: NODE_IMAGE, meaning: "image of kind's nodes without --node-image" },
     Variable { name: LOG, meaning: "what is logged to stderr, for example curtain_bundle=debug" },
     Variable {
         name: "KUBECONFIG",
         meaning: "file that --merge-kubeconfig edits (default: ~/.kube/config)",
+    },
+    Variable {
+        name: "DOCKER_HOST",
+        meaning: "the Docker Engine (also DOCKER_CONTEXT, DOCKER_CONFIG)",
     },
     Variable { name: "NO_COLOR", meaning: "no colours, if set" },
 ];
@@ -36,7 +49,7 @@ const VARIABLES: &[Variable] = &[
 pub(crate) fn help() -> String {
     let mut text = String::from("Environment:\n");
     for Variable { name, meaning } in VARIABLES {
-        text.push_str(&format!("  {name:<13}{meaning}\n"));
+        text.push_str(&format!("  {name:<19}{meaning}\n"));
     }
     text
 }
@@ -50,6 +63,19 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
 pub(crate) fn path(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(variable(name)?);
     Some(std::path::absolute(&path).unwrap_or(path))
+}
+
+/// What says where a Docker Engine may be.
+pub(crate) fn surroundings() -> curtain_provider::Surroundings {
+    let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
+    let home = directories::BaseDirs::new().map(|folders| folders.home_dir().to_owned());
+    curtain_provider::Surroundings {
+        docker_host: text("DOCKER_HOST"),
+        docker_context: text("DOCKER_CONTEXT"),
+        docker_config: path("DOCKER_CONFIG").or(home.as_ref().map(|home| home.join(".docker"))),
+        home,
+        runtime_dir: path("XDG_RUNTIME_DIR"),
+    }
 }
 
 /// Logs of a role: one line per event on stderr, where the kubelet collects them. An event that cannot be written, to a

@@ -38,8 +38,12 @@ impl Progress for Lines {
         match event {
             Event::Finished(took) => output::note(&format!("{:>7}  {title}", seconds(took))),
             Event::Failed => output::note(&format!("{:>7}  {title}", "failed")),
-            Event::Started | Event::Unchanged | Event::Detail(_) => {}
+            Event::Started | Event::Unchanged | Event::Detail(_) | Event::Part { .. } => {}
         }
+    }
+
+    fn note(&self, text: &str) {
+        output::note(text);
     }
 }
 
@@ -48,6 +52,8 @@ impl Progress for Lines {
 struct Bars {
     all: MultiProgress,
     bars: Mutex<BTreeMap<String, (String, ProgressBar)>>,
+    /// Parts of steps, by step and name.
+    parts: Mutex<BTreeMap<(String, String), ProgressBar>>,
 }
 
 const TICK: Duration = Duration::from_millis(80);
@@ -72,12 +78,62 @@ impl Progress for Bars {
                 bar.enable_steady_tick(TICK);
             }
             Event::Detail(text) => bar.set_message(text),
-            Event::Finished(took) => finish(bar, &style.green("✔"), &style.dim(&seconds(took))),
-            Event::Failed => finish(bar, &style.red("✘"), "failed"),
+            Event::Part { name, done, total } => self.part(bar, step, name, done, total),
+            Event::Finished(took) => {
+                self.forget_parts(step);
+                finish(bar, &style.green("✔"), &style.dim(&seconds(took)));
+            }
+            Event::Failed => {
+                self.forget_parts(step);
+                finish(bar, &style.red("✘"), "failed");
+            }
             Event::Unchanged => bar.finish_and_clear(),
         }
     }
+
+    fn note(&self, text: &str) {
+        // Above the bars, where it stays; a terminal that has gone away has nobody to tell.
+        let _ = self.all.println(format!("  {text}"));
+    }
 }
+
+impl Bars {
+    /// A bar of its own below the step's, for as long as the part is under way.
+    fn part(&self, step: &ProgressBar, name: &str, part: String, done: u64, total: u64) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (name.to_owned(), part);
+        if total > 0 && done >= total {
+            if let Some(bar) = parts.remove(&key) {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        let bar = parts.entry(key).or_insert_with_key(|(_, part)| {
+            let bar = self.all.insert_after(step, ProgressBar::new(total));
+            if let Ok(style) = ProgressStyle::with_template(PART) {
+                bar.set_style(style);
+            }
+            bar.set_prefix(part.clone());
+            bar
+        });
+        bar.set_length(total);
+        bar.set_position(done);
+    }
+
+    fn forget_parts(&self, step: &str) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.retain(|(of, _), bar| {
+            let keep = of != step;
+            if !keep {
+                bar.finish_and_clear();
+            }
+            keep
+        });
+    }
+}
+
+/// How a part is shown: its name, a bar, and its bytes.
+const PART: &str = "    {prefix:12} {bar:24} {bytes}/{total_bytes}";
 
 impl Drop for Bars {
     /// What was given up on when another step failed leaves no spinner that stands still.
@@ -86,6 +142,8 @@ impl Drop for Bars {
         bars.values()
             .filter(|(_, bar)| !bar.is_finished())
             .for_each(|(_, bar)| bar.finish_and_clear());
+        let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
+        parts.values().for_each(ProgressBar::finish_and_clear);
     }
 }
 

@@ -23,10 +23,167 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `--provider` names one that does not exist.
-    #[error("there is no provider {name:?}; known: {}", super::NAMES.join(", "))]
+    #[error("there is no provider {name:?}; known: auto, {}", super::NAMES.join(", "))]
     UnknownProvider {
         /// The name that was given.
         name: String,
+    },
+    /// No Engine was found where Engines are.
+    #[error(
+        "no Docker Engine was found: there is no socket where Docker, Podman and their desktops have one"
+    )]
+    NoEngineAnywhere,
+    /// The context that names the Engine does not exist.
+    #[error(
+        "there is no Docker context {name:?} in {folder}, which {by} names; `docker context ls` shows those there are",
+        folder = .folder.display()
+    )]
+    NoContext {
+        /// Its name.
+        name: String,
+        /// What names it.
+        by: String,
+        /// Where contexts are.
+        folder: PathBuf,
+    },
+    /// An Engine does not answer, or cannot be used.
+    #[error("the Docker Engine at {address} cannot be used: {why}")]
+    NoEngine {
+        /// Its address.
+        address: String,
+        /// Why not.
+        why: String,
+    },
+    /// The user may not use the Engine.
+    #[error(
+        "this user may not use the Docker Engine at {address}; join the group that owns the socket \
+         (`sudo usermod -aG docker $USER`, then log in again), or run curtain as root"
+    )]
+    EngineDenied {
+        /// Its address.
+        address: String,
+    },
+    /// The Engine refused something.
+    #[error("the Docker Engine at {address} could not {tried}: {source}")]
+    Engine {
+        /// Its address.
+        address: String,
+        /// What was tried.
+        tried: String,
+        /// Its answer.
+        source: Box<bollard::errors::Error>,
+    },
+    /// The image of the nodes is not there and cannot be had.
+    #[error(
+        "the node image {image} is not in the Engine and cannot be downloaded: {why}; load it with `docker load`, name \
+         another with --node-image, or use `--provider embedded`, which needs none"
+    )]
+    NodeImageMissing {
+        /// The image.
+        image: String,
+        /// What happened.
+        why: String,
+    },
+    /// The image is not one of a node.
+    #[error(
+        "{node} is not made of a node image: {why}; name an image of kindest/node with --node-image"
+    )]
+    NotANodeImage {
+        /// The node.
+        node: String,
+        /// What shows it.
+        why: String,
+    },
+    /// A node does not come up.
+    #[error("the node {node} did not boot: {why}; the end of its log:\n{said}")]
+    NotBooted {
+        /// The node.
+        node: String,
+        /// What happened.
+        why: String,
+        /// The end of its log.
+        said: String,
+    },
+    /// A program in a node failed.
+    #[error("`{command}` in {node} ended with code {code}:\n{said}")]
+    Program {
+        /// The node.
+        node: String,
+        /// The program and its arguments.
+        command: String,
+        /// How it ended.
+        code: i64,
+        /// The end of what it wrote.
+        said: String,
+    },
+    /// Something in a node is not as its image should have it.
+    #[error("{path} of {node} cannot be used: {why}")]
+    NodeFile {
+        /// The node.
+        node: String,
+        /// What was read.
+        path: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A node vanished meanwhile.
+    #[error(
+        "the node {node} is gone; `curtain up` makes it again, `curtain down` removes what is left"
+    )]
+    NodeGone {
+        /// The node.
+        node: String,
+    },
+    /// Kubernetes did not come up in time.
+    #[error(
+        "Kubernetes on {node} was not there within {seconds:.0} s; `--timeout` gives it longer",
+        seconds = .waited.as_secs_f32()
+    )]
+    KubernetesLate {
+        /// The node.
+        node: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// Kubernetes came up, and its API does not answer here.
+    #[error("the cluster's API at {url} did not answer within {seconds:.1} s (last: {last})", seconds = .waited.as_secs_f32())]
+    KubernetesSilent {
+        /// Where it was expected.
+        url: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What the last try said.
+        last: String,
+    },
+    /// Something of that name is there, and this instance did not make it.
+    #[error(
+        "there is a {what} that this instance did not make; use another --name, or remove it by the means it was made with"
+    )]
+    NotOurs {
+        /// What it is.
+        what: String,
+    },
+    /// An option of nodes for a provider that has none.
+    #[error("{option} is for kind: the provider {provider} has one node and no image of it")]
+    NoNodes {
+        /// The option.
+        option: &'static str,
+        /// The provider.
+        provider: String,
+    },
+    /// The archive holds no images.
+    #[error("it is not an archive of images: {why}")]
+    Archive {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No provider can make a cluster here.
+    #[error("no cluster can be made on this machine:\n  kind: {kind}\n  embedded: {embedded}")]
+    NoProvider {
+        /// Why kind cannot.
+        kind: Box<Error>,
+        /// Why the embedded cluster cannot.
+        embedded: Box<Error>,
     },
     /// The specification has no such door.
     #[error("the cluster has no door called {name:?}")]
@@ -111,13 +268,47 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cluster's nodes have what explains this: then it is worth collecting before they go.
+    pub fn is_in_nodes(&self) -> bool {
+        matches!(
+            self,
+            Self::NotANodeImage { .. }
+                | Self::NotBooted { .. }
+                | Self::Program { .. }
+                | Self::NodeFile { .. }
+                | Self::KubernetesLate { .. }
+                | Self::KubernetesSilent { .. }
+        )
+    }
+
+    /// Whether the Engine's answer has `text` in it.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        matches!(self, Self::Engine { source, .. } if source.to_string().contains(text))
+    }
+
     /// The class of this error.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::UnknownProvider { .. } => Kind::BadInput,
-            Self::NotRoot { .. } => Kind::Unmet,
+            Self::UnknownProvider { .. }
+            | Self::NoContext { .. }
+            | Self::NotANodeImage { .. }
+            | Self::NotOurs { .. }
+            | Self::NoNodes { .. }
+            | Self::Archive { .. } => Kind::BadInput,
+            Self::NotRoot { .. }
+            | Self::NoEngineAnywhere
+            | Self::NoEngine { .. }
+            | Self::EngineDenied { .. }
+            | Self::NoProvider { .. }
+            | Self::NodeImageMissing { .. } => Kind::Unmet,
             Self::PortInUse { .. } => Kind::PortInUse,
-            Self::NotAnswering { .. } | Self::StillThere { .. } => Kind::Timeout,
+            Self::NotAnswering { .. }
+            | Self::KubernetesLate { .. }
+            | Self::KubernetesSilent { .. }
+            | Self::StillThere { .. } => Kind::Timeout,
+            Self::Engine { source, .. } if source.to_string().contains("no space left") => {
+                Kind::DiskFull
+            }
             Self::Embedded { source, .. } if disk_full(source) => Kind::DiskFull,
             Self::Embedded { source: curtain_embedded::Error::Listen { .. }, .. } => {
                 Kind::PortInUse

@@ -4,23 +4,41 @@
 //! (bundles, planes, the command line) sees a kubeconfig, an image and a few URLs, and cannot tell
 //! which provider made them.
 //!
-//! Invariants:
-//! - every call may be repeated: [`Provider::ensure`] on a running cluster returns at once,
-//!   [`Provider::destroy`] of an absent one removes nothing and succeeds;
-//! - every wait is bounded by the [`Duration`] it is given;
-//! - listeners are on loopback only.
+//! A cluster is made in stages, each of which the appliance records before it begins.
 //!
-//! Entry points: [`by_name`], [`Provider`], [`ClusterSpec`].
+//! Invariants:
+//! - every call may be repeated: [`Provider::ensure`] of a stage that is there returns at once,
+//!   [`Provider::remove`] of an absent one removes nothing and succeeds;
+//! - every wait is bounded by the [`Duration`] it is given;
+//! - listeners are on loopback only;
+//! - what somebody else made is never touched.
+//!
+//! Entry points: [`choose`], [`by_name`], [`Provider`], [`ClusterSpec`].
 
+mod api;
+mod check;
+mod choose;
 mod embedded;
 mod error;
+mod kind;
+mod ports;
 mod spec;
+mod surroundings;
 
-use std::{io::Read, path::PathBuf, pin::Pin, time::Duration};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    pin::Pin,
+    time::Duration,
+};
 
+pub use check::{Check, State};
+pub use choose::{AUTO, Choice, Request, choose};
 pub use embedded::Embedded;
 pub use error::{Error, Kind};
-pub use spec::{ClusterSpec, Door};
+pub use kind::Kind as KindProvider;
+pub use spec::{ClusterSpec, Door, Settings};
+pub use surroundings::Surroundings;
 
 /// A boxed future, so that [`Provider`] can be used as a trait object.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -46,51 +64,121 @@ pub struct Leftover {
     pub name: String,
 }
 
+/// A part of a cluster that is made, found and removed by itself: the appliance records each before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name, unique within the provider.
+    pub name: &'static str,
+    /// A few words for people.
+    pub title: String,
+    /// Names of the stages that must be there before it.
+    pub after: &'static [&'static str],
+}
+
+/// The only stage of a cluster that is made in one go, and what a stage was called before there were several.
+pub const WHOLE: &str = "cluster";
+
+/// Who watches a stage while it is being made.
+pub trait Watch: Sync {
+    /// What it is at, in a few words.
+    fn detail(&self, text: String);
+    /// How far one part of it is, for example a layer that is being downloaded; `total` is 0 while nobody knows it.
+    fn part(&self, name: &str, done: u64, total: u64);
+}
+
+/// How a cluster is removed.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal {
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Whether to remove images, too, that were downloaded for the cluster and may serve the next one.
+    pub images: bool,
+}
+
+/// What removing a stage came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// How many things are gone.
+    pub count: usize,
+    /// What stays on purpose, and why.
+    pub kept: Vec<Leftover>,
+}
+
 /// A source of clusters.
 pub trait Provider: Send + Sync {
     /// The name a user gives to `--provider`.
     fn name(&self) -> &'static str;
 
-    /// Whether a cluster can be made at all, said before anything is done.
+    /// How long bringing a cluster with the platform up may take, where nobody says.
+    fn patience(&self) -> Duration;
+
+    /// The stages of `spec`, each after those it needs.
+    fn stages(&self, spec: &ClusterSpec) -> Vec<Stage>;
+
+    /// Whether the cluster can be made at all, said before anything is done.
     ///
     /// # Errors
     /// What the machine or the user lacks.
-    fn preflight(&self) -> Result<(), Error>;
+    fn preflight<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<(), Error>>;
 
-    /// Creates and starts the cluster, or what is missing of it, and returns once its API answers.
+    /// Makes the stage called `stage`, or what is missing of it. After the last stage the cluster's API answers.
     ///
     /// # Errors
-    /// A busy port, a full disk, or an API that does not answer within `timeout` (with the end of
-    /// the cluster's own log).
+    /// A busy port, a full disk, or something that does not happen within `timeout`, with the end of the log that says
+    /// why.
     fn ensure<'a>(
         &'a self,
         spec: &'a ClusterSpec,
+        stage: &'a str,
         timeout: Duration,
+        watch: &'a dyn Watch,
     ) -> Boxed<'a, Result<(), Error>>;
+
+    /// Whether the stage called `stage` is there in full and works.
+    fn holds<'a>(&'a self, spec: &'a ClusterSpec, stage: &'a str) -> Boxed<'a, bool>;
+
+    /// Removes the stage called `stage` with everything in it; what is not there is not missed.
+    ///
+    /// # Errors
+    /// Something that could not be removed in time.
+    fn remove<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        stage: &'a str,
+        how: Removal,
+    ) -> Boxed<'a, Result<Removed, Error>>;
 
     /// Whether the cluster of `spec` exists and its API answers now.
     fn is_up<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, bool>;
 
-    /// The administrator's kubeconfig; it exists after [`Provider::ensure`].
+    /// The administrator's kubeconfig; it exists after the last stage.
     fn kubeconfig(&self, spec: &ClusterSpec) -> PathBuf;
 
     /// Gives the images in a docker-save or OCI tar to the cluster's nodes.
     ///
     /// # Errors
     /// A tar that cannot be read or verified; nothing of it is kept then.
-    fn load_image(&self, spec: &ClusterSpec, tar: &mut dyn Read) -> Result<Vec<Image>, Error>;
+    fn load_image<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        tar: Box<dyn Read + Send>,
+    ) -> Boxed<'a, Result<Vec<Image>, Error>>;
 
     /// The images the cluster's nodes have.
     ///
     /// # Errors
     /// A store that cannot be read.
-    fn images(&self, spec: &ClusterSpec) -> Result<Vec<Image>, Error>;
+    fn images<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<Vec<Image>, Error>>;
 
     /// Where `door` of the cluster answers from this machine, for example `http://localhost:8080`.
     ///
     /// # Errors
     /// A door that the specification does not have.
-    fn expose(&self, spec: &ClusterSpec, door: &str) -> Result<String, Error>;
+    fn expose(&self, spec: &ClusterSpec, door: &str) -> Result<String, Error> {
+        let Door { port, .. } =
+            spec.door(door).ok_or_else(|| Error::UnknownDoor { name: door.to_owned() })?;
+        Ok(format!("http://localhost:{port}"))
+    }
 
     /// Stops every process of the cluster and keeps its state; [`Provider::ensure`] starts it again.
     ///
@@ -102,28 +190,32 @@ pub trait Provider: Send + Sync {
         timeout: Duration,
     ) -> Boxed<'a, Result<(), Error>>;
 
-    /// Removes the cluster with everything in it and returns how many things were removed.
-    ///
-    /// # Errors
-    /// Something that could not be removed within `timeout`.
-    fn destroy<'a>(
-        &'a self,
-        spec: &'a ClusterSpec,
-        timeout: Duration,
-    ) -> Boxed<'a, Result<usize, Error>>;
-
     /// What of the cluster is still on this machine.
     ///
     /// # Errors
     /// A machine that cannot be scanned.
-    fn residue(&self, spec: &ClusterSpec) -> Result<Vec<Leftover>, Error>;
+    fn residue<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<Vec<Leftover>, Error>>;
 
     /// Where the cluster's own log is, if it has one on this machine.
     fn log(&self, spec: &ClusterSpec) -> Option<PathBuf>;
+
+    /// Writes what explains the state of the cluster's nodes (their journals, the containers they run) into the folder
+    /// `into`, as files.
+    ///
+    /// # Errors
+    /// The first that could not be had; the others are written all the same.
+    fn evidence<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        into: &'a Path,
+    ) -> Boxed<'a, Result<(), Error>>;
+
+    /// Looks at what this provider needs of the machine.
+    fn checks<'a>(&'a self, around: &'a Surroundings) -> Boxed<'a, Vec<Check>>;
 }
 
 /// The names [`by_name`] knows.
-pub const NAMES: &[&str] = &["embedded"];
+pub const NAMES: &[&str] = &["kind", "embedded"];
 
 /// The provider called `name`.
 ///
@@ -132,6 +224,7 @@ pub const NAMES: &[&str] = &["embedded"];
 pub fn by_name(name: &str) -> Result<Box<dyn Provider>, Error> {
     match name {
         "embedded" => Ok(Box::new(Embedded)),
+        "kind" => Ok(Box::new(KindProvider)),
         _ => Err(Error::UnknownProvider { name: name.to_owned() }),
     }
 }

@@ -22,6 +22,39 @@ pub struct ClusterSpec {
     pub api_port: u16,
     /// Ports of this machine that lead into the cluster.
     pub doors: Vec<Door>,
+    /// What was decided about the cluster when it was made.
+    #[serde(default, skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
+}
+
+/// What is decided about a cluster once, when its instance is made: whoever finds it again must find the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// Address of the Docker Engine that runs the nodes, as in `DOCKER_HOST`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// Image of the nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_image: Option<String>,
+    /// Nodes beside the control plane.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub workers: u16,
+    /// Whether what a failed stage made stays, to be looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u16) -> bool {
+    *number == 0
+}
+
+impl Settings {
+    /// Whether nothing was decided.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A port of 127.0.0.1 that leads to a port of a Service.
@@ -38,6 +71,9 @@ pub struct Door {
     pub service: String,
     /// Port of the Service.
     pub service_port: u16,
+    /// The Service's port on every node; 0 in instances that were made before it was chosen.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub node_port: u16,
 }
 
 impl ClusterSpec {

@@ -47,25 +47,22 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
     let spec = access.instance().cluster(&context.home);
     match verb {
         Verb::Load { archive } => {
-            // On a thread of its own, so that reading can be interrupted.
-            let work = tokio::task::spawn_blocking(move || load(&spec, &archive));
-            let images = context.within(USUAL, async {
-                work.await.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?
-            });
-            print(&images.await?, context, "loaded ");
+            let images = context.within(USUAL, load(&spec, &archive)).await?;
+            print(&images, context, "loaded ");
         }
         Verb::List => {
             let provider = curtain_provider::by_name(&spec.provider)?;
-            print(&provider.images(&spec)?, context, "");
+            let images = async { Ok(provider.images(&spec).await?) };
+            print(&context.within(super::USUAL, images).await?, context, "");
         }
     }
     Ok(Exit::Ok)
 }
 
-fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure> {
+async fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure> {
     let shown = archive.display();
-    let mut reader: Box<dyn Read> = if archive.as_os_str() == "-" {
-        Box::new(std::io::stdin().lock())
+    let reader: Box<dyn Read + Send> = if archive.as_os_str() == "-" {
+        Box::new(std::io::stdin())
     } else {
         let file = File::open(archive).map_err(|error| {
             Failure::new(Exit::BadInput, format!("cannot open {shown}: {error}"))
@@ -74,12 +71,15 @@ fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure> {
         Box::new(file)
     };
     let provider = curtain_provider::by_name(&spec.provider)?;
-    provider.load_image(spec, &mut reader).map_err(|error| {
-        let full = error.kind() == curtain_provider::Kind::DiskFull;
-        let (exit, next) = if full {
-            (Exit::DiskFull, "free some space and load it again")
-        } else {
-            (Exit::BadInput, "give a whole archive, as `docker save` or an OCI tool writes it")
+    provider.load_image(spec, reader).await.map_err(|error| {
+        let (exit, next) = match error.kind() {
+            curtain_provider::Kind::DiskFull => {
+                (Exit::DiskFull, "free some space and load it again")
+            }
+            curtain_provider::Kind::Unmet => return Failure::from(error),
+            _ => {
+                (Exit::BadInput, "give a whole archive, as `docker save` or an OCI tool writes it")
+            }
         };
         Failure::new(exit, format!("cannot load {shown}: {error}; nothing of it was kept"))
             .next(next)

@@ -25,7 +25,7 @@ pub(crate) enum Verb {
     Up(up::Args),
     /// Undo everything that was done to this machine, and prove it
     #[command(after_help = down::EXAMPLES)]
-    Down,
+    Down(down::Args),
     /// Show how the planes are
     #[command(after_help = status::EXAMPLES)]
     Status(status::Args),
@@ -55,7 +55,7 @@ pub(crate) enum Verb {
     Mcp(mcp::Verb),
     /// Print the steps of `up`, one a line
     #[command(hide = true)]
-    Plan,
+    Plan(plan::Args),
 }
 
 impl Verb {
@@ -67,7 +67,7 @@ impl Verb {
     /// Whether what it does is recorded, and so can be gone on with or undone.
     pub(crate) fn records(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Down => true,
+            Self::Up(_) | Self::Down(_) => true,
             Self::Mcp(verb) => !matches!(verb, mcp::Verb::Serve { .. }),
             _ => false,
         }
@@ -81,7 +81,7 @@ const USUAL: u64 = 30;
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Up(args) => up::run(args, context).await,
-        Verb::Down => down::run(context).await,
+        Verb::Down(args) => down::run(&args, context).await,
         Verb::Status(args) => context.within(USUAL, status::run(&args, context)).await,
         Verb::Doctor => context.within(USUAL, doctor::run(context)).await,
         Verb::Open(args) => context.within(USUAL, open::run(&args, context)).await,
@@ -91,6 +91,6 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Image(verb) => image::run(verb, context).await,
         Verb::Demo(verb) => demo::run(&verb, context).await,
         Verb::Mcp(verb) => mcp::run(verb, context).await,
-        Verb::Plan => plan::run(context),
+        Verb::Plan(args) => plan::run(&args, context),
     }
 }

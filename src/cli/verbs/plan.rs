@@ -7,8 +7,16 @@ use crate::{
     output,
 };
 
-pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
-    let names = curtain_appliance::plan_names(&context.home, &context::kubeconfig()?)?;
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where the cluster would come from
+    #[arg(long, default_value = "embedded", value_name = "PROVIDER")]
+    provider: String,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let kubeconfig = context::kubeconfig()?;
+    let names = curtain_appliance::plan_names(&context.home, &args.provider, &kubeconfig)?;
     if context.is_json() {
         output::json(&names);
     } else {

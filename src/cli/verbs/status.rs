@@ -33,7 +33,7 @@ struct Answer {
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let status = status(&context.homes, &context.home).await?;
-    let memory = if args.memory { memory::of(&context.home) } else { Vec::new() };
+    let memory = if args.memory { memory::of(&context.home).await } else { Vec::new() };
     let ready = status.facts.ready;
     if context.is_json() {
         output::json(&Answer { status, memory });

@@ -1,9 +1,11 @@
 //! `curtain up`.
 
 use curtain_appliance::{Facts, Plane, Up, memory, status, up};
+use curtain_provider::Request;
 
 use crate::{
     context::{self, Context},
+    environment,
     exit::Exit,
     failure::Failure,
     output::{self, Style},
@@ -14,29 +16,47 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   curtain up                          # the platform on this machine
   curtain up --name ci -o json        # another instance beside it, for a script
+  curtain up --provider kind          # Kubernetes in Docker; `embedded` needs no Docker
   curtain up --merge-kubeconfig       # its context in your kubeconfig, until `curtain down`";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where the cluster comes from
-    #[arg(long, default_value = "embedded", value_name = "PROVIDER",
-        value_parser = clap::builder::PossibleValuesParser::new(curtain_provider::NAMES))]
+    /// Where the cluster comes from; auto is kind where a Docker Engine has or can get a node image, else embedded
+    #[arg(long, default_value = curtain_provider::AUTO, value_name = "PROVIDER", env = environment::PROVIDER, hide_env = true,
+        value_parser = clap::builder::PossibleValuesParser::new(providers()))]
     provider: String,
+    /// Image of kind's nodes, of kindest/node
+    #[arg(long, value_name = "IMAGE", env = environment::NODE_IMAGE, hide_env = true)]
+    node_image: Option<String>,
+    /// Nodes of kind beside the control plane
+    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=9))]
+    workers: u16,
+    /// Leave nodes that do not come up, to be looked at
+    #[arg(long)]
+    keep: bool,
     /// Add the instance's context to your kubeconfig; `curtain down` restores the file
     #[arg(long)]
     merge_kubeconfig: bool,
 }
 
-/// Seconds `up` may take without `--timeout`.
-const USUAL: u64 = 180;
+fn providers() -> impl Iterator<Item = &'static str> {
+    std::iter::once(curtain_provider::AUTO).chain(curtain_provider::NAMES.iter().copied())
+}
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let merge_kubeconfig = if args.merge_kubeconfig { Some(context::kubeconfig()?) } else { None };
     let options = Up {
-        provider: args.provider,
+        request: Request {
+            provider: args.provider,
+            node_image: args.node_image,
+            workers: args.workers,
+            keep: args.keep,
+            around: environment::surroundings(),
+        },
+        evidence: std::env::temp_dir(),
         program: std::env::current_exe()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        timeout: context.timeout(USUAL),
+        timeout: context.timeout,
         merge_kubeconfig,
         faults: context.faults.clone(),
     };
@@ -50,7 +70,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         let status = async { Ok(status(&context.homes, &context.home).await?) };
         // It is up all the same where this fails, and where it answers is known.
         let planes = context.within(super::USUAL, status).await.map(|status| status.planes);
-        let memory = memory::of(&context.home).iter().map(|process| process.pss).sum();
+        let memory = memory::of(&context.home).await.iter().map(|process| process.pss).sum();
         let flag = context.home.name().flag();
         output::line(&block(&facts, &planes.unwrap_or_default(), memory, &flag, context.style));
     }
@@ -107,7 +127,11 @@ fn block(facts: &Facts, planes: &[Plane], memory: u64, flag: &str, style: Style)
         String::new(),
         format!(
             "{title}  {}",
-            style.dim(&format!("{:.1} s, {megabytes} MB of memory", facts.seconds))
+            style.dim(&match megabytes {
+                // The nodes' memory is the Engine's to tell.
+                0 => format!("{:.1} s", facts.seconds),
+                _ => format!("{:.1} s, {megabytes} MB of memory", facts.seconds),
+            })
         ),
         String::new(),
         row("Portal", &endpoints.portal, ""),

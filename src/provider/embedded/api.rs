@@ -1,4 +1,4 @@
-//! Waiting for the API of the cluster.
+//! Waiting for the API of the embedded cluster, whose main process may end while one waits.
 
 use std::{
     fs::File,
@@ -8,13 +8,12 @@ use std::{
 };
 
 use curtain_embedded::ClusterConfig;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use crate::Error;
+use crate::{
+    Error,
+    api::{FIRST_PAUSE, LONGEST_PAUSE, answers},
+};
 
-/// First pause between two tries of the API; it doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(4);
-const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 /// How much of the log an error quotes, in bytes.
 const TAIL: u64 = 2_000;
 
@@ -28,7 +27,7 @@ pub(super) async fn wait(config: &ClusterConfig, timeout: Duration) -> Result<()
     let started = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let last = match answers(config).await {
+        let last = match answers(&config.admin_kubeconfig()).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -42,32 +41,6 @@ pub(super) async fn wait(config: &ClusterConfig, timeout: Duration) -> Result<()
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// Asks the API once whether it is ready.
-///
-/// # Errors
-/// Why it is not, in words.
-pub(super) async fn answers(config: &ClusterConfig) -> Result<(), String> {
-    let path = config.admin_kubeconfig();
-    if !path.exists() {
-        return Err("its keys are not made yet".to_owned());
-    }
-    let ask = async {
-        let kubeconfig = Kubeconfig::read_from(&path).map_err(|error| error.to_string())?;
-        let config =
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .map_err(|error| error.to_string())?;
-        let client = kube::Client::try_from(config).map_err(|error| error.to_string())?;
-        let request =
-            http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
-        client.request_text(request).await.map(drop).map_err(|error| error.to_string())
-    };
-    match tokio::time::timeout(Duration::from_secs(2), ask).await {
-        Ok(answer) => answer,
-        Err(_) => Err("no answer within 2 s".to_owned()),
     }
 }
 

@@ -5,17 +5,21 @@
 //! starts it and waits for its API; everything else is the cluster's own business.
 
 mod api;
+mod checks;
 
 use std::{
     io::Read,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use curtain_embedded::{ClusterConfig, FrontDoor, node::images};
 
-use crate::{Boxed, ClusterSpec, Door, Error, Image, Leftover, Provider};
+use crate::{
+    Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
+    Surroundings, WHOLE, Watch, api::answers,
+};
 
 /// Makes clusters out of this program and the Linux kernel.
 #[derive(Clone, Copy, Debug)]
@@ -29,20 +33,30 @@ impl Provider for Embedded {
         "embedded"
     }
 
-    fn preflight(&self) -> Result<(), Error> {
-        root(nix::unistd::geteuid().as_raw())
+    fn patience(&self) -> Duration {
+        Duration::from_secs(180)
+    }
+
+    fn stages(&self, _: &ClusterSpec) -> Vec<Stage> {
+        vec![Stage { name: WHOLE, title: "embedded cluster".to_owned(), after: &[] }]
+    }
+
+    fn preflight<'a>(&'a self, _: &'a ClusterSpec) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async { root(nix::unistd::geteuid().as_raw()) })
     }
 
     fn ensure<'a>(
         &'a self,
         spec: &'a ClusterSpec,
+        _: &'a str,
         timeout: Duration,
+        _: &'a dyn Watch,
     ) -> Boxed<'a, Result<(), Error>> {
         Box::pin(async move {
             let config = config(spec)?;
             // A supervisor that lost its node restarts it by itself: then there is only to wait.
             if !curtain_embedded::running(&config) {
-                ports_free(spec)?;
+                crate::ports::free(spec)?;
                 let prepared = config.clone();
                 blocking(move || {
                     curtain_embedded::init(&prepared).map_err(|source| Error::Embedded {
@@ -60,33 +74,36 @@ impl Provider for Embedded {
         })
     }
 
+    fn holds<'a>(&'a self, spec: &'a ClusterSpec, _: &'a str) -> Boxed<'a, bool> {
+        self.is_up(spec)
+    }
+
     fn is_up<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, bool> {
-        Box::pin(async move {
-            match config(spec) {
-                Ok(config) => api::answers(&config).await.is_ok(),
-                Err(_) => false,
-            }
-        })
+        Box::pin(async move { answers(&self.kubeconfig(spec)).await.is_ok() })
     }
 
     fn kubeconfig(&self, spec: &ClusterSpec) -> PathBuf {
         spec.home.join("admin.kubeconfig")
     }
 
-    fn load_image(&self, spec: &ClusterSpec, tar: &mut dyn Read) -> Result<Vec<Image>, Error> {
-        let loaded = images::load(&spec.home, tar)?;
-        Ok(grouped(loaded.into_iter().map(|one| (one.reference, one.id, one.size))))
+    fn load_image<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        mut tar: Box<dyn Read + Send>,
+    ) -> Boxed<'a, Result<Vec<Image>, Error>> {
+        Box::pin(async move {
+            let home = spec.home.clone();
+            // On a thread of its own, so that reading can be interrupted.
+            let loaded = blocking(move || images::load(&home, &mut tar)).await??;
+            Ok(grouped(loaded.into_iter().map(|one| (one.reference, one.id, one.size))))
+        })
     }
 
-    fn images(&self, spec: &ClusterSpec) -> Result<Vec<Image>, Error> {
-        let stored = images::list(&spec.home)?;
-        Ok(grouped(stored.into_iter().map(|(reference, one)| (reference, one.id, one.size))))
-    }
-
-    fn expose(&self, spec: &ClusterSpec, door: &str) -> Result<String, Error> {
-        let Door { port, .. } =
-            spec.door(door).ok_or_else(|| Error::UnknownDoor { name: door.to_owned() })?;
-        Ok(format!("http://localhost:{port}"))
+    fn images<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<Vec<Image>, Error>> {
+        Box::pin(async move {
+            let stored = images::list(&spec.home)?;
+            Ok(grouped(stored.into_iter().map(|(reference, one)| (reference, one.id, one.size))))
+        })
     }
 
     fn pause<'a>(
@@ -103,33 +120,55 @@ impl Provider for Embedded {
         })
     }
 
-    fn destroy<'a>(
+    fn remove<'a>(
         &'a self,
         spec: &'a ClusterSpec,
-        timeout: Duration,
-    ) -> Boxed<'a, Result<usize, Error>> {
+        _: &'a str,
+        how: Removal,
+    ) -> Boxed<'a, Result<Removed, Error>> {
         Box::pin(async move {
             let config = config(spec)?;
             let work = blocking(move || curtain_embedded::destroy(&config));
-            let removed = tokio::time::timeout(timeout, work)
+            let removed = tokio::time::timeout(how.timeout, work)
                 .await
-                .map_err(|_| Error::StillThere { waited: timeout })??
+                .map_err(|_| Error::StillThere { waited: how.timeout })??
                 .map_err(|source| Error::Embedded {
                     what: "cannot remove the embedded cluster",
                     source,
                 })?;
-            Ok(removed.processes + removed.control_groups + usize::from(removed.home))
+            let count = removed.processes + removed.control_groups + usize::from(removed.home);
+            Ok(Removed { count, kept: Vec::new() })
         })
     }
 
-    fn residue(&self, spec: &ClusterSpec) -> Result<Vec<Leftover>, Error> {
-        let left = curtain_embedded::residue(&config(spec)?)
-            .map_err(|source| Error::Embedded { what: "cannot look for what is left", source })?;
-        Ok(left.into_iter().map(leftover).collect())
+    fn residue<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<Vec<Leftover>, Error>> {
+        Box::pin(async move {
+            let left = curtain_embedded::residue(&config(spec)?).map_err(|source| {
+                Error::Embedded { what: "cannot look for what is left", source }
+            })?;
+            Ok(left.into_iter().map(leftover).collect())
+        })
     }
 
     fn log(&self, spec: &ClusterSpec) -> Option<PathBuf> {
         config(spec).ok().map(|config| api::log(&config))
+    }
+
+    fn evidence<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        into: &'a Path,
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let Some(log) = self.log(spec).filter(|log| log.exists()) else { return Ok(()) };
+            let to = into.join("supervisor.log");
+            let copied = tokio::fs::copy(&log, &to).await;
+            copied.map(drop).map_err(|source| Error::File { verb: "copy", path: log, source })
+        })
+    }
+
+    fn checks<'a>(&'a self, _: &'a Surroundings) -> Boxed<'a, Vec<Check>> {
+        Box::pin(async { checks::all() })
     }
 }
 
@@ -191,17 +230,6 @@ fn leftover(left: curtain_embedded::Leftover) -> Leftover {
 /// Checks that the user may make namespaces, mounts and control groups.
 fn root(uid: u32) -> Result<(), Error> {
     if uid == 0 { Ok(()) } else { Err(Error::NotRoot { uid }) }
-}
-
-/// Checks that nobody else listens where the cluster is about to.
-fn ports_free(spec: &ClusterSpec) -> Result<(), Error> {
-    let api = std::iter::once(("API", spec.api_port));
-    for (door, port) in api.chain(spec.doors.iter().map(|door| (door.name.as_str(), door.port))) {
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
-            return Err(Error::PortInUse { port, door: door.to_owned() });
-        }
-    }
-    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(

@@ -1,0 +1,60 @@
+//! Waiting for the API of a cluster, whoever made it.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+/// First pause between two tries of the API; it doubles up to [`LONGEST_PAUSE`].
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(4);
+/// Longest pause between two tries of the API.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(40);
+/// How long one try may take.
+const TRY: Duration = Duration::from_secs(2);
+
+/// Waits until the API that `kubeconfig` leads to is ready.
+///
+/// # Errors
+/// What the last try said when `timeout` was over.
+pub(crate) async fn wait(kubeconfig: &Path, timeout: Duration) -> Result<(), String> {
+    let started = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let last = match answers(kubeconfig).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if started.elapsed() >= timeout {
+            return Err(last);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Asks the API once whether it is ready.
+///
+/// # Errors
+/// Why it is not, in words.
+pub(crate) async fn answers(kubeconfig: &Path) -> Result<(), String> {
+    if !kubeconfig.exists() {
+        return Err("its keys are not made yet".to_owned());
+    }
+    let ask = async {
+        let kubeconfig = Kubeconfig::read_from(kubeconfig).map_err(|error| error.to_string())?;
+        let config =
+            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .map_err(|error| error.to_string())?;
+        let client = kube::Client::try_from(config).map_err(|error| error.to_string())?;
+        let request =
+            http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
+        client.request_text(request).await.map(drop).map_err(|error| error.to_string())
+    };
+    match tokio::time::timeout(TRY, ask).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer within {} s", TRY.as_secs())),
+    }
+}

@@ -1,0 +1,185 @@
+//! Which provider makes a new cluster, and why.
+
+use std::time::Duration;
+
+use crate::{
+    ClusterSpec, Error, Provider as _, Settings, Surroundings,
+    embedded::Embedded,
+    kind::{self, Engine, Machine},
+};
+
+/// The name of the choice itself, as `--provider` takes it.
+pub const AUTO: &str = "auto";
+
+/// What a user asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// A provider's name, or [`AUTO`].
+    pub provider: String,
+    /// Image of the nodes, if not the usual one.
+    pub node_image: Option<String>,
+    /// Nodes beside the control plane.
+    pub workers: u16,
+    /// Whether nodes that failed stay.
+    pub keep: bool,
+    /// Where an Engine may be.
+    pub around: Surroundings,
+}
+
+/// What was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The provider's name.
+    pub provider: String,
+    /// What the cluster is to remember.
+    pub settings: Settings,
+    /// Why, what it costs and how to avoid it, in one line; nothing if the user chose.
+    pub because: Option<String>,
+}
+
+/// How long looking for an Engine and asking about its image may take in all.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Chooses the provider of a new cluster: what the user names, else kind where an Engine has or can get the node image,
+/// else the embedded cluster.
+///
+/// # Errors
+/// What is missing for the provider that was named; or, for [`AUTO`], for each.
+pub async fn choose(request: &Request) -> Result<Choice, Error> {
+    match request.provider.as_str() {
+        AUTO => {}
+        "kind" => return kind_as_asked(request).await,
+        name => {
+            let provider = crate::by_name(name)?;
+            refuse_nodes(request, name)?;
+            let settings = Settings::default();
+            provider.preflight(&nothing(&settings)).await?;
+            return Ok(Choice { provider: name.to_owned(), settings, because: None });
+        }
+    }
+    let looked = tokio::time::timeout(PATIENCE, kind_if_it_can(request)).await;
+    let reason = match looked {
+        Ok(Ok(choice)) => return Ok(choice),
+        Ok(Err(reason)) => reason,
+        Err(_) => Error::NoEngine {
+            address: "its socket".to_owned(),
+            why: format!("it did not answer within {} s", PATIENCE.as_secs()),
+        },
+    };
+    // Whoever asks for nodes asks for kind.
+    if request.node_image.is_some() || request.workers > 0 {
+        return Err(reason);
+    }
+    let settings = Settings::default();
+    match Embedded.preflight(&nothing(&settings)).await {
+        Ok(()) => {
+            let because = format!("embedded cluster, as {}", in_a_sentence(&reason));
+            Ok(Choice { provider: "embedded".to_owned(), settings, because: Some(because) })
+        }
+        Err(embedded) => {
+            Err(Error::NoProvider { kind: Box::new(reason), embedded: Box::new(embedded) })
+        }
+    }
+}
+
+async fn kind_as_asked(request: &Request) -> Result<Choice, Error> {
+    let (engine, _) = kind::find(&request.around).await?;
+    Ok(Choice { provider: "kind".to_owned(), settings: settings(request, &engine), because: None })
+}
+
+async fn kind_if_it_can(request: &Request) -> Result<Choice, Error> {
+    let (engine, by) = kind::find(&request.around).await?;
+    let machine = Machine::of(&engine).await?;
+    let mib = machine.memory / 1024 / 1024;
+    if mib < kind::MEMORY_MIB {
+        let why =
+            format!("its machine has {mib} MiB of memory, and nodes need {}", kind::MEMORY_MIB);
+        return Err(Error::NoEngine { address: engine.address().to_owned(), why });
+    }
+    let image = request.node_image.as_deref().unwrap_or(kind::DEFAULT_IMAGE);
+    let cost = if kind::present(&engine, image).await?.is_some() {
+        "its node image is there".to_owned()
+    } else {
+        kind::available(&engine, image).await.map_err(|error| Error::NodeImageMissing {
+            image: image.to_owned(),
+            why: error.to_string(),
+        })?;
+        format!("its node image is downloaded once ({})", kind::DOWNLOAD)
+    };
+    let because = format!(
+        "kind, as a Docker Engine answers ({by}) and {cost}; \
+         `--provider embedded` needs neither and starts in a second"
+    );
+    let settings = settings(request, &engine);
+    Ok(Choice { provider: "kind".to_owned(), settings, because: Some(because) })
+}
+
+fn settings(request: &Request, engine: &Engine) -> Settings {
+    Settings {
+        engine: Some(engine.address().to_owned()),
+        node_image: request.node_image.clone(),
+        workers: request.workers,
+        keep: request.keep,
+    }
+}
+
+/// Options of nodes mean nothing to a provider without them.
+fn refuse_nodes(request: &Request, provider: &str) -> Result<(), Error> {
+    let option = if request.node_image.is_some() {
+        "--node-image"
+    } else if request.workers > 0 {
+        "--workers"
+    } else {
+        return Ok(());
+    };
+    Err(Error::NoNodes { option, provider: provider.to_owned() })
+}
+
+/// A cluster that does not exist yet, for a provider's first look.
+fn nothing(settings: &Settings) -> ClusterSpec {
+    ClusterSpec {
+        provider: String::new(),
+        instance: String::new(),
+        home: std::path::PathBuf::new(),
+        binary: std::path::PathBuf::new(),
+        image: String::new(),
+        api_port: 0,
+        doors: Vec::new(),
+        settings: settings.clone(),
+    }
+}
+
+/// The first clause of an error: what happened, without what to do about it.
+fn in_a_sentence(error: &Error) -> String {
+    let text = error.to_string();
+    text.split("; ").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(provider: &str) -> Request {
+        Request { provider: provider.to_owned(), ..Request::default() }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_provider_and_nodes_of_one_without_are_refused() {
+        let error = choose(&request("cloud")).await.unwrap_err();
+        assert!(error.to_string().contains("kind, embedded"), "{error}");
+        let nodes = Request { workers: 2, ..request("embedded") };
+        let error = choose(&nodes).await.unwrap_err();
+        assert!(error.to_string().contains("--workers"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_the_user_names_and_that_is_not_there_is_said() {
+        let around = Surroundings {
+            docker_host: Some("unix:///nonexistent/docker.sock".to_owned()),
+            ..Surroundings::default()
+        };
+        let error = choose(&Request { around, ..request("kind") }).await.unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Unmet);
+        assert!(error.to_string().contains("/nonexistent/docker.sock"), "{error}");
+    }
+}

@@ -1,0 +1,123 @@
+//! Which images an archive holds, as `docker save` or an OCI tool wrote it.
+
+use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
+
+use serde_json::Value;
+
+/// How long an index in an archive may be, in bytes.
+const LONGEST: u64 = 4 << 20;
+/// Names of images in the annotations of an OCI index, the full one first.
+const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+
+/// The references of every image in the archive at `path`, completed as containerd completes them.
+///
+/// # Errors
+/// Why it is not an archive of images, in words.
+pub(crate) fn references(path: &Path) -> Result<BTreeSet<String>, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut archive = tar::Archive::new(file);
+    let (mut found, mut indexed) = (BTreeSet::new(), false);
+    for entry in archive.entries().map_err(|error| error.to_string())? {
+        let entry = entry.map_err(|error| format!("it is not a whole tar: {error}"))?;
+        let name = entry.path().map_err(|error| error.to_string())?.into_owned();
+        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
+        let read: fn(&Value) -> Vec<String> = match name.to_str() {
+            Some("manifest.json") => docker,
+            Some("index.json") => oci,
+            _ => continue,
+        };
+        let mut bytes = Vec::new();
+        entry.take(LONGEST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        let index = serde_json::from_slice(&bytes)
+            .map_err(|error| format!("its {} is not JSON: {error}", name.display()))?;
+        found.extend(read(&index).iter().map(|name| complete(name)));
+        indexed = true;
+    }
+    if !indexed {
+        return Err("it has neither a manifest.json nor an index.json".to_owned());
+    }
+    Ok(found)
+}
+
+/// The tags in what `docker save` writes.
+fn docker(manifest: &Value) -> Vec<String> {
+    let images = manifest.as_array().into_iter().flatten();
+    let tags = images.flat_map(|image| image["RepoTags"].as_array().into_iter().flatten());
+    tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
+}
+
+/// The names in an OCI index. A name that is only a tag says nothing.
+fn oci(index: &Value) -> Vec<String> {
+    let manifests = index["manifests"].as_array().into_iter().flatten();
+    manifests
+        .filter_map(|one| {
+            let names = NAMES.iter().filter_map(|name| one["annotations"][name].as_str());
+            names.into_iter().find(|name| name.contains([':', '/'])).map(str::to_owned)
+        })
+        .collect()
+}
+
+/// `busybox` as `docker.io/library/busybox:latest`.
+pub(crate) fn complete(name: &str) -> String {
+    let (host, path) = match name.split_once('/') {
+        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => {
+            (host, path.to_owned())
+        }
+        Some(_) => ("docker.io", name.to_owned()),
+        None => ("docker.io", format!("library/{name}")),
+    };
+    let tagged =
+        path.contains('@') || path.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    if tagged { format!("{host}/{path}") } else { format!("{host}/{path}:latest") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(files: &[(&str, &str)]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut archive = tar::Builder::new(file.reopen().unwrap());
+        for (name, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            archive.append_data(&mut header, name, content.as_bytes()).unwrap();
+        }
+        archive.into_inner().unwrap();
+        file
+    }
+
+    #[test]
+    fn names_come_from_either_kind_of_index() {
+        let file = archive(&[
+            ("x/layer.tar", "…"),
+            ("./manifest.json", r#"[{"RepoTags":["app:1","app:latest"]}]"#),
+            (
+                "index.json",
+                r#"{"manifests":[{"annotations":{"org.opencontainers.image.ref.name":"1"}},
+                    {"annotations":{"io.containerd.image.name":"ghcr.io/o/tool:2"}}]}"#,
+            ),
+        ]);
+        let found: Vec<_> = references(file.path()).unwrap().into_iter().collect();
+        assert_eq!(
+            found,
+            ["docker.io/library/app:1", "docker.io/library/app:latest", "ghcr.io/o/tool:2"]
+        );
+    }
+
+    #[test]
+    fn what_holds_no_images_is_said() {
+        let file = archive(&[("README", "hello")]);
+        assert!(references(file.path()).unwrap_err().contains("manifest.json"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), vec![1; 2_000]).unwrap();
+        assert!(references(file.path()).unwrap_err().contains("not a whole tar"));
+    }
+
+    #[test]
+    fn names_are_completed() {
+        assert_eq!(complete("busybox"), "docker.io/library/busybox:latest");
+        assert_eq!(complete("me/app:1"), "docker.io/me/app:1");
+        assert_eq!(complete("localhost:5000/app"), "localhost:5000/app:latest");
+    }
+}

@@ -1,0 +1,138 @@
+//! What the Engine and its machine offer, for `curtain doctor`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Engine, Machine, address, node_image};
+use crate::{Check, Error, State, Surroundings};
+
+/// Memory that nodes with the platform need, in MiB.
+pub(crate) const MEMORY_MIB: u64 = 2_000;
+/// Disk space that a node image and its nodes need, in MiB.
+const DISK_MIB: u64 = 6_000;
+/// What the nodes' many watches need; kind's known issues name these values.
+const INOTIFY: [(&str, u64); 2] =
+    [("fs.inotify.max_user_watches", 65_536), ("fs.inotify.max_user_instances", 256)];
+/// How far the clocks may be apart.
+const SKEW: Duration = Duration::from_secs(5);
+
+/// Every check; one that says that there is no Engine is alone.
+pub(crate) async fn all(around: &Surroundings) -> Vec<Check> {
+    let (engine, by) = match find(around).await {
+        Ok(found) => found,
+        Err(error) => {
+            let fix = "install Docker, or use `--provider embedded`, which needs none";
+            return vec![Check::new("engine", State::Failed, error.to_string(), fix)];
+        }
+    };
+    let machine = match Machine::of(&engine).await {
+        Ok(machine) => machine,
+        Err(error) => {
+            return vec![Check::new("engine", State::Failed, error.to_string(), "restart it")];
+        }
+    };
+    let mut checks = vec![
+        Check::new(
+            "engine",
+            State::Ok,
+            format!("{} {} at {} ({by})", machine.system, machine.version, engine.address()),
+            "",
+        ),
+        memory(&machine),
+        processors(&machine),
+        control_groups(&machine),
+        clock(&machine),
+        image(&engine).await,
+    ];
+    if is_here(&machine) {
+        checks.push(disk(&machine));
+        checks.extend(INOTIFY.iter().map(|(name, least)| inotify(name, *least)));
+    }
+    checks
+}
+
+/// The first Engine that answers, and what names it.
+///
+/// # Errors
+/// Why none does: that of the one the user named, or else of the last that was tried.
+pub(crate) async fn find(around: &Surroundings) -> Result<(Engine, String), Error> {
+    let mut last = None;
+    for found in address::candidates(around)? {
+        match Engine::connect(&found.address).await {
+            Ok(engine) => return Ok((engine, found.by)),
+            // Permission is something a person can mend: say that rather than what another socket lacks.
+            Err(error @ Error::EngineDenied { .. }) => last = Some(error),
+            Err(error) => last = last.or(Some(error)),
+        }
+    }
+    Err(last.unwrap_or(Error::NoEngineAnywhere))
+}
+
+/// Whether the Engine runs on this very machine rather than in a virtual one beside it.
+fn is_here(machine: &Machine) -> bool {
+    !machine.root.is_empty() && std::path::Path::new(&machine.root).exists()
+}
+
+fn memory(machine: &Machine) -> Check {
+    let mib = machine.memory / 1024 / 1024;
+    let state = if mib >= MEMORY_MIB { State::Ok } else { State::Warning };
+    let fix = "give the Engine's machine 2 GB or more, or use `--provider embedded`";
+    Check::new("engine memory", state, format!("{mib} MiB"), fix)
+}
+
+fn processors(machine: &Machine) -> Check {
+    let state = if machine.cpus >= 2 { State::Ok } else { State::Warning };
+    Check::new(
+        "engine processors",
+        state,
+        format!("{}", machine.cpus),
+        "give the Engine's machine two: Kubernetes starts slowly on one",
+    )
+}
+
+fn control_groups(machine: &Machine) -> Check {
+    let state = if machine.cgroups == 2 { State::Ok } else { State::Warning };
+    let fix = "boot with control groups version 2: kubelets since Kubernetes 1.35 only tolerate version 1";
+    Check::new("engine control groups", state, format!("version {}", machine.cgroups), fix)
+}
+
+/// A virtual machine that slept has an old clock, with which certificates are not valid yet.
+fn clock(machine: &Machine) -> Check {
+    let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let there = u64::try_from(machine.seconds()).unwrap_or(0);
+    let apart = here.as_secs().abs_diff(there);
+    let state = if apart <= SKEW.as_secs() { State::Ok } else { State::Warning };
+    let fix =
+        "set the clock of the Engine's machine: restart Docker Desktop, or its virtual machine";
+    Check::new("engine clock", state, format!("{apart} s from the one here"), fix)
+}
+
+async fn image(engine: &Engine) -> Check {
+    let image = node_image::DEFAULT;
+    let name = image.split('@').next().unwrap_or(image);
+    match node_image::present(engine, image).await {
+        Ok(Some(_)) => Check::new("node image", State::Ok, name, ""),
+        Ok(None) => {
+            let seen = format!("{name} is not there yet");
+            let fix = format!("the first `curtain up` downloads it ({})", node_image::DOWNLOAD);
+            Check::new("node image", State::Warning, seen, &fix)
+        }
+        Err(error) => Check::new("node image", State::Warning, error.to_string(), "restart Docker"),
+    }
+}
+
+fn disk(machine: &Machine) -> Check {
+    let free = nix::sys::statvfs::statvfs(machine.root.as_str())
+        .map(|stat| stat.blocks_available() * stat.fragment_size() / 1024 / 1024)
+        .unwrap_or(0);
+    let state = if free >= DISK_MIB { State::Ok } else { State::Warning };
+    let fix = "free 6 GB there, for example with `docker system prune`";
+    Check::new("engine disk", state, format!("{free} MiB free at {}", machine.root), fix)
+}
+
+fn inotify(name: &str, least: u64) -> Check {
+    let path = format!("/proc/sys/{}", name.replace('.', "/"));
+    let value = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+    let value: u64 = value.unwrap_or(0);
+    let state = if value >= least { State::Ok } else { State::Warning };
+    Check::new(name, state, value.to_string(), &format!("`sudo sysctl {name}={least}`"))
+}

@@ -1,0 +1,97 @@
+//! What the Engine says of the machine it runs on.
+
+use bollard::models::SystemInfo;
+
+use super::engine::Engine;
+use crate::Error;
+
+/// The Engine's machine, as far as nodes are concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Machine {
+    /// Version of the Engine.
+    pub(crate) version: String,
+    /// Its operating system, for example `Docker Desktop`.
+    pub(crate) system: String,
+    /// Memory of the machine in bytes.
+    pub(crate) memory: u64,
+    /// Its processors.
+    pub(crate) cpus: u64,
+    /// Version of control groups, 1 or 2.
+    pub(crate) cgroups: u8,
+    /// Its architecture, as the kernel calls it.
+    pub(crate) architecture: String,
+    /// The time there, RFC 3339.
+    pub(crate) time: String,
+    /// Where the Engine keeps its data, on its machine.
+    pub(crate) root: String,
+    /// Whether user ids are remapped, which privileged containers must not be.
+    pub(crate) remapped: bool,
+    /// Whether the Engine runs without root.
+    pub(crate) rootless: bool,
+    /// Whether nodes need `/dev/mapper`: storage on btrfs, zfs or xfs.
+    pub(crate) device_mapper: bool,
+    /// Whether nodes need `/dev/fuse` by name: a rootless Engine gives it to none.
+    pub(crate) fuse: bool,
+}
+
+impl Machine {
+    /// Asks the Engine.
+    ///
+    /// # Errors
+    /// An Engine that does not answer.
+    pub(crate) async fn of(engine: &Engine) -> Result<Self, Error> {
+        let info = engine.call("ask the Engine about its machine", engine.api().info()).await?;
+        Ok(Self::from(info))
+    }
+
+    /// Its clock, in seconds since 1970; 0 if it does not say.
+    pub(crate) fn seconds(&self) -> i64 {
+        self.time.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second)
+    }
+}
+
+impl From<SystemInfo> for Machine {
+    fn from(info: SystemInfo) -> Self {
+        let security = info.security_options.unwrap_or_default();
+        let has = |name: &str| security.iter().any(|one| one.contains(&format!("name={name}")));
+        let driver = info.driver.unwrap_or_default();
+        let backing = info.driver_status.unwrap_or_default().into_iter().flatten();
+        let storage: Vec<String> = std::iter::once(driver).chain(backing).collect();
+        let rootless = has("rootless");
+        Self {
+            version: info.server_version.unwrap_or_default(),
+            system: info.operating_system.unwrap_or_default(),
+            memory: info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
+            cpus: info.ncpu.and_then(|count| count.try_into().ok()).unwrap_or(0),
+            cgroups: match info.cgroup_version.map(|version| version.to_string()).as_deref() {
+                Some("2") => 2,
+                _ => 1,
+            },
+            architecture: info.architecture.unwrap_or_default(),
+            time: info.system_time.unwrap_or_default(),
+            root: info.docker_root_dir.unwrap_or_default(),
+            remapped: has("userns"),
+            rootless,
+            device_mapper: storage.iter().any(|one| ["btrfs", "zfs", "xfs"].contains(&&**one)),
+            fuse: rootless,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matters_to_nodes_is_read_from_the_engines_answer() {
+        let info: SystemInfo = serde_json::from_str(
+            r#"{"ServerVersion":"27.1","MemTotal":8000000000,"NCPU":4,"CgroupVersion":"2",
+                "Driver":"overlay2","DriverStatus":[["Backing Filesystem","xfs"]],
+                "SecurityOptions":["name=seccomp,profile=builtin","name=rootless","name=cgroupns"]}"#,
+        )
+        .unwrap();
+        let machine = Machine::from(info);
+        assert_eq!((machine.cgroups, machine.cpus), (2, 4));
+        assert!(machine.rootless && machine.fuse && machine.device_mapper && !machine.remapped);
+    }
+}
