@@ -38,7 +38,7 @@ pub struct Choice {
 }
 
 /// How long looking for an Engine and asking about its image may take in all.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Chooses the provider of a new cluster: what the user names, else kind where an Engine has or can get the node image,
 /// else the embedded cluster.
@@ -156,30 +156,4 @@ fn in_a_sentence(error: &Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(provider: &str) -> Request {
-        Request { provider: provider.to_owned(), ..Request::default() }
-    }
-
-    #[tokio::test]
-    async fn an_unknown_provider_and_nodes_of_one_without_are_refused() {
-        let error = choose(&request("cloud")).await.unwrap_err();
-        assert!(error.to_string().contains("kind, embedded"), "{error}");
-        let nodes = Request { workers: 2, ..request("embedded") };
-        let error = choose(&nodes).await.unwrap_err();
-        assert!(error.to_string().contains("--workers"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn an_engine_that_the_user_names_and_that_is_not_there_is_said() {
-        let around = Surroundings {
-            docker_host: Some("unix:///nonexistent/docker.sock".to_owned()),
-            ..Surroundings::default()
-        };
-        let error = choose(&Request { around, ..request("kind") }).await.unwrap_err();
-        assert_eq!(error.kind(), crate::Kind::Unmet);
-        assert!(error.to_string().contains("/nonexistent/docker.sock"), "{error}");
-    }
-}
+mod tests;
