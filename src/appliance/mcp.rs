@@ -110,7 +110,45 @@ fn entry(install: &Install, home: &Home, ledger: &Ledger) -> Result<ClientStep, 
     Ok(step)
 }
 
-/// Takes back what [`install`] did for `client` (for every client if `None`), and returns the files that were restored.
+/// What [`uninstall`] took back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unwired {
+    /// The files that were restored.
+    pub files: Vec<PathBuf>,
+    /// The identities that were removed, with their grants.
+    pub agents: Vec<String>,
+}
+
+impl Unwired {
+    fn of(effects: &[Effect]) -> Self {
+        let mut gone = Self::default();
+        for effect in effects {
+            match effect {
+                Effect::Client(step) => gone.files.push(step.path.clone()),
+                Effect::Agent(step) => gone.agents.push(step.agent.clone()),
+                _ => {}
+            }
+        }
+        gone
+    }
+}
+
+/// What to take back for `client` (for every client if `None`), in that order: entries go before the identities that
+/// they use, so that no file is left with an entry that cannot sign in.
+fn wired(ledger: &Ledger, client: Option<Client>) -> Vec<Effect> {
+    let ours = |effect: &Effect| match (effect, client) {
+        (Effect::Client(step), Some(client)) => step.client == client.name(),
+        (Effect::Agent(step), Some(client)) => step.agent == client.agent(),
+        (Effect::Client(_) | Effect::Agent(_), None) => true,
+        _ => false,
+    };
+    let recorded = ledger.entries().iter().rev().map(|entry| entry.effect.clone());
+    let mut effects: Vec<Effect> = recorded.filter(ours).collect();
+    effects.sort_by_key(|effect| !matches!(effect, Effect::Client(_)));
+    effects
+}
+
+/// Takes back what [`install`] and [`agent`] did for `client` (for every client if `None`).
 ///
 /// # Errors
 /// The first step that could not be undone.
@@ -120,30 +158,17 @@ pub async fn uninstall(
     client: Option<Client>,
     timeout: Duration,
     progress: &dyn Progress,
-) -> Result<Vec<PathBuf>, Error> {
+) -> Result<Unwired, Error> {
     let started = Instant::now();
     let instance = existing(homes, home)?;
     let _lock = held(homes, home, timeout).await?;
     let ledger = Ledger::open(&home.ledger())?;
-    let ours = |effect: &Effect| match (effect, client) {
-        (Effect::Client(step), Some(client)) => step.client == client.name(),
-        (Effect::Agent(step), Some(client)) => step.agent == client.agent(),
-        (Effect::Client(_) | Effect::Agent(_), None) => true,
-        _ => false,
-    };
-    // Newest first: the entry goes before the identity that it uses.
-    let recorded = ledger.entries().iter().rev().map(|entry| entry.effect.clone());
-    let effects: Vec<Effect> = recorded.filter(ours).collect();
-    let path = |effect: &Effect| match effect {
-        Effect::Client(step) => Some(step.path.clone()),
-        _ => None,
-    };
-    let files = effects.iter().filter_map(path).collect();
+    let effects = wired(&ledger, client);
     let left = timeout.saturating_sub(started.elapsed());
     let world = World::new(home, Some(instance), ledger, progress, left);
-    let mut undone = plan::undo(&effects, &world, &FaultPlan::default()).await;
-    match undone.failed.pop() {
-        None => Ok(files),
+    let undone = plan::undo(&effects, &world, &FaultPlan::default()).await;
+    match undone.failed.into_iter().next() {
+        None => Ok(Unwired::of(&effects)),
         Some((step, source)) => Err(Error::Step { step, source: Box::new(source) }),
     }
 }

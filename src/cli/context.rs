@@ -77,15 +77,13 @@ impl Context {
         Ok(Access::to(&self.homes, &self.home)?)
     }
 
-    /// `failure`, with how to go on or back where something of the instance is recorded.
-    pub(crate) fn recorded(&self, failure: Failure) -> Failure {
+    /// `failure`, with `how` to go on or back, where something of the instance is recorded.
+    pub(crate) fn recorded(&self, failure: Failure, how: &str) -> Failure {
         if !self.home.exists() {
             return failure;
         }
         let space = if failure.exit == Exit::DiskFull { "free some space; " } else { "" };
-        failure.next(format!(
-            "{space}what was done is recorded: `curtain up` goes on, `curtain down` undoes it"
-        ))
+        failure.next(format!("{space}what was done is recorded: {how}"))
     }
 
     /// Waits for `answer` of the instance, for as long as the user says or `usual` seconds.

@@ -69,7 +69,7 @@ async fn interruptible(verb: verbs::Verb, context: &context::Context) -> Result<
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (serves, records) = (verb.serves(), verb.records());
+    let (serves, onwards) = (verb.serves(), verb.onwards());
     tokio::select! {
         outcome = verbs::run(verb, context) => return outcome,
         _ = interrupt.recv() => {}
@@ -77,5 +77,8 @@ async fn interruptible(verb: verbs::Verb, context: &context::Context) -> Result<
         _ = terminate.recv() => if serves { return Ok(Exit::Ok) },
     }
     let interrupted = Failure::new(Exit::Interrupted, "interrupted");
-    Err(if records { context.recorded(interrupted) } else { interrupted })
+    Err(match onwards {
+        Some(how) => context.recorded(interrupted, &how),
+        None => interrupted,
+    })
 }

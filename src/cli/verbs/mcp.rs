@@ -66,6 +66,22 @@ Examples:
     },
 }
 
+impl Verb {
+    /// How to go on with what was recorded before it ended early, or back; `None` if it records nothing.
+    pub(crate) fn onwards(&self) -> Option<String> {
+        let again = "the same command again goes on";
+        match self {
+            Self::Serve { .. } => None,
+            Self::Uninstall { .. } => Some(again.to_owned()),
+            Self::Config(which) | Self::Install(which) => {
+                // Of a client that nobody knows, nothing is recorded.
+                let client = Client::by_name(&which.client).ok()?.name();
+                Some(format!("{again}; `curtain mcp uninstall {client}` undoes it"))
+            }
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
     /// claude-code, vscode, cursor or codex
@@ -112,7 +128,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Uninstall { client } => {
             let client = client.as_deref().map(Client::by_name).transpose()?;
             let progress = progress::shown();
-            let files = uninstall(
+            let gone = uninstall(
                 &context.homes,
                 &context.home,
                 client,
@@ -121,11 +137,13 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
             )
             .await?;
             if context.is_json() {
-                output::json(&json!({ "restored": files }));
-            } else if files.is_empty() {
-                output::line("No client is wired to this instance.");
+                output::json(&json!({ "restored": gone.files, "removed": gone.agents }));
+            } else if gone.files.is_empty() && gone.agents.is_empty() {
+                output::line("No client is wired to this instance, and none has an identity.");
             } else {
-                files.iter().for_each(|file| output::line(&format!("restored {}", file.display())));
+                let files = gone.files.iter().map(|file| format!("restored {}", file.display()));
+                let agents = gone.agents.iter().map(|agent| format!("removed identity {agent}"));
+                files.chain(agents).for_each(|line| output::line(&line));
             }
             Ok(Exit::Ok)
         }

@@ -64,15 +64,18 @@ impl Verb {
         matches!(self, Self::Mcp(mcp::Verb::Serve { .. }))
     }
 
-    /// Whether what it does is recorded, and so can be gone on with or undone.
-    pub(crate) fn records(&self) -> bool {
+    /// How to go on with what was recorded before it ended early, or back; `None` if it records nothing.
+    pub(crate) fn onwards(&self) -> Option<String> {
         match self {
-            Self::Up(_) | Self::Down(_) => true,
-            Self::Mcp(verb) => !matches!(verb, mcp::Verb::Serve { .. }),
-            _ => false,
+            Self::Up(_) | Self::Down(_) => Some(ONWARDS.to_owned()),
+            Self::Mcp(verb) => verb.onwards(),
+            _ => None,
         }
     }
 }
+
+/// How to go on with an instance that is half made or half gone, or back.
+pub(crate) const ONWARDS: &str = "`curtain up` goes on, `curtain down` undoes it";
 
 /// Seconds a verb may take that asks the instance something, without `--timeout`.
 const USUAL: u64 = 30;
@@ -92,5 +95,39 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Demo(verb) => demo::run(&verb, context).await,
         Verb::Mcp(verb) => mcp::run(verb, context).await,
         Verb::Plan(args) => plan::run(&args, context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::args::{Cli, Verb};
+
+    /// What is said to whoever interrupts the command `words`.
+    fn onwards(words: &str) -> Option<String> {
+        let cli = Cli::try_parse_from(["curtain"].into_iter().chain(words.split(' ')));
+        match cli.expect("a command").verb {
+            Verb::User(verb) => verb.onwards(),
+            Verb::Role(_) => None,
+        }
+    }
+
+    #[test]
+    fn an_interrupted_command_names_the_one_that_undoes_just_it() {
+        assert_eq!(onwards("up").as_deref(), Some(super::ONWARDS));
+        assert_eq!(onwards("down").as_deref(), Some(super::ONWARDS));
+        for verb in ["install", "config"] {
+            let said = onwards(&format!("mcp {verb} claude")).expect("it is recorded");
+            assert!(said.contains("the same command again goes on"), "{said}");
+            assert!(said.contains("`curtain mcp uninstall claude-code` undoes it"), "{said}");
+            // `up` would not wire it, and `down` takes the whole instance.
+            assert!(!said.contains("`curtain up`") && !said.contains("`curtain down`"), "{said}");
+        }
+        let said = onwards("mcp uninstall").expect("it is recorded");
+        assert_eq!(said, "the same command again goes on");
+        for words in ["status", "mcp serve --stdio --as developer"] {
+            assert_eq!(onwards(words), None, "{words}");
+        }
     }
 }

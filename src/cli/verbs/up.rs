@@ -85,7 +85,7 @@ fn failure(error: curtain_appliance::Error, context: &Context) -> Failure {
         Exit::Unmet if !context.home.exists() => failure.next(
             "`curtain doctor` checks this machine; CURTAIN_HOME names another folder for instances",
         ),
-        _ => context.recorded(failure),
+        _ => context.recorded(failure, super::ONWARDS),
     }
 }
 
