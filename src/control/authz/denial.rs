@@ -1,9 +1,9 @@
 //! A refusal that helps: what is missing, and how a person can grant it.
 
 use curtain_role::Instance;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Decision, Hierarchy, Question, condition::Attribute};
+use super::{Decision, Hierarchy, Question, grant::Grant};
 use crate::identity::Caller;
 
 /// Why a caller may not do something.
@@ -101,60 +101,8 @@ impl Denial {
 
     /// A role with the one action and a binding of it to the caller, in the one environment if it is about one.
     fn grant(&self) -> [Value; 2] {
-        let role = object_name(&format!("{}-{}", self.subject, self.action));
-        // A binding of its own for each place: a second grant must not move the first one.
-        let mut binding = role.clone();
-        let (prefix, namespace, mut scope) = if self.at.namespace.is_empty() {
-            ("Cluster", None, json!({}))
-        } else {
-            ("", Some(&self.at.namespace), json!({}))
-        };
-        for (level, value) in [
-            ("project", &self.at.project),
-            ("component", &self.at.component),
-            ("resource", &self.at.resource),
-        ] {
-            // A new object's own name would be in the place: allow the next one too.
-            let creates_it = self.action == format!("{level}:create");
-            // A scope below a project must name it, and not every caller knows it.
-            let known = !self.at.project.is_empty();
-            if !value.is_empty() && known && !creates_it {
-                scope[level] = json!(value);
-                binding.push('.');
-                binding.push_str(&object_name(value));
-            }
-        }
-        let metadata = |name: &str| match namespace {
-            Some(namespace) => json!({"name": name, "namespace": namespace}),
-            None => json!({"name": name}),
-        };
-        let mut mapping = json!({"roleRef": {"kind": format!("{prefix}AuthzRole"), "name": role}});
-        if scope.as_object().is_some_and(|scope| !scope.is_empty()) {
-            mapping["scope"] = scope;
-        }
-        if let Some(environment) = &self.environment {
-            let name = environment.rsplit('/').next().unwrap_or_default();
-            binding.push_str(&format!(".in.{}", object_name(name)));
-            // A string of JSON is one of CEL, whatever is in it.
-            let expression = format!("{} == {}", Attribute::Environment.key(), json!(environment));
-            mapping["conditions"] = json!([{"actions": [self.action], "expression": expression}]);
-        }
-        let role = json!({
-            "apiVersion": "openchoreo.dev/v1alpha1",
-            "kind": format!("{prefix}AuthzRole"),
-            "metadata": metadata(&role),
-            "spec": {"actions": [self.action]},
-        });
-        let binding = json!({
-            "apiVersion": "openchoreo.dev/v1alpha1",
-            "kind": format!("{prefix}AuthzRoleBinding"),
-            "metadata": metadata(&binding),
-            "spec": {
-                "entitlement": {"claim": "sub", "value": self.subject},
-                "roleMappings": [mapping],
-            },
-        });
-        [role, binding]
+        let Self { subject, action, at, .. } = self;
+        Grant { subject, action, at, environment: self.environment.as_deref() }.documents()
     }
 }
 
@@ -163,17 +111,6 @@ impl std::fmt::Display for Denial {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}. {}", self.reason(), self.remedy())
     }
-}
-
-/// `text` as a Kubernetes object name.
-fn object_name(text: &str) -> String {
-    let plain: String = text
-        .to_ascii_lowercase()
-        .chars()
-        .map(|char| if char.is_ascii_alphanumeric() { char } else { '-' })
-        .take(63)
-        .collect();
-    plain.trim_matches('-').to_owned()
 }
 
 #[cfg(test)]
@@ -209,7 +146,7 @@ mod tests {
     fn says_what_is_missing_and_how_to_grant_exactly_that() {
         let at = Hierarchy::namespace("default").project("shop").component("web");
         let denial = denied("component:create", at, Decision::Missing { unmet: None });
-        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}} {"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
+        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}} {"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.project-shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
     }
 
     #[test]
@@ -219,8 +156,8 @@ mod tests {
             let denial = denied("workload:create", at, Decision::Missing { unmet: None });
             denial.grant()[1]["metadata"]["name"].as_str().expect("name").to_owned()
         };
-        assert_eq!(binding("shop"), "claude-1-workload-create.shop.web");
-        assert_eq!(binding("bank"), "claude-1-workload-create.bank.web");
+        assert_eq!(binding("shop"), "claude-1-workload-create.project-shop.component-web");
+        assert_eq!(binding("bank"), "claude-1-workload-create.project-bank.component-web");
     }
 
     /// Whether what `grant` binds applies in `environment`.
@@ -269,7 +206,8 @@ mod tests {
         assert!(grants(&printed[1], action, "production"), "{remedy}");
         assert!(!grants(&printed[1], action, "development"), "{remedy}");
         let name = |binding: &Value| binding["metadata"]["name"].as_str().map(str::to_owned);
-        let expected = "claude-1-releasebinding-update.shop.web.in.development";
+        let expected =
+            "claude-1-releasebinding-update.project-shop.component-web.environment-development";
         assert_eq!(name(&first).as_deref(), Some(expected));
         assert_ne!(name(&first), name(&printed[1]));
 

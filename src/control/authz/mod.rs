@@ -12,6 +12,7 @@ mod authorizer;
 mod condition;
 mod decide;
 mod denial;
+mod grant;
 mod hierarchy;
 mod policy;
 mod profile;
