@@ -1,6 +1,10 @@
 //! The api-server in process, on an embedded API server with the platform's own manifests.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use curtain_embedded::apiserver::{Server, ServerConfig};
@@ -336,4 +340,45 @@ fn objects() -> Vec<Value> {
             }]}),
         )),
     ]
+}
+
+/// What the tasks of this thread write to the audit log; a `Platform` that starts later in the same test has all of its
+/// tasks there.
+pub(crate) struct AuditLog {
+    text: LogText,
+    /// With a second one there, the threads of other tests do not decide for all what is logged.
+    _other: tracing::Dispatch,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct LogText(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for LogText {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("lock").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AuditLog {
+    /// Begins to listen.
+    pub(crate) fn start() -> Self {
+        let text = LogText::default();
+        let writer = text.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+        let guard = tracing::subscriber::set_default(subscriber);
+        Self { text, _other: other, _guard: guard }
+    }
+
+    /// The lines so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.text.0.lock().expect("lock").clone()).expect("text");
+        text.lines().filter(|line| line.contains(" audit: ")).map(str::to_owned).collect()
+    }
 }

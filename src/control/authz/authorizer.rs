@@ -5,26 +5,8 @@ use std::sync::Arc;
 use curtain_role::Instance;
 use tokio::sync::watch;
 
-use super::{Attributes, Decision, Denial, Hierarchy, Index, Question};
+use super::{Attributes, Decision, Denial, Hierarchy, Index, Question, Via, audit};
 use crate::identity::Caller;
-
-/// Which door a request came through, for the audit line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
-    /// The REST API.
-    Rest,
-    /// A tool of the MCP server.
-    Mcp,
-}
-
-impl Via {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Rest => "rest",
-            Self::Mcp => "mcp",
-        }
-    }
-}
 
 /// Decides with the newest policies, and audits. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,27 +60,4 @@ impl Authorizer {
             refused => Err(Box::new(Denial::new(caller, question, &refused, &self.instance))),
         }
     }
-}
-
-/// One line a decision: who, what, to which object, where, the answer, and the binding that gave it.
-fn audit(caller: &Caller, via: Via, question: Question<'_>, object: &str, decision: &Decision) {
-    let Question { action, at, attributes } = question;
-    let (result, binding) = match decision {
-        Decision::Allowed { binding, .. } => ("allowed", binding.as_str()),
-        Decision::Forbidden { binding } => ("forbidden", binding.as_str()),
-        Decision::Missing { unmet } => ("missing", unmet.as_deref().unwrap_or_default()),
-    };
-    tracing::info!(
-        target: "audit",
-        actor = caller.subject,
-        actor_kind = caller.kind.as_str(),
-        via = via.as_str(),
-        action,
-        object,
-        at = at.path(),
-        environment = attributes.environment.as_deref().unwrap_or_default(),
-        result,
-        binding,
-        "decision"
-    );
 }

@@ -1,5 +1,7 @@
 //! The decision.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Attributes, Effect, Hierarchy, Index};
 
 /// May these entitlements do this, there?
@@ -13,13 +15,12 @@ pub struct Question<'a> {
     pub attributes: &'a Attributes,
 }
 
-/// The words of [`Decision::Missing`], which [`Decision::missing`] reads.
+/// What upstream says when nothing allows an action.
 const NOTHING_ALLOWS: &str = "no matching policies found";
-const UNMET: &str = "; the condition of ";
-const UNMET_END: &str = " does not hold";
 
-/// The answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The answer. Other servers get it in this form, beside the words for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "lowercase")]
 pub enum Decision {
     /// Yes.
     Allowed {
@@ -31,6 +32,7 @@ pub enum Decision {
     /// No binding allows it.
     Missing {
         /// A binding that would, if its condition held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         unmet: Option<String>,
     },
     /// A binding denies it.
@@ -55,18 +57,10 @@ impl Decision {
             }
             Self::Forbidden { binding } => format!("{binding} forbids {action} on {path}"),
             Self::Missing { unmet: Some(binding) } => {
-                format!("{NOTHING_ALLOWS}{UNMET}{binding}{UNMET_END}")
+                format!("{NOTHING_ALLOWS}; the condition of {binding} does not hold")
             }
             Self::Missing { unmet: None } => NOTHING_ALLOWS.to_owned(),
         }
-    }
-
-    /// The refusal that another server gave `reason` for, if it was that no binding allows it.
-    pub fn missing(reason: &str) -> Option<Self> {
-        let rest = reason.strip_prefix(NOTHING_ALLOWS)?;
-        let unmet = rest.strip_prefix(UNMET).and_then(|rest| rest.strip_suffix(UNMET_END));
-        (rest.is_empty() || unmet.is_some())
-            .then(|| Self::Missing { unmet: unmet.map(str::to_owned) })
     }
 }
 

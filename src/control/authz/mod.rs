@@ -8,6 +8,7 @@
 //! nothing outside it.
 
 mod actions;
+mod audit;
 mod authorizer;
 mod condition;
 mod decide;
@@ -20,7 +21,8 @@ pub mod routes;
 mod watch;
 
 pub use actions::{ACTIONS, Action, Level};
-pub use authorizer::{Authorizer, Via};
+pub use audit::{Via, audit};
+pub use authorizer::Authorizer;
 pub use condition::{Attributes, Condition};
 pub use decide::{Decision, Question};
 pub use denial::Denial;

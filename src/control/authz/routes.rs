@@ -129,7 +129,9 @@ async fn evaluates(
 }
 
 fn answer(decision: &Decision, question: Question<'_>) -> Value {
-    json!({"decision": decision.is_allowed(), "context": {"reason": decision.reason(question)}})
+    let mut context = json!(decision);
+    context["reason"] = json!(decision.reason(question));
+    json!({"decision": decision.is_allowed(), "context": context})
 }
 
 async fn profile(

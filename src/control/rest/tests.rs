@@ -358,6 +358,10 @@ async fn permissions_can_be_asked_for() {
         platform.send(&token, Method::POST, "/api/v1/authz/evaluates", Some(body)).await;
     assert_eq!(status, 200, "{answers}");
     assert_eq!((&answers[0]["decision"], &answers[1]["decision"]), (&json!(true), &json!(false)));
+    // Words for people, and the same for servers that act on it.
+    let context = json!({"result": "missing", "reason": "no matching policies found"});
+    assert_eq!(answers[1]["context"], context);
+    assert_eq!(answers[0]["context"]["result"], "allowed");
     let mut about_admins = question("project:delete");
     about_admins["subject_context"] =
         json!({"type": "user", "entitlement_claim": "groups", "entitlement_values": ["admins"]});

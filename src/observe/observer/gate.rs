@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use curtain_control::authz::{self, Attributes, Denial, Hierarchy, Question};
+use curtain_control::authz::{Attributes, Decision, Denial, Hierarchy, Question, Via, audit};
 use curtain_control::identity::{Caller, Secret};
 use curtain_role::{HttpClient, Instance, http_client};
 use http::{Request, StatusCode, Uri, header};
@@ -56,8 +56,8 @@ pub(super) struct Gate {
     numbers: RandomState,
 }
 
-/// When it was given, and the reason of a refusal.
-type Answer = (Instant, Result<(), String>);
+/// When it was given, and the decision if it was a refusal.
+type Answer = (Instant, Result<(), Decision>);
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -66,16 +66,9 @@ impl std::fmt::Debug for Gate {
 }
 
 #[derive(Deserialize)]
-struct Decision {
+struct Evaluated {
     decision: bool,
-    #[serde(default)]
-    context: Context,
-}
-
-#[derive(Default, Deserialize)]
-struct Context {
-    #[serde(default)]
-    reason: String,
+    context: Decision,
 }
 
 impl Gate {
@@ -86,7 +79,8 @@ impl Gate {
         Gate { base, instance, client: http_client(), answers, numbers }
     }
 
-    /// Whether the caller may look at the logs of a place.
+    /// Whether the caller may look at the logs of a place. Each refusal leaves its audit line here, where it is acted
+    /// on: the control plane was only asked.
     pub(super) async fn check(
         &self,
         caller: &Caller,
@@ -95,15 +89,26 @@ impl Gate {
         environment: &str,
     ) -> Result<(), GateError> {
         let key = self.numbers.hash_one((token.expose(), at, environment));
+        let attributes = Attributes::environment(&at.namespace, environment);
+        let question = Question { action: ACTION, at, attributes: &attributes };
+        let (kind, id) = match (at.component.as_str(), at.project.as_str()) {
+            ("", "") => ("Namespace", at.namespace.as_str()),
+            ("", project) => ("Project", project),
+            (component, _) => ("Component", component),
+        };
         let answer = match self.remembered(key) {
             Some(answer) => answer,
             None => {
-                let answer = self.decide(caller, token, at, environment).await?;
+                let answer = self.decide(token, question, (kind, id)).await?;
                 self.remember(key, answer.clone());
                 answer
             }
         };
-        answer.map_err(GateError::Denied)
+        answer.map_err(|refused| {
+            audit(caller, Via::Observer, question, &format!("{kind}/{id}"), &refused);
+            let denial = Denial::new(caller, question, &refused, &self.instance);
+            GateError::Denied(denial.to_string())
+        })
     }
 
     /// Whether the caller may look at the logs of anything. A control plane that does not say is no reason to hide
@@ -118,7 +123,8 @@ impl Gate {
             Ok(profile) => {
                 let places = profile["capabilities"][ACTION]["allowed"].as_array();
                 let may = places.is_some_and(|places| !places.is_empty());
-                self.remember(key, if may { Ok(()) } else { Err(String::new()) });
+                let nothing = || Decision::Missing { unmet: None };
+                self.remember(key, may.then_some(()).ok_or_else(nothing));
                 may
             }
             Err(error) => {
@@ -128,13 +134,13 @@ impl Gate {
         }
     }
 
-    fn remembered(&self, key: u64) -> Option<Result<(), String>> {
+    fn remembered(&self, key: u64) -> Option<Result<(), Decision>> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, answer) = answers.get(&key).filter(|(when, _)| when.elapsed() < REMEMBERED)?;
         Some(answer.clone())
     }
 
-    fn remember(&self, key: u64, answer: Result<(), String>) {
+    fn remember(&self, key: u64, answer: Result<(), Decision>) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= MAX_ANSWERS {
             answers.retain(|_, (when, _)| when.elapsed() < REMEMBERED);
@@ -146,40 +152,27 @@ impl Gate {
 
     async fn decide(
         &self,
-        caller: &Caller,
         token: &Secret,
-        at: &Hierarchy,
-        environment: &str,
-    ) -> Result<Result<(), String>, GateError> {
-        let (kind, id) = match (at.component.as_str(), at.project.as_str()) {
-            ("", "") => ("namespace", at.namespace.as_str()),
-            ("", project) => ("project", project),
-            (component, _) => ("component", component),
-        };
-        let attributes = Attributes::environment(&at.namespace, environment);
-        let question = json!([{
-            "resource": {"type": kind, "id": id, "hierarchy": at},
-            "action": ACTION,
-            "context": {"resource": attributes},
+        question: Question<'_>,
+        (kind, id): (&str, &str),
+    ) -> Result<Result<(), Decision>, GateError> {
+        let asked = json!([{
+            "resource": {"type": kind.to_ascii_lowercase(), "id": id, "hierarchy": question.at},
+            "action": question.action,
+            "context": {"resource": question.attributes},
         }]);
         let request = Request::post(format!("{}/api/v1/authz/evaluates", self.base))
             .header(header::CONTENT_TYPE, "application/json");
-        let answers: Vec<Decision> = self.ask(request, token, question.to_string().into()).await?;
-        let [Decision { decision, context: Context { reason } }] = answers.as_slice() else {
-            let reason = format!("it gave {} answers to one question", answers.len());
-            return Err(self.unavailable(reason));
-        };
-        if *decision {
-            return Ok(Ok(()));
+        let answers: Vec<Evaluated> = self.ask(request, token, asked.to_string().into()).await?;
+        let one: Result<[Evaluated; 1], _> = answers.try_into();
+        let [Evaluated { decision, context }] = one.map_err(|answers| {
+            self.unavailable(format!("it gave {} answers to one question", answers.len()))
+        })?;
+        match context {
+            Decision::Allowed { .. } if decision => Ok(Ok(())),
+            refused if !decision && !refused.is_allowed() => Ok(Err(refused)),
+            _ => Err(self.unavailable("its answer contradicts itself".to_owned())),
         }
-        if let Some(missing) = authz::Decision::missing(reason) {
-            let question = Question { action: ACTION, at, attributes: &attributes };
-            return Ok(Err(Denial::new(caller, question, &missing, &self.instance).to_string()));
-        }
-        // A binding that forbids: the reason names it.
-        Ok(Err(format!(
-            "{caller} may not look at these logs: {reason}. A person who may administer access can change that"
-        )))
     }
 
     fn unavailable(&self, reason: String) -> GateError {

@@ -168,20 +168,24 @@ async fn profile(headers: http::HeaderMap) -> Json<Value> {
 }
 
 /// Decides by the token alone, as the control plane does, and insists on the form of the question. The agent `staged`
-/// may look in another environment.
+/// may look in another environment, and to `banned` it is forbidden.
 async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Json<Value> {
     let question = &questions[0];
     assert_eq!(question["action"], "logs:view");
     assert_eq!(question["context"]["resource"]["environment"], "default/development");
     let allowed =
         subject(&headers) == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
-    let reason = match subject(&headers).as_str() {
-        Some("staged") => {
-            "no matching policies found; the condition of AuthzRoleBinding default/staged does not hold"
+    let mut context = match subject(&headers).as_str() {
+        _ if allowed => json!({"result": "allowed", "binding": "b", "entitlement": "groups:g"}),
+        Some("staged") => json!({"result": "missing", "unmet": "AuthzRoleBinding default/staged"}),
+        Some("banned") => {
+            json!({"result": "forbidden", "binding": "AuthzRoleBinding default/freeze"})
         }
-        _ => "no matching policies found",
+        _ => json!({"result": "missing"}),
     };
-    Json(json!([{"decision": allowed, "context": {"reason": reason}}]))
+    // Words are for people: they may change.
+    context["reason"] = json!("because");
+    Json(json!([{"decision": allowed, "context": context}]))
 }
 
 #[tokio::test]
@@ -217,6 +221,11 @@ async fn rest_answers_whom_the_control_plane_allows() {
         message.contains("widen the condition of AuthzRoleBinding default/staged"),
         "{message}"
     );
+
+    let (_, answer) = world.query("banned", json!({})).await;
+    let message = answer["message"].as_str().unwrap_or_default();
+    let forbidden = "AuthzRoleBinding default/freeze forbids \"logs:view\"";
+    assert!(message.contains(forbidden) && !message.contains("kubectl"), "{message}");
 
     let (status, answer) = world.query("dev", json!({"limit": 5000})).await;
     assert_eq!((status, &answer["errorCode"]), (400, &json!("OBS-V1-L-01")));
@@ -261,4 +270,48 @@ async fn agents_ask_by_tool_with_their_own_token() {
         wrong["content"][0]["text"].as_str().unwrap_or_default().contains("start_time is required"),
         "{wrong}"
     );
+}
+
+/// Where the log goes.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("lock").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_refusal_leaves_a_line_that_names_what_was_asked_for() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // With a second one there, the threads of other tests do not decide for all what is logged.
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::new().await;
+    assert_eq!(world.query("dev", json!({})).await.0, 200);
+    // The second one is answered from memory, and refused none the less.
+    for _ in 0..2 {
+        assert_eq!(world.query("claude", json!({})).await.0, 403);
+    }
+    let text = String::from_utf8(log.0.lock().expect("lock").clone()).expect("text");
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(" audit: ")).collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    for word in [
+        r#"actor="claude""#,
+        r#"via="observer""#,
+        r#"action="logs:view""#,
+        r#"object="Component/cart""#,
+        r#"environment="default/development""#,
+        r#"result="missing""#,
+    ] {
+        assert!(lines.iter().all(|line| line.contains(word)), "{word} in {lines:#?}");
+    }
 }

@@ -173,16 +173,3 @@ fn a_profile_has_what_lies_above_and_below_the_place() {
         &Hierarchy::cluster()
     ));
 }
-
-#[test]
-fn a_refusal_is_understood_from_its_reason() {
-    let at = component();
-    let attributes = Attributes::default();
-    let question = Question { action: "logs:view", at: &at, attributes: &attributes };
-    for unmet in [None, Some("AuthzRoleBinding default/x".to_owned())] {
-        let decision = Decision::Missing { unmet };
-        assert_eq!(Decision::missing(&decision.reason(question)), Some(decision));
-    }
-    let forbidden = Decision::Forbidden { binding: "AuthzRoleBinding default/x".into() };
-    assert_eq!(Decision::missing(&forbidden.reason(question)), None);
-}
