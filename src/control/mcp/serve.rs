@@ -111,7 +111,7 @@ impl<T: Toolbox> Server<T> {
     async fn gate(
         &self,
         request: &Request,
-        tool: &Tool,
+        tool: &'static Tool,
         arguments: &Arguments,
     ) -> Result<(), ErrorData> {
         let refused = |reason: &str| {
@@ -133,7 +133,7 @@ impl<T: Toolbox> Server<T> {
         };
         let of_cluster = action.starts_with("cluster");
         let place = if of_cluster { Hierarchy::cluster() } else { arguments.place() };
-        match self.0.admits(request.call(), action, &place, arguments).await {
+        match self.0.admits(request.call(), (tool, action), &place, arguments).await {
             Ok(()) => Ok(()),
             Err(reason) => refused(&reason),
         }

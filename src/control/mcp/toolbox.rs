@@ -53,17 +53,17 @@ pub trait Toolbox: Send + Sync + 'static {
     /// Whether the caller could do `action` anywhere: decides whether a tool is listed.
     fn lists(&self, call: Call<'_>, action: &'static str) -> impl Future<Output = bool> + Send;
 
-    /// Whether the caller could do `action` somewhere at `place`, as far as the arguments tell: decides whether a tool
+    /// Whether the caller could do `action` somewhere at `place`, as far as the arguments tell: decides whether `tool`
     /// may be called. The error says what is missing for a call with `arguments`, and how just that can be granted; it
     /// is worth an audit line. What a call touches must be judged again by the tool.
     fn admits(
         &self,
         call: Call<'_>,
-        action: &'static str,
+        (tool, action): (&'static Tool, &'static str),
         place: &Hierarchy,
         arguments: &Arguments,
     ) -> impl Future<Output = Result<(), String>> + Send {
-        let _ = (call, action, place, arguments);
+        let _ = (call, tool, action, place, arguments);
         future::ready(Ok(()))
     }
 

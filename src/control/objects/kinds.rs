@@ -3,7 +3,7 @@
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
-use super::{Object, view::text_at};
+use super::{Object, store::check_name, view::text_at};
 use crate::authz::{Attributes, Hierarchy};
 
 /// What can be done with the objects of a kind.
@@ -138,6 +138,11 @@ impl Kind {
     /// The object `name` as the audit lines say it: `Component/web`, or the kind alone without a name.
     pub fn object(&self, name: &str) -> String {
         if name.is_empty() { self.kind.to_owned() } else { format!("{}/{name}", self.kind) }
+    }
+
+    /// Whether an object of it can be called `name`.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        check_name(self, name).is_ok()
     }
 
     /// For a dynamic client.

@@ -4,6 +4,7 @@
 //! of its subject. Names, arguments and results are OpenChoreo's; where a result here has more than upstream's, it is
 //! an additional member.
 
+mod aim;
 mod components;
 mod deployment;
 mod platform;
@@ -18,12 +19,12 @@ use serde_json::{Value, json};
 
 use super::{About, Arguments, Call, CallError, Tool, Toolbox};
 use crate::{
-    authz::{Attributes, Hierarchy, Question, Via},
+    authz::{Hierarchy, Question, Via},
     live::Live,
-    objects::{Ask, Error, ListQuery, Object, Objects, Verb, kind},
+    objects::{Ask, Error, ListQuery, Objects, kind},
 };
 use shapes::Shape;
-use table::{Does, ROWS};
+use table::{Does, ROWS, Row};
 
 /// Items of a page when the client does not say: a page fits into the budget of a typical result.
 const DEFAULT_LIMIT: i64 = 25;
@@ -93,8 +94,7 @@ impl ControlPlane {
         tool: &'static Tool,
         arguments: &Arguments,
     ) -> Result<Value, Error> {
-        let row = ROWS.iter().find(|row| std::ptr::eq(&row.tool, tool));
-        let Some(row) = row else {
+        let Some(row) = Row::of(tool) else {
             return Err(Error::BadRequest(format!("{} is not a tool of this server", tool.name)));
         };
         let namespace = arguments.text("namespace_name");
@@ -110,39 +110,8 @@ impl ControlPlane {
                 self.objects.delete(ask, kind(name), namespace, object).await?;
                 Ok(json!({"name": object, "namespace": namespace, "action": "deleted"}))
             }
-            Does::Call(handler) => handler(self, ask, arguments).await,
+            Does::Call { handler, .. } => handler(self, ask, arguments).await,
         }
-    }
-}
-
-/// The arguments that name an object whose place they may leave open, with its kind.
-const NAMED: [(&str, &str); 4] = [
-    ("ReleaseBinding", "binding_name"),
-    ("ReleaseBinding", "release_binding_name"),
-    ("Workload", "workload_name"),
-    ("Component", "component_name"),
-];
-
-impl ControlPlane {
-    /// What a call is about, for its refusal: where the object stands that `arguments` name at `place`, what
-    /// conditions may look at, and the object. What is left open here would be granted with the rest.
-    async fn aim(
-        &self,
-        place: &Hierarchy,
-        arguments: &Arguments,
-    ) -> (Hierarchy, Attributes, String) {
-        let namespace = place.namespace.as_str();
-        let named = NAMED.map(|(kind, argument)| (kind, arguments.text(argument)));
-        let named = named.into_iter().find(|(_, name)| !name.is_empty());
-        if let Some((named, name)) = named.filter(|_| place.project.is_empty()) {
-            let row = kind(named);
-            if let Ok(object) = self.objects.peek(row, namespace, name).await {
-                let attributes = row.attributes(namespace, &object.data, Verb::View);
-                return (row.place_of(namespace, &object), attributes, row.object(name));
-            }
-        }
-        let attributes = Attributes::environment(namespace, arguments.text("environment"));
-        (place.clone(), attributes, String::new())
     }
 }
 
@@ -163,7 +132,7 @@ impl Toolbox for ControlPlane {
     async fn admits(
         &self,
         call: Call<'_>,
-        action: &'static str,
+        (tool, action): (&'static Tool, &'static str),
         place: &Hierarchy,
         arguments: &Arguments,
     ) -> Result<(), String> {
@@ -172,7 +141,7 @@ impl Toolbox for ControlPlane {
             return Ok(());
         }
         // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
-        let (at, attributes, object) = self.aim(place, arguments).await;
+        let (at, attributes, object) = self.aim((tool, action), place, arguments).await;
         let question = Question { action, at: &at, attributes: &attributes };
         authorizer
             .authorize(caller, Via::Mcp, question, &object)

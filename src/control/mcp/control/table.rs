@@ -4,7 +4,10 @@ use super::{
     Handler,
     shapes::{self, Shape},
 };
-use crate::mcp::{Access, Arg, ArgKind, Member, Output, Tool};
+use crate::{
+    mcp::{Access, Arg, ArgKind, Member, Output, Tool},
+    objects::{Kind, kind},
+};
 
 /// A tool and what it does.
 pub(super) struct Row {
@@ -15,10 +18,46 @@ pub(super) struct Row {
 /// What a tool does.
 #[derive(Clone, Copy)]
 pub(super) enum Does {
-    List { kind: &'static str, key: &'static str, shape: &'static Shape },
-    Get { kind: &'static str, argument: &'static str, shape: &'static Shape },
-    Delete { kind: &'static str, argument: &'static str },
-    Call(Handler),
+    List {
+        kind: &'static str,
+        key: &'static str,
+        shape: &'static Shape,
+    },
+    Get {
+        kind: &'static str,
+        argument: &'static str,
+        shape: &'static Shape,
+    },
+    Delete {
+        kind: &'static str,
+        argument: &'static str,
+    },
+    /// More than a row can say; `about` as in [`Row::about`].
+    Call {
+        handler: Handler,
+        about: Option<(&'static str, &'static str)>,
+    },
+}
+
+impl Row {
+    /// The row of `tool`.
+    pub(super) fn of(tool: &Tool) -> Option<&'static Self> {
+        ROWS.iter().find(|row| std::ptr::eq(&row.tool, tool))
+    }
+
+    /// The kind of the object that a call is about, or in which it looks, and the argument that names it.
+    pub(super) fn about(&self) -> Option<(&'static Kind, &'static str)> {
+        match self.does {
+            Does::Get { kind: name, argument, .. } | Does::Delete { kind: name, argument } => {
+                Some((kind(name), argument))
+            }
+            Does::List { kind: name, .. } => match kind(name).filter? {
+                "project" => Some((kind("Project"), "project_name")),
+                _ => Some((kind("Component"), "component_name")),
+            },
+            Does::Call { about, .. } => about.map(|(name, argument)| (kind(name), argument)),
+        }
+    }
 }
 
 use ArgKind::{Flag, Integer, Object as Json, Objects, OneOf, Text};
@@ -51,7 +90,8 @@ const OVERRIDES: Arg = Arg::optional("workload_overrides", Json).about("{contain
 
 macro_rules! rows {
     ($($set:ident $access:ident $name:literal $description:literal
-       ($($arg:expr),* $(,)?) needs [$($action:literal),+] => $verb:ident ($($how:tt)*);)+) => {
+       ($($arg:expr),* $(,)?) needs [$($action:literal),+] $(about $kind:literal in $argument:literal)?
+       => $verb:ident ($($how:tt)*);)+) => {
         /// Every tool, grouped as clients choose them.
         pub(super) static ROWS: &[Row] = &[$(Row {
             tool: Tool {
@@ -63,7 +103,7 @@ macro_rules! rows {
                 access: Access::$access,
                 output: rows!(@output $verb($($how)*)),
             },
-            does: rows!(@does $verb($($how)*)),
+            does: rows!(@does [$($kind, $argument)?] $verb($($how)*)),
         }),+];
     };
     (@set component_pe) => { &["component", "pe"] };
@@ -74,19 +114,24 @@ macro_rules! rows {
     (@output delete($kind:literal, $argument:literal)) => { Output::Mutation };
     (@output change($method:ident)) => { Output::Mutation };
     (@output call($method:ident, $output:expr)) => { $output };
-    (@does list($kind:literal, $key:literal, $shape:ident)) => {
+    (@does [] list($kind:literal, $key:literal, $shape:ident)) => {
         Does::List { kind: $kind, key: $key, shape: &shapes::$shape }
     };
-    (@does get($kind:literal, $argument:literal, $shape:ident)) => {
+    (@does [] get($kind:literal, $argument:literal, $shape:ident)) => {
         Does::Get { kind: $kind, argument: $argument, shape: &shapes::$shape }
     };
-    (@does delete($kind:literal, $argument:literal)) => {
+    (@does [] delete($kind:literal, $argument:literal)) => {
         Does::Delete { kind: $kind, argument: $argument }
     };
-    (@does change($method:ident)) => { rows!(@does call($method, ())) };
-    (@does call($method:ident, $output:expr)) => {
-        Does::Call(|tools, ask, arguments| Box::pin(tools.$method(ask, arguments)))
+    (@does [$($about:tt)*] change($method:ident)) => { rows!(@does [$($about)*] call($method, ())) };
+    (@does [$($about:tt)*] call($method:ident, $output:expr)) => {
+        Does::Call {
+            handler: |tools, ask, arguments| Box::pin(tools.$method(ask, arguments)),
+            about: rows!(@about $($about)*),
+        }
     };
+    (@about) => { None };
+    (@about $kind:literal, $argument:literal) => { Some(($kind, $argument)) };
 }
 
 rows! {
@@ -94,7 +139,7 @@ rows! {
         (LIMIT, CURSOR) needs ["namespace:view"]
         => list("Namespace", "namespaces", PLAIN);
     namespace Create "create_namespace" "Make a namespace."
-        (NAME, DISPLAY_NAME, DESCRIPTION) needs ["namespace:create"]
+        (NAME, DISPLAY_NAME, DESCRIPTION) needs ["namespace:create"] about "Namespace" in "name"
         => change(create_namespace);
 
     project Read "list_projects" "Projects of a namespace."
@@ -103,11 +148,11 @@ rows! {
     project Create "create_project" "Make a project."
         (NAMESPACE, NAME, DESCRIPTION, Arg::optional("deployment_pipeline", Text),
          Arg::optional("type_name", Text), Arg::optional("type_kind", Text), PARAMETERS)
-        needs ["project:create"]
+        needs ["project:create"] about "Project" in "name"
         => change(create_project);
     project Update "update_project" "Change a project's pipeline or texts; what is not given stays."
         (NAMESPACE, PROJECT, Arg::optional("deployment_pipeline", Text), DISPLAY_NAME, DESCRIPTION)
-        needs ["project:update"]
+        needs ["project:update"] about "Project" in "project_name"
         => change(update_project);
     project Delete "delete_project" "Remove a project with its components."
         (NAMESPACE, PROJECT) needs ["project:delete"]
@@ -123,12 +168,12 @@ rows! {
         (NAMESPACE, PROJECT, NAME, DISPLAY_NAME, DESCRIPTION,
          Arg::required("component_type", Text).about("workloadType/name, as deployment/service"),
          Arg::optional("auto_deploy", Flag).about("default true"), PARAMETERS, WORKFLOW)
-        needs ["component:create"]
+        needs ["component:create"] about "Component" in "name"
         => change(create_component);
     component Update "patch_component" "Change a component; what is not given stays."
         (NAMESPACE, COMPONENT, DISPLAY_NAME, DESCRIPTION, Arg::optional("auto_deploy", Flag), PARAMETERS,
          TRAITS, WORKFLOW)
-        needs ["component:update"]
+        needs ["component:update"] about "Component" in "component_name"
         => change(patch_component);
     component Delete "delete_component" "Remove a component and everything deployed of it."
         (NAMESPACE, COMPONENT) needs ["component:delete"]
@@ -140,10 +185,10 @@ rows! {
         (NAMESPACE, WORKLOAD) needs ["workload:view"]
         => get("Workload", "workload_name", WORKLOAD);
     component Create "create_workload" "Give a component its workload, named COMPONENT-workload."
-        (NAMESPACE, COMPONENT, SPEC) needs ["workload:create"]
+        (NAMESPACE, COMPONENT, SPEC) needs ["workload:create"] about "Component" in "component_name"
         => change(create_workload);
     component Update "update_workload" "Replace the spec of a workload; auto_deploy rolls it out."
-        (NAMESPACE, WORKLOAD, SPEC) needs ["workload:update"]
+        (NAMESPACE, WORKLOAD, SPEC) needs ["workload:update"] about "Workload" in "workload_name"
         => change(update_workload);
     component Delete "delete_workload" "Remove a workload."
         (NAMESPACE, WORKLOAD) needs ["workload:delete"]
@@ -152,7 +197,7 @@ rows! {
         () needs ["workload:view"]
         => call(workload_schema, Output::Schema);
     component Read "get_component_schema" "What a release binding of the component may set per environment."
-        (NAMESPACE, COMPONENT) needs ["component:view"]
+        (NAMESPACE, COMPONENT) needs ["component:view"] about "Component" in "component_name"
         => call(component_schema, Output::Schema);
     component_pe Read "list_component_types" "Component types; without scope those of namespace and cluster."
         (SCOPE, SCOPE_NAMESPACE, LIMIT, CURSOR)
@@ -174,13 +219,13 @@ rows! {
     deployment Create "create_release_binding" "Deploy a release to an environment; named COMPONENT-ENVIRONMENT."
         (NAMESPACE, PROJECT, COMPONENT, Arg::required("environment", Text), RELEASE, TYPE_CONFIGS,
          TRAIT_CONFIGS, OVERRIDES)
-        needs ["releasebinding:create"]
+        needs ["releasebinding:create"] about "Component" in "component_name"
         => change(create_release_binding);
     deployment Update "update_release_binding" "Change release, state or overrides; what is not given stays."
         (NAMESPACE, BINDING, Arg::optional("release_name", Text),
          Arg::optional("release_state", OneOf(&["Active", "Undeploy"])), TYPE_CONFIGS, TRAIT_CONFIGS,
          OVERRIDES)
-        needs ["releasebinding:update"]
+        needs ["releasebinding:update"] about "ReleaseBinding" in "binding_name"
         => change(update_release_binding);
     deployment Delete "delete_release_binding" "Take a component off an environment."
         (NAMESPACE, BINDING) needs ["releasebinding:delete"]
@@ -205,23 +250,23 @@ rows! {
         (NAMESPACE, RELEASE) needs ["componentrelease:view"]
         => get("ComponentRelease", "release_name", RELEASE);
     pe Create "create_component_release" "Freeze a component into a release."
-        (NAMESPACE, COMPONENT, Arg::optional("release_name", Text)) needs ["componentrelease:create"]
+        (NAMESPACE, COMPONENT, Arg::optional("release_name", Text)) needs ["componentrelease:create"] about "Component" in "component_name"
         => change(create_component_release);
     pe Read "list_dataplanes" "Data planes; without scope those of namespace and cluster."
         (SCOPE, SCOPE_NAMESPACE, LIMIT, CURSOR) needs ["dataplane:view", "clusterdataplane:view"]
         => call(list_dataplanes, Output::Lists("data_planes", "cluster_data_planes", &shapes::PLANE));
     pe Read "get_resource_tree" "Live Kubernetes objects of a release binding with health; names its pods."
-        (NAMESPACE, RELEASE_BINDING) needs ["releasebinding:view"]
+        (NAMESPACE, RELEASE_BINDING) needs ["releasebinding:view"] about "ReleaseBinding" in "release_binding_name"
         => call(resource_tree, Output::Object(&[Member::list("rendered_releases")]));
     pe Read "get_resource_events" "Kubernetes events of one object of a release binding."
         (NAMESPACE, RELEASE_BINDING, Arg::optional("group", Text), Arg::required("version", Text),
          Arg::required("kind", Text), Arg::required("resource_name", Text))
-        needs ["releasebinding:view"]
+        needs ["releasebinding:view"] about "ReleaseBinding" in "release_binding_name"
         => call(resource_events, Output::Object(&[Member::list("events")]));
     pe Read "get_resource_logs" "The last log lines of a pod of a release binding."
         (NAMESPACE, RELEASE_BINDING, Arg::required("pod_name", Text), Arg::optional("container", Text),
          Arg::optional("since_seconds", Integer),
          Arg::optional("tail_lines", Integer).about("default 50"))
-        needs ["logs:view"]
+        needs ["logs:view"] about "ReleaseBinding" in "release_binding_name"
         => call(resource_logs, Output::Object(&[Member::list("logEntries"), Member::text("hint")]));
 }

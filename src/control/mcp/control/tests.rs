@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use crate::testing::Platform;
 
+mod refusals;
+
 #[derive(Clone, Default)]
 struct TestClient;
 

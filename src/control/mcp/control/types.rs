@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    Arguments, Ask, ControlPlane, Error, Object, kind,
+    Arguments, Ask, ControlPlane, Error, kind,
     shapes::{self, Shape},
 };
-use crate::objects::parameters_schema;
+use crate::objects::{Object, parameters_schema};
 
 impl ControlPlane {
     async fn list_both(
