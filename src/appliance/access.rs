@@ -14,6 +14,8 @@ use crate::{
 /// How long the identity service may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Who gives tokens.
+const ASKED: &str = "the identity service";
 /// What helps an identity that is not let in.
 const SECRET: &str = "`curtain credentials` shows who may sign in, with what the instance expects";
 
@@ -101,12 +103,10 @@ impl Access {
         let status = response.status();
         if !status.is_success() {
             let why = said(response.body());
-            let what = format!("a token for {}", identity.name);
-            return Err(match status.as_u16() {
-                // A wrong password is a bad request in the words of OAuth.
-                400 => Error::answered(401, &what, why, SECRET),
-                code => Error::answered(code, &what, why, SECRET),
-            });
+            let to = format!("give a token to {}", identity.name);
+            // A wrong password is a bad request in the words of OAuth.
+            let code = if status.as_u16() == 400 { 401 } else { status.as_u16() };
+            return Err(Error::answered(code, ASKED, &to, why, SECRET));
         }
         let answer: TokenAnswer = serde_json::from_slice(response.body())
             .map_err(|error| Error::Unreachable { what: url, why: error.to_string() })?;
@@ -119,16 +119,20 @@ impl Access {
     /// As for [`Access::token`].
     pub async fn login_link(&self, who: &str) -> Result<String, Error> {
         let answer = self
-            .post(&format!("{}/oauth2/login-code", self.endpoints.api), &self.token(who).await?)
+            .post(
+                "make a one-time link",
+                &format!("{}/oauth2/login-code", self.endpoints.api),
+                &self.token(who).await?,
+            )
             .await?;
         let code = answer["code"].as_str().ok_or_else(|| Error::Unreachable {
-            what: "the identity service".to_owned(),
+            what: ASKED.to_owned(),
             why: "it answered without a code".to_owned(),
         })?;
         Ok(format!("{}/login?code={}", self.endpoints.portal, encode(code)))
     }
 
-    async fn post(&self, url: &str, token: &str) -> Result<Value, Error> {
+    async fn post(&self, to: &str, url: &str, token: &str) -> Result<Value, Error> {
         let request = Request::post(url)
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
@@ -137,7 +141,8 @@ impl Access {
         let response = send(request, ANSWER).await?;
         let status = response.status();
         if !status.is_success() {
-            return Err(Error::answered(status.as_u16(), url, said(response.body()), SECRET));
+            let why = said(response.body());
+            return Err(Error::answered(status.as_u16(), ASKED, to, why, SECRET));
         }
         serde_json::from_slice(response.body())
             .map_err(|error| Error::Unreachable { what: url.to_owned(), why: error.to_string() })

@@ -161,21 +161,38 @@ pub enum Error {
         why: String,
     },
     /// The instance refused.
-    #[error("{what} was refused: {why}; {next}")]
+    #[error("{asked} refused to {to}: {why}; {next}")]
     Refused {
-        /// What was asked.
-        what: String,
-        /// What the instance said.
+        /// Who was asked, a noun.
+        asked: &'static str,
+        /// To do what.
+        to: String,
+        /// What it said.
         why: String,
         /// What to do about it.
         next: &'static str,
     },
     /// The instance has no space left.
-    #[error("cannot {what}: {why}")]
+    #[error("cannot {to}: {why}")]
     Full {
         /// What was tried.
-        what: String,
+        to: String,
         /// What the instance said.
+        why: String,
+    },
+    /// The instance could not.
+    #[error(
+        "cannot {to}: {asked} answered {status}: {why}{}",
+        if *.status < 500 { "" } else { "; `curtain status` says more, `curtain up` repairs" }
+    )]
+    Answered {
+        /// Who was asked, a noun.
+        asked: &'static str,
+        /// To do what.
+        to: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
         why: String,
     },
     /// There is no such user or agent.
@@ -195,14 +212,20 @@ pub enum Error {
 }
 
 impl Error {
-    /// The instance's answer `status` to an attempt to `what`, about which it said `why`. `next` is what helps someone
-    /// whom it does not let.
-    pub(crate) fn answered(status: u16, what: &str, why: String, next: &'static str) -> Self {
-        let what = what.to_owned();
+    /// What `asked` (a noun, like the next ones a part of a sentence) answered with `status` to an attempt `to` do
+    /// something, about which it said `why`. `next` is what helps someone whom it does not let.
+    pub(crate) fn answered(
+        status: u16,
+        asked: &'static str,
+        to: &str,
+        why: String,
+        next: &'static str,
+    ) -> Self {
+        let to = to.to_owned();
         match status {
-            401 | 403 => Self::Refused { what, why, next },
-            507 => Self::Full { what, why },
-            _ => Self::Unreachable { what, why: format!("it answered {status}: {why}") },
+            401 | 403 => Self::Refused { asked, to, why, next },
+            507 => Self::Full { to, why },
+            _ => Self::Answered { asked, to, status, why },
         }
     }
 
@@ -232,6 +255,7 @@ impl Error {
             Self::VersionMismatch { .. } => Kind::VersionMismatch,
             Self::Timeout { .. } => Kind::Timeout,
             Self::Unreachable { .. } => Kind::Unreachable,
+            Self::Answered { status, .. } if *status >= 500 => Kind::Unreachable,
             Self::Refused { .. } => Kind::Denied,
             Self::Full { .. } => Kind::DiskFull,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
@@ -252,7 +276,10 @@ impl Error {
                 curtain_bundle::Kind::Unreachable => Kind::Unreachable,
                 curtain_bundle::Kind::Other => Kind::Other,
             },
-            Self::File { .. } | Self::Stored { .. } | Self::Injected { .. } => Kind::Other,
+            Self::File { .. }
+            | Self::Stored { .. }
+            | Self::Injected { .. }
+            | Self::Answered { .. } => Kind::Other,
         }
     }
 }
@@ -279,4 +306,33 @@ fn forbidden(error: &io::Error) -> bool {
 
 fn known(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!(" (there are: {})", others.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_sentence() {
+        let said = |status: u16| {
+            let error = Error::answered(
+                status,
+                "the cluster",
+                "read the identities",
+                "so it is".to_owned(),
+                "`curtain up` helps",
+            );
+            (error.to_string(), error.kind())
+        };
+        let refused = "the cluster refused to read the identities: so it is; `curtain up` helps";
+        assert_eq!(said(401), (refused.to_owned(), Kind::Denied));
+        assert_eq!(said(403), (refused.to_owned(), Kind::Denied));
+        let full = "cannot read the identities: so it is";
+        assert_eq!(said(507), (full.to_owned(), Kind::DiskFull));
+        let not_there = "cannot read the identities: the cluster answered 404: so it is";
+        assert_eq!(said(404), (not_there.to_owned(), Kind::Other));
+        let broken = "cannot read the identities: the cluster answered 500: so it is; \
+                      `curtain status` says more, `curtain up` repairs";
+        assert_eq!(said(500), (broken.to_owned(), Kind::Unreachable));
+    }
 }

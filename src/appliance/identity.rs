@@ -78,18 +78,19 @@ pub fn find<'a>(identities: &'a [Identity], who: &str) -> Result<&'a Identity, E
     })
 }
 
-/// An error of the cluster's API, asked as its administrator to `what`, as one of ours.
-pub(crate) fn refused(what: &str) -> impl FnOnce(kube::Error) -> Error {
-    let what = what.to_owned();
+/// An error of the cluster's API, asked as its administrator `to` do something, as one of ours.
+pub(crate) fn refused(to: &str) -> impl FnOnce(kube::Error) -> Error {
+    let to = to.to_owned();
     move |error| match error {
         kube::Error::Api(status) => Error::answered(
             status.code,
-            &what,
+            "the cluster",
+            &to,
             status.message.clone(),
             "`curtain up` writes the kubeconfig anew",
         ),
         other => {
-            Error::Unreachable { what: format!("the cluster (to {what})"), why: other.to_string() }
+            Error::Unreachable { what: format!("the cluster (to {to})"), why: other.to_string() }
         }
     }
 }
@@ -131,6 +132,7 @@ mod tests {
         };
         let kinds = [401, 403, 507, 404, 500, 503].map(kind);
         let (denied, away) = (crate::Kind::Denied, crate::Kind::Unreachable);
-        assert_eq!(kinds, [denied, denied, crate::Kind::DiskFull, away, away, away]);
+        let (full, other) = (crate::Kind::DiskFull, crate::Kind::Other);
+        assert_eq!(kinds, [denied, denied, full, other, away, away]);
     }
 }
