@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use curtain_role::Instance;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -86,6 +87,11 @@ impl ClusterConfig {
     /// Name of the one node.
     pub fn node_name(&self) -> String {
         format!("curtain-{}", self.instance)
+    }
+
+    /// A command of this program that acts on this instance: `words` are what follows the program's name.
+    pub(crate) fn command(&self, words: &str) -> String {
+        Instance::new(&self.instance).command(words)
     }
 
     /// Certificates and keys.

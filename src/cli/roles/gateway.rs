@@ -1,6 +1,7 @@
 //! `curtain gateway`.
 
 use curtain_data::gateway::Config;
+use curtain_role::Instance;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -15,6 +16,9 @@ pub(crate) struct Flags {
     /// Keep the platform's own cookies from backends, and theirs from browsers
     #[arg(long)]
     strip_cookies: bool,
+    /// Name of the instance
+    #[arg(long, default_value = "default")]
+    instance: String,
 }
 
 impl Flags {
@@ -26,6 +30,7 @@ impl Flags {
             namespace: self.namespace,
             name: self.gateway,
             strip_cookies: self.strip_cookies,
+            instance: Instance::new(self.instance),
         }
     }
 }

@@ -39,7 +39,7 @@ mod write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use curtain_role::{Health, HealthError, KubeAccess, KubeError, Shutdown};
+use curtain_role::{Health, HealthError, Instance, KubeAccess, KubeError, Shutdown};
 use tokio::sync::Notify;
 
 use self::router::Router;
@@ -64,6 +64,8 @@ pub struct Config {
     /// Whether cookies of the platform's own sites (`curtain_…`) are kept from
     /// backends, and theirs from browsers: cookies ignore ports.
     pub strip_cookies: bool,
+    /// The instance, as the commands that an answer gives must name it.
+    pub instance: Instance,
     /// How to reach the API server.
     pub kube: KubeAccess,
 }
@@ -91,6 +93,7 @@ struct Shared {
     router: RwLock<Arc<Router>>,
     upstream: Upstream,
     strip_cookies: bool,
+    instance: Instance,
 }
 
 impl Shared {
@@ -122,6 +125,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         router: RwLock::default(),
         upstream: Upstream::new(),
         strip_cookies: config.strip_cookies,
+        instance: config.instance,
     });
     let health_address = SocketAddr::new(config.bind, config.health_port);
     tokio::select! {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use curtain_role::Instance;
 use http::header::{CONTENT_TYPE, HOST, LOCATION, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -26,9 +27,6 @@ pub(super) type Body = Either<Incoming, Full<Bytes>>;
 
 /// Bytes per direction of an upgraded connection.
 const TUNNEL: usize = 8 * 1024;
-
-/// Where to look for a host that exists.
-const LIST: &str = "`kubectl get httproutes -A` lists the hosts";
 
 /// Counts requests, so that weighted backends take turns.
 static TURN: AtomicU32 = AtomicU32::new(0);
@@ -74,7 +72,7 @@ async fn route(
         method: request.method(),
         headers: request.headers(),
     };
-    let entry = port.find(&asked).ok_or_else(|| not_found(port, &asked))?;
+    let entry = port.find(&asked).ok_or_else(|| not_found(port, &asked, &shared.instance))?;
     let rule = &entry.rule;
     let authority_value = HeaderValue::from_str(&authority).map_err(|_| broken())?;
 
@@ -106,17 +104,23 @@ async fn route(
 }
 
 /// Tells an unknown host, however it was named, from a known one whose routes do not fit.
-fn not_found(port: &Port, asked: &Asked<'_>) -> Refusal {
+fn not_found(port: &Port, asked: &Asked<'_>, instance: &Instance) -> Refusal {
     let host = asked.host;
     let label = asked.path.strip_prefix("/@").and_then(|rest| rest.split('/').next());
     let text = match label {
         _ if port.serves(host) => {
             format!("no route of the host `{host}` fits this path, method and headers\n")
         }
-        Some(label) => format!("no route has a host `{label}.…`; {LIST}\n"),
-        None => format!("no route has the host `{host}`; {LIST}\n"),
+        Some(label) => format!("no route has a host `{label}.…`; {}\n", lists_hosts(instance)),
+        None => format!("no route has the host `{host}`; {}\n", lists_hosts(instance)),
     };
     (StatusCode::NOT_FOUND, text.into())
+}
+
+/// Where to look for a host that exists.
+fn lists_hosts(instance: &Instance) -> String {
+    let kubeconfig = instance.command("kubeconfig");
+    format!("`kubectl --kubeconfig \"$({kubeconfig})\" get httproutes -A` lists the hosts")
 }
 
 /// Nobody accepts connections: which of the two it is cannot be told from here.

@@ -83,6 +83,7 @@ async fn routes_are_served_and_told_about_as_they_come_and_go() {
             namespace: "plane".into(),
             name: "gateway-default".into(),
             strip_cookies: true,
+            instance: curtain_role::Instance::default(),
             kube: cluster.kube.clone(),
         },
         shutdown.clone(),

@@ -12,40 +12,53 @@ use super::super::upstream::Upstream;
 use super::super::{Shared, listen};
 use super::*;
 
-/// A backend that answers each connection with `answer`, after telling what it
-/// was sent in the body when the answer asks for it (`{request}`).
-async fn backend(answer: &'static str) -> u16 {
+/// Serves each connection to a port of its own, which is returned, with `answer`.
+async fn accept_each<F>(answer: impl Fn(BufReader<TcpStream>) -> F + Send + 'static) -> u16
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let mut stream = BufReader::new(stream);
-                let mut head = String::new();
-                while !head.ends_with("\r\n\r\n") {
-                    if stream.read_line(&mut head).await.unwrap() == 0 {
-                        return;
-                    }
-                }
-                let text = match answer {
-                    "echo" => format!(
-                        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\
-                         set-cookie: curtain_x=1\r\nset-cookie: own=1\r\n\r\n{head}",
-                        head.len()
-                    ),
-                    "silent" => return std::future::pending().await,
-                    "hang up" => return,
-                    other => other.to_owned(),
-                };
-                stream.write_all(text.as_bytes()).await.unwrap();
-                // What follows the head of an upgraded connection is echoed.
-                let (mut reader, mut writer) = tokio::io::split(stream);
-                let _ = tokio::io::copy(&mut reader, &mut writer).await;
-            });
+            tokio::spawn(answer(BufReader::new(stream)));
         }
     });
     port
+}
+
+/// The head of the next message on `stream`; `None` if that ends before.
+async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head).await.unwrap() == 0 {
+            return None;
+        }
+    }
+    Some(head)
+}
+
+/// A backend that answers each connection with `answer`, or with the head that it was sent for `echo`.
+async fn backend(answer: &'static str) -> u16 {
+    accept_each(move |mut stream| async move {
+        let Some(head) = read_head(&mut stream).await else { return };
+        let text = match answer {
+            "echo" => format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\
+                 set-cookie: curtain_x=1\r\nset-cookie: own=1\r\n\r\n{head}",
+                head.len()
+            ),
+            "silent" => return std::future::pending().await,
+            "hang up" => return,
+            other => other.to_owned(),
+        };
+        stream.write_all(text.as_bytes()).await.unwrap();
+        // What follows the head of an upgraded connection is echoed.
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    })
+    .await
 }
 
 /// Serve `world` on a port of its own.
@@ -60,6 +73,7 @@ async fn serve(world: World) -> SocketAddr {
         router: router.into(),
         upstream: Upstream::new(),
         strip_cookies: true,
+        instance: curtain_role::Instance::new("ci"),
     });
     tokio::spawn(listen::serve(shared, 80, listener, CancellationToken::new()));
     address
@@ -168,6 +182,9 @@ async fn failures_have_the_status_the_specification_gives_them() {
         let answer = get(address, host, "/").await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
     }
+    // The port, by which one finds out whether the program or its declaration is wrong.
+    let answer = get(address, "closed", "/").await;
+    assert!(answer.contains(&format!("at port {closed}:")), "{answer}");
     for hosts in ["", "host: slow\r\nhost: none\r\n", "host: a@slow\r\n"] {
         let request = format!("GET / HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
         assert!(raw(address, &request).await.contains(" 400 "), "{hosts}");
@@ -184,6 +201,8 @@ async fn what_is_not_routed_is_named_and_is_no_page() {
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
     assert!(answer.contains("no route has the host `other.localhost`"), "{answer}");
     assert!(answer.contains("content-type: text/plain"), "{answer}");
+    let list = r#"`kubectl --kubeconfig "$(curtain kubeconfig --name ci)" get httproutes -A`"#;
+    assert!(answer.contains(list), "{answer}");
     let answer = get(address, "app.localhost", "/elsewhere").await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
     assert!(answer.contains("no route of the host `app.localhost` fits"), "{answer}");
@@ -195,24 +214,13 @@ async fn what_is_not_routed_is_named_and_is_no_page() {
 /// Answers one request per connection and hangs up at the second, as a server does whose idle
 /// connections end just then.
 async fn forgetful() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let mut stream = BufReader::new(stream);
-                for answer in ["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", ""] {
-                    let mut head = String::new();
-                    while !head.ends_with("\r\n\r\n") {
-                        stream.read_line(&mut head).await.unwrap();
-                    }
-                    stream.write_all(answer.as_bytes()).await.unwrap();
-                }
-            });
+    accept_each(|mut stream| async move {
+        if read_head(&mut stream).await.is_some() {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            read_head(&mut stream).await;
         }
-    });
-    port
+    })
+    .await
 }
 
 #[tokio::test]
@@ -263,10 +271,7 @@ async fn a_changed_protocol_runs_both_ways() {
     let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
     let request = "GET / HTTP/1.1\r\nhost: ws\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        stream.read_line(&mut head).await.unwrap();
-    }
+    let head = read_head(&mut stream).await.unwrap();
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(head.contains("upgrade: websocket"), "{head}");
     for text in ["ping", "pong"] {

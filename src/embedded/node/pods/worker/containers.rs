@@ -151,9 +151,10 @@ impl Worker {
 
     /// No registry is asked: the image has to be loaded.
     fn image_is_missing(&mut self, container: &Container, reference: &str) {
+        let load = self.ctx.config.command("image load FILE");
         let message = format!(
             "image {reference:?} is not on this node, and the node does not pull from registries yet: \
-             load it with `curtain image load FILE`"
+             load it with `{load}`"
         );
         let waits = self.runtime(container).is_some_and(|runtime| {
             matches!(&runtime.state, State::Waiting { reason, .. } if reason.starts_with("ErrImage") || *reason == "ImagePullBackOff")
