@@ -5,6 +5,7 @@
 
 mod adopt;
 mod containers;
+mod report;
 mod sandbox;
 mod terminate;
 
@@ -27,6 +28,7 @@ use super::probe::{News, Probing};
 use super::runtime::Runtime;
 use super::status::{self, Snapshot};
 use super::volumes::Prepared;
+use report::Report;
 use sandbox::Sandbox;
 pub(super) use sandbox::{end_stray, remove_stray, with_files};
 
@@ -37,9 +39,6 @@ pub(super) enum Message {
     /// It is gone.
     Removed,
 }
-
-/// After a status could not be written.
-const WRITE_AGAIN: Duration = Duration::from_millis(250);
 
 pub(super) struct Worker {
     ctx: Arc<Context>,
@@ -57,9 +56,7 @@ pub(super) struct Worker {
     start_time: Timestamp,
     /// Conditions as written last.
     conditions: Vec<PodCondition>,
-    /// Status as written last.
-    written: Option<Value>,
-    write_at: Option<Instant>,
+    report: Report,
     /// When the end of the pod is to be confirmed again, after that has failed.
     confirm_at: Option<Instant>,
     setback: Setback,
@@ -117,8 +114,7 @@ impl Worker {
             volumes: None,
             start_time: before.start_time.map_or_else(Timestamp::now, |time| time.0),
             conditions: before.conditions.unwrap_or_default(),
-            written: None,
-            write_at: None,
+            report: Report::default(),
             confirm_at: None,
             setback: Setback::default(),
             ended_before: matches!(before.phase.as_deref(), Some("Succeeded" | "Failed")),
@@ -212,10 +208,31 @@ impl Worker {
 
     /// Writes the status if it is not what was written last.
     async fn publish(&mut self) {
-        if self.removed || self.ended_before {
-            return;
+        let told = !(self.removed || self.ended_before);
+        let status = told.then(|| self.status());
+        let Some(status) = self.report.news(status) else { return };
+        let api = self.api();
+        let patch = json!({"metadata": {"uid": self.uid}, "status": status});
+        let params = PatchParams::default();
+        match api.patch_status(&self.pod.name_any(), &params, &Patch::Strategic(&patch)).await {
+            Ok(answer) => {
+                let conditions = answer.status.and_then(|status| status.conditions);
+                self.conditions = conditions.unwrap_or_default();
+                self.report.told(status);
+            }
+            // Gone, or another pod of that name: the watch tells, too.
+            Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => {
+                self.report.told(status);
+            }
+            Err(error) => {
+                tracing::warn!(pod = self.pod.name_any(), %error, "the pod's status was not written");
+                self.report.failed();
+            }
         }
-        let status = status::status(&Snapshot {
+    }
+
+    fn status(&self) -> Value {
+        status::status(&Snapshot {
             pod: &self.pod,
             pod_ip: self.sandbox.as_ref().map(|sandbox| sandbox.ip.unwrap_or(self.ctx.host_ip)),
             host_ip: self.ctx.host_ip,
@@ -224,31 +241,7 @@ impl Worker {
             sandbox: self.sandbox.is_some(),
             expired: self.has_expired(),
             before: &self.conditions,
-        });
-        if self.written.as_ref() == Some(&status) {
-            self.write_at = None;
-            return;
-        }
-        let api = self.api();
-        let patch = json!({"metadata": {"uid": self.uid}, "status": status});
-        let params = PatchParams::default();
-        match api.patch_status(&self.pod.name_any(), &params, &Patch::Strategic(&patch)).await {
-            Ok(answer) => {
-                let conditions = answer.status.and_then(|status| status.conditions);
-                self.conditions = conditions.unwrap_or_default();
-                self.written = Some(status);
-                self.write_at = None;
-            }
-            // Gone, or another pod of that name: the watch tells, too.
-            Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => {
-                self.written = Some(status);
-                self.write_at = None;
-            }
-            Err(error) => {
-                tracing::warn!(pod = self.pod.name_any(), %error, "the pod's status was not written");
-                self.write_at = Some(Instant::now() + WRITE_AGAIN);
-            }
-        }
+        })
     }
 
     fn api(&self) -> Api<Pod> {
@@ -297,7 +290,7 @@ impl Worker {
         let active = self.stopping.is_none() && !self.is_finished();
         let due = self.setback.next(starts.chain(volumes)).filter(|_| active);
         let deadline = self.deadline().filter(|_| active);
-        due.into_iter().chain(self.write_at).chain(self.confirm_at).chain(deadline).min()
+        due.into_iter().chain(self.report.due()).chain(self.confirm_at).chain(deadline).min()
     }
 }
 

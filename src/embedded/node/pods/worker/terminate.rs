@@ -100,7 +100,7 @@ impl Worker {
             Err(kube::Error::Api(error)) if matches!(error.code, 404 | 409) => true,
             Err(error) => {
                 tracing::warn!(pod = self.pod.name_any(), %error, "the pod's end was not confirmed");
-                self.confirm_at = Some(Instant::now() + super::WRITE_AGAIN);
+                self.confirm_at = Some(Instant::now() + super::report::AGAIN);
                 false
             }
         }
