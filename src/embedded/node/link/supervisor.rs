@@ -88,6 +88,18 @@ pub(crate) struct SupervisorLink {
     next_id: Arc<AtomicU64>,
 }
 
+/// A place among those who wait. It is given up with the request, however that ends.
+struct Place<'a> {
+    link: &'a SupervisorLink,
+    id: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.link.starting().remove(&self.id);
+    }
+}
+
 impl SupervisorLink {
     /// Reads the socket in the background; needs a runtime.
     pub(crate) fn new(channel: Channel) -> io::Result<Self> {
@@ -105,6 +117,7 @@ impl SupervisorLink {
         let (sender, receiver) = oneshot::channel();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.starting().insert(id, sender);
+        let _place = Place { link: self, id };
         let message = ToSupervisor::Start { id, pod: pod.to_owned() };
         loop {
             let mut guard = self.channel.writable().await.map_err(|error| error.to_string())?;
@@ -116,13 +129,10 @@ impl SupervisorLink {
         match tokio::time::timeout(START_LIMIT, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err("the supervisor is gone".to_owned()),
-            Err(_) => {
-                self.starting().remove(&id);
-                Err(format!(
-                    "the supervisor did not start a shim within {} s",
-                    START_LIMIT.as_secs()
-                ))
-            }
+            Err(_) => Err(format!(
+                "the supervisor did not start a shim within {} s",
+                START_LIMIT.as_secs()
+            )),
         }
     }
 
@@ -155,5 +165,57 @@ impl SupervisorLink {
             }
         }
         self.starting().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// The next request at the supervisor's end; there must be one.
+    async fn asked(supervisor: &AsyncFd<Channel>) -> (u64, String) {
+        let next = async {
+            loop {
+                let mut guard = supervisor.readable().await.unwrap();
+                match supervisor.get_ref().receive::<ToSupervisor>().unwrap() {
+                    Received::Message(ToSupervisor::Start { id, pod }, _) => return (id, pod),
+                    Received::Nothing => guard.clear_ready(),
+                    Received::Closed => panic!("the link is gone"),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), next).await.expect("no request came")
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_late_is_nobodys() {
+        let (node, supervisor) = Channel::pair().unwrap();
+        let supervisor = sys::async_fd(supervisor, Interest::READABLE).unwrap();
+        let link = SupervisorLink::new(node).unwrap();
+        let first = tokio::select! {
+            started = link.start_shim("a") => panic!("{started:?}"),
+            asked = asked(&supervisor) => asked,
+        };
+        assert_eq!(first, (0, "a".to_owned()));
+        assert!(link.starting().is_empty(), "who was given up on does not wait");
+
+        let answers = async {
+            let second = asked(&supervisor).await;
+            assert_eq!(second, (1, "b".to_owned()));
+            let (socket, _other) = UnixStream::pair().unwrap();
+            let late = ToNode::Started { id: 0, result: Ok(1) };
+            supervisor.get_ref().send(&late, &[socket.as_fd()]).unwrap();
+            let own = ToNode::Started { id: 1, result: Err("no space".to_owned()) };
+            supervisor.get_ref().send(&own, &[]).unwrap();
+        };
+        let (started, ()) = tokio::join!(link.start_shim("b"), answers);
+        assert_eq!(started.unwrap_err(), "no space");
+        assert!(link.starting().is_empty());
+
+        drop(supervisor);
+        assert!(link.start_shim("c").await.is_err(), "the supervisor is gone");
+        assert!(link.starting().is_empty());
     }
 }
