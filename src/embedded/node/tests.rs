@@ -6,10 +6,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Event, Node, Pod, Secret};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, ResourceExt};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
 
 use super::confine::Identity;
@@ -17,6 +19,8 @@ use super::images::tests::{docker_save, tar_of};
 use super::supervisor::{ProcessRecord, read_record};
 use super::testing::TestCluster;
 use crate::{Error, FrontDoor};
+
+mod volumes;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -135,7 +139,8 @@ async fn a_pod_runs_to_its_end_and_tells() {
         status.state?.waiting?.message
     })
     .await;
-    assert!(message.contains("curtain image load"), "{message}");
+    let load = format!("`curtain image load FILE --name {}`", cluster.config.instance);
+    assert!(message.contains(&load), "{message}");
 
     for name in ["three", "hello", "token", "absent"] {
         api.delete(name, &DeleteParams::default()).await.unwrap();
@@ -297,8 +302,24 @@ async fn the_node_has_no_privileges() {
     assert_eq!(told, (machine.os, machine.cpus.to_string()));
 }
 
+/// Gives this thread, and what it starts, an `/etc` that is written to in `scratch`, and not on the machine.
+fn own_etc(scratch: &Path) {
+    let folders = ["upper", "work"].map(|name| scratch.join(name));
+    for folder in &folders {
+        std::fs::create_dir(folder).unwrap();
+    }
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    let [upper, work] = folders.each_ref().map(|folder| folder.display());
+    let options = format!("lowerdir=/etc,upperdir={upper},workdir={work}");
+    mount(Some("overlay"), "/etc", Some("overlay"), MsFlags::empty(), Some(&*options)).unwrap();
+}
+
 #[tokio::test]
 async fn a_home_below_what_the_node_sees_of_the_machine_is_not_hidden() {
+    let scratch = tempfile::tempdir().unwrap();
+    own_etc(scratch.path());
     let cluster = TestCluster::below(Path::new("/etc"), "etc");
     start(&cluster);
     serving_node(&cluster, None).await;
@@ -321,84 +342,6 @@ async fn an_image_that_is_loaded_meanwhile_is_found_by_the_node() {
     crate::images::load(&cluster.config.home, archive.as_slice()).unwrap();
     let ended = eventually("it is tried", async || state().await?.terminated).await;
     assert!(ended.message.unwrap().contains("/bin/app"));
-}
-
-#[tokio::test]
-async fn volumes_of_secrets_are_in_memory_and_read_only() {
-    let cluster = TestCluster::new("memory");
-    start(&cluster);
-    let client = client(&cluster).await;
-    let secrets: Api<Secret> = Api::default_namespaced(client.clone());
-    let secret = json!({"metadata": {"name": "s"}, "stringData": {"key": "hunter2"}});
-    let secret = serde_json::from_value(secret).unwrap();
-    eventually("the secret is accepted", async || {
-        secrets.create(&PostParams::default(), &secret).await.ok()
-    })
-    .await;
-    let mut reader = pod("reader", &["cat", "/secret/key"]);
-    reader["spec"]["volumes"] = json!([{"name": "s", "secret": {"secretName": "s"}}]);
-    let mounts = json!([{"name": "s", "mountPath": "/secret"}]);
-    reader["spec"]["containers"][0]["volumeMounts"] = mounts.clone();
-    let mut writer = reader["spec"]["containers"][0].clone();
-    writer["name"] = "writer".into();
-    writer["args"] = json!(["program", "write", "/secret/new"]);
-    let mut waiter = reader["spec"]["containers"][0].clone();
-    waiter["name"] = "waiter".into();
-    waiter["args"] = json!(["program", "wait"]);
-    reader["spec"]["containers"].as_array_mut().unwrap().extend([writer, waiter]);
-    let api = create(&client, reader).await;
-    let codes = eventually("both have ended", async || {
-        let statuses = api.get("reader").await.ok()?.status?.container_statuses?;
-        let code = |name: &str| {
-            let status = statuses.iter().find(|one| one.name == name)?;
-            Some(status.state.as_ref()?.terminated.as_ref()?.exit_code)
-        };
-        Some([code("main")?, code("writer")?])
-    })
-    .await;
-    assert_eq!(codes, [0, 1]);
-    let params = LogParams { container: Some("main".into()), ..LogParams::default() };
-    assert_eq!(api.logs("reader", &params).await.unwrap().trim_end(), "hunter2");
-    let uid = api.get("reader").await.unwrap().uid().unwrap();
-    let volumes = cluster.config.pods_dir().join(uid).join("volumes");
-    for volume in std::fs::read_dir(volumes).unwrap() {
-        let on_disk = std::fs::read_dir(volume.unwrap().path()).unwrap().count();
-        assert_eq!(on_disk, 0, "the token and the secret are in the pod's memory");
-    }
-}
-
-#[tokio::test]
-async fn a_pod_whose_shim_was_killed_has_its_secrets_again() {
-    let cluster = TestCluster::new("reshim");
-    start(&cluster);
-    let client = client(&cluster).await;
-    let secrets: Api<Secret> = Api::default_namespaced(client.clone());
-    let secret = json!({"metadata": {"name": "s"}, "stringData": {"key": "hunter2"}});
-    let secret = serde_json::from_value(secret).unwrap();
-    eventually("the secret is accepted", async || {
-        secrets.create(&PostParams::default(), &secret).await.ok()
-    })
-    .await;
-    let mut holder = pod("holder", &["wait"]);
-    holder["spec"]["restartPolicy"] = "Always".into();
-    holder["spec"]["volumes"] = json!([{"name": "s", "secret": {"secretName": "s"}}]);
-    let main = &mut holder["spec"]["containers"][0];
-    main["volumeMounts"] = json!([{"name": "s", "mountPath": "/secret"}]);
-    // A container that does not find it is killed and started once more.
-    let reads = json!({"exec": {"command": ["/curtain", "program", "cat", "/secret/key"]}});
-    main["lifecycle"] = json!({"postStart": reads});
-    let api = create(&client, holder).await;
-    let restarts_once_ready = async |wanted: std::ops::RangeFrom<i32>| {
-        eventually("the pod is ready", async || {
-            let pod = api.get("holder").await.ok()?;
-            let restarts = pod.status.as_ref()?.container_statuses.as_ref()?[0].restart_count;
-            (ready(&pod) && wanted.contains(&restarts)).then_some(restarts)
-        })
-        .await
-    };
-    assert_eq!(restarts_once_ready(0..).await, 0);
-    kill(child(&cluster, "shim").unwrap());
-    assert_eq!(restarts_once_ready(1..).await, 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,84 @@
+//! Volumes of pods.
+
+use k8s_openapi::api::core::v1::Secret;
+
+use super::*;
+
+/// Makes the secret that [`with_secret`] mounts.
+async fn make_secret(client: &Client) {
+    let secrets: Api<Secret> = Api::default_namespaced(client.clone());
+    let secret = json!({"metadata": {"name": "s"}, "stringData": {"key": "hunter2"}});
+    let secret = serde_json::from_value(secret).unwrap();
+    eventually("the secret is accepted", async || {
+        secrets.create(&PostParams::default(), &secret).await.ok()
+    })
+    .await;
+}
+
+/// `pod`, whose container finds the secret in `/secret`.
+fn with_secret(mut pod: serde_json::Value) -> serde_json::Value {
+    pod["spec"]["volumes"] = json!([{"name": "s", "secret": {"secretName": "s"}}]);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "s", "mountPath": "/secret"}]);
+    pod
+}
+
+#[tokio::test]
+async fn volumes_of_secrets_are_in_memory_and_read_only() {
+    let cluster = TestCluster::new("memory");
+    start(&cluster);
+    let client = client(&cluster).await;
+    make_secret(&client).await;
+    let mut reader = with_secret(pod("reader", &["cat", "/secret/key"]));
+    let mut writer = reader["spec"]["containers"][0].clone();
+    writer["name"] = "writer".into();
+    writer["args"] = json!(["program", "write", "/secret/new"]);
+    let mut waiter = reader["spec"]["containers"][0].clone();
+    waiter["name"] = "waiter".into();
+    waiter["args"] = json!(["program", "wait"]);
+    reader["spec"]["containers"].as_array_mut().unwrap().extend([writer, waiter]);
+    let api = create(&client, reader).await;
+    let codes = eventually("both have ended", async || {
+        let statuses = api.get("reader").await.ok()?.status?.container_statuses?;
+        let code = |name: &str| {
+            let status = statuses.iter().find(|one| one.name == name)?;
+            Some(status.state.as_ref()?.terminated.as_ref()?.exit_code)
+        };
+        Some([code("main")?, code("writer")?])
+    })
+    .await;
+    assert_eq!(codes, [0, 1]);
+    let params = LogParams { container: Some("main".into()), ..LogParams::default() };
+    assert_eq!(api.logs("reader", &params).await.unwrap().trim_end(), "hunter2");
+    let uid = api.get("reader").await.unwrap().uid().unwrap();
+    let volumes = cluster.config.pods_dir().join(uid).join("volumes");
+    for volume in std::fs::read_dir(volumes).unwrap() {
+        let on_disk = std::fs::read_dir(volume.unwrap().path()).unwrap().count();
+        assert_eq!(on_disk, 0, "the token and the secret are in the pod's memory");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_whose_shim_was_killed_has_its_secrets_again() {
+    let cluster = TestCluster::new("reshim");
+    start(&cluster);
+    let client = client(&cluster).await;
+    make_secret(&client).await;
+    let mut holder = with_secret(pod("holder", &["wait"]));
+    holder["spec"]["restartPolicy"] = "Always".into();
+    let main = &mut holder["spec"]["containers"][0];
+    // A container that does not find it is killed and started once more.
+    let reads = json!({"exec": {"command": ["/curtain", "program", "cat", "/secret/key"]}});
+    main["lifecycle"] = json!({"postStart": reads});
+    let api = create(&client, holder).await;
+    let restarts_once_ready = async |wanted: std::ops::RangeFrom<i32>| {
+        eventually("the pod is ready", async || {
+            let pod = api.get("holder").await.ok()?;
+            let restarts = pod.status.as_ref()?.container_statuses.as_ref()?[0].restart_count;
+            (ready(&pod) && wanted.contains(&restarts)).then_some(restarts)
+        })
+        .await
+    };
+    assert_eq!(restarts_once_ready(0..).await, 0);
+    kill(child(&cluster, "shim").unwrap());
+    assert_eq!(restarts_once_ready(1..).await, 1);
+}
