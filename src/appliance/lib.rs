@@ -40,7 +40,7 @@ pub use fault::FaultPlan;
 pub use home::{Home, Homes};
 pub use identity::{Identity, find};
 pub use instance::{Endpoints, Instance, NodePorts, Ports};
-pub use mcp::{Install, agent, install, uninstall};
+pub use mcp::{Install, Unwired, agent, install, uninstall};
 pub use name::{DEFAULT, InstanceName};
 pub use status::{Deployment, Plane, Status, status};
 pub use up::{Facts, Up, plan_names, up};

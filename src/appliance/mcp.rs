@@ -102,9 +102,11 @@ fn entry(install: &Install, home: &Home, ledger: &Ledger) -> Result<ClientStep, 
     let value = client.entry(&bridge, &agent);
     let name = free_name(&place, home.name(), &value)?;
     let mut step = ClientStep::prepare(client.name(), &agent, &place, &name, value)?;
-    // Wiring again keeps the name, or else the entry of that name would be nobody's.
+    // Wiring again keeps the name, or else the entry of that name would be nobody's. It may be somebody else's by now.
     let known = ledger.entry(&step.name()).map(|entry| &entry.effect);
-    if let Some(Effect::Client(known)) = known {
+    if let Some(Effect::Client(known)) = known
+        && known.holds_its_place()?
+    {
         step.entry.clone_from(&known.entry);
     }
     Ok(step)
@@ -192,4 +194,92 @@ fn free_name(
     let taken = clients::get(place.syntax, &place.path, &text, place.table, &plain)?;
     let ours = taken.is_none_or(|taken| taken["args"] == value["args"]);
     Ok(if ours { plain } else { format!("curtain-{instance}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::{home::create_private, progress::Silent};
+
+    const CLIENT: Client = Client::Cursor;
+
+    fn instance(dir: &Path, name: &str) -> Home {
+        let home = Homes::new(dir.join("data")).instance(&name.parse().unwrap());
+        create_private(home.path()).unwrap();
+        home
+    }
+
+    fn options(dir: &Path) -> Install {
+        Install {
+            client: CLIENT,
+            scope: Scope::Project(dir.join("p")),
+            home: None,
+            timeout: Duration::from_secs(5),
+            faults: FaultPlan::default(),
+        }
+    }
+
+    fn world(home: &Home) -> World<'_> {
+        let ledger = Ledger::open(&home.ledger()).unwrap();
+        World::new(home, None, ledger, &Silent, Duration::from_secs(5))
+    }
+
+    /// Wires the client to the instance, as [`install`] does once it has an identity, and returns the entry's name.
+    async fn wire(dir: &Path, home: &Home) -> String {
+        let world = world(home);
+        let step = entry(&options(dir), home, &world.ledger()).unwrap();
+        let name = step.entry.clone();
+        let nodes = [Node::new(Effect::Client(step), &[])];
+        plan::perform(&nodes, &world, &FaultPlan::default()).await.unwrap();
+        name
+    }
+
+    #[tokio::test]
+    async fn wiring_again_leaves_the_entry_of_another_instance_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| instance(dir.path(), name));
+        let place = CLIENT.place(&options(dir.path()).scope);
+        let entry_of = |name: &str| {
+            let text = fs::read_to_string(&place.path).unwrap();
+            clients::get(place.syntax, &place.path, &text, place.table, name).unwrap()
+        };
+        assert_eq!(wire(dir.path(), &a).await, "curtain");
+        assert_eq!(wire(dir.path(), &a).await, "curtain", "again is the same");
+        // The user takes it out by hand, and another instance comes.
+        fs::write(&place.path, "{}").unwrap();
+        assert_eq!(wire(dir.path(), &b).await, "curtain");
+        let of_b = entry_of("curtain");
+        assert_eq!(wire(dir.path(), &a).await, "curtain-a");
+        assert_eq!(entry_of("curtain"), of_b);
+        assert_eq!(wire(dir.path(), &b).await, "curtain");
+        for home in [&a, &b] {
+            let world = world(home);
+            let effects = wired(&world.ledger(), None);
+            let undone = plan::undo(&effects, &world, &FaultPlan::default()).await;
+            assert!(undone.failed.is_empty(), "{undone:?}");
+        }
+        assert!(!dir.path().join("p").exists(), "nothing is left of either");
+    }
+
+    #[test]
+    fn entries_go_before_identities_in_whatever_order_they_were_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = instance(dir.path(), "x");
+        let mut ledger = Ledger::open(&home.ledger()).unwrap();
+        let agent = identity_of(CLIENT).effect;
+        let step = entry(&options(dir.path()), &home, &ledger).unwrap();
+        ledger.doing(&Effect::Client(step.clone())).unwrap();
+        // As wiring again does where the identity was gone.
+        ledger.doing(&agent).unwrap();
+        ledger.doing(&identity_of(Client::Codex).effect).unwrap();
+        let effects = wired(&ledger, Some(CLIENT));
+        assert_eq!(effects, [Effect::Client(step.clone()), agent]);
+        let gone = Unwired::of(&effects);
+        assert_eq!((gone.files, gone.agents), (vec![step.path], vec![CLIENT.agent()]));
+        // An identity that `curtain mcp config` made has no entry.
+        let gone = Unwired::of(&wired(&ledger, Some(Client::Codex)));
+        assert_eq!((gone.files.len(), gone.agents), (0, vec![Client::Codex.agent()]));
+    }
 }
