@@ -13,9 +13,7 @@ use crate::{
     Error,
     clients::{self, Place, Syntax, edit},
     effect::{Boxed, Step},
-    home::remove,
-    lock,
-    steps::origin::Origin,
+    steps::origin::{self, Origin, Rest},
     world::World,
 };
 
@@ -52,6 +50,8 @@ impl ClientStep {
         value: Value,
     ) -> Result<Self, Error> {
         let text = edit::read(&place.path)?.unwrap_or_default();
+        // All of it is read when the entry goes again: what cannot be read then is not begun with.
+        clients::value(place.syntax, &place.path, &text)?;
         clients::set(place.syntax, &place.path, &text, place.table, entry, &value)?;
         Ok(Self {
             client: client.to_owned(),
@@ -62,6 +62,12 @@ impl ClientStep {
             entry: entry.to_owned(),
             value,
         })
+    }
+
+    /// Whether the place of the entry in the file is nobody else's: free, or as this step wrote it.
+    pub(crate) fn holds_its_place(&self) -> Result<bool, Error> {
+        let text = edit::read(&self.path)?.unwrap_or_default();
+        Ok(self.entry_in(&text)?.is_none_or(|value| value == self.value))
     }
 
     fn entry_in(&self, text: &str) -> Result<Option<Value>, Error> {
@@ -81,48 +87,26 @@ impl ClientStep {
         )
     }
 
-    async fn restore(&self, world: &World<'_>) -> Result<usize, Error> {
-        let _guard = lock::guard(world.home).await?;
-        let origin = Origin::of(world.home, &self.path)?;
-        let removed = self.take_back(origin.as_ref()).await?;
-        Origin::forget(world.home, &self.path)?;
-        Ok(removed)
-    }
-
-    async fn take_back(&self, origin: Option<&Origin>) -> Result<usize, Error> {
-        let folders = || origin.map_or(0, Origin::remove_folders);
-        if !self.path.parent().is_some_and(std::path::Path::is_dir) {
-            return Ok(folders());
-        }
-        let _lock = edit::lock(&self.path).await?;
-        edit::clean(&self.path)?;
-        let Some(text) = edit::read(&self.path)? else { return Ok(folders()) };
+    /// `text` without the entry, if that is in it as it was written. `before` is the text from before any entry, where
+    /// that is known.
+    fn without(&self, text: &str, before: Option<&str>) -> Result<Option<Rest>, Error> {
         // Touch nothing but our own entry.
-        if self.entry_in(&text)?.as_ref() != Some(&self.value) {
-            return Ok(0);
+        if self.entry_in(text)?.as_ref() != Some(&self.value) {
+            return Ok(None);
         }
         let (syntax, path, table) = (self.syntax, &self.path, &self.table);
-        let former = origin.and_then(|origin| origin.text.as_deref());
-        let before = former.unwrap_or_default();
-        let restored = match self.entry_in(before)? {
-            Some(entry) => clients::set(syntax, path, &text, table, &self.entry, &entry)?,
+        let known = before.is_some();
+        let before = before.unwrap_or_default();
+        let text = match self.entry_in(before)? {
+            Some(entry) => clients::set(syntax, path, text, table, &self.entry, &entry)?,
             None => {
                 // A table that was not there goes with its last entry.
-                let ours =
-                    origin.is_some() && clients::value(syntax, path, before)?.get(table).is_none();
-                clients::unset(syntax, path, &text, table, &self.entry, ours)?
+                let ours = known && clients::value(syntax, path, before)?.get(table).is_none();
+                clients::unset(syntax, path, text, table, &self.entry, ours)?
             }
         };
-        let as_before = origin.is_some() && clients::same(syntax, path, &restored, before)?;
-        match former {
-            None if as_before => {
-                remove(path)?;
-                return Ok(1 + folders());
-            }
-            Some(former) if as_before => edit::write(path, former)?,
-            _ => edit::write(path, &restored)?,
-        }
-        Ok(1)
+        let as_before = known && clients::same(syntax, path, &text, before)?;
+        Ok(Some(Rest { text, as_before }))
     }
 }
 
@@ -148,7 +132,9 @@ impl Step for ClientStep {
     }
 
     fn undo<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {
-        Box::pin(self.restore(world))
+        Box::pin(origin::take_back(world.home, &self.path, |text, before| {
+            self.without(text, before)
+        }))
     }
 }
 

@@ -9,9 +9,8 @@ use crate::{
     Error,
     clients::edit,
     effect::{Boxed, Step},
-    home::remove,
     lock,
-    steps::origin::Origin,
+    steps::origin::{self, Origin, Rest},
     world::World,
 };
 
@@ -107,35 +106,21 @@ impl MergedStep {
         before.or_else(|| origin.get("current-context").cloned()).unwrap_or_else(|| json!(""))
     }
 
-    async fn take_back(&self, origin: Option<&Origin>) -> Result<usize, Error> {
-        let folders = || origin.map_or(0, Origin::remove_folders);
-        if !self.path.parent().is_some_and(std::path::Path::is_dir) {
-            return Ok(folders());
-        }
-        let _lock = edit::lock(&self.path).await?;
-        edit::clean(&self.path)?;
-        let Some(text) = edit::read(&self.path)? else { return Ok(folders()) };
-        let mut config = self.parse(&text)?;
+    /// `text` without our entries, if they are in it. `before` is the text from before any entry, where that is known.
+    fn without(&self, text: &str, before: Option<&str>) -> Result<Option<Rest>, Error> {
+        let mut config = self.parse(text)?;
         let merged = config.clone();
         self.drop_entries(&mut config);
         if config == merged {
-            return Ok(0);
+            return Ok(None);
         }
-        let former = origin.and_then(|origin| origin.text.as_deref());
-        let before = self.parse(former.unwrap_or_default())?;
+        let known = before.is_some();
+        let before = self.parse(before.unwrap_or_default())?;
         if config["current-context"] == json!(self.context) {
             config["current-context"] = self.former_context(&config, &before);
         }
-        let as_before = origin.is_some() && said(&config) == said(&before);
-        match former {
-            None if as_before => {
-                remove(&self.path)?;
-                return Ok(1 + folders());
-            }
-            Some(former) if as_before => edit::write(&self.path, former)?,
-            _ => edit::write(&self.path, &self.render(&config)?)?,
-        }
-        Ok(1)
+        let as_before = known && said(&config) == said(&before);
+        Ok(Some(Rest { text: self.render(&config)?, as_before }))
     }
 }
 
@@ -183,13 +168,9 @@ impl Step for MergedStep {
     }
 
     fn undo<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {
-        Box::pin(async move {
-            let _guard = lock::guard(world.home).await?;
-            let origin = Origin::of(world.home, &self.path)?;
-            let removed = self.take_back(origin.as_ref()).await?;
-            Origin::forget(world.home, &self.path)?;
-            Ok(removed)
-        })
+        Box::pin(origin::take_back(world.home, &self.path, |text, before| {
+            self.without(text, before)
+        }))
     }
 }
 
