@@ -177,11 +177,8 @@ pub(crate) fn write_owned(
         let folder = path.parent().unwrap_or(Path::new("/"));
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
-        if let Some((user, group)) = owner {
-            match std::os::unix::fs::fchown(&file, Some(user), Some(group)) {
-                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
-                _ => {}
-            }
+        if let Some(owner) = owner {
+            give(&file, owner)?;
         }
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
@@ -195,6 +192,27 @@ pub(crate) fn write_owned(
         let _ = fs::remove_file(&part);
         Error::file("write", path, source)
     })
+}
+
+/// Gives `file` to `owner`, where this process may and the file system can.
+pub(crate) fn give(file: &fs::File, owner: Owner) -> io::Result<()> {
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) == owner {
+        return Ok(());
+    }
+    match std::os::unix::fs::fchown(file, Some(owner.0), Some(owner.1)) {
+        Err(error) if !cannot_be_given(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `error` says that the caller may not give a file away (`EPERM`, `EACCES`), that the user is none in its user
+/// namespace (`EINVAL`), or that the file system knows no owners (`EOPNOTSUPP`, `ENOSYS`).
+fn cannot_be_given(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    let known = [Errno::EPERM, Errno::EACCES, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOSYS];
+    errno.is_some_and(|errno| known.contains(&errno))
 }
 
 /// Where [`write_atomic`] writes before it renames: a name that is known, so that what a crash leaves can be removed.
@@ -260,6 +278,19 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"2");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_given_away_is_kept() {
+        use nix::errno::Errno;
+        let cannot = |errno: Errno| cannot_be_given(&errno.into());
+        assert!([Errno::EPERM, Errno::EINVAL, Errno::EOPNOTSUPP].map(cannot).iter().all(|&is| is));
+        assert!(!cannot(Errno::EIO) && !cannot(Errno::ENOSPC));
+        // What it is already, it need not become: not even where nothing may be given.
+        let dir = tempfile::tempdir().unwrap();
+        let file = fs::File::open(dir.path()).unwrap();
+        let metadata = file.metadata().unwrap();
+        give(&file, (metadata.uid(), metadata.gid())).unwrap();
     }
 
     #[test]
