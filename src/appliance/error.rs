@@ -63,6 +63,18 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// Another command holds the folder of all instances.
+    #[error(
+        "another curtain command is editing the folder of all instances, {folder} (waited {:.0} s); \
+         try again when it is done",
+        .waited.as_secs_f32(), folder = .folder.display()
+    )]
+    FolderBusy {
+        /// The folder.
+        folder: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// A file could not be read or written.
     #[error("cannot {verb} {path}: {source}", path = .path.display())]
     File {
@@ -251,7 +263,7 @@ impl Error {
             | Self::UnknownClient { .. }
             | Self::UnknownIdentity { .. }
             | Self::UnknownDemo { .. } => Kind::NotFound,
-            Self::Busy { .. } => Kind::Busy,
+            Self::Busy { .. } | Self::FolderBusy { .. } => Kind::Busy,
             Self::VersionMismatch { .. } => Kind::VersionMismatch,
             Self::Timeout { .. } => Kind::Timeout,
             Self::Unreachable { .. } => Kind::Unreachable,

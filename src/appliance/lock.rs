@@ -23,8 +23,9 @@ pub(crate) struct Lock {
 
 /// How often a lock is tried while another command holds it.
 const RETRY: Duration = Duration::from_millis(25);
-/// How long another command may hold the folder of all instances: each does so for a moment only.
-const MOMENT: Duration = Duration::from_secs(10);
+/// How long another command may hold the folder of all instances. While it does, it may wait for a file of the user's,
+/// which is given up on sooner: so whoever holds the folder fails before those who wait for it.
+const MOMENT: Duration = Duration::from_secs(3 * crate::clients::edit::MOMENT.as_secs());
 
 impl Lock {
     /// Takes the lock of `home`, making its folder if it is missing, and waits at most `patience` for another command.
@@ -76,9 +77,14 @@ impl Lock {
     }
 }
 
-/// Held while an instance's folder is made or removed, and while its ports are chosen: two commands must not do that at
-/// once, not even for two instances. `None` if the folder of all instances does not exist. It leaves no file.
+/// Held while an instance's folder is made or removed, while its ports are chosen, and while an entry in a file of the
+/// user's is made or taken back: two commands must not do that at once, not even for two instances. `None` if the folder
+/// of all instances does not exist. It leaves no file.
 pub(crate) async fn guard(home: &Home) -> Result<Option<Flock<File>>, Error> {
+    guard_within(home, MOMENT).await
+}
+
+async fn guard_within(home: &Home, patience: Duration) -> Result<Option<Flock<File>>, Error> {
     let root = home.root();
     let started = Instant::now();
     loop {
@@ -95,7 +101,10 @@ pub(crate) async fn guard(home: &Home) -> Result<Option<Flock<File>>, Error> {
                     return Ok(Some(file));
                 }
             }
-            None => wait(home, started, MOMENT).await?,
+            None if started.elapsed() >= patience => {
+                return Err(Error::FolderBusy { folder: root.to_owned(), waited: patience });
+            }
+            None => tokio::time::sleep(RETRY).await,
         }
     }
 }
@@ -162,6 +171,20 @@ mod tests {
         let (makes, ()) = tokio::join!(Lock::take(&home, patience), goes);
         let _second = makes.unwrap();
         assert!(home.lock().exists());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_folder_of_all_says_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (home(dir.path(), "one"), home(dir.path(), "two"));
+        let _lock = Lock::take(&one, Duration::ZERO).await.unwrap();
+        let _guard = guard(&one).await.unwrap();
+        let busy = guard_within(&two, Duration::ZERO).await.unwrap_err();
+        assert!(
+            matches!(&busy, Error::FolderBusy { folder, .. } if folder == two.root()),
+            "{busy}"
+        );
+        assert!(!busy.to_string().contains("\"two\""), "no instance is to blame: {busy}");
     }
 
     #[tokio::test]
