@@ -55,6 +55,49 @@ async fn a_broken_template_is_named_until_it_is_mended() {
     assert_eq!(deployment["object"]["spec"]["replicas"], 2);
 }
 
+#[tokio::test]
+async fn a_pod_that_does_not_get_on_says_why_until_it_does() {
+    let world = World::start().await;
+    for object in greeter() {
+        world.apply(&object).await;
+    }
+    let applied = |r: &Value| is(r, "ResourcesApplied", "True", "ApplySucceeded");
+    let release = world.until("RenderedRelease", "default", "greeter-development", applied).await;
+    let resources = release["spec"]["resources"].as_array().unwrap();
+    let rendered = resources.iter().find(|r| r["object"]["kind"] == "Deployment").unwrap();
+    let namespace = rendered["object"]["metadata"]["namespace"].as_str().unwrap();
+    // What the Deployment controller and the node would do.
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": { "name": "default", "namespace": namespace } });
+    world.apply(&account).await;
+    let labels = &rendered["object"]["spec"]["template"]["metadata"]["labels"];
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "greeter-1", "namespace": namespace, "labels": labels },
+        "spec": { "containers": [{ "name": "main", "image": "x" }] },
+    });
+    world.apply(&pod).await;
+    let told = |part: &'static str| {
+        move |b: &Value| {
+            is(b, "Ready", "False", "ResourcesProgressing") && condition(b, "Ready").contains(part)
+        }
+    };
+    for reason in ["ErrImagePull", "ImagePullBackOff"] {
+        world.waits(namespace, "greeter-1", reason, "image \"x\" is not on this node").await;
+        let binding =
+            world.until("ReleaseBinding", "default", "greeter-development", told(reason)).await;
+        let message = condition(&binding, "Ready");
+        for part in ["is progressing: ", "pod greeter-1, container main", "is not on this node"] {
+            assert!(message.contains(part), "{part} is not in: {message}");
+        }
+    }
+    world.delete("Pod", namespace, "greeter-1").await;
+    let untold = |b: &Value| condition(b, "Ready").ends_with("is progressing");
+    world.until("ReleaseBinding", "default", "greeter-development", untold).await;
+    let release = world.get("RenderedRelease", "default", "greeter-development").await.unwrap();
+    assert_eq!(condition(&release, "PodsRunning"), "");
+}
+
 /// The message of a condition.
 fn condition<'a>(object: &'a Value, r#type: &str) -> &'a str {
     let conditions = object["status"]["conditions"].as_array();

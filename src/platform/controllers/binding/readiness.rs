@@ -1,6 +1,6 @@
 //! From the health of live objects to `ResourcesReady`, and from all conditions to `Ready`.
 
-use crate::controllers::rendered::{Health, parse_health};
+use crate::controllers::rendered::{Health, PODS_RUNNING, parse_health};
 use crate::types::{
     AppliedResource, Condition, ConditionStatus, Conditions, RenderedReleaseStatus, WorkloadType,
 };
@@ -49,7 +49,7 @@ pub(super) fn resources_ready(
             .iter()
             .find(|r| r.group.as_deref().unwrap_or_default() == group && r.kind == kind)
     };
-    match workload_type {
+    let verdict = match workload_type {
         Some(WorkloadType::Deployment) => {
             long_running("Deployment", primary("apps", "Deployment"), status)
         }
@@ -59,6 +59,14 @@ pub(super) fn resources_ready(
         Some(WorkloadType::CronJob) => cron_job(primary("batch", "CronJob")),
         Some(WorkloadType::Job) => job(primary("batch", "Job")),
         Some(WorkloadType::Proxy) | None => anything(status),
+    };
+    let trouble = status.conditions.condition(PODS_RUNNING);
+    match trouble.filter(|c| !verdict.ready && c.observed_generation == generation) {
+        Some(trouble) => {
+            let message = format!("{}: {}", verdict.message, trouble.message);
+            Verdict { message, ..verdict }
+        }
+        None => verdict,
     }
 }
 

@@ -10,6 +10,7 @@ mod deletion;
 mod gvk;
 mod health;
 mod plane;
+mod pods;
 mod remote;
 mod report;
 mod write;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 pub(crate) use gvk::Gvk;
 pub(crate) use health::{Health, parse as parse_health};
 pub(crate) use plane::{Ground, NoPlane, ground, observability, plane_ref};
+pub(crate) use pods::PODS_RUNNING;
 pub(crate) use remote::{Place, Remote, Remotes};
 pub(crate) use write::{Wanted, Written, controlled_by, write};
 
@@ -112,6 +114,7 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
     let plane = crate::remote::PlaneRef::parse(&applied.version.plane);
     let Some(plane) = plane else { return Ok(Outcome::Settled) };
     let remote = ctx.remotes.open(&plane)?;
+    remote.follow_pods();
     prune(&remote, &release, &applied).await?;
     if let Some(current) = ctx.get(What::RenderedRelease, &key.namespace, &key.name) {
         let mut status = current.status::<RenderedRelease>()?;
@@ -127,6 +130,15 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
             generation,
             &now(),
         );
+        match remote.trouble(key) {
+            Some(pods::Trouble { reason, message }) => {
+                let now = now();
+                let conditions = &mut status.conditions;
+                let no = false.into();
+                conditions.set_condition(PODS_RUNNING, no, &reason, &message, generation, &now);
+            }
+            None => _ = status.conditions.clear_condition(PODS_RUNNING),
+        }
         ctx.write_status::<RenderedRelease>(&current, &status).await?;
     }
     Ok(match applied.interval {

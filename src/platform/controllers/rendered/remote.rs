@@ -2,6 +2,7 @@
 
 use super::gvk::{Discovery, Gvk, Served};
 use super::health::{Health, of_live};
+use super::pods::{Pods, Trouble};
 use crate::controllers::context::Error;
 use crate::controllers::queue::Queue;
 use crate::controllers::store::{Key, What};
@@ -87,6 +88,7 @@ impl Remotes {
             queue: Arc::clone(&self.queue),
             discovery: Discovery::default(),
             children: Arc::default(),
+            pods: Pods::default(),
             follows: Mutex::default(),
             retry: Arc::default(),
         });
@@ -107,6 +109,7 @@ pub(crate) struct Remote {
     queue: Arc<Queue>,
     discovery: Discovery,
     children: Arc<Mutex<Children>>,
+    pods: Pods,
     follows: Mutex<HashMap<Gvk, Follow>>,
     retry: Arc<Notify>,
 }
@@ -169,6 +172,16 @@ impl Remote {
 
     fn follows(&self) -> MutexGuard<'_, HashMap<Gvk, Follow>> {
         self.follows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the pods of all releases looked at from now on.
+    pub(super) fn follow_pods(&self) {
+        self.pods.follow(&self.client, &self.queue, &self.retry);
+    }
+
+    /// What keeps a pod of a release from running.
+    pub(super) fn trouble(&self, release: &Key) -> Option<Trouble> {
+        self.pods.trouble(release)
     }
 
     /// Ends the pauses of watches that broke off: the plane is there again.

@@ -143,7 +143,7 @@ impl World {
 
     fn api(&self, kind: &str, namespace: &str) -> Api<DynamicObject> {
         let (group, version, plural) = match kind {
-            "Namespace" | "Service" | "ConfigMap" => ("", "v1", None),
+            "Namespace" | "Service" | "ServiceAccount" | "ConfigMap" | "Pod" => ("", "v1", None),
             "Deployment" => ("apps", "v1", None),
             "NetworkPolicy" => ("networking.k8s.io", "v1", Some("networkpolicies")),
             "HTTPRoute" => ("gateway.networking.k8s.io", "v1", None),
@@ -235,6 +235,19 @@ impl World {
             ],
         } });
         let api = self.api("Deployment", namespace);
+        api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    }
+}
+
+impl World {
+    /// Plays the node: the pod's container waits.
+    pub(crate) async fn waits(&self, namespace: &str, name: &str, reason: &str, message: &str) {
+        let waiting = json!({ "reason": reason, "message": message });
+        let status = json!({ "status": { "phase": "Pending", "containerStatuses": [{
+            "name": "main", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "waiting": waiting },
+        }] } });
+        let api = self.api("Pod", namespace);
         api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     }
 }
