@@ -20,6 +20,9 @@ use crate::{
 /// First pause between two tries of the URL; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// How often it is looked for something that is lacking, and how long it must have been.
+const LOOK: Duration = Duration::from_millis(250);
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// The names of the sample systems.
 ///
@@ -42,7 +45,10 @@ pub async fn deploy(access: &Access, name: &str, timeout: Duration) -> Result<St
     let installer = Installer::new(client.clone());
     let scope = instance_scope(access.instance(), access.endpoints());
     installer.install(&bundle, &scope, left()).await?;
-    installer.ready(&bundle, left(), &|_| ()).await?;
+    tokio::select! {
+        ready = installer.ready(&bundle, left(), &|_| ()) => ready?,
+        obstacle = obstacle(&client, &bundle) => return Err(obstacle),
+    }
     let url = url(&client, &bundle, &access.endpoints().gateway).await?;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -75,15 +81,54 @@ fn known(name: &str) -> Result<Bundle, Error> {
     found.ok_or_else(|| Error::UnknownDemo { name: name.to_owned(), known })
 }
 
+fn api(client: &kube::Client, kind: &str, plural: &str, namespace: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("openchoreo.dev", "v1alpha1", kind);
+    let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+    Api::namespaced_with(client.clone(), namespace, &resource)
+}
+
+/// Waits until a component of `bundle` lacks something that does not come by itself, and returns that.
+async fn obstacle(client: &kube::Client, bundle: &Bundle) -> Error {
+    let components = bundle.of_kind("Component");
+    let mut since: Option<(String, Instant)> = None;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let mut found = None;
+        for (namespace, name) in &components {
+            let component = api(client, "Component", "components", namespace).get_opt(name).await;
+            // Whether the cluster answers at all is for whoever waits for the goals to say.
+            let lacking = component.ok().flatten().and_then(|object| lacking(&object.data));
+            found = found.or(lacking.map(|why| (format!("component {name}"), why)));
+        }
+        // What was only just applied may be looked at before what it needs.
+        match (found, &since) {
+            (Some((what, why)), Some((known, at))) if why == *known => {
+                if at.elapsed() >= SETTLED {
+                    return Error::Lacking { what, why };
+                }
+            }
+            (found, _) => since = found.map(|(_, why)| (why, Instant::now())),
+        }
+    }
+}
+
+/// What `component` lacks that nothing of its own bundle brings, in its controller's words.
+fn lacking(component: &Value) -> Option<String> {
+    let conditions = component.pointer("/status/conditions")?.as_array()?;
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready")?;
+    let reason = ready["reason"].as_str()?;
+    let lacks =
+        ready["status"] == "False" && reason.ends_with("NotFound") && reason != "WorkloadNotFound";
+    lacks.then(|| ready["message"].as_str().unwrap_or(reason).to_owned())
+}
+
 /// Where the first release binding of the system answers from outside.
 async fn url(client: &kube::Client, bundle: &Bundle, gateway: &str) -> Result<String, Error> {
     let missing = |why: String| Error::Unreachable { what: format!("demo {}", bundle.name()), why };
     let (namespace, name) = bundle
         .first_goal("ReleaseBinding")
         .ok_or_else(|| missing("it has no release binding".to_owned()))?;
-    let kind = GroupVersionKind::gvk("openchoreo.dev", "v1alpha1", "ReleaseBinding");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "releasebindings");
-    let bindings: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+    let bindings = api(client, "ReleaseBinding", "releasebindings", &namespace);
     let binding = bindings.get(&name).await.map_err(refused("read the release binding"))?;
     let endpoints = binding.data["status"]["endpoints"].as_array();
     let external = endpoints.into_iter().flatten().find_map(|one| external(one, gateway));
@@ -112,6 +157,26 @@ mod tests {
         let url = external(&endpoint, "http://localhost:19080").unwrap();
         assert_eq!(url, "http://localhost:19080/@development-default/greeter-http/");
         assert_eq!(external(&json!({ "name": "internal" }), "http://localhost:19080"), None);
+    }
+
+    #[test]
+    fn only_what_does_not_come_by_itself_is_lacking() {
+        let component = |status: &str, reason: &str| {
+            json!({ "status": { "conditions": [
+                { "type": "Ready", "status": status, "reason": reason, "message": "Project default does not exist" },
+            ] } })
+        };
+        let why = lacking(&component("False", "ProjectNotFound"));
+        assert_eq!(why.as_deref(), Some("Project default does not exist"));
+        for (status, reason) in [
+            ("False", "WorkloadNotFound"),
+            ("False", "ResourcesProgressing"),
+            ("True", "ComponentReleaseReady"),
+        ] {
+            assert_eq!(lacking(&component(status, reason)), None, "{reason}");
+        }
+        assert_eq!(lacking(&json!({})), None);
+        assert_eq!(known("greeter").unwrap().of_kind("Component").len(), 1);
     }
 
     #[test]

@@ -207,6 +207,14 @@ pub enum Error {
         /// What it said.
         why: String,
     },
+    /// Something that is needed is not there, and does not come by itself.
+    #[error("{what} cannot get ready: {why}")]
+    Lacking {
+        /// What was waited for.
+        what: String,
+        /// What it lacks.
+        why: String,
+    },
     /// There is no such user or agent.
     #[error("there is no identity {who:?} in this instance; there are: {known}")]
     UnknownIdentity {
@@ -291,6 +299,7 @@ impl Error {
             Self::File { .. }
             | Self::Stored { .. }
             | Self::Injected { .. }
+            | Self::Lacking { .. }
             | Self::Answered { .. } => Kind::Other,
         }
     }

@@ -146,9 +146,14 @@ impl Bundle {
 
     /// The Deployments it has, as (namespace, name).
     pub fn deployments(&self) -> Vec<(String, String)> {
+        self.of_kind("Deployment")
+    }
+
+    /// The objects of `kind` it has, as (namespace, name).
+    pub fn of_kind(&self, kind: &str) -> Vec<(String, String)> {
         let all = self.plain.iter().chain(&self.templates);
-        let deployments = all.filter(|document| document.object["kind"] == "Deployment");
-        deployments
+        let found = all.filter(|document| document.object["kind"] == kind);
+        found
             .map(|document| document.identity())
             .map(|id| (id.namespace.unwrap_or_default(), id.name))
             .collect()
