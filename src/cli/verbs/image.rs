@@ -39,6 +39,9 @@ Examples:
     List,
 }
 
+/// What can be loaded.
+const ARCHIVE: &str = "give the path of an archive, as `docker save` writes it";
+
 /// Seconds an archive may take without `--timeout`; one from stdin is as slow as whoever writes it.
 const USUAL: u64 = 600;
 
@@ -65,9 +68,12 @@ async fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure>
         Box::new(std::io::stdin())
     } else {
         let file = File::open(archive).map_err(|error| {
-            Failure::new(Exit::BadInput, format!("cannot open {shown}: {error}"))
-                .next("give the path of an archive, as `docker save` writes it")
+            Failure::new(Exit::BadInput, format!("cannot open {shown}: {error}")).next(ARCHIVE)
         })?;
+        if file.metadata()?.is_dir() {
+            let what = format!("cannot load {shown}: it is a folder");
+            return Err(Failure::new(Exit::BadInput, what).next(ARCHIVE));
+        }
         Box::new(file)
     };
     let provider = curtain_provider::by_name(&spec.provider)?;
