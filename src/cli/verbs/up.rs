@@ -85,6 +85,13 @@ fn failure(error: curtain_appliance::Error, context: &Context) -> Failure {
         Exit::Unmet if !context.home.exists() => failure.next(
             "`curtain doctor` checks this machine; CURTAIN_HOME names another folder for instances",
         ),
+        Exit::Timeout => {
+            let had = context
+                .timeout
+                .map_or(String::new(), |limit| format!("it had {:.0} s, ", limit.as_secs_f32()));
+            let how = format!("{}; {had}`--timeout` gives it longer", super::ONWARDS);
+            context.recorded(failure, &how)
+        }
         _ => context.recorded(failure, super::ONWARDS),
     }
 }
