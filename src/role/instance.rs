@@ -1,13 +1,13 @@
 //! The instance a role belongs to, as the commands it tells people must name it.
 
-/// The instance that a command without `--name` means.
-const DEFAULT: &str = "default";
-
 /// The name of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance(String);
 
 impl Instance {
+    /// The name of the instance that a command without `--name` means.
+    pub const DEFAULT: &str = "default";
+
     /// The instance `name`.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
@@ -20,7 +20,7 @@ impl Instance {
 
     /// A command line that acts on this instance: `words` are what follows the program's name, such as `open`.
     pub fn command(&self, words: &str) -> String {
-        if self.0 == DEFAULT {
+        if self.0 == Self::DEFAULT {
             format!("curtain {words}")
         } else {
             format!("curtain {words} --name {}", self.0)
@@ -31,7 +31,7 @@ impl Instance {
 /// The instance that is meant when nothing is said.
 impl Default for Instance {
     fn default() -> Self {
-        Self::new(DEFAULT)
+        Self::new(Self::DEFAULT)
     }
 }
 

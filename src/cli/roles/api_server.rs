@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use curtain_control::server::Config;
-use curtain_role::Instance;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -29,9 +28,8 @@ pub(crate) struct Flags {
     /// Audience of tokens
     #[arg(long, default_value = "openchoreo")]
     audience: String,
-    /// Name of the instance
-    #[arg(long, default_value = "default")]
-    instance: String,
+    #[command(flatten)]
+    instance: super::Named,
     /// A host name to answer to beside the usual ones; may be repeated
     #[arg(long = "allow-host")]
     allowed_hosts: Vec<String>,
@@ -51,7 +49,7 @@ impl Flags {
             identity_dir: self.identity,
             issuer: self.issuer,
             audience: self.audience,
-            instance: Instance::new(self.instance),
+            instance: self.instance.instance(),
             allowed_hosts: self.allowed_hosts,
             gateway: self.planes.gateway(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

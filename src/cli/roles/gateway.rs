@@ -1,7 +1,6 @@
 //! `curtain gateway`.
 
 use curtain_data::gateway::Config;
-use curtain_role::Instance;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -16,9 +15,8 @@ pub(crate) struct Flags {
     /// Keep the platform's own cookies from backends, and theirs from browsers
     #[arg(long)]
     strip_cookies: bool,
-    /// Name of the instance
-    #[arg(long, default_value = "default")]
-    instance: String,
+    #[command(flatten)]
+    instance: super::Named,
 }
 
 impl Flags {
@@ -30,7 +28,7 @@ impl Flags {
             namespace: self.namespace,
             name: self.gateway,
             strip_cookies: self.strip_cookies,
-            instance: Instance::new(self.instance),
+            instance: self.instance.instance(),
         }
     }
 }

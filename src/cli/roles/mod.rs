@@ -13,7 +13,7 @@ mod sample;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::{Args, Subcommand};
-use curtain_role::{KubeAccess, Shutdown};
+use curtain_role::{Instance, KubeAccess, Shutdown};
 
 use crate::{exit::Exit, failure::Failure};
 
@@ -72,6 +72,20 @@ impl Common {
     /// `port` at the address to listen on.
     fn at(&self, port: u16) -> SocketAddr {
         (self.bind, port).into()
+    }
+}
+
+/// The flag of roles that tell people commands.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Name of the instance
+    #[arg(long, default_value = Instance::DEFAULT)]
+    instance: String,
+}
+
+impl Named {
+    fn instance(self) -> Instance {
+        Instance::new(self.instance)
     }
 }
 

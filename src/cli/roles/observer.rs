@@ -3,7 +3,6 @@
 use std::{path::PathBuf, time::Duration};
 
 use curtain_observe::{observer::Config, store::Retention};
-use curtain_role::Instance;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -39,9 +38,8 @@ pub(crate) struct Flags {
     /// The user that may post lines
     #[arg(long, default_value = "system:serviceaccount:openchoreo-observability-plane:collector")]
     collector: String,
-    /// Name of the instance
-    #[arg(long, default_value = "default")]
-    instance: String,
+    #[command(flatten)]
+    instance: super::Named,
     /// A host name to answer to beside the usual ones; may be repeated
     #[arg(long = "allow-host")]
     allowed_hosts: Vec<String>,
@@ -63,7 +61,7 @@ impl Flags {
             issuer: self.issuer,
             audience: self.audience,
             collector: self.collector,
-            instance: Instance::new(self.instance),
+            instance: self.instance.instance(),
             allowed_hosts: self.allowed_hosts,
             kube: self.common.kube(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,7 +1,6 @@
 //! `curtain portal`.
 
 use curtain_portal::Config;
-use curtain_role::Instance;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -16,9 +15,8 @@ pub(crate) struct Flags {
     /// Base URL of the observer
     #[arg(long, default_value = "http://observer.openchoreo-observability-plane:8080")]
     observer: String,
-    /// Name of the instance
-    #[arg(long)]
-    instance: String,
+    #[command(flatten)]
+    instance: super::Named,
     /// A host name to answer to beside the usual ones; may be repeated
     #[arg(long = "allow-host")]
     allowed_hosts: Vec<String>,
@@ -31,7 +29,7 @@ impl Flags {
             health: self.common.at(self.common.health_port),
             api_url: self.api,
             observer_url: self.observer,
-            instance: Instance::new(self.instance),
+            instance: self.instance.instance(),
             allowed_hosts: self.allowed_hosts,
         }
     }
