@@ -46,8 +46,13 @@ impl Archive {
         let read = |source| ImageError::Read { source };
         let mut tar = tar::Archive::new(decompress(reader).map_err(read)?);
         let mut members = BTreeMap::new();
-        for entry in tar.entries().map_err(read)? {
-            let mut entry = entry.map_err(read)?;
+        for (index, entry) in tar.entries().map_err(read)?.enumerate() {
+            let mut entry = entry.map_err(|source| match index {
+                0 if source.kind() != io::ErrorKind::UnexpectedEof => {
+                    ImageError::NotAnArchive { source }
+                }
+                _ => read(source),
+            })?;
             let name = normalize(&entry.path().map_err(read)?.to_string_lossy());
             let kind = entry.header().entry_type();
             if kind.is_file() || kind.is_contiguous() {

@@ -13,6 +13,12 @@ pub enum ImageError {
         /// What the reader said.
         source: io::Error,
     },
+    /// No archive at all.
+    #[error("the file is no tar archive ({source}); make one with `docker save`")]
+    NotAnArchive {
+        /// What the reader said of its beginning.
+        source: io::Error,
+    },
     /// Not an archive of an image.
     #[error(
         "the archive is no image: it has neither manifest.json (docker save) nor index.json (OCI layout); \

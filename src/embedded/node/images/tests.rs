@@ -154,7 +154,7 @@ fn bad_archives_are_named_and_leave_nothing() {
     type Case = (&'static str, Vec<u8>, fn(&ImageError) -> bool);
     let cases: Vec<Case> = vec![
         ("random bytes", b"this is not a tar file".repeat(100), |e| {
-            matches!(e, ImageError::Read { .. } | ImageError::NotAnImage)
+            matches!(e, ImageError::NotAnArchive { .. })
         }),
         ("empty", Vec::new(), |e| matches!(e, ImageError::NotAnImage)),
         ("truncated", good[..good.len() / 3].to_vec(), |e| {
