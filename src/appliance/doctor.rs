@@ -124,21 +124,27 @@ fn disk(root: &Path) -> Check {
     )
 }
 
+/// What completes or undoes steps that were begun: `up` wires no client, and to unwire one, nothing else need go.
+fn ends_them(half: &[&Effect]) -> &'static str {
+    let wiring = |effect: &&Effect| matches!(effect, Effect::Client(_) | Effect::Agent(_));
+    if half.iter().all(wiring) {
+        "run `curtain mcp uninstall` to undo them, or `curtain mcp install CLIENT` to complete those of a client"
+    } else {
+        "run `curtain up` to complete them, or `curtain down` to undo them"
+    }
+}
+
 async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
     let mut checks = Vec::new();
     let entries = Ledger::look(&home.ledger())?;
-    let half: Vec<_> =
-        entries.iter().filter(|entry| !entry.done).map(|entry| entry.effect.name()).collect();
+    let half = entries.iter().filter(|entry| !entry.done).map(|entry| &entry.effect);
+    let half: Vec<&Effect> = half.collect();
     checks.push(if half.is_empty() {
         Check::new("ledger", State::Ok, format!("{} steps, all complete", entries.len()), "")
     } else {
-        let seen = format!("incomplete: {}", half.join(", "));
-        Check::new(
-            "ledger",
-            State::Failed,
-            seen,
-            "run `curtain up` to complete them, or `curtain down` to undo them",
-        )
+        let names: Vec<_> = half.iter().map(|effect| effect.name()).collect();
+        let seen = format!("incomplete: {}", names.join(", "));
+        Check::new("ledger", State::Failed, seen, ends_them(&half))
     });
     let cluster = entries.iter().find_map(|entry| match &entry.effect {
         Effect::Cluster(step) => Some(step.spec.clone()),
@@ -192,6 +198,19 @@ async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steps::{agent::AgentStep, home::HomeStep};
+
+    #[test]
+    fn what_ends_a_step_that_was_begun_is_for_just_that() {
+        let agent = AgentStep { agent: "cursor-1".to_owned(), groups: Vec::new() };
+        let (agent, home) = (Effect::Agent(agent), Effect::Home(HomeStep {}));
+        let only = ends_them(&[&agent]);
+        assert!(
+            only.contains("`curtain mcp uninstall`") && !only.contains("`curtain up`"),
+            "{only}"
+        );
+        assert!(ends_them(&[&agent, &home]).contains("`curtain down`"));
+    }
 
     #[test]
     fn little_space_is_no_failure_of_an_instance_that_runs() {
