@@ -101,8 +101,9 @@ fn a_taken_port_is_replaced_and_stays_with_the_instance() {
     let portal = instance.endpoint("portal");
     assert!(!portal.ends_with(":8080"), "8080 is taken, yet the portal is at {portal}");
     drop(taken);
-    let again = instance.curtain(&["up", "-o", "json"]).success();
-    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    let again = instance.curtain(&["up", "-o", "json"]);
+    assert!(again.stderr.contains("8080 was in use when the instance was made"), "{again:?}");
+    let again: serde_json::Value = serde_json::from_str(&again.success()).unwrap();
     assert_eq!(again["endpoints"]["portal"], portal.as_str(), "ports stay with the instance");
     instance.down();
 }

@@ -189,6 +189,17 @@ impl Ports {
         Ok(Self { portal, mcp, gateway, api, node })
     }
 
+    /// The doors for people that have another port than the usual one, which was in use when the instance was made: what
+    /// is behind it, the usual port, and the port.
+    pub fn moved(self) -> Vec<(&'static str, u16, u16)> {
+        let doors = ["the portal", "the MCP servers", "the gateway of applications"];
+        let ports = [self.portal, self.mcp, self.gateway];
+        let all = doors.into_iter().zip(PREFERRED).zip(ports);
+        all.filter(|((_, usual), port)| usual != port)
+            .map(|((door, usual), port)| (door, usual, port))
+            .collect()
+    }
+
     fn all(self) -> [u16; 7] {
         let NodePorts { portal, mcp, gateway } = self.node;
         [self.portal, self.mcp, self.gateway, self.api, portal, mcp, gateway]
@@ -277,6 +288,15 @@ mod tests {
         drop(held);
         let third = Ports::choose(&[first]).unwrap();
         assert!(third.all().iter().all(|port| !first.all().contains(port)), "{first:?} {third:?}");
+    }
+
+    #[test]
+    fn a_door_that_is_elsewhere_is_told() {
+        let node = NodePorts::default();
+        let usual = Ports { portal: 8080, mcp: 8081, gateway: 19080, api: 1, node };
+        assert_eq!(usual.moved(), []);
+        let moved = Ports { portal: 8082, ..usual }.moved();
+        assert_eq!(moved, [("the portal", 8080, 8082)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `curtain up`.
 
-use curtain_appliance::{Facts, Plane, Up, memory, status, up};
+use curtain_appliance::{Facts, Instance, Plane, Up, memory, status, up};
 use curtain_provider::Request;
 
 use crate::{
@@ -64,6 +64,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let brought = up(&context.homes, &context.home, &options, &*progress).await;
     drop(progress);
     let facts = brought.map_err(|error| failure(error, context))?;
+    if let Some(instance) = Instance::read(&context.home)? {
+        for (door, usual, port) in instance.ports.moved() {
+            output::note(&format!(
+                "{usual} was in use when the instance was made: {door} is at {port}"
+            ));
+        }
+    }
     if context.is_json() {
         output::json(&facts);
     } else {
