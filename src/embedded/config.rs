@@ -8,8 +8,8 @@ use std::str::FromStr;
 use curtain_role::Instance;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::files;
+use crate::{Error, Reach};
 
 /// The settings of one embedded cluster, stored as `<home>/config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct ClusterConfig {
     pub binary: PathBuf,
     /// Image reference that stands for `binary` itself.
     pub own_image: String,
-    /// Where the API server listens on the host; a loopback address.
+    /// Where the API server listens on the host: a loopback address, unless others shall reach it.
     pub api_listen: SocketAddr,
     /// Host listeners that lead to Services.
     pub front_doors: Vec<FrontDoor>,
@@ -33,6 +33,9 @@ pub struct ClusterConfig {
     pub service_cidr: Cidr,
     /// Range of the pods' addresses.
     pub pod_cidr: Cidr,
+    /// How others reach the node.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 /// A host listener that leads to one port of a Service.
@@ -86,7 +89,16 @@ impl ClusterConfig {
 
     /// Name of the one node.
     pub fn node_name(&self) -> String {
-        format!("curtain-{}", self.instance)
+        self.reach.node_name.clone().unwrap_or_else(|| format!("curtain-{}", self.instance))
+    }
+
+    /// Where this machine itself reaches the API server: loopback, when it listens on every address.
+    pub fn api_address(&self) -> SocketAddr {
+        let mut address = self.api_listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        address
     }
 
     /// A command of this program that acts on this instance: `words` are what follows the program's name.
@@ -248,6 +260,28 @@ mod tests {
         assert_eq!(ClusterConfig::read(&config.path()).unwrap(), config);
     }
 
+    #[test]
+    fn a_file_that_knows_nothing_of_reach_still_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = sample(dir.path());
+        let mut older: serde_json::Value =
+            serde_json::from_slice(&config.encode().unwrap()).unwrap();
+        older.as_object_mut().unwrap().remove("reach").unwrap();
+        files::write_private(&config.path(), older.to_string().as_bytes()).unwrap();
+        let read = ClusterConfig::read(&config.path()).unwrap();
+        assert_eq!(read, config);
+        assert_eq!(read.node_name(), "curtain-test");
+    }
+
+    #[test]
+    fn every_address_means_loopback_to_the_machine_itself() {
+        let mut config = sample(Path::new("/nowhere"));
+        config.api_listen = "0.0.0.0:6443".parse().unwrap();
+        assert_eq!(config.api_address().to_string(), "127.0.0.1:6443");
+        config.api_listen = "192.0.2.1:6443".parse().unwrap();
+        assert_eq!(config.api_address(), config.api_listen);
+    }
+
     fn sample(home: &Path) -> ClusterConfig {
         ClusterConfig {
             version: ClusterConfig::VERSION,
@@ -264,6 +298,7 @@ mod tests {
             }],
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
+            reach: Reach::default(),
         }
     }
 }

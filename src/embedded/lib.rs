@@ -26,6 +26,7 @@ mod error;
 mod files;
 pub mod node;
 mod pki;
+mod reach;
 
 pub use config::{Cidr, ClusterConfig, FrontDoor};
 pub use error::Error;
@@ -34,3 +35,4 @@ pub use node::{
     supervise,
 };
 pub use pki::{PkiPaths, init};
+pub use reach::Reach;

@@ -14,6 +14,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files::{self, Batch};
@@ -115,6 +116,7 @@ fn serving_certificate(config: &ClusterConfig) -> Leaf {
         "kubernetes.default.svc",
         "kubernetes.default.svc.cluster.local",
     ];
+    let dns = dns.iter().map(ToString::to_string).chain(config.reach.api_names.iter().cloned());
     let mut addresses = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V4(config.api_service_ip())];
     if !addresses.contains(&config.api_listen.ip()) && !config.api_listen.ip().is_unspecified() {
         addresses.push(config.api_listen.ip());
@@ -123,7 +125,7 @@ fn serving_certificate(config: &ClusterConfig) -> Leaf {
         name: "apiserver",
         common_name: "kube-apiserver".to_owned(),
         organization: None,
-        dns: dns.map(str::to_owned).to_vec(),
+        dns: dns.collect(),
         addresses,
         usage: ExtendedKeyUsagePurpose::ServerAuth,
     }
@@ -183,7 +185,7 @@ impl Authority {
     }
 }
 
-/// Whether a stored leaf can stay: readable, in the first two thirds of its life, with all its addresses.
+/// Whether a stored leaf can stay: readable, in the first two thirds of its life, with all its names.
 fn still_good(path: &Path, leaf: &Leaf) -> bool {
     let Ok(bytes) = std::fs::read(path) else {
         return false;
@@ -202,16 +204,12 @@ fn still_good(path: &Path, leaf: &Leaf) -> bool {
         Ok(Some(extension)) => extension.value.general_names.clone(),
         _ => Vec::new(),
     };
-    let complete = leaf.addresses.iter().all(|address| {
-        let octets = match address {
-            IpAddr::V4(v4) => v4.octets().to_vec(),
-            IpAddr::V6(v6) => v6.octets().to_vec(),
-        };
-        names.iter().any(|name| {
-            matches!(name, x509_parser::extensions::GeneralName::IPAddress(found) if *found == octets)
-        })
+    let holds = |wanted: GeneralName<'_>| names.contains(&wanted);
+    let addresses = leaf.addresses.iter().all(|address| match address {
+        IpAddr::V4(v4) => holds(GeneralName::IPAddress(&v4.octets())),
+        IpAddr::V6(v6) => holds(GeneralName::IPAddress(&v6.octets())),
     });
-    young && complete
+    young && addresses && leaf.dns.iter().all(|name| holds(GeneralName::DNSName(name)))
 }
 
 fn generate(name: &str) -> Result<KeyPair, Error> {
@@ -253,7 +251,7 @@ fn add_kubeconfig(config: &ClusterConfig, batch: &mut Batch) -> Result<(), Error
          server: https://{server}\n    certificate-authority-data: {ca}\nusers:\n- name: {name}\n  user:\n    \
          client-certificate-data: {cert}\n    client-key-data: {key}\ncontexts:\n- name: {name}\n  context:\n    \
          cluster: {name}\n    user: {name}\n",
-        server = config.api_listen,
+        server = config.api_address(),
         ca = encoded("ca.crt")?,
         cert = encoded("admin.crt")?,
         key = encoded("admin.key")?,
@@ -282,6 +280,7 @@ mod tests {
             front_doors: Vec::new(),
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
+            reach: crate::Reach::default(),
         }
     }
 
@@ -306,6 +305,27 @@ mod tests {
         config.api_listen = SocketAddr::from(([127, 0, 0, 2], 6443));
         init(&config).unwrap();
         assert_ne!(before, std::fs::read(config.pki().apiserver_cert).unwrap());
+    }
+
+    #[test]
+    fn a_name_that_the_serving_certificate_lacks_makes_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        init(&config).unwrap();
+        let before = std::fs::read(config.pki().apiserver_cert).unwrap();
+        config.api_listen = SocketAddr::from(([0, 0, 0, 0], 6443));
+        config.reach.api_names = vec!["one-control-plane".into()];
+        init(&config).unwrap();
+        let after = std::fs::read(config.pki().apiserver_cert).unwrap();
+        assert_ne!(before, after);
+        let der = x509_parser::pem::parse_x509_pem(&after).unwrap().1.contents;
+        let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+        let names = certificate.subject_alternative_name().unwrap().unwrap().value;
+        assert!(names.general_names.contains(&GeneralName::DNSName("one-control-plane")));
+        init(&config).unwrap();
+        assert_eq!(after, std::fs::read(config.pki().apiserver_cert).unwrap());
+        let kubeconfig = std::fs::read_to_string(config.admin_kubeconfig()).unwrap();
+        assert!(kubeconfig.contains("server: https://127.0.0.1:6443"), "{kubeconfig}");
     }
 
     #[test]

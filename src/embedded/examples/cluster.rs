@@ -70,6 +70,7 @@ fn up(home: &Path) -> Result<(), Error> {
             front_doors: Vec::new(),
             service_cidr: "10.96.0.0/16".parse()?,
             pod_cidr: "10.244.0.0/16".parse()?,
+            reach: embedded::Reach::default(),
         },
     };
     embedded::init(&config)?;

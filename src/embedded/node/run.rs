@@ -112,7 +112,7 @@ async fn start_server(
     listener: Option<(std::net::SocketAddr, std::os::fd::OwnedFd)>,
     shutdown: CancellationToken,
 ) -> Result<Server, Error> {
-    let (advertise, listener) = listener.ok_or_else(|| Error::Protocol {
+    let (_, listener) = listener.ok_or_else(|| Error::Protocol {
         peer: "supervisor",
         message: "it did not hand over the API server's listener".to_owned(),
     })?;
@@ -124,7 +124,7 @@ async fn start_server(
         ca: keys.ca,
         token_key: keys.token_key,
         service_cidr: (config.service_cidr.network(), config.service_cidr.prefix()),
-        advertise,
+        advertise: config.api_address(),
     };
     Server::start(settings, shutdown)
         .await

@@ -134,6 +134,7 @@ impl TestCluster {
             front_doors: Vec::new(),
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
+            reach: crate::Reach::default(),
         };
         crate::init(&config).unwrap();
         Self { config, dir: Some(dir) }

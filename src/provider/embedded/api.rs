@@ -36,7 +36,7 @@ pub(super) async fn wait(config: &ClusterConfig, timeout: Duration) -> Result<()
             return Err(Error::Died { tail: tail(&log), log });
         }
         if started.elapsed() >= timeout {
-            let url = format!("https://{}", config.api_listen);
+            let url = format!("https://{}", config.api_address());
             return Err(Error::NotAnswering { url, waited: timeout, last, tail: tail(&log), log });
         }
         tokio::time::sleep(pause).await;

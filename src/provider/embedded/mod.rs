@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use curtain_embedded::{ClusterConfig, FrontDoor, node::images};
+use curtain_embedded::{ClusterConfig, FrontDoor, Reach, node::images};
 
 use crate::{
     Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
@@ -201,6 +201,7 @@ fn config(spec: &ClusterSpec) -> Result<ClusterConfig, Error> {
             .collect(),
         service_cidr: range(SERVICE_CIDR)?,
         pod_cidr: range(POD_CIDR)?,
+        reach: Reach::default(),
     })
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use curtain_embedded::apiserver::{Server, ServerConfig};
-use curtain_embedded::{ClusterConfig, init};
+use curtain_embedded::{ClusterConfig, Reach, init};
 use curtain_role::KubeAccess;
 use kube::Client;
 use serde_json::Value;
@@ -45,6 +45,7 @@ impl Cluster {
             front_doors: Vec::new(),
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
+            reach: Reach::default(),
         };
         init(&config).unwrap();
         let pki = config.pki();

@@ -64,6 +64,7 @@ pub(super) fn settings() -> Settings {
         api_service: "10.96.0.1:443".parse().unwrap(),
         api_server: "127.0.0.1:6443".parse().unwrap(),
         dns_service: "10.96.0.10:53".parse().unwrap(),
+        node_port_addresses: vec!["127.0.0.0/8".parse().unwrap()],
         resolv_conf: "/nonexistent/resolv.conf".into(),
     }
 }

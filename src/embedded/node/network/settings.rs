@@ -21,6 +21,8 @@ pub struct Settings {
     pub api_server: SocketAddr,
     /// Virtual address of the cluster's name server.
     pub dns_service: SocketAddrV4,
+    /// Ranges of the host's addresses that node ports are served on.
+    pub node_port_addresses: Vec<Cidr>,
     /// File that names the host's resolvers; read anew for each query that
     /// leaves the cluster, so that a laptop may change its network.
     pub resolv_conf: PathBuf,
@@ -33,8 +35,9 @@ impl From<&ClusterConfig> for Settings {
             services: config.service_cidr,
             node: config.pod_cidr.host(1),
             api_service: SocketAddrV4::new(config.api_service_ip(), 443),
-            api_server: config.api_listen,
+            api_server: config.api_address(),
             dns_service: SocketAddrV4::new(config.dns_service_ip(), 53),
+            node_port_addresses: config.reach.node_port_addresses.clone(),
             resolv_conf: "/etc/resolv.conf".into(),
         }
     }
