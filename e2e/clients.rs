@@ -2,6 +2,7 @@
 
 use std::{
     borrow::BorrowMut,
+    fs::File,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -21,11 +22,20 @@ pub struct Output {
 
 impl Output {
     /// Runs `command` to its end.
-    pub fn of(mut command: impl BorrowMut<Command>) -> Self {
+    pub fn of(command: impl BorrowMut<Command>) -> Self {
+        Self::reading(command, Stdio::null())
+    }
+
+    /// Runs `command` to its end, with `input` to read.
+    pub fn fed(command: impl BorrowMut<Command>, input: File) -> Self {
+        Self::reading(command, input.into())
+    }
+
+    fn reading(mut command: impl BorrowMut<Command>, input: Stdio) -> Self {
         let command = command.borrow_mut();
         let line = format!("{command:?}");
         let output = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .output()
             .unwrap_or_else(|error| panic!("cannot run {line}: {error}"));
         Self {

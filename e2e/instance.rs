@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Clients, Output, Residue, apart, evidence};
+use crate::{Clients, Engine, Output, Residue, apart, evidence};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -26,7 +26,10 @@ pub struct Instance {
     /// The clients to try it with.
     pub clients: Clients,
     gone: bool,
-    _turn: MutexGuard<'static, ()>,
+    options: Vec<String>,
+    environment: Vec<(String, String)>,
+    /// Of an instance in an [`Engine`], the Engine's.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Instance {
@@ -41,15 +44,41 @@ impl Instance {
     /// Brings a prepared instance up.
     #[track_caller]
     pub fn start(&mut self) {
-        let text = self.curtain(&["up", "-o", "json"]).success();
+        let text = self.curtain(&self.up_words()).success();
         self.up = serde_json::from_str(&text).expect("`up -o json` prints one JSON object");
         assert_eq!(self.up["ready"], true, "{text}");
+    }
+
+    /// The words after `curtain` that bring it up.
+    pub fn up_words(&self) -> Vec<&str> {
+        let options = self.options.iter().map(String::as_str);
+        ["up", "-o", "json"].into_iter().chain(options).collect()
     }
 
     /// An instance that is not up yet: a name, a home and a scan of the machine.
     #[track_caller]
     pub fn prepare() -> Self {
-        let turn = apart::turn();
+        Self::with(Some(apart::turn()))
+    }
+
+    /// An instance that is not up yet and will be a cluster of node containers, made of `image` in `engine`.
+    #[track_caller]
+    pub fn prepare_kind(engine: &Engine, image: &str) -> Self {
+        // The turn is the Engine's, which outlives the instance.
+        let mut instance = Self::with(None);
+        instance.environment.push(("DOCKER_HOST".to_owned(), engine.host()));
+        let options = ["--provider", "kind", "--node-image", image];
+        instance.options.extend(options.map(str::to_owned));
+        instance
+    }
+
+    /// Gives every `curtain` and client of this instance a variable more.
+    pub fn set(&mut self, variable: &str, value: &str) {
+        self.environment.push((variable.to_owned(), value.to_owned()));
+    }
+
+    #[track_caller]
+    fn with(turn: Option<MutexGuard<'static, ()>>) -> Self {
         let clients = Clients::find();
         let home =
             tempfile::Builder::new().prefix("curtain-e2e-").tempdir().expect("temporary home");
@@ -57,7 +86,18 @@ impl Instance {
         let before = Residue::scan(home.path());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("e2e-{}-{number}", std::process::id());
-        Self { name, home, scratch, before, up: Value::Null, clients, gone: false, _turn: turn }
+        Self {
+            name,
+            home,
+            scratch,
+            before,
+            up: Value::Null,
+            clients,
+            gone: false,
+            options: Vec::new(),
+            environment: Vec::new(),
+            _turn: turn,
+        }
     }
 
     /// The answer of `up`.
@@ -209,6 +249,7 @@ impl Instance {
         fresh.env("HOME", self.home.path()).env("TERM", "dumb").current_dir(self.home.path());
         // Whatever Engine the machine has, the test says where its cluster comes from.
         fresh.env("CURTAIN_PROVIDER", "embedded");
+        fresh.envs(self.environment.iter().map(|(name, value)| (name, value)));
         fresh
     }
 }
@@ -229,9 +270,14 @@ pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("CURTAIN_E2E_BINARY") {
         return path.into();
     }
+    built("curtain")
+}
+
+/// A program that was built beside the test.
+pub(crate) fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let profile = test.parent().and_then(Path::parent).expect("tests are in target/…/deps");
-    let binary = profile.join("curtain");
-    assert!(binary.exists(), "no {}: build the workspace first", binary.display());
-    binary
+    let program = profile.join(name);
+    assert!(program.exists(), "no {}: build the workspace first", program.display());
+    program
 }

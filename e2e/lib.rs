@@ -6,21 +6,28 @@
 //!
 //! A test that panics still takes its instance down (`Drop`), and never touches another one. Tests with an instance run
 //! in namespaces of their own (`e2e/apart`), one at a time in each program: what they find on the machine is theirs.
+//!
+//! [`Engine`] is a Docker Engine in the same namespaces, for the provider that makes clusters with one, and holds a node
+//! image made for the purpose.
 
 mod apart;
+mod archive;
 mod browser;
 mod clients;
+mod engine;
 mod evidence;
 mod http;
 mod image;
 mod instance;
 mod mcp;
+mod node_image;
 mod releases;
 mod residue;
 mod wait;
 
 pub use browser::Browser;
 pub use clients::{Clients, Output};
+pub use engine::Engine;
 pub use http::{Answer, get};
 pub use image::busybox_archive;
 pub use instance::{Instance, binary};
