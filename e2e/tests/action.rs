@@ -17,6 +17,8 @@ struct Runner<'a> {
     instance: &'a Instance,
     /// Its folders and the files that a step writes.
     dir: PathBuf,
+    /// The input `binary`.
+    binary: PathBuf,
     /// Node's own arguments.
     node: Vec<String>,
     path: String,
@@ -28,7 +30,8 @@ impl<'a> Runner<'a> {
         for folder in ["temp", "tools"] {
             fs::create_dir_all(dir.join(folder)).unwrap();
         }
-        let runner = Self { instance, dir, node: Vec::new(), path: std::env::var("PATH").unwrap() };
+        let path = std::env::var("PATH").unwrap();
+        let runner = Self { instance, dir, binary: binary(), node: Vec::new(), path };
         runner.forget();
         runner
     }
@@ -79,7 +82,7 @@ impl<'a> Runner<'a> {
         for (input, value) in [
             ("NAME", name),
             ("PROVIDER", "embedded"),
-            ("BINARY", binary().to_str().unwrap()),
+            ("BINARY", self.binary.to_str().unwrap()),
             ("TIMEOUT", "2m"),
         ] {
             node.env(format!("INPUT_{input}"), value);
@@ -205,4 +208,29 @@ fn a_step_that_fails_says_so_and_its_end_still_cleans_up() {
     let end = runner.run("post.js", "");
     assert_eq!(end.code, 0, "{end:?}");
     instance.assert_no_residue();
+}
+
+#[test]
+fn what_is_known_of_a_failure_is_there_for_the_next_step() {
+    let instance = Instance::prepare();
+    let mut runner = Runner::new(&instance, "evidence").for_somebody();
+    // A curtain whose `up` collects something about its nodes and fails, and which makes bundles.
+    runner.binary = runner.dir.join("curtain");
+    let text = "#!/bin/sh\ncase \"$1 $2\" in
+        up*) echo nodes >\"$TMPDIR/curtain-evidence-x.tar.gz\"; exit 4 ;;
+        'support-bundle --help') ;;
+        support-bundle*) echo bundle >\"$2\" ;;
+        *) exit 1 ;;
+    esac\n";
+    fs::write(&runner.binary, text).unwrap();
+    fs::set_permissions(&runner.binary, fs::Permissions::from_mode(0o755)).unwrap();
+    let step = runner.run("main.js", "");
+    assert!(step.code == 1 && step.stdout.contains("exit code 4"), "{step:?}");
+    let folder = PathBuf::from(&runner.values("output")["evidence"]);
+    let bundle = format!("curtain-support-{}.tar.gz", instance.name());
+    for (file, text) in [("curtain-evidence-x.tar.gz", "nodes\n"), (&bundle, "bundle\n")] {
+        assert_eq!(fs::read_to_string(folder.join(file)).unwrap(), text);
+        let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(folder.join(file)).unwrap());
+        assert_eq!(owner, 1001, "the next step may read it");
+    }
 }

@@ -6,14 +6,15 @@ const path = require('path');
 const curtain = require('./curtain');
 const runner = require('./runner');
 
-/** An archive of what is known about a failure, where this curtain can make one. */
-function evidence(ask, name, command) {
-  if (!ask(['support-bundle', '--help'], { quiet: true }).ok) return;
-  const archive = path.join(runner.place('RUNNER_TEMP'), `curtain-evidence-${name}.tar.gz`);
-  if (!ask(['support-bundle', archive, '--name', name]).ok) return;
-  // The next step, which uploads it, is not root.
-  if (command[0] === 'sudo') curtain.run(['sudo', '-n', 'chown', String(process.getuid()), archive], []);
-  runner.output('evidence', archive);
+/** What is known about a failure, in a folder for the next step to upload: what `up` left there, and a bundle. */
+function evidence(ask, name, folder, command) {
+  // An older curtain makes none.
+  if (ask(['support-bundle', '--help'], { quiet: true }).ok) {
+    ask(['support-bundle', path.join(folder, `curtain-support-${name}.tar.gz`), '--name', name]);
+  }
+  if (command[0] === 'sudo') curtain.run(['sudo', '-n', 'chown', '-R', String(process.getuid()), folder], []);
+  if (fs.readdirSync(folder).length > 0) runner.output('evidence', folder);
+  else fs.rmdirSync(folder);
 }
 
 function summary(name, provider, seconds, rows) {
@@ -48,12 +49,14 @@ function main() {
   const flags = ['--name', name, '-o', 'json', '--timeout', runner.input('timeout') || '5m'];
   if (provider) flags.push('--provider', provider);
   if (runner.input('node-image')) flags.push('--node-image', runner.input('node-image'));
-  // It keeps its own time; this is for when it does not.
-  const up = ask(['up', ...flags], { seconds: 3600 });
+  const folder = fs.mkdtempSync(path.join(temp, 'curtain-evidence-'));
+  // It keeps its own time; this is for when it does not. What it collects about nodes goes where temporary files do.
+  const up = ask(['up', ...flags], { seconds: 3600, env: { ...env, TMPDIR: folder } });
   if (!up.ok) {
-    evidence(ask, name, command);
+    evidence(ask, name, folder, command);
     throw new Error(`curtain up failed: ${up.ended}; the lines above say why`);
   }
+  fs.rmSync(folder, { recursive: true, force: true });
   const facts = JSON.parse(up.stdout);
 
   const answer = (args) => {
