@@ -131,6 +131,16 @@ fn actions_are_pinned_to_one_commit_that_says_its_version() {
 }
 
 #[test]
+fn the_node_image_of_the_tests_is_the_one_that_people_get() {
+    let code = fs::read_to_string(root().join("src/provider/kind/node_image.rs")).unwrap();
+    let default = code.split_once("DEFAULT: &str = \"").unwrap().1.split('"').next().unwrap();
+    // A string of Rust that goes on in the next line.
+    let image: String = default.split("\\\n").map(str::trim).collect();
+    let workflow = fs::read_to_string(root().join(".github/workflows/ci.yml")).unwrap();
+    assert!(image.contains("@sha256:") && workflow.contains(&format!("'{image}'")), "{image}");
+}
+
+#[test]
 fn workflows_call_scripts_that_exist_with_the_rust_that_is_promised() {
     let rust = manifest(&["workspace", "package", "rust-version"]);
     for (path, text) in workflows() {
