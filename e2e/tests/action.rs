@@ -217,7 +217,7 @@ fn what_is_known_of_a_failure_is_there_for_the_next_step() {
     // A curtain whose `up` collects something about its nodes and fails, and which makes bundles.
     runner.binary = runner.dir.join("curtain");
     let text = "#!/bin/sh\ncase \"$1 $2\" in
-        up*) echo nodes >\"$TMPDIR/curtain-evidence-x.tar.gz\"; exit 4 ;;
+        up*) echo nodes >\"/tmp/curtain-evidence-$3-now.tar.gz\"; exit 4 ;;
         'support-bundle --help') ;;
         support-bundle*) echo bundle >\"$2\" ;;
         *) exit 1 ;;
@@ -227,10 +227,11 @@ fn what_is_known_of_a_failure_is_there_for_the_next_step() {
     let step = runner.run("main.js", "");
     assert!(step.code == 1 && step.stdout.contains("exit code 4"), "{step:?}");
     let folder = PathBuf::from(&runner.values("output")["evidence"]);
+    let nodes = format!("curtain-evidence-{}-now.tar.gz", instance.name());
     let bundle = format!("curtain-support-{}.tar.gz", instance.name());
-    for (file, text) in [("curtain-evidence-x.tar.gz", "nodes\n"), (&bundle, "bundle\n")] {
-        assert_eq!(fs::read_to_string(folder.join(file)).unwrap(), text);
-        let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(folder.join(file)).unwrap());
+    for (file, text) in [(nodes, "nodes\n"), (bundle, "bundle\n")] {
+        assert_eq!(fs::read_to_string(folder.join(&file)).unwrap(), text);
+        let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(folder.join(&file)).unwrap());
         assert_eq!(owner, 1001, "the next step may read it");
     }
 }

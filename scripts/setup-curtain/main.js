@@ -2,17 +2,27 @@
 'use strict';
 
 const fs = require('fs');
+const os = require('os');
 const path = require('path');
 const curtain = require('./curtain');
 const runner = require('./runner');
 
-/** What is known about a failure, in a folder for the next step to upload: what `up` left there, and a bundle. */
-function evidence(ask, name, folder, command) {
+/** Archives that `up` makes of the nodes of an instance, where temporary files are. */
+function archives(name) {
+  return fs.readdirSync(os.tmpdir()).filter((file) => file.startsWith(`curtain-evidence-${name}-`));
+}
+
+/** What is known about a failure, in a folder for the next step to upload: what `up` left, and a bundle. */
+function evidence(ask, name, before, command) {
+  const folder = fs.mkdtempSync(path.join(runner.place('RUNNER_TEMP'), 'curtain-evidence-'));
+  const as = command[0] === 'sudo' ? ['sudo', '-n'] : [];
+  archives(name).filter((file) => !before.includes(file))
+    .forEach((file) => curtain.run([...as, 'mv', path.join(os.tmpdir(), file), folder], []));
   // An older curtain makes none.
   if (ask(['support-bundle', '--help'], { quiet: true }).ok) {
     ask(['support-bundle', path.join(folder, `curtain-support-${name}.tar.gz`), '--name', name]);
   }
-  if (command[0] === 'sudo') curtain.run(['sudo', '-n', 'chown', '-R', String(process.getuid()), folder], []);
+  if (as.length > 0) curtain.run([...as, 'chown', '-R', String(process.getuid()), folder], []);
   if (fs.readdirSync(folder).length > 0) runner.output('evidence', folder);
   else fs.rmdirSync(folder);
 }
@@ -49,14 +59,13 @@ function main() {
   const flags = ['--name', name, '-o', 'json', '--timeout', runner.input('timeout') || '5m'];
   if (provider) flags.push('--provider', provider);
   if (runner.input('node-image')) flags.push('--node-image', runner.input('node-image'));
-  const folder = fs.mkdtempSync(path.join(temp, 'curtain-evidence-'));
-  // It keeps its own time; this is for when it does not. What it collects about nodes goes where temporary files do.
-  const up = ask(['up', ...flags], { seconds: 3600, env: { ...env, TMPDIR: folder } });
+  const before = archives(name);
+  // It keeps its own time; this is for when it does not.
+  const up = ask(['up', ...flags], { seconds: 3600 });
   if (!up.ok) {
-    evidence(ask, name, folder, command);
+    evidence(ask, name, before, command);
     throw new Error(`curtain up failed: ${up.ended}; the lines above say why`);
   }
-  fs.rmSync(folder, { recursive: true, force: true });
   const facts = JSON.parse(up.stdout);
 
   const answer = (args) => {

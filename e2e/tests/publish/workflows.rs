@@ -189,7 +189,7 @@ fn the_action_is_plain_javascript_and_says_what_it_takes_and_gives() {
     }
     // Nothing to install: what is required is Node's, or is here.
     for required in code.split("require('").skip(1).map(|rest| rest.split('\'').next().unwrap()) {
-        let own = ["child_process", "crypto", "fs", "path"].contains(&required);
+        let own = ["child_process", "crypto", "fs", "os", "path"].contains(&required);
         assert!(own || root().join(folder).join(format!("{required}.js")).exists(), "{required}");
     }
     let action = fs::read_to_string(root().join(folder).join("action.yml")).unwrap();
