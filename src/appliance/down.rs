@@ -50,23 +50,31 @@ pub struct TakeDown {
 /// A ledger that cannot be read, or another command that holds the instance for all of `timeout`.
 /// A step that cannot be undone is a leftover, not an error.
 pub async fn down(home: &Home, how: &TakeDown, progress: &dyn Progress) -> Result<Down, Error> {
-    let mut result = nothing(home);
     let started = Instant::now();
     let Some(_lock) = Lock::existing(home, how.timeout).await? else {
         // An `up` may have died when it had made no more than the folders above.
+        let mut result = nothing(home);
         let _guard = lock::guard(home).await?;
         if !home.path().exists() {
             result.removed = release(home.path());
         }
         return Ok(result);
     };
-    if !home.ledger().exists() {
-        // An `up` died before it recorded anything, so there is nothing but its folder.
-        result.removed = vanish(home).await?;
-        return Ok(result);
-    }
     let left = how.timeout.saturating_sub(started.elapsed());
-    undo_everything(home, &TakeDown { timeout: left, ..how.clone() }, progress).await
+    take(home, &TakeDown { timeout: left, ..how.clone() }, progress).await
+}
+
+/// As [`down`], for whoever holds the instance.
+pub(crate) async fn take(
+    home: &Home,
+    how: &TakeDown,
+    progress: &dyn Progress,
+) -> Result<Down, Error> {
+    if home.ledger().exists() {
+        return undo_everything(home, how, progress).await;
+    }
+    // An `up` died before it recorded anything, so there is nothing but its folder.
+    Ok(Down { removed: vanish(home).await?, ..nothing(home) })
 }
 
 fn nothing(home: &Home) -> Down {

@@ -10,6 +10,8 @@ use std::{io, path::PathBuf, time::Duration};
 pub enum Kind {
     /// The instance does not exist.
     NotFound,
+    /// The instance exists already.
+    Exists,
     /// A port of this machine belongs to somebody else.
     PortInUse,
     /// No space is left.
@@ -51,6 +53,21 @@ pub enum Error {
         instance: String,
         /// The instances there are.
         others: Vec<String>,
+    },
+    /// There is an instance of this name, and it is not ours to use.
+    #[error(
+        "there is an instance {instance:?} already, and only a new one is taken down again; \
+         choose another name, or take it down first by `curtain down`"
+    )]
+    Exists {
+        /// The name that was given.
+        instance: String,
+    },
+    /// A time that ends beyond the calendar.
+    #[error("{:.0} h is too long a time", .time.as_secs_f64() / 3_600.0)]
+    TooLong {
+        /// The time that was given.
+        time: Duration,
     },
     /// Another command holds the instance.
     #[error(
@@ -266,11 +283,12 @@ impl Error {
     /// The class of this error.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::BadName { .. } | Self::Client { .. } => Kind::BadInput,
+            Self::BadName { .. } | Self::TooLong { .. } | Self::Client { .. } => Kind::BadInput,
             Self::NotFound { .. }
             | Self::UnknownClient { .. }
             | Self::UnknownIdentity { .. }
             | Self::UnknownDemo { .. } => Kind::NotFound,
+            Self::Exists { .. } => Kind::Exists,
             Self::Busy { .. } | Self::FolderBusy { .. } => Kind::Busy,
             Self::VersionMismatch { .. } => Kind::VersionMismatch,
             Self::Timeout { .. } => Kind::Timeout,

@@ -48,6 +48,18 @@ impl Homes {
     /// # Errors
     /// A folder that exists and cannot be read.
     pub fn list(&self) -> Result<Vec<Home>, Error> {
+        self.those(Home::exists)
+    }
+
+    /// The instances that do not stay until `down`, by name, and what is left of such.
+    ///
+    /// # Errors
+    /// As for [`Self::list`].
+    pub(crate) fn leased(&self) -> Result<Vec<Home>, Error> {
+        self.those(|home| home.lease().exists())
+    }
+
+    fn those(&self, meant: impl Fn(&Home) -> bool) -> Result<Vec<Home>, Error> {
         let entries = match fs::read_dir(&self.root) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -56,7 +68,7 @@ impl Homes {
         let mut homes: Vec<Home> = entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .map(|name| self.instance(&name))
-            .filter(Home::exists)
+            .filter(meant)
             .collect();
         homes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(homes)
@@ -107,6 +119,11 @@ impl Home {
     /// The instance's own kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.path.join("kubeconfig")
+    }
+
+    /// For how long it stays, if not until `down`.
+    pub(crate) fn lease(&self) -> PathBuf {
+        self.path.join("lease.json")
     }
 
     pub(crate) fn lock(&self) -> PathBuf {

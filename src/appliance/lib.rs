@@ -6,7 +6,8 @@
 //! - one command at a time works on an instance; every wait is bounded;
 //! - nothing here prints, exits, or reads the environment: folders and options come from the caller.
 //!
-//! Entry points: [`Homes`], [`up()`], [`down()`], [`status()`], [`doctor()`], [`clients`], [`access`].
+//! Entry points: [`Homes`], [`up()`], [`down()`], [`reap()`], [`status()`], [`doctor()`], [`clients`],
+//! [`access`].
 
 pub mod access;
 pub mod clients;
@@ -21,13 +22,16 @@ mod home;
 mod http;
 mod identity;
 mod instance;
+mod lease;
 mod ledger;
 mod lock;
 mod mcp;
 pub mod memory;
 mod name;
+mod owner;
 mod plan;
 pub mod progress;
+mod reap;
 mod status;
 mod steps;
 mod up;
@@ -40,7 +44,9 @@ pub use fault::FaultPlan;
 pub use home::{Home, Homes};
 pub use identity::{Identity, find};
 pub use instance::{Endpoints, Instance, NodePorts, Ports};
+pub use lease::{Over, Stay, is_own};
 pub use mcp::{Install, Unwired, agent, install, uninstall};
 pub use name::{DEFAULT, InstanceName};
+pub use reap::{Reaped, reap};
 pub use status::{Deployment, Plane, Status, status};
-pub use up::{Facts, Up, plan_names, up};
+pub use up::{Before, Facts, Up, plan_names, up};

@@ -10,10 +10,10 @@ use crate::{
     clients::{self, Bridge, Client, Scope},
     effect::{Effect, Step},
     ledger::Ledger,
-    lock::{self, Lock},
+    lock,
     plan::{self, Node},
     progress::Progress,
-    status::{existing, missing},
+    status::{existing, held},
     steps::{agent::AgentStep, client::ClientStep},
     world::World,
 };
@@ -172,14 +172,6 @@ pub async fn uninstall(
     match undone.failed.into_iter().next() {
         None => Ok(Unwired::of(&effects)),
         Some((step, source)) => Err(Error::Step { step, source: Box::new(source) }),
-    }
-}
-
-/// The lock of an instance that may go while it is waited for.
-async fn held(homes: &Homes, home: &Home, timeout: Duration) -> Result<Lock, Error> {
-    match Lock::existing(home, timeout).await? {
-        Some(lock) => Ok(lock),
-        None => Err(missing(homes, home)?),
     }
 }
 

@@ -16,11 +16,19 @@ pub struct InstanceName(String);
 pub const DEFAULT: &str = "default";
 
 const LONGEST: usize = 32;
+/// What a random name is made of: nothing that is taken for something else.
+const ALPHABET: &[u8] = b"bcdfghjkmnpqrstvwxz23456789";
 
 impl InstanceName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A name that begins with `prefix`, a short word, and is hardly anybody else's.
+    pub fn random(prefix: &str) -> Self {
+        let letter = || char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]);
+        Self(format!("{prefix}-{}", std::iter::repeat_with(letter).take(6).collect::<String>()))
     }
 
     /// Whether this is the instance that is meant when nothing is said.
@@ -99,6 +107,15 @@ mod tests {
         }
         for bad in ["", "-a", "a-", "A", "a/b", "..", "a b", "ü", &"x".repeat(33)] {
             assert!(bad.parse::<InstanceName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_random_name_is_one_and_another_each_time() {
+        let names = [(); 2].map(|()| InstanceName::random("run").to_string());
+        assert_ne!(names[0], names[1]);
+        for name in names {
+            assert!(name.starts_with("run-") && name.parse::<InstanceName>().is_ok(), "{name}");
         }
     }
 

@@ -1,13 +1,13 @@
 //! How an instance is.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use curtain_bundle::{Bundle, Installer};
 use k8s_openapi::api::apps::v1::Deployment as Object;
 use kube::{Api, api::ListParams};
 use serde::Serialize;
 
-use crate::{Error, Facts, Home, Instance, up::facts, world::kube_client};
+use crate::{Error, Facts, Home, Instance, lock::Lock, up::facts, world::kube_client};
 
 /// An instance and its planes, as `status -o json` prints it.
 #[derive(Clone, Debug, Serialize)]
@@ -65,11 +65,11 @@ pub async fn status(homes: &crate::Homes, home: &Home) -> Result<Status, Error> 
         true => Some(kube_client(&provider.kubeconfig(&spec)).await?),
         false => None,
     };
+    let note = "the cluster does not answer; `curtain up` repairs it";
     for name in PLANES {
         planes.push(match &client {
             Some(client) => plane(client, &Bundle::builtin(name)?).await?,
             None => {
-                let note = "the cluster does not answer; `curtain up` repairs it";
                 let note = Some(home.name().in_commands(note));
                 Plane { name: name.to_owned(), ready: false, deployments: Vec::new(), note }
             }
@@ -122,4 +122,16 @@ pub(crate) fn existing(homes: &crate::Homes, home: &Home) -> Result<Instance, Er
 pub(crate) fn missing(homes: &crate::Homes, home: &Home) -> Result<Error, Error> {
     let others = homes.list()?.iter().map(|home| home.name().to_string()).collect();
     Ok(Error::NotFound { instance: home.name().to_string(), others })
+}
+
+/// The lock of an instance that may go while it is waited for.
+pub(crate) async fn held(
+    homes: &crate::Homes,
+    home: &Home,
+    timeout: Duration,
+) -> Result<Lock, Error> {
+    match Lock::existing(home, timeout).await? {
+        Some(lock) => Ok(lock),
+        None => Err(missing(homes, home)?),
+    }
 }

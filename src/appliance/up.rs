@@ -7,6 +7,7 @@ use std::{
 
 use curtain_bundle::{Bundle, format::Role};
 use curtain_provider::{Choice, Request, Settings, choose};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
@@ -17,10 +18,12 @@ use crate::{
     fault::When,
     home::{release, remove},
     instance::{self, Ports, build_id},
+    lease::{self, Lease, Stay},
     ledger::Ledger,
     lock::{self, Lock},
     plan::{self, Node},
     progress::Progress,
+    status::{existing, held},
     steps::{
         binary::BinaryStep,
         bundle::{BundleStep, ReadyStep},
@@ -48,8 +51,36 @@ pub struct Up {
     pub evidence: PathBuf,
     /// The user's kubeconfig, if the instance's context is to be added to it.
     pub merge_kubeconfig: Option<PathBuf>,
+    /// Whether the instance may be, or must be, there before.
+    pub before: Before,
+    /// For how long it is wanted.
+    pub stay: Stay,
     /// What goes wrong on purpose.
     pub faults: FaultPlan,
+}
+
+/// What must be true of an instance before it is brought up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Before {
+    /// It may exist or not.
+    #[default]
+    Any,
+    /// It must not exist.
+    Absent,
+    /// It must exist.
+    Present,
+}
+
+impl Before {
+    fn holds(self, homes: &Homes, home: &Home) -> Result<(), Error> {
+        match self {
+            Self::Absent if home.exists() => {
+                Err(Error::Exists { instance: home.name().to_string() })
+            }
+            Self::Present => existing(homes, home).map(drop),
+            Self::Any | Self::Absent => Ok(()),
+        }
+    }
 }
 
 /// What an instance is, as `up -o json` prints it.
@@ -68,6 +99,9 @@ pub struct Facts {
     pub kubeconfig: PathBuf,
     /// Where it answers.
     pub endpoints: Endpoints,
+    /// When its time is over, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
 }
 
 /// How long another command on the same instance is waited for, at most.
@@ -85,6 +119,7 @@ pub async fn up(
     progress: &dyn Progress,
 ) -> Result<Facts, Error> {
     let started = Instant::now();
+    options.before.holds(homes, home)?;
     // What the machine lacks is said before anything is made.
     let (provider, choice) = match Instance::read(home)? {
         Some(instance) => {
@@ -102,8 +137,18 @@ pub async fn up(
     let program = options.program.clone();
     let build = tokio::task::spawn_blocking(move || build_id(&program));
 
-    let _lock = Lock::take(home, timeout.min(PATIENCE)).await?;
+    let patience = timeout.min(PATIENCE);
+    let _lock = match options.before {
+        Before::Present => held(homes, home, patience).await?,
+        Before::Any | Before::Absent => Lock::take(home, patience).await?,
+    };
     let recorded = home.ledger().exists();
+    options.before.holds(homes, home)?;
+    // Nothing is made for a while without a record that it is for a while.
+    if !recorded && let Err(error) = Lease::keep(home, options.stay, Timestamp::now()) {
+        discard(home).await;
+        return Err(error);
+    }
     let mut ledger = match Ledger::open(&home.ledger()) {
         Ok(ledger) => ledger,
         Err(error) => {
@@ -130,6 +175,9 @@ pub async fn up(
         let _guard = lock::guard(home).await?;
         settle(homes, home, options, &build, choice, progress).await?
     };
+    if recorded {
+        Lease::keep(home, options.stay, Timestamp::now())?;
+    }
     let mut nodes = nodes(home, &instance, options.merge_kubeconfig.as_deref(), size)?;
     for node in &mut nodes {
         // What the user's file was before is known from the first time only.
@@ -324,13 +372,14 @@ pub(crate) fn facts(
         seconds: (took.as_secs_f64() * 1_000.0).round() / 1_000.0,
         kubeconfig: home.kubeconfig(),
         endpoints: instance.endpoints(home)?,
+        expires: lease::expires(home),
     })
 }
 
 /// Takes back the folder that was made before anything could be recorded; what cannot be removed is for `down`.
 async fn discard(home: &Home) {
     let Ok(_guard) = lock::guard(home).await else { return };
-    for path in [home.ledger(), home.lock()] {
+    for path in [home.ledger(), home.lease(), home.lock()] {
         let _ = remove(&path);
     }
     if std::fs::remove_dir(home.path()).is_ok() {
@@ -355,6 +404,8 @@ mod tests {
             timeout: Some(Duration::from_secs(5)),
             evidence: dir.path().to_owned(),
             merge_kubeconfig: None,
+            before: Before::Any,
+            stay: Stay::default(),
             faults: FaultPlan::default(),
         };
         crate::home::claim(home.path()).unwrap();

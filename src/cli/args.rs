@@ -27,9 +27,9 @@ pub(crate) struct Cli {
 /// Flags of every verb.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The instance that is meant
-    #[arg(long, global = true, value_name = "NAME", env = environment::NAME, default_value = "default", hide_env = true)]
-    pub(crate) name: String,
+    /// The instance that is meant [default: default; for `run` one of its own]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// How to print the result
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Format,
@@ -53,7 +53,7 @@ fn after_help() -> String {
 }
 
 /// `90`, `90s`, `5m` or `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) =
         text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let number: u64 =
@@ -99,6 +99,17 @@ mod tests {
         let mut lacking = Vec::new();
         walk(&Cli::command(), "curtain", &mut lacking);
         assert!(lacking.is_empty(), "without an example: {lacking:?}");
+    }
+
+    #[test]
+    fn the_help_of_commands_for_ci_is_as_it_was_reviewed() {
+        // As wide as without a terminal, wherever the test runs.
+        let mut cli = Cli::command().term_width(100);
+        cli.build();
+        for verb in ["run"] {
+            let help = cli.find_subcommand_mut(verb).unwrap().render_help().to_string();
+            insta::assert_snapshot!(format!("help_of_{verb}"), help);
+        }
     }
 
     #[test]

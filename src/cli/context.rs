@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use curtain_appliance::{FaultPlan, Home, Homes, InstanceName, access::Access, clients::Scope};
+use curtain_appliance::{
+    DEFAULT, FaultPlan, Home, Homes, InstanceName, access::Access, clients::Scope,
+};
 use directories::{BaseDirs, ProjectDirs};
 
 use crate::{
@@ -30,7 +32,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(common: &Common) -> Result<Self, Failure> {
+    /// The surroundings of a verb that works on an instance of its own if `own` says so, and nobody names one.
+    pub(crate) fn new(common: &Common, own: bool) -> Result<Self, Failure> {
         let custom_home = environment::path(environment::HOME);
         let root = match &custom_home {
             Some(root) => root.clone(),
@@ -43,10 +46,15 @@ impl Context {
                     )
                 })?,
         };
-        let name: InstanceName =
-            common.name.parse().map_err(|error: curtain_appliance::Error| {
-                Failure::new(Exit::Usage, error.to_string())
-            })?;
+        let usage = |error: curtain_appliance::Error| Failure::new(Exit::Usage, error.to_string());
+        let name = match &common.name {
+            Some(name) => name.parse().map_err(usage)?,
+            None if own => InstanceName::random("run"),
+            None => match environment::variable(environment::NAME) {
+                Some(name) => name.to_string_lossy().parse().map_err(usage)?,
+                None => DEFAULT.parse().map_err(usage)?,
+            },
+        };
         let homes = Homes::new(root);
         let home = homes.instance(&name);
         let faults = environment::variable(environment::FAULT).unwrap_or_default();

@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 use crate::output::Style;
 
 /// A variable and what it does.
-struct Variable {
-    name: &'static str,
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
     meaning: &'static str,
 }
 
@@ -45,11 +45,37 @@ const VARIABLES: &[Variable] = &[
     Variable { name: "NO_COLOR", meaning: "no colours, if set" },
 ];
 
+/// What the command of `curtain run` finds in its environment.
+pub(crate) const GIVEN: &[Variable] = &[
+    Variable { name: NAME, meaning: "the instance, for other commands of curtain" },
+    Variable { name: "CURTAIN_INSTANCE", meaning: "the same, for everything else" },
+    Variable {
+        name: "KUBECONFIG",
+        meaning: "for kubectl, Helm and everything that speaks Kubernetes",
+    },
+    Variable { name: "CURTAIN_PORTAL_URL", meaning: "the web portal" },
+    Variable { name: "CURTAIN_API_URL", meaning: "the REST API; clients add /api/v1" },
+    Variable { name: "CURTAIN_MCP_URL", meaning: "the control plane's MCP server" },
+    Variable { name: "CURTAIN_OBSERVER_MCP_URL", meaning: "the observer's MCP server" },
+    Variable { name: "CURTAIN_GATEWAY_URL", meaning: "where applications answer" },
+    Variable { name: "CURTAIN_TOKEN", meaning: "a developer's token for them, valid for an hour" },
+];
+
+/// The variables of [`GIVEN`] as `run --help` shows them.
+pub(crate) fn run_help() -> String {
+    list("Environment of the command", GIVEN)
+}
+
 /// The variables as `--help` shows them.
 pub(crate) fn help() -> String {
-    let mut text = String::from("Environment:\n");
-    for Variable { name, meaning } in VARIABLES {
-        text.push_str(&format!("  {name:<19}{meaning}\n"));
+    list("Environment", VARIABLES)
+}
+
+fn list(title: &str, variables: &[Variable]) -> String {
+    let width = variables.iter().map(|one| one.name.len()).max().unwrap_or(0);
+    let mut text = format!("{title}:\n");
+    for Variable { name, meaning } in variables {
+        text.push_str(&format!("  {name:<width$}  {meaning}\n"));
     }
     text
 }

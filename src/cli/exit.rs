@@ -31,6 +31,8 @@ exits! {
     Unmet = 11 "the machine lacks something",
     Unreachable = 12 "the instance does not answer",
     Denied = 13 "the caller may not do this",
+    Exists = 14 "there is an instance of this name already",
+    NotStarted = 127 "the command given to `run` cannot be started",
     Interrupted = 130 "interrupted",
 }
 

@@ -51,6 +51,7 @@ impl From<curtain_appliance::Error> for Failure {
         use curtain_appliance::Kind;
         let exit = match error.kind() {
             Kind::NotFound => Exit::NotFound,
+            Kind::Exists => Exit::Exists,
             Kind::PortInUse => Exit::PortInUse,
             Kind::DiskFull => Exit::DiskFull,
             Kind::BadInput => Exit::BadInput,

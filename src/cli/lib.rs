@@ -7,6 +7,7 @@
 //! Entry point: [`main`].
 
 mod args;
+mod child;
 mod context;
 mod environment;
 pub mod exit;
@@ -14,7 +15,9 @@ mod failure;
 mod node;
 mod output;
 mod progress;
+mod reaping;
 mod roles;
+mod terminal;
 mod verbs;
 
 use std::process::ExitCode;
@@ -38,7 +41,7 @@ pub fn main() -> ExitCode {
         }
     };
     match run(cli) {
-        Ok(exit) => exit.into(),
+        Ok(code) => code,
         Err(failure) => {
             output::error_line(&failure.to_string());
             failure.exit.into()
@@ -46,17 +49,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<Exit, Failure> {
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let runtime = curtain_role::runtime()?;
     match cli.verb {
         args::Verb::Role(role) => {
             environment::log_as_role();
-            runtime.block_on(roles::run(role)).map(|()| Exit::Ok)
+            runtime.block_on(roles::run(role)).map(|()| Exit::Ok.into())
         }
         args::Verb::User(verb) => {
             environment::log_as_command();
-            let context = context::Context::new(&cli.common)?;
-            let exit = runtime.block_on(interruptible(verb, &context));
+            let context = context::Context::new(&cli.common, verb.has_its_own())?;
+            let exit = runtime.block_on(command(verb, &context));
             // A blocking task that was given up on must not keep the process alive.
             runtime.shutdown_timeout(std::time::Duration::from_millis(200));
             exit.map_err(|failure| failure.about(context.home.name()))
@@ -64,14 +67,28 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
+/// Runs a command, after what nobody wants any more was removed.
+async fn command(verb: verbs::Verb, context: &context::Context) -> Result<ExitCode, Failure> {
+    let (serves, onwards) = (verb.serves(), verb.onwards());
+    interruptible(false, None, context, reaping::reap(&verb, context)).await?;
+    if verb.sees_to_signals() {
+        return verbs::to_the_end(verb, context).await;
+    }
+    interruptible(serves, onwards, context, verbs::run(verb, context)).await.map(ExitCode::from)
+}
+
 /// Runs a command until it ends or somebody presses ctrl-c (or sends SIGTERM).
-async fn interruptible(verb: verbs::Verb, context: &context::Context) -> Result<Exit, Failure> {
+async fn interruptible(
+    serves: bool,
+    onwards: Option<String>,
+    context: &context::Context,
+    command: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (serves, onwards) = (verb.serves(), verb.onwards());
     tokio::select! {
-        outcome = verbs::run(verb, context) => return outcome,
+        outcome = command => return outcome,
         _ = interrupt.recv() => {}
         // This is how a client ends the server that it started.
         _ = terminate.recv() => if serves { return Ok(Exit::Ok) },

@@ -40,8 +40,9 @@ impl Step for HomeStep {
 
 /// Removes the folder of `home`, whose lock the caller holds, and the folders above it that were made for instances.
 pub(crate) async fn vanish(home: &Home) -> Result<usize, Error> {
-    // The ledger goes last: until then a crash leaves something that says what is here.
-    let last = [home.ledger(), home.lock()];
+    // The ledger goes last: until then a crash leaves something that says what is here. After it, the lease says that
+    // the rest is nobody's.
+    let last = [home.ledger(), home.lease(), home.lock()];
     let mut removed = 0;
     let entries = match fs::read_dir(home.path()) {
         Ok(entries) => entries,

@@ -1,8 +1,10 @@
 //! `curtain down`.
 
-use curtain_appliance::{TakeDown, down};
+use std::process::ExitCode;
 
-use crate::{context::Context, exit::Exit, failure::Failure, output, progress};
+use curtain_appliance::{Down, TakeDown, down};
+
+use crate::{child::Signals, context::Context, exit::Exit, failure::Failure, output, progress};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -10,44 +12,97 @@ Examples:
   curtain down --name ci -o json
   curtain down --images       # the node image that `up` downloaded, too";
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// Remove the images, too, that `up` downloaded for nodes and no other cluster uses
     #[arg(long)]
     images: bool,
+    /// End what another command of this process began, and exit with its code
+    #[arg(long, hide = true, value_name = "CODE")]
+    then_exit: Option<u8>,
+}
+
+impl Args {
+    /// Whether it ends what another command began.
+    pub(super) fn ends_another(&self) -> bool {
+        self.then_exit.is_some()
+    }
 }
 
 /// Seconds `down` may take without `--timeout`.
 const USUAL: u64 = 60;
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let result = take(args, context).await?;
+    if context.is_json() {
+        output::json(&result);
+    } else {
+        if result.leftovers.is_empty() {
+            output::line(&said(&result));
+        }
+        kept(args, &result);
+    }
+    complete(&result).map(|()| Exit::Ok)
+}
+
+/// Takes down an instance that another command made for itself. Whatever is said of it goes to stderr, and no signal
+/// keeps it from being done.
+pub(super) async fn gone(context: &Context, signals: &mut Signals) -> Result<(), Failure> {
+    let args = Args::default();
+    let work = take(&args, context);
+    tokio::pin!(work);
+    let result = loop {
+        tokio::select! {
+            result = &mut work => break result?,
+            _ = signals.next() => context.note("the instance is being taken down; that takes a moment"),
+        }
+    };
+    if result.leftovers.is_empty() {
+        output::note(&said(&result));
+    }
+    kept(&args, &result);
+    complete(&result)
+}
+
+/// The end of a command that failed: this process was that command.
+pub(super) async fn for_another(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
+    gone(context, &mut Signals::new()?).await?;
+    Ok(ExitCode::from(args.then_exit.unwrap_or_default()))
+}
+
+async fn take(args: &Args, context: &Context) -> Result<Down, Failure> {
     let progress = progress::shown();
     let how = TakeDown {
         timeout: context.timeout(USUAL),
         images: args.images,
         faults: context.faults.clone(),
     };
-    let result = down(&context.home, &how, &*progress).await?;
-    drop(progress);
-    if context.is_json() {
-        output::json(&result);
-    } else if result.leftovers.is_empty() {
-        let name = context.home.name();
-        output::line(&match result.removed {
-            0 => format!("There is no instance {name}; nothing to do."),
-            1 => format!("Instance {name} is gone: 1 thing removed, nothing left."),
-            many => format!("Instance {name} is gone: {many} things removed, nothing left."),
-        });
+    Ok(down(&context.home, &how, &*progress).await?)
+}
+
+fn said(result: &Down) -> String {
+    let name = &result.instance;
+    match result.removed {
+        0 => format!("There is no instance {name}; nothing to do."),
+        1 => format!("Instance {name} is gone: 1 thing removed, nothing left."),
+        many => format!("Instance {name} is gone: {many} things removed, nothing left."),
     }
-    for kept in result.kept.iter().filter(|_| !context.is_json()) {
+}
+
+/// Says what stays on purpose.
+fn kept(args: &Args, result: &Down) {
+    for kept in &result.kept {
         let hint = match kept.kind.as_str() {
             "image" if !args.images => "; `curtain down --images` removes it",
             _ => "",
         };
         output::note(&format!("kept: {} {}{hint}", kept.kind, kept.name));
     }
+}
+
+fn complete(result: &Down) -> Result<(), Failure> {
     if result.leftovers.is_empty() {
-        return Ok(Exit::Ok);
+        return Ok(());
     }
     let left: String =
         result.leftovers.iter().map(|left| format!("\n  {}: {}", left.kind, left.name)).collect();

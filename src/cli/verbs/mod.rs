@@ -9,9 +9,12 @@ mod kubeconfig;
 mod mcp;
 mod open;
 mod plan;
+mod run;
 mod status;
 mod token;
 mod up;
+
+use std::process::ExitCode;
 
 use clap::Subcommand;
 
@@ -26,6 +29,9 @@ pub(crate) enum Verb {
     /// Undo everything that was done to this machine, and prove it
     #[command(after_help = down::EXAMPLES)]
     Down(down::Args),
+    /// Run a command with an instance of its own, and take that down again however it ends
+    #[command(after_help = run::help())]
+    Run(run::Args),
     /// Show how the planes are
     #[command(after_help = status::EXAMPLES)]
     Status(status::Args),
@@ -64,6 +70,30 @@ impl Verb {
         matches!(self, Self::Mcp(mcp::Verb::Serve { .. }))
     }
 
+    /// Whether it makes an instance of its own where nobody names one.
+    pub(crate) fn has_its_own(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+
+    /// Whether it ends by itself when somebody presses ctrl-c: what it began must be undone first.
+    pub(crate) fn sees_to_signals(&self) -> bool {
+        match self {
+            Self::Run(_) => true,
+            Self::Down(args) => args.ends_another(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is about the instance as it is, also when nobody wants that any more.
+    pub(crate) fn takes_it_as_it_is(&self) -> bool {
+        matches!(self, Self::Down(_))
+    }
+
+    /// Whether it leaves the machine alone altogether.
+    pub(crate) fn only_talks(&self) -> bool {
+        matches!(self, Self::Plan(_))
+    }
+
     /// How to go on with what was recorded before it ended early, or back; `None` if it records nothing.
     pub(crate) fn onwards(&self) -> Option<String> {
         match self {
@@ -80,11 +110,21 @@ pub(crate) const ONWARDS: &str = "`curtain up` goes on, `curtain down` undoes it
 /// Seconds a verb may take that asks the instance something, without `--timeout`.
 const USUAL: u64 = 30;
 
+/// Runs a verb that sees to signals itself, and returns the code that it ends with.
+pub(crate) async fn to_the_end(verb: Verb, context: &Context) -> Result<ExitCode, Failure> {
+    match verb {
+        Verb::Run(args) => run::run(args, context).await,
+        Verb::Down(args) => down::for_another(&args, context).await,
+        verb => run(verb, context).await.map(ExitCode::from),
+    }
+}
+
 /// Runs `verb`.
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Up(args) => up::run(args, context).await,
         Verb::Down(args) => down::run(&args, context).await,
+        Verb::Run(args) => run::run(args, context).await.map(|_| Exit::Ok),
         Verb::Status(args) => context.within(USUAL, status::run(&args, context)).await,
         Verb::Doctor => context.within(USUAL, doctor::run(context)).await,
         Verb::Open(args) => context.within(USUAL, open::run(&args, context)).await,

@@ -64,10 +64,11 @@ fn text(status: &Status, memory: &[memory::Process], style: Style) -> String {
         }
     }
     let endpoints = &status.facts.endpoints;
-    let mut text = format!(
-        "{}\n",
-        style.bold(&format!("{} on {}", status.facts.instance, status.facts.provider))
-    );
+    let mut text = style.bold(&format!("{} on {}", status.facts.instance, status.facts.provider));
+    if let Some(at) = status.facts.expires {
+        text.push_str(&format!(", expires {at}"));
+    }
+    text.push('\n');
     text.push_str(&table(&rows));
     text.push_str(&format!(
         "\nportal {}  mcp {}  apps {}\n",

@@ -1,6 +1,8 @@
 //! `curtain up`.
 
-use curtain_appliance::{Facts, Instance, Plane, Up, memory, status, up};
+use std::time::Duration;
+
+use curtain_appliance::{Before, Facts, Instance, Plane, Stay, Up, memory, status, up};
 use curtain_provider::Request;
 
 use crate::{
@@ -17,10 +19,27 @@ Examples:
   curtain up                          # the platform on this machine
   curtain up --name ci -o json        # another instance beside it, for a script
   curtain up --provider kind          # Kubernetes in Docker; `embedded` needs no Docker
-  curtain up --merge-kubeconfig       # its context in your kubeconfig, until `curtain down`";
+  curtain up --merge-kubeconfig       # its context in your kubeconfig, until `curtain down`
+  curtain up --ttl 2h                 # removed by the first command after two hours; again renews";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Leave nodes that do not come up, to be looked at
+    #[arg(long)]
+    keep: bool,
+    /// Add the instance's context to your kubeconfig; `curtain down` restores the file
+    #[arg(long)]
+    merge_kubeconfig: bool,
+    /// How long it is wanted, for example 2h: the first command after that removes it
+    #[arg(long, value_name = "TIME", value_parser = crate::args::duration)]
+    ttl: Option<Duration>,
+}
+
+/// What cluster a new instance gets.
+#[derive(Debug, clap::Args)]
+pub(super) struct Cluster {
     /// Where the cluster comes from; auto is kind where a Docker Engine has or can get a node image, else embedded
     #[arg(long, default_value = curtain_provider::AUTO, value_name = "PROVIDER", env = environment::PROVIDER, hide_env = true,
         value_parser = clap::builder::PossibleValuesParser::new(providers()))]
@@ -31,12 +50,19 @@ pub(crate) struct Args {
     /// Nodes of kind beside the control plane
     #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=9))]
     workers: u16,
-    /// Leave nodes that do not come up, to be looked at
-    #[arg(long)]
-    keep: bool,
-    /// Add the instance's context to your kubeconfig; `curtain down` restores the file
-    #[arg(long)]
-    merge_kubeconfig: bool,
+}
+
+impl Cluster {
+    /// The same as a request.
+    pub(super) fn request(self) -> Request {
+        Request {
+            provider: self.provider,
+            node_image: self.node_image,
+            workers: self.workers,
+            keep: false,
+            around: environment::surroundings(),
+        }
+    }
 }
 
 fn providers() -> impl Iterator<Item = &'static str> {
@@ -45,21 +71,9 @@ fn providers() -> impl Iterator<Item = &'static str> {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let merge_kubeconfig = if args.merge_kubeconfig { Some(context::kubeconfig()?) } else { None };
-    let options = Up {
-        request: Request {
-            provider: args.provider,
-            node_image: args.node_image,
-            workers: args.workers,
-            keep: args.keep,
-            around: environment::surroundings(),
-        },
-        evidence: std::env::temp_dir(),
-        program: std::env::current_exe()?,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        timeout: context.timeout,
-        merge_kubeconfig,
-        faults: context.faults.clone(),
-    };
+    let stay = Stay { at_most: args.ttl, ..Stay::default() };
+    let request = Request { keep: args.keep, ..args.cluster.request() };
+    let options = Up { merge_kubeconfig, stay, ..options(request, context)? };
     let progress = progress::shown();
     let brought = up(&context.homes, &context.home, &options, &*progress).await;
     drop(progress);
@@ -84,7 +98,22 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-fn failure(error: curtain_appliance::Error, context: &Context) -> Failure {
+/// What every verb that brings an instance up asks for.
+pub(super) fn options(request: Request, context: &Context) -> Result<Up, Failure> {
+    Ok(Up {
+        request,
+        evidence: std::env::temp_dir(),
+        program: std::env::current_exe()?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        timeout: context.timeout,
+        merge_kubeconfig: None,
+        before: Before::Any,
+        stay: Stay::default(),
+        faults: context.faults.clone(),
+    })
+}
+
+pub(super) fn failure(error: curtain_appliance::Error, context: &Context) -> Failure {
     let failure = Failure::from(error);
     match failure.exit {
         // These say what to do themselves.
@@ -137,7 +166,8 @@ fn block(facts: &Facts, planes: &[Plane], memory: u64, flag: &str, style: Style)
         let command = format!("curtain {command}{flag}");
         format!("    {}  {}", style.cyan(&format!("{command:<width$}")), style.dim(note))
     };
-    [
+    let expires = facts.expires.map(|at| row("Expires", &at.to_string(), "`up --ttl` renews"));
+    let first = [
         String::new(),
         format!(
             "{title}  {}",
@@ -155,14 +185,16 @@ fn block(facts: &Facts, planes: &[Plane], memory: u64, flag: &str, style: Style)
         row("Apps", &endpoints.gateway, ""),
         row("Cluster", &facts.kubeconfig.display().to_string(), ""),
         row("Planes", &planes, ""),
+    ];
+    let last = [
         String::new(),
         "  Next".to_owned(),
         next("demo deploy greeter", "an application, and its URL"),
         next("open", "the portal, signed in"),
         next("mcp install claude-code", "your agent, connected (read-only)"),
         next("down", "all of it gone, without a trace"),
-    ]
-    .join("\n")
+    ];
+    first.into_iter().chain(expires).chain(last).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -186,6 +218,7 @@ mod tests {
                 observer_mcp: "http://localhost:8081/observer/mcp".into(),
                 gateway: "http://localhost:19080".into(),
             },
+            expires: None,
         };
         let deployment =
             Deployment { namespace: "n".into(), name: "gateway".into(), available: 1, desired: 1 };
@@ -202,5 +235,9 @@ mod tests {
         let text = block(&facts, &planes, 168_000_000, " --name ci", Style::plain());
         assert!(text.lines().count() <= 20);
         insta::assert_snapshot!(text);
+        let expires = "2026-05-04T03:02:01Z".parse().ok();
+        let text = block(&Facts { expires, ..facts }, &planes, 0, "", Style::plain());
+        assert!(text.lines().count() <= 20);
+        assert!(text.contains("  Expires  2026-05-04T03:02:01Z"), "{text}");
     }
 }

@@ -1,0 +1,211 @@
+//! What a CI job needs: an instance around a command that goes however the command ends.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use curtain_cli::exit::Exit;
+use curtain_e2e::{Instance, Output, eventually};
+use serde_json::{Value, json};
+
+const KUBECTL: &str = "kubectl-1.37";
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// `curtain run -- sh -c SCRIPT`, with the clients on its path.
+fn run(home: &Instance, options: &[&str], script: &str) -> Command {
+    let mut command = home.command_without_name(&["run"]);
+    command.args(options).args(["--", "sh", "-c", script]);
+    let clients = home.clients.path("");
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", clients.display()));
+    command.env("KUBECACHEDIR", home.scratch()).env("PYTHON", home.clients.python());
+    command
+}
+
+/// Asks the REST API with what is in the environment.
+const ASK: &str = r#""$PYTHON" -c '
+import json, os, urllib.request as u
+ask = u.Request(os.environ["CURTAIN_API_URL"] + "/api/v1/namespaces", headers={"Authorization": "Bearer " + os.environ["CURTAIN_TOKEN"]})
+print([one["metadata"]["name"] if "metadata" in one else one["name"] for one in json.load(u.urlopen(ask))["items"]])'"#;
+
+#[test]
+fn a_command_has_an_instance_of_its_own_and_its_code_is_passed_on() {
+    let home = Instance::prepare();
+    let script = format!(
+        r#"set -e
+        {ASK}
+        kubectl-1.37 get namespace openchoreo-control-plane -o name
+        "$0" status -o json >status.json
+        for url in "$CURTAIN_PORTAL_URL" "$CURTAIN_MCP_URL" "$CURTAIN_OBSERVER_MCP_URL" "$CURTAIN_GATEWAY_URL"; do
+          echo "$url" | sed 's/[0-9][0-9]*/N/'
+        done
+        test "$CURTAIN_NAME" = "$CURTAIN_INSTANCE"
+        echo "$CURTAIN_NAME"
+        exit 7"#
+    );
+    let mut command = run(&home, &[], &script);
+    // The name of the shell's script: where the program is.
+    let ended = Output::of(command.arg(curtain_e2e::binary()).current_dir(home.scratch()));
+    assert_eq!(ended.code, 7, "{ended:?}");
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    let [namespaces, namespace, portal, mcp, observer, gateway, name] = lines[..] else {
+        panic!("only what the command says is on stdout: {ended:?}")
+    };
+    assert_eq!(namespaces, "['default']");
+    assert_eq!(namespace, "namespace/openchoreo-control-plane");
+    assert_eq!((portal, gateway), ("http://localhost:N", "http://localhost:N"));
+    assert_eq!((mcp, observer), ("http://localhost:N/mcp", "http://localhost:N/observer/mcp"));
+    assert!(name.starts_with("run-"), "{name}");
+    let status: Value =
+        serde_json::from_slice(&fs::read(home.scratch().join("status.json")).unwrap()).unwrap();
+    assert_eq!((&status["ready"], &status["instance"]), (&json!(true), &json!(name)));
+    home.assert_no_residue();
+
+    // What cannot be run is said before anything is made; what somebody else made is theirs.
+    let none = Output::of(home.command_without_name(&["run", "--", "no-such-program"]));
+    assert_eq!(none.code, Exit::NotStarted as i32, "{none:?}");
+    home.assert_no_residue();
+    let killed = Output::of(
+        run(
+            &home,
+            &["--name", "mine"],
+            r#"
+        "$0" run --name mine -- true; test $? = 14 && kill -9 $$"#,
+        )
+        .arg(curtain_e2e::binary()),
+    );
+    assert_eq!(killed.code, 128 + 9, "{killed:?}");
+    assert!(killed.stderr.contains("there is an instance \"mine\" already"), "{killed:?}");
+    home.assert_no_residue();
+}
+
+#[test]
+fn five_at_once_know_nothing_of_each_other() {
+    let home = Instance::prepare();
+    let script = |code: usize| {
+        format!(
+            r#"kubectl-1.37 create configmap "$CURTAIN_NAME" >&2 && echo "$CURTAIN_NAME $CURTAIN_API_URL" &&
+            kubectl-1.37 get configmaps -o name | grep run- && exit {code}; exit 99"#
+        )
+    };
+    let ended: Vec<Output> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..5)
+            .map(|code| {
+                let mut command = run(&home, &[], &script(code));
+                scope.spawn(move || Output::of(&mut command))
+            })
+            .collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    let mut seen = BTreeSet::new();
+    for (code, output) in ended.iter().enumerate() {
+        assert_eq!(output.code, code as i32, "{output:?}");
+        let lines: Vec<_> = output.stdout.lines().collect();
+        let (name, url) = lines[0].split_once(' ').unwrap();
+        assert_eq!(lines[1..], [format!("configmap/{name}")], "only its own: {output:?}");
+        seen.extend([name, url]);
+    }
+    assert_eq!(seen.len(), 10, "{seen:?}");
+    home.assert_no_residue();
+}
+
+fn start(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn signal(name: &str, pid: &str) {
+    assert!(Command::new("kill").args([name, pid]).status().unwrap().success());
+}
+
+/// Waits for what the command writes once it is there: its process id.
+fn ready(file: &Path) -> String {
+    eventually("the command to run", LIMIT, || {
+        let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+        text.strip_suffix('\n').map(str::to_owned).ok_or(text)
+    })
+}
+
+#[test]
+fn whoever_ends_it_nothing_stays() {
+    let home = Instance::prepare();
+    let file = home.scratch().join("ready");
+    let tell = format!("echo $$ >{}", file.display());
+
+    // A signal goes to the command, which has time to end by itself.
+    let script =
+        format!(r#"trap 'kill $!; echo interrupted; exit 9' INT; {tell}; sleep 100 & wait"#);
+    let child = start(&mut run(&home, &[], &script));
+    ready(&file);
+    signal("-INT", &child.id().to_string());
+    let output = child.wait_with_output().unwrap();
+    let said = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((output.status.code(), &*said.0), (Some(9), "interrupted\n"), "{said:?}");
+    home.assert_no_residue();
+
+    // Or none at all: killed, it leaves an instance that the next command removes, and no other.
+    fs::remove_file(&file).unwrap();
+    let mut child = start(&mut run(&home, &[], &format!("{tell}; exec sleep 100")));
+    let sleep = ready(&file);
+    let list = || Output::of(home.command_without_name(&["status"]));
+    let alive = list();
+    assert_eq!((alive.code, alive.stderr.contains("removed")), (3, false), "{alive:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (first, second) = thread::scope(|scope| {
+        let other = scope.spawn(list);
+        (list(), other.join().unwrap())
+    });
+    let said = format!("{}{}", first.stderr, second.stderr);
+    assert_eq!(said.matches("removed instance run-").count(), 1, "{said}");
+    assert!(said.contains("was killed"), "{said}");
+    signal("-KILL", &sleep);
+    eventually("the orphaned sleep to be gone", LIMIT, || {
+        if Path::new("/proc").join(&sleep).join("cwd").read_link().is_err() {
+            Ok(())
+        } else {
+            Err(sleep.clone())
+        }
+    });
+    home.assert_no_residue();
+
+    // Killed at the very beginning, there is little to remove, and it goes as well.
+    let faulty = |fault: &str| {
+        Output::of(run(&home, &["--name", "early"], "exit 0").env("CURTAIN_FAULT", fault))
+    };
+    for fault in ["home:before-do:kill", "home:after-do:kill", "binary:after-do:kill"] {
+        assert_eq!(faulty(fault).code, -1);
+        let said = list().stderr;
+        assert!(said.contains("removed instance early"), "{fault}: {said}");
+        home.assert_no_residue();
+    }
+    // What fails on the way is taken back, with the code of its failure.
+    let failed = faulty("cluster:after-do:fail");
+    assert_eq!((failed.code, failed.stdout.as_str()), (Exit::Failed as i32, ""), "{failed:?}");
+    assert!(failed.stderr.contains("a fault was injected"), "{failed:?}");
+    assert!(failed.stderr.contains("Instance early is gone"), "{failed:?}");
+    home.assert_no_residue();
+
+    // Before the command began, the instance goes all the same.
+    for name in ["-TERM", "-KILL"] {
+        let mut child = start(&mut run(&home, &["--name", "early"], "exit 0"));
+        let lease = home.home().join(".local/share/curtain/early/cluster");
+        eventually("the cluster to be begun", LIMIT, || {
+            lease.exists().then_some(()).ok_or(String::new())
+        });
+        signal(name, &child.id().to_string());
+        let ended = child.wait().unwrap();
+        if name == "-TERM" {
+            assert_eq!(ended.code(), Some(Exit::Interrupted as i32));
+        } else {
+            assert!(list().stderr.contains("removed instance early"));
+        }
+        home.assert_no_residue();
+    }
+}

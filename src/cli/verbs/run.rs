@@ -1,0 +1,209 @@
+//! `curtain run`.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+use curtain_appliance::{Before, Facts, Stay, Up, is_own, up};
+use curtain_provider::Request;
+
+use super::{
+    down,
+    up::{Cluster, options},
+};
+use crate::{
+    child::{self, Signals},
+    context::Context,
+    environment,
+    exit::Exit,
+    failure::Failure,
+    output, progress,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  curtain run -- make test
+  curtain run -- sh -c 'kubectl apply -f app.yaml && curtain demo deploy greeter'
+  curtain run --name nightly -- ./nightly.sh
+
+The instance is gone when `curtain run` ends, however it ends; should it be killed, the next command removes it. \
+Output of the command is all that goes to stdout, and its exit code is passed on (128 and the signal's number where \
+one ended it). --timeout is for the instance: the command itself may take as long as it likes.";
+
+/// Examples, and what the command finds in its environment.
+pub(crate) fn help() -> String {
+    format!("{EXAMPLES}\n\n{}", environment::run_help())
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// How long the command may go on after it was told to end (by ctrl-c, for example)
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = crate::args::duration)]
+    grace: Duration,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// Who the command is to the platform.
+const WHO: &str = "developer";
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::new()?;
+    let [program, arguments @ ..] = args.command.as_slice() else {
+        return Err(Failure::new(Exit::Usage, "there is no command to run"));
+    };
+    // Before the machine is touched at all.
+    startable(program)?;
+    let prepared = tokio::select! {
+        prepared = prepare(args.cluster.request(), context) => prepared,
+        _ = signals.next() => Err(Failure::new(Exit::Interrupted, "interrupted before the command began")),
+    };
+    let variables = match prepared {
+        Ok(variables) => variables,
+        Err(failure) => return Err(undone(failure, context)),
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).envs(variables);
+    let ended = child::run(command, args.grace, &mut signals).await;
+    let code = match ended {
+        Ok(code) => Ok(code),
+        Err(error) => Err(not_started(program, &error.to_string())),
+    };
+    let gone = down::gone(context, &mut signals).await;
+    match (code, gone) {
+        (Ok(code), Ok(())) => Ok(ExitCode::from(code)),
+        (Ok(0), Err(left)) | (Err(left), Ok(())) => Err(left),
+        // How the command ended says more than what is left of its instance.
+        (Ok(code), Err(left)) => {
+            output::error_line(&left.about(context.home.name()).to_string());
+            Ok(ExitCode::from(code))
+        }
+        (Err(failure), Err(left)) => {
+            output::error_line(&left.about(context.home.name()).to_string());
+            Err(failure)
+        }
+    }
+}
+
+/// Makes the instance, and returns what the command finds in its environment.
+async fn prepare(
+    request: Request,
+    context: &Context,
+) -> Result<Vec<(&'static str, OsString)>, Failure> {
+    let stay = Stay { with_this_process: true, at_most: None };
+    let options = Up { before: Before::Absent, stay, ..options(request, context)? };
+    let progress = progress::shown();
+    let brought = up(&context.homes, &context.home, &options, &*progress).await;
+    drop(progress);
+    let facts = brought?;
+    let token = async { Ok(context.access()?.token(WHO).await?) };
+    let token = context.within(super::USUAL, token).await?;
+    let name = context.home.name();
+    output::note(&format!("Instance {name} is up for this command: {}", facts.endpoints.portal));
+    Ok(variables(&facts, token))
+}
+
+fn variables(facts: &Facts, token: String) -> Vec<(&'static str, OsString)> {
+    let endpoints = &facts.endpoints;
+    vec![
+        (environment::NAME, facts.instance.clone().into()),
+        ("CURTAIN_INSTANCE", facts.instance.clone().into()),
+        ("KUBECONFIG", facts.kubeconfig.clone().into()),
+        ("CURTAIN_PORTAL_URL", endpoints.portal.clone().into()),
+        ("CURTAIN_API_URL", endpoints.api.clone().into()),
+        ("CURTAIN_MCP_URL", endpoints.mcp.clone().into()),
+        ("CURTAIN_OBSERVER_MCP_URL", endpoints.observer_mcp.clone().into()),
+        ("CURTAIN_GATEWAY_URL", endpoints.gateway.clone().into()),
+        ("CURTAIN_TOKEN", token.into()),
+    ]
+}
+
+/// Takes down what there is of the instance, if it is this command's own, and returns `failure` if that is to be said.
+///
+/// Threads may still be at work for an `up` that was given up on, so this process becomes a `down`, which has none.
+fn undone(failure: Failure, context: &Context) -> Failure {
+    if !is_own(&context.home) {
+        return failure;
+    }
+    let name = context.home.name();
+    let code = failure.exit as u8;
+    output::error_line(&failure.about(name).to_string());
+    // Also where the file of this program was replaced meanwhile.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["down", "--name", name.as_str(), "--then-exit", &code.to_string()]);
+    let error = command.exec();
+    Failure::new(Exit::Failed, format!("cannot take the instance down: {error}"))
+        .next("`curtain down` does it")
+}
+
+/// Whether there is such a program, as far as can be seen.
+fn startable(program: &OsStr) -> Result<(), Failure> {
+    let executable = |path: &Path| {
+        path.metadata()
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    let path = Path::new(program);
+    let there = match environment::variable("PATH") {
+        _ if path.components().count() > 1 || path.is_absolute() => executable(path),
+        Some(folders) => std::env::split_paths(&folders).any(|dir| executable(&dir.join(program))),
+        None => true,
+    };
+    match there {
+        true => Ok(()),
+        false => Err(not_started(program, "there is no such program")),
+    }
+}
+
+fn not_started(program: &OsStr, why: &str) -> Failure {
+    let program = program.to_string_lossy();
+    Failure::new(Exit::NotStarted, format!("cannot start {program}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use curtain_appliance::Endpoints;
+
+    use super::*;
+
+    #[test]
+    fn every_variable_is_documented() {
+        let endpoints = Endpoints {
+            portal: "p".into(),
+            api: "a".into(),
+            mcp: "m".into(),
+            observer_mcp: "o".into(),
+            gateway: "g".into(),
+        };
+        let facts = Facts {
+            instance: "ci".into(),
+            provider: "embedded".into(),
+            ready: true,
+            seconds: 1.0,
+            kubeconfig: "/k".into(),
+            endpoints,
+            expires: None,
+        };
+        let given = variables(&facts, "t".into());
+        let names: Vec<_> = given.iter().map(|(name, _)| *name).collect();
+        let documented: Vec<_> = environment::GIVEN.iter().map(|one| one.name).collect();
+        assert_eq!(names, documented);
+    }
+
+    #[test]
+    fn what_is_no_program_is_said_before_anything_is_made() {
+        assert!(startable("sh".as_ref()).is_ok());
+        assert!(startable("/bin/sh".as_ref()).is_ok());
+        for none in ["no-such-program", "./no-such-program", "/etc/passwd", "/"] {
+            let refused = startable(none.as_ref()).unwrap_err();
+            assert_eq!(refused.exit, Exit::NotStarted, "{none}");
+            assert!(refused.to_string().contains(none), "{refused}");
+        }
+    }
+}
