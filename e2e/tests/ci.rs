@@ -1,4 +1,5 @@
-//! What a CI job needs: an instance around a command that goes however the command ends.
+//! What a CI job needs: an instance around a command that goes however the command ends, instances that expire, and a
+//! pause that loses nothing.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +13,7 @@ use std::{
 };
 
 use curtain_cli::exit::Exit;
-use curtain_e2e::{Instance, Output, eventually};
+use curtain_e2e::{Instance, Output, eventually, get};
 use serde_json::{Value, json};
 
 const KUBECTL: &str = "kubectl-1.37";
@@ -208,4 +209,78 @@ fn whoever_ends_it_nothing_stays() {
         }
         home.assert_no_residue();
     }
+}
+
+/// Programs of the instance that run, whoever started them.
+fn programs() -> Vec<String> {
+    let lines = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let line = String::from_utf8(fs::read(entry.path().join("cmdline")).ok()?).ok()?;
+        line.split('\0').next()?.ends_with("curtain").then(|| line.replace('\0', " "))
+    });
+    lines.collect()
+}
+
+fn json(output: Output) -> Value {
+    serde_json::from_str(&output.success()).unwrap()
+}
+
+#[test]
+fn a_paused_instance_keeps_everything_and_an_expired_one_is_removed() {
+    let mut instance = Instance::prepare();
+    let absent = instance.curtain(&["resume"]);
+    assert_eq!(absent.code, Exit::NotFound as i32, "{absent:?}");
+    assert_eq!(instance.curtain(&["pause"]).code, Exit::NotFound as i32);
+    instance.start();
+    let expires = |output: Output| {
+        json(output)["expires"].as_str().map(|at| at.parse::<jiff::Timestamp>().unwrap())
+    };
+    let status = || instance.curtain(&["status", "-o", "json"]);
+    assert_eq!(expires(status()), None);
+    instance.curtain(&["up", "--ttl", "1h"]).success();
+    let hour = expires(status()).unwrap();
+    assert_eq!(
+        expires(instance.curtain(&["up", "-o", "json"])),
+        Some(hour),
+        "left by an `up` without"
+    );
+    let url = instance.curtain(&["demo", "deploy", "greeter"]).success();
+    instance.kubectl(KUBECTL, &["create", "configmap", "kept", "--from-literal=a=b"]).success();
+
+    for again in ["resume", "up"] {
+        let paused = json(instance.curtain(&["pause", "-o", "json"]));
+        assert!(paused["ended"].as_u64().unwrap() > 0, "{paused}");
+        assert_eq!(programs(), [""; 0]);
+        let twice = json(instance.curtain(&["pause", "-o", "json"]));
+        assert_eq!((&twice["since"], &twice["ended"]), (&paused["since"], &json!(0)));
+        let told = instance.curtain(&["status"]);
+        assert_eq!(told.code, Exit::Unreachable as i32, "{told:?}");
+        assert!(told.stdout.contains("paused since"), "{told:?}");
+        assert!(told.stderr.contains("`curtain resume --name"), "{told:?}");
+        let told = instance.curtain(&["status", "-o", "json"]);
+        let told: Value = serde_json::from_str(&told.stdout).unwrap();
+        assert_eq!((&told["paused"], &told["memory"]), (&paused["since"], &Value::Null));
+
+        let facts = json(instance.curtain(&[again, "-o", "json"]));
+        assert_eq!(facts["endpoints"], instance.facts()["endpoints"], "at the same addresses");
+        let status = json(status());
+        assert_eq!((&status["ready"], &status["paused"]), (&json!(true), &Value::Null));
+        instance.kubectl(KUBECTL, &["get", "configmap", "kept"]).success();
+        eventually("the greeter to answer again", LIMIT, || {
+            let answer = get(url.trim())?;
+            (answer.status == 200).then_some(()).ok_or(format!("{answer:?}"))
+        });
+    }
+    // A paused one is removed like any other, here because its time is over.
+    assert_eq!(expires(status()), Some(hour));
+    let soon = expires(instance.curtain(&["up", "--ttl", "3s", "-o", "json"])).unwrap();
+    assert!(soon < hour, "renewed: {soon}");
+    // On a slow machine its time may be over before it is paused.
+    let paused = instance.curtain(&["pause"]).stderr;
+    let left = jiff::Timestamp::now().duration_until(soon);
+    thread::sleep(Duration::try_from(left).unwrap_or_default());
+    let gone = instance.curtain(&["status"]);
+    assert_eq!(gone.code, Exit::NotFound as i32, "{gone:?}");
+    let line = format!("removed instance {} (expired {soon})", instance.name());
+    assert!(gone.stderr.contains(&line) || paused.contains(&line), "{paused} {gone:?}");
+    instance.assert_no_residue();
 }

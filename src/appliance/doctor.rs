@@ -163,6 +163,12 @@ async fn instance(homes: &Homes, home: &Home) -> Result<Vec<Check>, Error> {
         let state = if up { State::Ok } else { State::Failed };
         let seen = if up {
             format!("answers, with {parts} processes or containers")
+        } else if let Some(since) = crate::pause::since(home)? {
+            let seen = format!("paused since {since}");
+            let fix = "`curtain resume` starts it again";
+            checks.push(Check::new(CLUSTER, State::Warning, seen, fix));
+            // Nothing that it holds can be asked.
+            return Ok(checks);
         } else {
             format!("does not answer{log}")
         };

@@ -126,6 +126,11 @@ impl Home {
         self.path.join("lease.json")
     }
 
+    /// Since when it is paused, if it is.
+    pub(crate) fn pause(&self) -> PathBuf {
+        self.path.join("pause.json")
+    }
+
     pub(crate) fn lock(&self) -> PathBuf {
         self.path.join("lock")
     }

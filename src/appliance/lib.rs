@@ -6,7 +6,7 @@
 //! - one command at a time works on an instance; every wait is bounded;
 //! - nothing here prints, exits, or reads the environment: folders and options come from the caller.
 //!
-//! Entry points: [`Homes`], [`up()`], [`down()`], [`reap()`], [`status()`], [`doctor()`], [`clients`],
+//! Entry points: [`Homes`], [`up()`], [`down()`], [`pause()`], [`reap()`], [`status()`], [`doctor()`], [`clients`],
 //! [`access`].
 
 pub mod access;
@@ -29,6 +29,7 @@ mod mcp;
 pub mod memory;
 mod name;
 mod owner;
+mod pause;
 mod plan;
 pub mod progress;
 mod reap;
@@ -47,6 +48,7 @@ pub use instance::{Endpoints, Instance, NodePorts, Ports};
 pub use lease::{Over, Stay, is_own};
 pub use mcp::{Install, Unwired, agent, install, uninstall};
 pub use name::{DEFAULT, InstanceName};
+pub use pause::{Paused, pause};
 pub use reap::{Reaped, reap};
 pub use status::{Deployment, Plane, Status, status};
 pub use up::{Before, Facts, Up, plan_names, up};

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use curtain_bundle::{Bundle, Installer};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment as Object;
 use kube::{Api, api::ListParams};
 use serde::Serialize;
 
-use crate::{Error, Facts, Home, Instance, lock::Lock, up::facts, world::kube_client};
+use crate::{Error, Facts, Home, Instance, lock::Lock, pause, up::facts, world::kube_client};
 
 /// An instance and its planes, as `status -o json` prints it.
 #[derive(Clone, Debug, Serialize)]
@@ -16,6 +17,9 @@ pub struct Status {
     /// What `up` printed; `ready` is whether all planes are.
     #[serde(flatten)]
     pub facts: Facts,
+    /// Since when it is paused, if it is: then nothing of it runs or answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Timestamp>,
     /// The planes, in the order a reader meets them.
     pub planes: Vec<Plane>,
 }
@@ -65,7 +69,11 @@ pub async fn status(homes: &crate::Homes, home: &Home) -> Result<Status, Error> 
         true => Some(kube_client(&provider.kubeconfig(&spec)).await?),
         false => None,
     };
-    let note = "the cluster does not answer; `curtain up` repairs it";
+    let paused = if client.is_none() { pause::since(home)? } else { None };
+    let note = match paused {
+        Some(_) => "paused; `curtain resume` starts it again",
+        None => "the cluster does not answer; `curtain up` repairs it",
+    };
     for name in PLANES {
         planes.push(match &client {
             Some(client) => plane(client, &Bundle::builtin(name)?).await?,
@@ -76,7 +84,7 @@ pub async fn status(homes: &crate::Homes, home: &Home) -> Result<Status, Error> 
         });
     }
     let ready = planes.iter().all(|plane| plane.ready);
-    Ok(Status { facts: facts(home, &instance, ready, started.elapsed())?, planes })
+    Ok(Status { facts: facts(home, &instance, ready, started.elapsed())?, paused, planes })
 }
 
 async fn plane(client: &kube::Client, bundle: &Bundle) -> Result<Plane, Error> {

@@ -21,6 +21,7 @@ use crate::{
     lease::{self, Lease, Stay},
     ledger::Ledger,
     lock::{self, Lock},
+    pause,
     plan::{self, Node},
     progress::Progress,
     status::{existing, held},
@@ -178,6 +179,7 @@ pub async fn up(
     if recorded {
         Lease::keep(home, options.stay, Timestamp::now())?;
     }
+    pause::end(home)?;
     let mut nodes = nodes(home, &instance, options.merge_kubeconfig.as_deref(), size)?;
     for node in &mut nodes {
         // What the user's file was before is known from the first time only.

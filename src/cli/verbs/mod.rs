@@ -8,6 +8,7 @@ mod image;
 mod kubeconfig;
 mod mcp;
 mod open;
+mod pause;
 mod plan;
 mod run;
 mod status;
@@ -32,6 +33,12 @@ pub(crate) enum Verb {
     /// Run a command with an instance of its own, and take that down again however it ends
     #[command(after_help = run::help())]
     Run(run::Args),
+    /// Stop everything of the instance and keep it: objects, volumes, identities and ports
+    #[command(after_help = pause::EXAMPLES)]
+    Pause,
+    /// Start a paused instance again
+    #[command(after_help = pause::RESUME_EXAMPLES)]
+    Resume,
     /// Show how the planes are
     #[command(after_help = status::EXAMPLES)]
     Status(status::Args),
@@ -97,7 +104,7 @@ impl Verb {
     /// How to go on with what was recorded before it ended early, or back; `None` if it records nothing.
     pub(crate) fn onwards(&self) -> Option<String> {
         match self {
-            Self::Up(_) | Self::Down(_) => Some(ONWARDS.to_owned()),
+            Self::Up(_) | Self::Down(_) | Self::Resume => Some(ONWARDS.to_owned()),
             Self::Mcp(verb) => verb.onwards(),
             _ => None,
         }
@@ -125,6 +132,8 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Up(args) => up::run(args, context).await,
         Verb::Down(args) => down::run(&args, context).await,
         Verb::Run(args) => run::run(args, context).await.map(|_| Exit::Ok),
+        Verb::Pause => pause::pause(context).await,
+        Verb::Resume => pause::resume(context).await,
         Verb::Status(args) => context.within(USUAL, status::run(&args, context)).await,
         Verb::Doctor => context.within(USUAL, doctor::run(context)).await,
         Verb::Open(args) => context.within(USUAL, open::run(&args, context)).await,

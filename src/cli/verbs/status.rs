@@ -34,7 +34,7 @@ struct Answer {
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let status = status(&context.homes, &context.home).await?;
     let memory = if args.memory { memory::of(&context.home).await } else { Vec::new() };
-    let ready = status.facts.ready;
+    let (ready, paused) = (status.facts.ready, status.paused.is_some());
     if context.is_json() {
         output::json(&Answer { status, memory });
     } else {
@@ -43,7 +43,10 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     if ready {
         return Ok(Exit::Ok);
     }
-    context.note("not ready; `curtain up` repairs, and says what it waits for");
+    context.note(match paused {
+        true => "paused; `curtain resume` starts it again, as it was",
+        false => "not ready; `curtain up` repairs, and says what it waits for",
+    });
     Ok(Exit::Unreachable)
 }
 
@@ -65,6 +68,9 @@ fn text(status: &Status, memory: &[memory::Process], style: Style) -> String {
     }
     let endpoints = &status.facts.endpoints;
     let mut text = style.bold(&format!("{} on {}", status.facts.instance, status.facts.provider));
+    if let Some(since) = status.paused {
+        text.push_str(&format!(", paused since {since}"));
+    }
     if let Some(at) = status.facts.expires {
         text.push_str(&format!(", expires {at}"));
     }
