@@ -1,5 +1,5 @@
-//! What a CI job needs: an instance around a command that goes however the command ends, instances that expire, and a
-//! pause that loses nothing.
+//! What a CI job needs: an instance around a command that goes however the command ends, instances that expire, a pause
+//! that loses nothing, and evidence without secrets.
 
 #![allow(clippy::unwrap_used)]
 
@@ -283,4 +283,167 @@ fn a_paused_instance_keeps_everything_and_an_expired_one_is_removed() {
     let line = format!("removed instance {} (expired {soon})", instance.name());
     assert!(gone.stderr.contains(&line) || paused.contains(&line), "{paused} {gone:?}");
     instance.assert_no_residue();
+}
+
+/// Unpacks an archive and returns its files, by their paths below its one folder.
+fn unpack(instance: &Instance, archive: &Path) -> Vec<(String, String)> {
+    fn walk(dir: &Path, root: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(dir).unwrap().flatten() {
+            if entry.path().is_dir() {
+                walk(&entry.path(), root, found);
+            } else {
+                let bytes = fs::read(entry.path()).unwrap();
+                let path = entry.path().strip_prefix(root).unwrap().display().to_string();
+                found.push((path, String::from_utf8_lossy(&bytes).into_owned()));
+            }
+        }
+    }
+    let folder = tempfile::tempdir_in(instance.scratch()).unwrap();
+    let mut tar = Command::new("tar");
+    Output::of(
+        tar.arg("-xzf").arg(archive).arg("-C").arg(folder.path()).arg("--strip-components=1"),
+    )
+    .success();
+    let mut found = Vec::new();
+    walk(folder.path(), folder.path(), &mut found);
+    found
+}
+
+/// Everything that gives somebody access to the instance: of its API and in its folder.
+fn credentials(instance: &Instance) -> BTreeSet<String> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let mut found = BTreeSet::new();
+    for one in json(instance.curtain(&["credentials", "-o", "json"])).as_array().unwrap() {
+        found.insert(one["secret"].as_str().unwrap().to_owned());
+    }
+    found.insert(instance.token("developer"));
+    let secrets = json(instance.kubectl(KUBECTL, &["get", "secrets", "-A", "-o", "json"]));
+    for secret in secrets["items"].as_array().unwrap() {
+        for (key, value) in secret["data"].as_object().into_iter().flatten() {
+            let encoded = value.as_str().unwrap();
+            let text = String::from_utf8_lossy(&STANDARD.decode(encoded).unwrap()).into_owned();
+            let secret =
+                ["password", "secret", "token", "key"].iter().any(|word| key.contains(word));
+            if secret && text.len() >= 8 {
+                found.extend([encoded.to_owned(), text]);
+            }
+        }
+    }
+    let kubeconfig = fs::read_to_string(instance.kubeconfig()).unwrap();
+    let key = kubeconfig
+        .split("client-key-data: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .trim_matches('"');
+    let pem = String::from_utf8(STANDARD.decode(key).unwrap()).unwrap();
+    let lines: Vec<_> =
+        pem.lines().filter(|line| !line.starts_with("-----")).map(str::to_owned).collect();
+    found.insert(key.to_owned());
+    found.extend(lines);
+    assert!(found.len() > 20, "{}", found.len());
+    found
+}
+
+#[test]
+fn evidence_has_everything_but_the_secrets() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let instance = Instance::up();
+    instance.curtain(&["demo", "deploy", "greeter"]).success();
+    let create = |args: &[&str]| instance.kubectl(KUBECTL, &[&["create"], args].concat()).success();
+    create(&["secret", "generic", "own", "--from-literal=password=correct-horse-battery"]);
+    create(&[
+        "configmap",
+        "own",
+        "--from-literal=mode=plain-to-see",
+        "--from-literal=api-key=not-to-be-seen",
+    ]);
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "own"}, "spec": {"containers": [{
+        "name": "own", "image": "docker.io/library/none:1",
+        "env": [{"name": "DB_PASSWORD", "value": "not-to-be-seen"}, {"name": "MODE", "value": "plain-to-see"}]}]}});
+    instance.kubectl_file(KUBECTL, &["apply"], &pod.to_string()).success();
+    let mut secrets = credentials(&instance);
+    secrets.extend([
+        "not-to-be-seen".to_owned(),
+        "eyJ".to_owned(),
+        "PRIVATE KEY-----\n".to_owned(),
+    ]);
+    let check = |files: &[(String, String)]| {
+        for (path, text) in files {
+            let shown: Vec<_> = secrets.iter().filter(|secret| text.contains(*secret)).collect();
+            assert!(shown.is_empty(), "{path} has {shown:?}");
+        }
+    };
+
+    let archive = instance.scratch().join("up.tar.gz");
+    let bundle = instance.curtain(&["support-bundle", archive.to_str().unwrap()]);
+    assert_eq!(bundle.code, 0, "{bundle:?}");
+    assert_eq!(bundle.stdout.trim(), archive.to_str().unwrap());
+    assert_eq!(fs::metadata(&archive).unwrap().permissions().mode() & 0o777, 0o600);
+    let files = unpack(&instance, &archive);
+    check(&files);
+    let has = |files: &[(String, String)], path: &str, text: &str| {
+        let (_, found) =
+            files.iter().find(|(name, _)| name.starts_with(path)).unwrap_or_else(|| {
+                panic!("no {path} in {:?}", files.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            });
+        assert!(found.contains(text), "{path} lacks {text:?}: {found}");
+    };
+    for (path, text) in [
+        ("about.json", env!("CARGO_PKG_VERSION")),
+        ("doctor.json", "\"ledger\""),
+        ("status.json", "\"ready\": true"),
+        ("ledger.jsonl", "\"bundle/control\""),
+        ("instance.json", instance.name()),
+        ("cluster.log", ""),
+        ("objects/openchoreo.dev/components.json", "\"greeter\""),
+        ("objects/core/events.json", "\"Event\""),
+        ("objects/core/secrets.json", "[masked], 21 bytes"),
+        ("objects/core/configmaps.json", "plain-to-see"),
+        ("objects/core/pods.json", "plain-to-see"),
+        ("logs/openchoreo-control-plane/api-server", "\n"),
+    ] {
+        has(&files, path, text);
+    }
+
+    // Nothing answers: what the machine knows is there, and what it does not is said.
+    instance.curtain(&["pause"]).success();
+    let archive = instance.scratch().join("paused.tar.gz");
+    let bundle = instance.curtain(&["support-bundle", archive.to_str().unwrap()]);
+    assert_eq!(bundle.code, 0, "{bundle:?}");
+    assert!(bundle.stderr.contains("the cluster's API does not answer"), "{bundle:?}");
+    let files = unpack(&instance, &archive);
+    check(&files);
+    has(
+        &files,
+        "NOT-COLLECTED.txt",
+        "objects, events and logs of containers: the cluster's API does not answer",
+    );
+    has(&files, "status.json", "\"paused\"");
+    has(&files, "cluster.log", "");
+    let none = instance.scratch().join("none.tar.gz");
+    let none =
+        Output::of(instance.command_for("none", &["support-bundle", none.to_str().unwrap()]));
+    assert_eq!(none.code, Exit::NotFound as i32, "{none:?}");
+
+    // And where `up` failed half-way.
+    let half = format!("{}-half", instance.name());
+    let failed = instance
+        .command_for(&half, &["up"])
+        .env("CURTAIN_FAULT", "cluster:before-do:fail")
+        .output();
+    assert!(!failed.unwrap().status.success());
+    let archive = instance.scratch().join("half.tar.gz");
+    let bundle = Output::of(
+        instance.command_for(&half, &["support-bundle", "-o", "json", archive.to_str().unwrap()]),
+    );
+    let told = json(bundle);
+    assert_eq!(told["file"], archive.to_str().unwrap());
+    assert!(told["notCollected"].as_array().unwrap().len() > 1, "{told}");
+    let files = unpack(&instance, &archive);
+    has(&files, "doctor.json", "incomplete: cluster");
+    Output::of(instance.command_for(&half, &["down"])).success();
+    instance.down();
 }

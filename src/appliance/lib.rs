@@ -6,8 +6,8 @@
 //! - one command at a time works on an instance; every wait is bounded;
 //! - nothing here prints, exits, or reads the environment: folders and options come from the caller.
 //!
-//! Entry points: [`Homes`], [`up()`], [`down()`], [`pause()`], [`reap()`], [`status()`], [`doctor()`], [`clients`],
-//! [`access`].
+//! Entry points: [`Homes`], [`up()`], [`down()`], [`pause()`], [`reap()`], [`status()`], [`doctor()`], [`collect()`],
+//! [`clients`], [`access`].
 
 pub mod access;
 pub mod clients;
@@ -35,6 +35,7 @@ pub mod progress;
 mod reap;
 mod status;
 mod steps;
+mod support;
 mod up;
 mod world;
 
@@ -51,4 +52,5 @@ pub use name::{DEFAULT, InstanceName};
 pub use pause::{Paused, pause};
 pub use reap::{Reaped, reap};
 pub use status::{Deployment, Plane, Status, status};
+pub use support::{Collector, Evidence, collect};
 pub use up::{Before, Facts, Up, plan_names, up};

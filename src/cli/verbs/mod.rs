@@ -12,6 +12,7 @@ mod pause;
 mod plan;
 mod run;
 mod status;
+mod support_bundle;
 mod token;
 mod up;
 
@@ -45,6 +46,9 @@ pub(crate) enum Verb {
     /// Check what this machine offers and what the instance lacks
     #[command(after_help = doctor::EXAMPLES)]
     Doctor,
+    /// Collect what helps others to understand the instance in one archive, without its secrets
+    #[command(after_help = support_bundle::EXAMPLES)]
+    SupportBundle(support_bundle::Args),
     /// Open the portal, signed in by a one-time link
     #[command(after_help = open::EXAMPLES)]
     Open(open::Args),
@@ -93,7 +97,7 @@ impl Verb {
 
     /// Whether it is about the instance as it is, also when nobody wants that any more.
     pub(crate) fn takes_it_as_it_is(&self) -> bool {
-        matches!(self, Self::Down(_))
+        matches!(self, Self::Down(_) | Self::SupportBundle(_))
     }
 
     /// Whether it leaves the machine alone altogether.
@@ -134,6 +138,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Run(args) => run::run(args, context).await.map(|_| Exit::Ok),
         Verb::Pause => pause::pause(context).await,
         Verb::Resume => pause::resume(context).await,
+        Verb::SupportBundle(args) => support_bundle::run(&args, context).await,
         Verb::Status(args) => context.within(USUAL, status::run(&args, context)).await,
         Verb::Doctor => context.within(USUAL, doctor::run(context)).await,
         Verb::Open(args) => context.within(USUAL, open::run(&args, context)).await,

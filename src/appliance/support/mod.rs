@@ -1,0 +1,97 @@
+//! Everything that helps somebody else to understand an instance, in one archive, without its secrets.
+//!
+//! Purpose: [`collect`] asks the machine, the provider and the cluster, each as far as it answers: what could not be had is
+//! named in the archive and in the result, and is never an error.
+//!
+//! Invariants:
+//! - values of Secrets and of whatever is named like one are left out where they stand;
+//! - all of it is searched once more for every credential the instance is known to have, and for what looks like one;
+//! - nothing of this module's own is on the disk before that; every part and every wait is bounded.
+
+mod archive;
+mod cluster;
+mod folder;
+mod hide;
+mod known;
+mod logs;
+mod machine;
+mod mask;
+mod objects;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use curtain_provider::Surroundings;
+use jiff::{Timestamp, Unit};
+
+use self::{folder::Folder, known::Known, mask::Mask};
+use crate::{Error, Home, Homes, home::write_atomic, status::missing};
+
+/// Who collects: this program, and what it is told of where it runs.
+#[derive(Clone, Debug)]
+pub struct Collector {
+    /// This program.
+    pub program: PathBuf,
+    /// Its version.
+    pub version: String,
+    /// Where a provider finds what it needs.
+    pub around: Surroundings,
+}
+
+/// An archive of evidence.
+pub struct Evidence {
+    /// A name for its file, which says whose it is and of when.
+    pub name: String,
+    /// How many files are in it.
+    pub files: usize,
+    /// What could not be collected, and why, a line each.
+    pub missing: Vec<String>,
+    archive: Vec<u8>,
+}
+
+impl Evidence {
+    /// Writes the archive to `path`, which only its owner may read. A file that is there is replaced.
+    ///
+    /// # Errors
+    /// A file that cannot be written; nothing is left of it then.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        write_atomic(path, &self.archive, 0o600)
+    }
+}
+
+/// Collects what there is about the instance of `home`, for about `limit`.
+///
+/// # Errors
+/// [`Error::NotFound`] where nothing of an instance is recorded, or an archive that cannot be made.
+pub async fn collect(
+    homes: &Homes,
+    home: &Home,
+    collector: &Collector,
+    limit: Duration,
+) -> Result<Evidence, Error> {
+    if !home.exists() {
+        return Err(missing(homes, home)?);
+    }
+    let now = Timestamp::now();
+    let now = now.round(Unit::Second).unwrap_or(now);
+    let deadline = Instant::now() + limit;
+    let mut folder = Folder::new(deadline);
+    let mut known = Known::default();
+    known.read(home.path());
+    machine::collect(&mut folder, homes, home, collector, now).await;
+    cluster::collect(&mut folder, &mut known, home).await;
+
+    let masked = tokio::task::spawn_blocking(move || {
+        let mask = Mask::of(&known);
+        folder.finish(&mask)
+    });
+    let failed = |error: String| {
+        Error::file("make the archive of", home.path(), std::io::Error::other(error))
+    };
+    let (files, missing) = masked.await.map_err(|error| failed(error.to_string()))?;
+    let name = format!("curtain-{}-{}", home.name(), now.strftime("%Y%m%dT%H%M%SZ"));
+    let archive = archive::pack(&name, &files, now).map_err(|error| failed(error.to_string()))?;
+    Ok(Evidence { name: format!("{name}.tar.gz"), files: files.len(), missing, archive })
+}
