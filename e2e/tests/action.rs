@@ -204,7 +204,12 @@ fn a_step_that_fails_says_so_and_its_end_still_cleans_up() {
     let step = runner.run("main.js", "cluster:after-do:fail");
     assert_eq!(step.code, 1, "{step:?}");
     assert!(step.stdout.contains("::error::curtain up failed: exit code 1"), "{step:?}");
-    assert!(!runner.values("output").contains_key("token"));
+    let outputs = runner.values("output");
+    assert!(!outputs.contains_key("token"));
+    let bundle = format!("curtain-support-{}.tar.gz", instance.name());
+    let bundle = Path::new(&outputs["evidence"]).join(bundle);
+    let listed = Output::of(Command::new("tar").arg("-tzf").arg(bundle)).success();
+    assert!(listed.lines().count() > 1, "what is known of the failure: {listed}");
     let end = runner.run("post.js", "");
     assert_eq!(end.code, 0, "{end:?}");
     instance.assert_no_residue();
