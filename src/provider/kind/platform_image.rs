@@ -84,6 +84,9 @@ fn header(length: u64, mode: u32) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_size(length);
     header.set_mode(mode);
+    // A field left empty is no number to some readers.
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_mtime(0);
     header
 }
@@ -155,6 +158,10 @@ mod tests {
         let layer = find(manifest[0]["Layers"][0].as_str().unwrap());
         let hash = ring::digest::digest(&SHA256, layer);
         assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", hex(hash.as_ref())));
+        for entry in tar::Archive::new(layer.as_slice()).entries().unwrap() {
+            let header = entry.unwrap().header().clone();
+            assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0), "{header:?}");
+        }
         let mut inside = tar::Archive::new(layer.as_slice());
         let program = inside
             .entries()
