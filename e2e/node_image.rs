@@ -62,9 +62,18 @@ pub(crate) fn write(path: &Path) -> io::Result<()> {
 }
 
 fn base(layer: &mut crate::archive::Layer) -> io::Result<()> {
-    for dir in
-        ["dev", "etc", "kind", "lib/modules", "proc", "root", "run", "sbin", "sys", "var/lib"]
-    {
+    for dir in [
+        "dev",
+        "etc/kubernetes/manifests",
+        "kind",
+        "lib/modules",
+        "proc",
+        "root",
+        "run",
+        "sbin",
+        "sys",
+        "var/lib",
+    ] {
         layer.dir(dir, 0o755)?;
     }
     layer.dir("tmp", 0o1777)?;

@@ -16,6 +16,8 @@ use crate::{Outcome, documents::InitSettings};
 pub(crate) const HOME: &str = "/var/lib/curtain-node";
 /// The administrator's kubeconfig, where kubeadm puts it.
 pub(crate) const ADMIN: &str = "/etc/kubernetes/admin.conf";
+/// The kubelet's.
+pub(crate) const KUBELET: &str = "/etc/kubernetes/kubelet.conf";
 /// This program, as the image has it.
 const BINARY: &str = "/usr/local/bin/entrypoint";
 
@@ -52,9 +54,13 @@ pub(crate) fn config(settings: &InitSettings) -> Result<ClusterConfig, String> {
     })
 }
 
-/// Prepares and starts the cluster and waits for its API.
+/// Makes keys, certificates and directories.
+pub(crate) fn prepare(config: &ClusterConfig) -> Outcome {
+    curtain_embedded::init(config).map_err(|error| error.to_string())
+}
+
+/// Starts a prepared cluster and waits for its API.
 pub(crate) fn start(config: &ClusterConfig) -> Outcome {
-    curtain_embedded::init(config).map_err(|error| error.to_string())?;
     curtain_embedded::start(config, START_LIMIT).map_err(|error| error.to_string())?;
     wait(&config.admin_kubeconfig())
 }
@@ -82,14 +88,23 @@ fn wait(kubeconfig: &Path) -> Outcome {
     }
 }
 
-/// Writes the administrator's kubeconfig as kubeadm does: for the cluster's end point instead of this machine's.
-pub(crate) fn write_admin(config: &ClusterConfig, endpoint: &str) -> Outcome {
+/// Writes the kubeconfigs as kubeadm does: for the cluster's end point instead of this machine's. The kubelet's, which
+/// nobody reads here, says to others that this node was set up.
+pub(crate) fn write_kubeconfigs(config: &ClusterConfig, endpoint: &str) -> Outcome {
     let path = config.admin_kubeconfig();
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let own = format!("server: https://{}", config.api_address());
-    fs::create_dir_all("/etc/kubernetes").map_err(|error| format!("/etc/kubernetes: {error}"))?;
-    fs::write(ADMIN, text.replace(&own, &format!("server: https://{endpoint}")))
-        .map_err(|error| format!("{ADMIN}: {error}"))
+    let text = text.replace(&own, &format!("server: https://{endpoint}"));
+    private(KUBELET, &text)?;
+    private(ADMIN, &text)
+}
+
+/// Writes a file that is nobody else's to read.
+pub(crate) fn private(path: &str, text: &str) -> Outcome {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let file = fs::File::options().create(true).write(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| format!("{path}: {error}"))
 }
 
 /// Runs the image's kubectl; what it printed.

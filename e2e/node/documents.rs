@@ -1,6 +1,6 @@
 //! The configuration of kubeadm: several documents in one file, checked as strictly as kubeadm of that version does.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What `kubeadm init` uses of its configuration.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct InitSettings {
     pub(crate) pod_subnet: String,
     pub(crate) node_port_addresses: Vec<String>,
     pub(crate) tokens: Vec<String>,
+    /// Whether the node keeps pods away, as control planes do unless they are told not to.
+    pub(crate) tainted: bool,
 }
 
 /// What `kubeadm join` uses.
@@ -22,6 +24,8 @@ pub(crate) struct JoinSettings {
     pub(crate) node_name: String,
     pub(crate) endpoint: String,
     pub(crate) token: String,
+    /// Hashes of the authorities that are trusted; none of them when every one is.
+    pub(crate) authorities: Option<Vec<String>>,
 }
 
 /// The documents of one file.
@@ -80,6 +84,7 @@ impl Documents {
             pod_subnet: text(cluster, "/networking/podSubnet")?.to_owned(),
             node_port_addresses: ranges,
             tokens: tokens.map(str::to_owned).collect(),
+            tainted: init.pointer("/nodeRegistration/taints").is_none_or(|it| it != &json!([])),
         })
     }
 
@@ -87,7 +92,14 @@ impl Documents {
     pub(crate) fn join(&self, hostname: &str) -> Result<JoinSettings, String> {
         let join = self.kind("JoinConfiguration")?;
         container_runtime(join)?;
+        let discovery = &join["discovery"]["bootstrapToken"];
+        let authorities = strings(discovery.get("caCertHashes"));
+        let unchecked = discovery["unsafeSkipCAVerification"] == true;
+        if authorities.is_empty() && !unchecked {
+            return Err("discovery: caCertHashes or unsafeSkipCAVerification is needed".to_owned());
+        }
         Ok(JoinSettings {
+            authorities: (!unchecked).then_some(authorities),
             node_name: node_name(join, hostname),
             endpoint: text(join, "/discovery/bootstrapToken/apiServerEndpoint")?.to_owned(),
             token: text(join, "/discovery/bootstrapToken/token")?.to_owned(),

@@ -25,7 +25,7 @@ apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
 nodeRegistration: {criSocket: "unix:///run/containerd/containerd.sock"}
 discovery:
-  bootstrapToken: {apiServerEndpoint: "one-control-plane:6443", token: abcdef.0123456789abcdef}
+  bootstrapToken: {apiServerEndpoint: "one-control-plane:6443", token: abcdef.0123456789abcdef, caCertHashes: ["sha256:00"]}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -42,15 +42,16 @@ fn a_configuration_of_kubeadm_says_what_the_cluster_is() {
     assert_eq!(init.api_names, ["localhost", "one-control-plane", "one-control-plane"]);
     assert_eq!(init.node_port_addresses, ["0.0.0.0/0"]);
     assert_eq!(init.tokens, ["abcdef.0123456789abcdef"]);
+    assert!(init.tainted);
     let join = documents.join("one-worker").unwrap();
-    assert_eq!(
-        (join.node_name.as_str(), host(&join.endpoint)),
-        ("one-worker", "one-control-plane")
-    );
+    assert_eq!(join.authorities.unwrap(), ["sha256:00"]);
+    assert_eq!((&*join.node_name, host(&join.endpoint)), ("one-worker", "one-control-plane"));
 }
 
 #[test]
 fn what_kubeadm_refuses_is_refused() {
+    let unpinned = Documents::parse(&FILE.replace("caCertHashes", "other"), "v1.36.4").unwrap();
+    assert!(unpinned.join("one-worker").unwrap_err().contains("caCertHashes"));
     let refused = |text: &str, version: &str| {
         let documents = Documents::parse(text, version);
         documents.and_then(|all| all.init("one-control-plane", version)).unwrap_err()

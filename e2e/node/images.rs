@@ -22,7 +22,7 @@ pub(crate) fn ctr(words: &[&str]) -> Outcome {
     };
     match rest {
         ["images" | "image" | "i", "import", flags @ .., "-"] => import(flags),
-        ["images" | "image" | "i", "ls" | "list", rest @ ..] => list(rest.contains(&"-q")),
+        ["images" | "image" | "i", "ls" | "list", rest @ ..] => list(rest),
         _ => Err(format!("ctr: unknown command {rest:?}")),
     }
 }
@@ -44,8 +44,14 @@ fn import(flags: &[&str]) -> Outcome {
     Ok(())
 }
 
-fn list(quiet: bool) -> Outcome {
+fn list(words: &[&str]) -> Outcome {
+    let quiet = words.iter().any(|word| matches!(*word, "-q" | "--quiet"));
+    // Of the filters there are, the one for a whole name.
+    let names: Vec<_> = words.iter().filter_map(|word| word.strip_prefix("name==")).collect();
     for (reference, image) in stored()? {
+        if !names.is_empty() && !names.contains(&reference.as_str()) {
+            continue;
+        }
         if quiet {
             println!("{reference}");
         } else {
@@ -56,9 +62,11 @@ fn list(quiet: bool) -> Outcome {
 }
 
 pub(crate) fn crictl(words: &[&str]) -> Outcome {
-    let (["-o", "json"] | ["--output", "json"] | ["-o=json"] | ["--output=json"]) = words else {
-        return Err(format!("crictl images: only JSON can be had here: {words:?}"));
-    };
+    match words {
+        ["-o", "json"] | ["--output", "json"] | ["-o=json"] | ["--output=json"] => {}
+        [] => return list(&[]),
+        _ => return Err(format!("crictl images: unknown options {words:?}")),
+    }
     let mut images: BTreeMap<String, (u64, Vec<String>)> = BTreeMap::new();
     for (reference, image) in stored()? {
         images.entry(image.id).or_insert((image.size, Vec::new())).1.push(reference);

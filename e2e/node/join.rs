@@ -14,6 +14,11 @@ use std::{
 };
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use x509_parser::{
+    pem::parse_x509_pem,
+    prelude::{FromDer as _, X509Certificate},
+};
 
 use crate::{
     Outcome,
@@ -47,7 +52,8 @@ pub(crate) fn ask(settings: &JoinSettings) -> Outcome {
     let fail = |error| format!("couldn't reach the control plane {host}: {error}");
     let mut stream = TcpStream::connect((host, PORT)).map_err(fail)?;
     stream.set_read_timeout(Some(LIMIT)).map_err(fail)?;
-    writeln!(stream, "{} {}", settings.token, settings.node_name).map_err(fail)?;
+    let pinned = settings.authorities.as_ref().map_or("any".to_owned(), |all| all.join(","));
+    writeln!(stream, "{} {} {pinned}", settings.token, settings.node_name).map_err(fail)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(fail)?;
     if answer == "joined" { Ok(()) } else { Err(answer) }
@@ -57,12 +63,31 @@ fn let_in(stream: &TcpStream) -> Outcome {
     stream.set_read_timeout(Some(LIMIT)).map_err(|error| error.to_string())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).map_err(|error| error.to_string())?;
-    let (token, name) = line.trim().split_once(' ').ok_or("a token and a name are expected")?;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [token, name, pinned] = words[..] else {
+        return Err("a token, a name and an authority are expected".to_owned());
+    };
     let tokens = fs::read_to_string(TOKENS).map_err(|_| "this is no control plane".to_owned())?;
     if !tokens.lines().any(|known| known == token) {
         return Err("the bootstrap token is not known here".to_owned());
     }
+    let own = authority()?;
+    if pinned != "any" && !pinned.split(',').any(|hash| hash == own) {
+        return Err(format!("none of the pinned authorities is the cluster's, {own}"));
+    }
     register(name)
+}
+
+/// How kubeadm names an authority: the digest of its public key.
+pub(crate) fn authority() -> Result<String, String> {
+    let config = cluster::known().ok_or("this is no control plane")?;
+    let path = config.pki().ca_cert;
+    let pem = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let (_, pem) = parse_x509_pem(&pem).map_err(|error| error.to_string())?;
+    let (_, certificate) =
+        X509Certificate::from_der(&pem.contents).map_err(|error| error.to_string())?;
+    let digest = Sha256::digest(certificate.public_key().raw);
+    Ok(format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
 }
 
 fn register(name: &str) -> Outcome {

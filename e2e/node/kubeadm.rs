@@ -4,13 +4,16 @@ use std::{fs, path::Path};
 
 use crate::{
     Outcome,
-    cluster::{self, ADMIN},
+    cluster::{self, ADMIN, KUBELET, private},
     documents::{Documents, InitSettings},
     fault, join,
 };
 
 /// Tokens with which machines may join.
 pub(crate) const TOKENS: &str = "/etc/kubernetes/bootstrap-tokens";
+
+/// Where the cluster's API is known to be.
+const ENDPOINT: &str = "/etc/kubernetes/endpoint";
 
 const FLAGS: [&str; 5] =
     ["--skip-token-print", "--skip-phases=", "--v=", "--ignore-preflight-errors=", "--config="];
@@ -20,6 +23,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["init", flags @ ..] => init(&configuration(flags)?),
         ["join", flags @ ..] => joined(&configuration(flags)?),
         ["reset", "--force" | "-f", ..] => reset(),
+        ["token", "create", flags @ ..] => token(flags),
         ["version", ..] => version().map(|version| println!("{version}")),
         _ => Err(format!("kubeadm: unknown command {words:?}")),
     }
@@ -32,12 +36,17 @@ fn init(documents: &Documents) -> Outcome {
     let settings = documents.init(&hostname()?, &version)?;
     let config = cluster::config(&settings)?;
     println!("[certs] Keys and certificates are below {}", config.home.display());
-    cluster::start(&config)?;
+    cluster::prepare(&config)?;
     println!("[kubeconfig] Writing {ADMIN}");
-    cluster::write_admin(&config, &settings.endpoint)?;
-    println!("[mark-control-plane] Tainting {}", settings.node_name);
-    taint(&settings)?;
-    private(TOKENS, &settings.tokens.join("\n"))?;
+    cluster::write_kubeconfigs(&config, &settings.endpoint)?;
+    private(ENDPOINT, &settings.endpoint)?;
+    private(TOKENS, &settings.tokens.iter().map(|token| format!("{token}\n")).collect::<String>())?;
+    println!("[kubelet-start] Starting the cluster");
+    cluster::start(&config)?;
+    if settings.tainted {
+        println!("[mark-control-plane] Tainting {}", settings.node_name);
+        taint(&settings)?;
+    }
     println!("Your Kubernetes control-plane has initialized successfully!");
     Ok(())
 }
@@ -59,6 +68,8 @@ fn joined(documents: &Documents) -> Outcome {
     let settings = documents.join(&hostname()?)?;
     println!("[discovery] Asking {} to let this node in", settings.endpoint);
     join::ask(&settings)?;
+    // A real one is the kubeconfig of the kubelet; see `join`.
+    private(KUBELET, &format!("# of {}\n", settings.node_name))?;
     println!("This node has joined the cluster");
     Ok(())
 }
@@ -67,9 +78,35 @@ fn reset() -> Outcome {
     if let Some(config) = cluster::known() {
         curtain_embedded::destroy(&config).map_err(|error| error.to_string())?;
     }
-    for path in [ADMIN, TOKENS] {
+    for path in [ADMIN, KUBELET, TOKENS, ENDPOINT] {
         // What is not there needs no removal.
         let _ = fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// Makes a token and prints how to join with it. It is good for the life of the cluster, whatever `--ttl` says.
+fn token(flags: &[&str]) -> Outcome {
+    let known = |flag: &&str| *flag == "--print-join-command" || flag.starts_with("--ttl=");
+    if let Some(flag) = flags.iter().find(|flag| !known(flag)) {
+        return Err(format!("unknown flag: {flag}"));
+    }
+    let endpoint = fs::read_to_string(ENDPOINT)
+        .map_err(|error| format!("this is no control plane: {ENDPOINT}: {error}"))?;
+    let random = fs::read_to_string("/proc/sys/kernel/random/uuid")
+        .map_err(|error| format!("random numbers: {error}"))?;
+    let random: String = random.chars().filter(char::is_ascii_hexdigit).collect();
+    let token = format!("{}.{}", &random[..6], &random[16..]);
+    let mut tokens = fs::read_to_string(TOKENS).map_err(|error| format!("{TOKENS}: {error}"))?;
+    tokens.push_str(&format!("{token}\n"));
+    private(TOKENS, &tokens)?;
+    if flags.contains(&"--print-join-command") {
+        let authority = join::authority()?;
+        println!(
+            "kubeadm join {endpoint} --token {token} --discovery-token-ca-cert-hash {authority}"
+        );
+    } else {
+        println!("{token}");
     }
     Ok(())
 }
@@ -95,11 +132,4 @@ fn version() -> Result<String, String> {
 fn hostname() -> Result<String, String> {
     let name = nix::unistd::gethostname().map_err(|errno| format!("host name: {errno}"))?;
     Ok(name.to_string_lossy().into_owned())
-}
-
-fn private(path: &str, text: &str) -> Outcome {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let file = fs::File::options().create(true).write(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| format!("{path}: {error}"))
 }

@@ -299,6 +299,19 @@ fn workers_join_with_the_token_and_without_it_do_not() {
     assert!(refused.stderr.contains("token is not known"), "{refused:?}");
     worker.configure(&configuration("one-control-plane", TOKEN));
     worker.join().success();
+    let printed = ["kubeadm", "token", "create", "--ttl=15m", "--print-join-command"];
+    let printed = control.exec(&printed).success();
+    let words: Vec<_> = printed.split_whitespace().collect();
+    assert_eq!(words[..3], ["kubeadm", "join", "one-control-plane:6443"], "{printed}");
+    let pinned = |hash: &str| {
+        let pin = format!("caCertHashes: ['{hash}']");
+        configuration("one-control-plane", words[4]).replace("unsafeSkipCAVerification: true", &pin)
+    };
+    worker.configure(&pinned("sha256:00"));
+    let stranger = worker.join();
+    assert!(stranger.code != 0 && stranger.stderr.contains("pinned"), "{stranger:?}");
+    worker.configure(&pinned(words[6]));
+    worker.join().success();
     worker.import();
     let wait = ["wait", "node", "one-worker", "--for=condition=Ready", "--timeout=30s"];
     control.kubectl("kubectl-1.37", &wait).success();
