@@ -27,6 +27,9 @@ fn an_unknown_instance_is_named_and_down_of_it_is_fine() {
         &["mcp", "config", "cursor"],
         &["mcp", "install", "cursor"],
         &["mcp", "uninstall"],
+        &["pause"],
+        &["resume"],
+        &["support-bundle", "none.tar.gz"],
     ] {
         let output = nobody.curtain(args);
         assert_eq!(output.code, Exit::NotFound as i32, "{output:?}");

@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Home, Instance};
+use crate::{Home, Instance, support};
 
-/// Collects what the provider knows about the nodes of `instance` into an archive in the folder `into`. `None` where
+/// Collects what the provider knows about the nodes of `instance`, without credentials, into an archive in the folder
+/// `into`. `None` where
 /// nothing could be had: the error that it should explain is worth more than the one about it.
 pub(crate) async fn archive(home: &Home, instance: &Instance, into: &Path) -> Option<PathBuf> {
     let provider = curtain_provider::by_name(&instance.provider).ok()?;
@@ -18,6 +19,7 @@ pub(crate) async fn archive(home: &Home, instance: &Instance, into: &Path) -> Op
     // Some of it is better than nothing.
     let _ = provider.evidence(&spec, collected.path()).await;
     fs::read_dir(collected.path()).ok()?.next()?.ok()?;
+    support::mask(collected.path(), home).ok()?;
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let path = into.join(format!("curtain-evidence-{}-{time}.tar.gz", instance.name));
     pack(collected.path(), &path).ok()?;

@@ -18,6 +18,8 @@ const LOOKS: &[&str] = &[
     r"(?s)()-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:.*?-----END [A-Z0-9 ]*PRIVATE KEY-----|[A-Za-z0-9+/=\s\\]*)",
     // A token in three parts, or the first of them.
     r"()eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)*",
+    // With which a node joins a cluster.
+    r"()\b[a-z0-9]{6}\.[a-z0-9]{16}\b",
     r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{16,}=*",
     r"(?i)(\b(?:set-)?cookie:\s*)[^\r\n]+",
     // A password in a URL, and a code or token in its query.

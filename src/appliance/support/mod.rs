@@ -19,6 +19,7 @@ mod mask;
 mod objects;
 
 use std::{
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -94,4 +95,50 @@ pub async fn collect(
     let name = format!("curtain-{}-{}", home.name(), now.strftime("%Y%m%dT%H%M%SZ"));
     let archive = archive::pack(&name, &files, now).map_err(|error| failed(error.to_string()))?;
     Ok(Evidence { name: format!("{name}.tar.gz"), files: files.len(), missing, archive })
+}
+
+/// Masks credentials in every file below `folder`: those that the files of the instance in `home` hold, and whatever
+/// looks like one.
+///
+/// # Errors
+/// A file that cannot be read or written; it may have its credentials still.
+pub(crate) fn mask(folder: &Path, home: &Home) -> io::Result<()> {
+    let mut known = Known::default();
+    known.read(home.path());
+    let mask = Mask::of(&known);
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next)? {
+            let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
+            match entry? {
+                kind if kind.is_dir() => folders.push(path),
+                kind if kind.is_file() => fs::write(&path, mask.apply(&fs::read(&path)?))?,
+                // What is neither holds nothing, and a link leads elsewhere.
+                _ => fs::remove_file(&path)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_say_is_masked_where_it_lies() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Homes::new(dir.path().join("data")).instance(&"x".parse().unwrap());
+        crate::home::create_private(home.path()).unwrap();
+        fs::write(home.kubeconfig(), "users:\n- user:\n    token: correct-horse\n").unwrap();
+        let (folder, journal) = (dir.path().join("nodes"), dir.path().join("nodes/a/kubeadm.log"));
+        fs::create_dir_all(journal.parent().unwrap()).unwrap();
+        fs::write(&journal, "kubeadm join --token abcdef.0123456789abcdef; correct-horse\n")
+            .unwrap();
+        std::os::unix::fs::symlink(home.kubeconfig(), folder.join("link")).unwrap();
+        mask(&folder, &home).unwrap();
+        let masked = fs::read_to_string(&journal).unwrap();
+        assert_eq!(masked, "kubeadm join --token [masked]; [masked]\n");
+        assert!(!folder.join("link").exists() && home.kubeconfig().exists());
+    }
 }
