@@ -1,6 +1,7 @@
 //! What every step works with.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::Mutex,
     time::{Duration, Instant},
@@ -32,6 +33,8 @@ pub(crate) struct World<'a> {
     pub(crate) deadline: Instant,
     /// Whether the whole instance goes: then what lives inside the cluster goes with it.
     pub(crate) leaving: bool,
+    /// Steps that were begun and perhaps not completed, when the plan began.
+    pub(crate) half: BTreeSet<String>,
     /// Whether images that were downloaded for the cluster go, too.
     pub(crate) images: bool,
     kept: Mutex<Vec<Leftover>>,
@@ -46,9 +49,12 @@ impl<'a> World<'a> {
         progress: &'a dyn Progress,
         timeout: Duration,
     ) -> Self {
+        let half = ledger.entries().iter().filter(|entry| !entry.done);
+        let half = half.map(|entry| entry.effect.name()).collect();
         Self {
             home,
             instance,
+            half,
             program: PathBuf::new(),
             ledger: Mutex::new(ledger),
             progress,

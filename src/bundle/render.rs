@@ -54,7 +54,10 @@ mod tests {
     fn every_bundle_of_the_program_renders_for_an_instance() {
         let instance = json!({
             "name": "default", "image": "docker.io/library/curtain:0.1.0-0123456789ab", "build": "0123456789ab",
-            "ports": { "portal": 8080, "mcp": 8081, "gateway": 19080, "api": 6443 },
+            "ports": {
+                "portal": 8080, "mcp": 8081, "gateway": 19080, "api": 6443,
+                "node": { "portal": 30080, "mcp": 30081, "gateway": 31908 },
+            },
             "endpoints": {
                 "portal": "http://localhost:8080", "api": "http://localhost:8080",
                 "mcp": "http://localhost:8081/mcp", "observerMcp": "http://localhost:8081/observer/mcp",

@@ -85,12 +85,10 @@ pub enum Error {
         why: String,
     },
     /// The image is not one of a node.
-    #[error(
-        "{node} is not made of a node image: {why}; name an image of kindest/node with --node-image"
-    )]
+    #[error("{image} is not a node image: {why}; name one of kindest/node with --node-image")]
     NotANodeImage {
-        /// The node.
-        node: String,
+        /// The image.
+        image: String,
         /// What shows it.
         why: String,
     },

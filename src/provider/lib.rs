@@ -93,6 +93,8 @@ pub struct Removal {
     pub timeout: Duration,
     /// Whether to remove images, too, that were downloaded for the cluster and may serve the next one.
     pub images: bool,
+    /// Whether whoever made the stage may have died while it was being made: what was begun then may still appear.
+    pub interrupted: bool,
 }
 
 /// What removing a stage came to.

@@ -85,7 +85,8 @@ impl Step for ClusterStep {
     fn undo<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {
         Box::pin(async move {
             let provider = self.provider()?;
-            let how = Removal { timeout: world.left(), images: world.images };
+            let interrupted = world.half.contains(&self.name());
+            let how = Removal { timeout: world.left(), images: world.images, interrupted };
             let removed = provider.remove(&self.spec, &self.stage, how).await?;
             world.keep(removed.kept);
             if removed.count == 0 {

@@ -73,7 +73,10 @@ async fn server(directory: &Path, stop: CancellationToken) -> Server {
 fn instance(gateway: u16) -> Value {
     json!({
         "name": "default", "image": "docker.io/library/curtain:0.1.0-0123456789ab", "build": "0123456789ab",
-        "ports": { "portal": 8080, "mcp": 8081, "gateway": gateway, "api": 6443 },
+        "ports": {
+            "portal": 8080, "mcp": 8081, "gateway": gateway, "api": 6443,
+            "node": { "portal": 30080, "mcp": 30081, "gateway": 31908 },
+        },
         "endpoints": {
             "portal": "http://localhost:8080", "api": "http://localhost:8080",
             "mcp": "http://localhost:8081/mcp", "observerMcp": "http://localhost:8081/observer/mcp",

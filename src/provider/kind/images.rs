@@ -9,7 +9,7 @@ use std::{
 use futures::future::try_join_all;
 use serde::Deserialize;
 
-use super::{archive, engine::Engine, names, platform_image};
+use super::{archive, engine::Engine, kubeconfig::private_folder, names, platform_image};
 use crate::{ClusterSpec, Error, Image, Watch};
 
 /// Where containerd's configuration names the snapshotter, by version of the configuration.
@@ -167,7 +167,7 @@ impl Spool {
         let spool = home.join("images");
         super::blocking(move || {
             let make = || -> io::Result<PathBuf> {
-                std::fs::create_dir_all(&home)?;
+                private_folder(&home)?;
                 let mut file =
                     tempfile::Builder::new().prefix("images-").suffix(".tar").tempfile_in(&home)?;
                 write(file.as_file_mut())?;

@@ -53,10 +53,15 @@ fn adapted(text: &str, cluster: &str, port: u16) -> Result<String, String> {
     serde_saphyr::to_string(&config).map_err(|error| error.to_string())
 }
 
+/// Makes a folder that only its owner enters, unless it is there.
+pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Writes a file that only its owner reads, whole or not at all.
 fn save(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        private_folder(folder)?;
     }
     let part = path.with_extension("part");
     let mut file =

@@ -12,7 +12,7 @@ use super::{
     kubeconfig,
     machine::Machine,
     names::{self, Node, Role},
-    nodes,
+    node_image, nodes,
 };
 use crate::{ClusterSpec, Error, Watch, api};
 
@@ -42,7 +42,7 @@ pub(crate) async fn ensure(
 ) -> Result<(), Error> {
     let started = Instant::now();
     let first = names::control_plane(spec);
-    let version = version(engine, &first).await?;
+    let version = version(engine, spec, &first).await?;
     let machine = Machine::of(engine).await?;
     let all = names::nodes(spec);
     let work = async {
@@ -86,13 +86,14 @@ pub(crate) async fn is_whole(engine: &Engine, node: &str) -> Result<bool, Error>
 }
 
 /// The version of Kubernetes in a node, which also tells that the image is one of a node.
-pub(crate) async fn version(engine: &Engine, node: &str) -> Result<Version, Error> {
-    let not = |why: String| Error::NotANodeImage { node: node.to_owned(), why };
-    let text = engine
-        .run(node, &["cat", VERSION])
-        .await
-        .map_err(|error| not(format!("it has no file {VERSION}: {error}")))?;
-    text.parse().map_err(not)
+async fn version(engine: &Engine, spec: &ClusterSpec, node: &str) -> Result<Version, Error> {
+    let image = node_image::wanted(spec).to_owned();
+    let not = |why: String| Error::NotANodeImage { image, why };
+    let output = engine.exec(node, &["cat", VERSION], None, &|_| {}).await?;
+    if output.code != 0 {
+        return Err(not(format!("it has no file {VERSION}")));
+    }
+    output.stdout.parse().map_err(not)
 }
 
 async fn join(

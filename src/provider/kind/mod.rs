@@ -29,7 +29,7 @@ mod testing;
 use std::{
     io::Read,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub(crate) use checks::{MEMORY_MIB, find};
@@ -176,12 +176,13 @@ impl Provider for Kind {
         Box::pin(async move {
             let part = Part::find(stage)?;
             let engine = Engine::of(spec).await?;
+            let until = Instant::now() + if how.interrupted { LATE } else { Duration::ZERO };
             let work = async {
                 match part {
                     Part::NodeImage => node_image::remove(&engine, how.images).await,
-                    Part::Network => network::remove(&engine).await,
+                    Part::Network => again(until, || network::remove(&engine)).await,
                     Part::Nodes => {
-                        let mut removed = nodes::remove(&engine, spec).await?;
+                        let mut removed = again(until, || nodes::remove(&engine, spec)).await?;
                         removed.count += usize::from(forget(spec)?);
                         Ok(removed)
                     }
@@ -256,6 +257,26 @@ impl Provider for Kind {
     fn checks<'a>(&'a self, around: &'a Surroundings) -> Boxed<'a, Vec<Check>> {
         Box::pin(checks::all(around))
     }
+}
+
+/// How long the Engine may go on with what a caller asked for who died then.
+const LATE: Duration = Duration::from_secs(3);
+/// How long to wait before looking once more for what the Engine may have gone on with.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Removes until `until`, and once at least.
+async fn again<F>(until: Instant, remove: impl Fn() -> F) -> Result<Removed, Error>
+where
+    F: Future<Output = Result<Removed, Error>>,
+{
+    let mut removed = remove().await?;
+    while Instant::now() < until {
+        tokio::time::sleep(PAUSE).await;
+        let more = remove().await?;
+        removed.count += more.count;
+        removed.kept = more.kept;
+    }
+    Ok(removed)
 }
 
 /// Removes the cluster's own folder, and says whether there was one.

@@ -53,6 +53,22 @@ pub(crate) async fn present(engine: &Engine, image: &str) -> Result<Option<Strin
     Ok(None)
 }
 
+/// Checks what tells an image of nodes from others before anything is made of it: it starts its services by an
+/// entrypoint of its own.
+///
+/// # Errors
+/// [`Error::NotANodeImage`].
+pub(crate) async fn check(engine: &Engine, image: &str) -> Result<(), Error> {
+    let looked = engine.api().inspect_image(image);
+    let found = engine.call(format!("look at the image {image}"), looked).await?;
+    let entrypoint = found.config.and_then(|config| config.entrypoint).unwrap_or_default();
+    if entrypoint.is_empty() {
+        let why = "it has no entrypoint that would start a node's services".to_owned();
+        return Err(Error::NotANodeImage { image: image.to_owned(), why });
+    }
+    Ok(())
+}
+
 /// Whether a registry answers that it has `image`.
 ///
 /// # Errors

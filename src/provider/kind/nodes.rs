@@ -39,6 +39,7 @@ pub(crate) async fn ensure(
             image: wanted.to_owned(),
             why: "it was removed meanwhile".to_owned(),
         })?;
+    node_image::check(engine, &image).await?;
     let all = names::nodes(spec);
     let each = all.iter().map(|node| one(engine, spec, node, &image, &machine, timeout));
     watch.detail(format!("{} booting", all.len()));
