@@ -30,6 +30,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 static DAEMON: OnceLock<Mutex<Child>> = OnceLock::new();
 static NODE_IMAGE: OnceLock<String> = OnceLock::new();
+static REAL_IMAGE: OnceLock<String> = OnceLock::new();
 
 /// The program's Engine, for one test's turn. What the test leaves in it when it fails is removed with this value.
 #[derive(Debug)]
@@ -113,15 +114,27 @@ impl Engine {
         assert!(left.is_empty() && lost.is_empty(), "left behind: {left:#?}\nlost: {lost:#?}");
     }
 
-    /// Loads an archive as `docker save` writes it.
+    /// Loads an archive as `docker save` writes it, and returns the reference of its image.
     #[track_caller]
-    pub fn load(&self, archive: &Path) {
-        self.docker(&["load", "--quiet", "--input", &archive.to_string_lossy()]).success();
+    pub fn load(&self, archive: &Path) -> String {
+        let said = self.docker(&["load", "--quiet", "--input", &archive.to_string_lossy()]);
+        let said = said.success();
+        said.trim().trim_start_matches("Loaded image: ").to_owned()
     }
 
-    /// The node image, loaded by the first test that wants it; its reference.
+    /// The node image, loaded by the first test that wants it; its reference. It is the one in the archive that
+    /// `CURTAIN_KIND_NODE_IMAGE` names, or else the one made for the tests.
     #[track_caller]
     pub fn load_node_image(&self) -> String {
+        match std::env::var_os("CURTAIN_KIND_NODE_IMAGE").filter(|archive| !archive.is_empty()) {
+            Some(archive) => REAL_IMAGE.get_or_init(|| self.load(Path::new(&archive))).clone(),
+            None => self.load_stand_in(),
+        }
+    }
+
+    /// The node image that is made for the tests.
+    #[track_caller]
+    fn load_stand_in(&self) -> String {
         let image = NODE_IMAGE.get_or_init(|| {
             let archive = Path::new(DIR).join("node.tar");
             node_image::write(&archive).expect("write the node image");
@@ -136,7 +149,7 @@ impl Engine {
     /// `entrypoint`, `init`, `join` or `import`.
     #[track_caller]
     pub fn load_faulty_node_image(&self, fault: &str) -> String {
-        let image = self.load_node_image();
+        let image = self.load_stand_in();
         let variant = format!("{}-{fault}", node_image::REFERENCE);
         let container = self.docker(&["create", &image]).success();
         let change = format!("ENV CURTAIN_NODE_FAULT={fault}");

@@ -26,8 +26,9 @@ pub struct Instance {
     /// The clients to try it with.
     pub clients: Clients,
     gone: bool,
-    options: Vec<String>,
     environment: Vec<(String, String)>,
+    /// The Engine, of an instance that has one to itself.
+    engine: Option<Engine>,
     /// Of an instance in an [`Engine`], the Engine's.
     _turn: Option<MutexGuard<'static, ()>>,
 }
@@ -51,14 +52,23 @@ impl Instance {
 
     /// The words after `curtain` that bring it up.
     pub fn up_words(&self) -> Vec<&str> {
-        let options = self.options.iter().map(String::as_str);
-        ["up", "-o", "json"].into_iter().chain(options).collect()
+        vec!["up", "-o", "json"]
     }
 
     /// An instance that is not up yet: a name, a home and a scan of the machine.
     #[track_caller]
     pub fn prepare() -> Self {
-        Self::with(Some(apart::turn()))
+        match std::env::var("CURTAIN_E2E_PROVIDER").as_deref() {
+            Ok("kind") => {
+                let engine = Engine::start();
+                let image = engine.load_node_image();
+                let mut instance = Self::prepare_kind(&engine, &image);
+                instance.engine = Some(engine);
+                instance
+            }
+            Ok("embedded" | "") | Err(_) => Self::with(Some(apart::turn())),
+            Ok(other) => panic!("CURTAIN_E2E_PROVIDER is {other}: embedded or kind is expected"),
+        }
     }
 
     /// An instance that is not up yet and will be a cluster of node containers, made of `image` in `engine`.
@@ -66,9 +76,9 @@ impl Instance {
     pub fn prepare_kind(engine: &Engine, image: &str) -> Self {
         // The turn is the Engine's, which outlives the instance.
         let mut instance = Self::with(None);
-        instance.environment.push(("DOCKER_HOST".to_owned(), engine.host()));
-        let options = ["--provider", "kind", "--node-image", image];
-        instance.options.extend(options.map(str::to_owned));
+        instance.set("DOCKER_HOST", &engine.host());
+        instance.set("CURTAIN_PROVIDER", "kind");
+        instance.set("CURTAIN_NODE_IMAGE", image);
         instance
     }
 
@@ -94,8 +104,8 @@ impl Instance {
             up: Value::Null,
             clients,
             gone: false,
-            options: Vec::new(),
             environment: Vec::new(),
+            engine: None,
             _turn: turn,
         }
     }

@@ -138,7 +138,8 @@ fn a_kubernetes_that_does_not_come_up_leaves_its_evidence() {
     let image = engine.load_faulty_node_image("init-fails");
     let before = engine.scan();
     let mut instance = Instance::prepare_kind(&engine, &image);
-    instance.set("TMPDIR", &instance.scratch().to_string_lossy().into_owned());
+    let scratch = instance.scratch().to_string_lossy().into_owned();
+    instance.set("TMPDIR", &scratch);
     let said = code(&instance.curtain(&instance.up_words()), 1);
     assert!(said.contains("kubeadm init"), "{said}");
     let archive =
