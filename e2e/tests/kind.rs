@@ -63,9 +63,9 @@ fn the_platform_comes_up_on_nodes_works_is_paused_and_goes() {
     instance.kubectl("kubectl-1.32", &wait).success();
 
     // What the nodes held is there again after they were stopped.
-    engine.docker(&["stop", nodes.trim()]).success();
-    code(&instance.curtain(&["status"]), 12);
-    instance.curtain(&instance.up_words()).success();
+    instance.curtain(&["pause"]).success();
+    assert_eq!(engine.docker(&["ps", "--quiet"]).success(), "");
+    instance.curtain(&["resume"]).success();
     instance.kubectl("kubectl-1.32", &wait).success();
     eventually("the application to answer again", LIMIT, || match get(url.trim())?.status {
         200 => Ok(()),
@@ -220,5 +220,58 @@ fn an_engine_that_goes_away_is_said_and_nothing_is_forgotten() {
     // The Engine's own processes are others now: it is asked itself what is left.
     let answer = instance.curtain(&["down", "-o", "json"]).success();
     assert!(answer.contains(r#""leftovers": []"#), "{answer}");
+    engine.assert_as(&before);
+}
+
+#[test]
+fn whoever_may_not_use_the_engine_is_told_how() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let engine = Engine::start();
+    let instance = Instance::prepare_kind(&engine, &engine.busybox());
+    // Where everybody can run it.
+    let folder = instance.scratch().join("bin");
+    std::fs::create_dir(&folder).unwrap();
+    let program = folder.join("curtain");
+    std::fs::copy(curtain_e2e::binary(), &program).unwrap();
+    for path in [instance.scratch(), &folder, &program] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let nobody = |provider: &str| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(&program).args(["up", "--provider", provider]);
+        command.env_clear().env("DOCKER_HOST", engine.host()).env("HOME", "/nonexistent");
+        Output::of(command.env("CURTAIN_HOME", folder.join("homes")))
+    };
+    for provider in ["kind", "auto"] {
+        let said = code(&nobody(provider), 11);
+        assert!(said.contains("may not use the Docker Engine"), "{said}");
+        assert!(said.contains("usermod -aG docker"), "{said}");
+    }
+    let said = code(&nobody("auto"), 11);
+    assert!(said.contains("embedded") && said.contains("root"), "{said}");
+}
+
+#[test]
+fn nodes_of_a_machine_with_the_same_folders_are_somebody_elses() {
+    let engine = Engine::start();
+    let image = engine.load_node_image();
+    let before = engine.scan();
+    let instance = Instance::prepare_kind(&engine, &image);
+    let mut command = instance.command(&instance.up_words());
+    let output = Output::of(command.env("CURTAIN_FAULT", "cluster/kubernetes:before-do:kill"));
+    assert_ne!(output.code, 0);
+    let made = engine.scan();
+    // Another machine shares the Engine, and has nothing where this one has its instance.
+    std::fs::remove_dir_all(instance.home().join(".local")).unwrap();
+    let said = code(&instance.curtain(&instance.up_words()), 8);
+    assert!(said.contains("did not make"), "{said}");
+    instance.curtain(&["down"]).success();
+    engine.assert_as(&made);
+
+    let name = format!("curtain-{}-control-plane", instance.name());
+    engine.docker(&["rm", "--force", "--volumes", &name]).success();
+    engine.docker(&["network", "rm", "kind"]).success();
     engine.assert_as(&before);
 }

@@ -163,8 +163,8 @@ pub async fn up(
     let (build, size) = build.await.map_err(|error| {
         Error::file("read", &options.program, std::io::Error::other(error.to_string()))
     })??;
-    let is_new = ledger.entry("home").is_none();
-    if is_new {
+    let is_new = choice.is_some() && ledger.entry("home").is_none();
+    if ledger.entry("home").is_none() {
         let effect = Effect::Home(HomeStep {});
         options.faults.at("home", When::BeforeDo)?;
         ledger.doing(&effect)?;

@@ -16,14 +16,22 @@ pub const AUTO: &str = "auto";
 pub struct Request {
     /// A provider's name, or [`AUTO`].
     pub provider: String,
-    /// Image of the nodes, if not the usual one.
+    /// Image of the nodes, which only kind has.
     pub node_image: Option<String>,
+    /// Image of the nodes where there are any and none was named.
+    pub usual_node_image: Option<String>,
     /// Nodes beside the control plane.
     pub workers: u16,
     /// Whether nodes that failed stay.
     pub keep: bool,
     /// Where an Engine may be.
     pub around: Surroundings,
+}
+
+impl Request {
+    fn image(&self) -> Option<&str> {
+        self.node_image.as_deref().or(self.usual_node_image.as_deref())
+    }
 }
 
 /// What was chosen.
@@ -96,7 +104,7 @@ async fn kind_if_it_can(request: &Request) -> Result<Choice, Error> {
             format!("its machine has {mib} MiB of memory, and nodes need {}", kind::MEMORY_MIB);
         return Err(Error::NoEngine { address: engine.address().to_owned(), why });
     }
-    let image = request.node_image.as_deref().unwrap_or(kind::DEFAULT_IMAGE);
+    let image = request.image().unwrap_or(kind::DEFAULT_IMAGE);
     let cost = if kind::present(&engine, image).await?.is_some() {
         "its node image is there".to_owned()
     } else {
@@ -116,11 +124,19 @@ async fn kind_if_it_can(request: &Request) -> Result<Choice, Error> {
 
 fn settings(request: &Request, engine: &Engine) -> Settings {
     Settings {
+        id: Some(id()),
         engine: Some(engine.address().to_owned()),
-        node_image: request.node_image.clone(),
+        node_image: request.image().map(str::to_owned),
         workers: request.workers,
         keep: request.keep,
     }
+}
+
+/// A random name for a cluster.
+fn id() -> String {
+    let mut bytes = [0; 12];
+    rand::fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Options of nodes mean nothing to a provider without them.

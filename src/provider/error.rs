@@ -260,6 +260,15 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// Pausing the cluster took too long.
+    #[error(
+        "the nodes could not be stopped within {seconds:.1} s; `curtain pause` again goes on, `curtain resume` starts them",
+        seconds = .waited.as_secs_f32()
+    )]
+    NotStopped {
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// A blocking task of this program was lost.
     #[error("an internal task failed: {0}")]
     Task(String),
@@ -303,7 +312,9 @@ impl Error {
             Self::NotAnswering { .. }
             | Self::KubernetesLate { .. }
             | Self::KubernetesSilent { .. }
+            | Self::NotStopped { .. }
             | Self::StillThere { .. } => Kind::Timeout,
+            Self::Program { said, .. } if said.contains("no space left") => Kind::DiskFull,
             Self::Engine { source, .. } if source.to_string().contains("no space left") => {
                 Kind::DiskFull
             }

@@ -31,6 +31,10 @@ pub struct ClusterSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
+    /// What makes the cluster's things its own wherever they are seen from: a path may be the same on two machines that
+    /// share an Engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Address of the Docker Engine that runs the nodes, as in `DOCKER_HOST`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,

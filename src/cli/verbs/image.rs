@@ -82,10 +82,10 @@ async fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure>
             curtain_provider::Kind::DiskFull => {
                 (Exit::DiskFull, "free some space and load it again")
             }
-            curtain_provider::Kind::Unmet => return Failure::from(error),
-            _ => {
+            curtain_provider::Kind::BadInput => {
                 (Exit::BadInput, "give a whole archive, as `docker save` or an OCI tool writes it")
             }
+            _ => return Failure::from(error),
         };
         Failure::new(exit, format!("cannot load {shown}: {error}; nothing of it was kept"))
             .next(next)

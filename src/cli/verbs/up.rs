@@ -45,7 +45,7 @@ pub(super) struct Cluster {
         value_parser = clap::builder::PossibleValuesParser::new(providers()))]
     provider: String,
     /// Image of kind's nodes, of kindest/node
-    #[arg(long, value_name = "IMAGE", env = environment::NODE_IMAGE, hide_env = true)]
+    #[arg(long, value_name = "IMAGE")]
     node_image: Option<String>,
     /// Nodes of kind beside the control plane
     #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=9))]
@@ -58,6 +58,8 @@ impl Cluster {
         Request {
             provider: self.provider,
             node_image: self.node_image,
+            usual_node_image: environment::variable(environment::NODE_IMAGE)
+                .map(|image| image.to_string_lossy().into_owned()),
             workers: self.workers,
             keep: false,
             around: environment::surroundings(),

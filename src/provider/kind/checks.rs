@@ -53,7 +53,7 @@ pub(crate) async fn all(around: &Surroundings) -> Vec<Check> {
 /// The first Engine that answers, and what names it.
 ///
 /// # Errors
-/// Why none does: that of the one the user named, or else of the last that was tried.
+/// Why none does: that a person may not use one, or else what the first that was tried said.
 pub(crate) async fn find(around: &Surroundings) -> Result<(Engine, String), Error> {
     let mut last = None;
     for found in address::candidates(around)? {

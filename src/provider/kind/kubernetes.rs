@@ -25,6 +25,7 @@ const VERSION: &str = "/kind/version";
 
 /// Ends a kubeadm whose caller died, and takes back what it did.
 const RESET: &str = r#"
+if [ -e /kind/dev.curtain.joined ]; then echo 'this node is part of a cluster' >&2; exit 3; fi
 for proc in /proc/[0-9]*; do
   if [ "$(cat "$proc/comm" 2>/dev/null)" = kubeadm ]; then kill -9 "${proc#/proc/}" 2>/dev/null; fi
 done
@@ -81,8 +82,14 @@ pub(crate) async fn holds(engine: &Engine, spec: &ClusterSpec) -> bool {
 
 /// Whether the cluster was whole once: then there may be work in it.
 pub(crate) async fn is_whole(engine: &Engine, node: &str) -> Result<bool, Error> {
-    let output = engine.exec(node, &["test", "-f", WHOLE], None, &|_| {}).await?;
-    Ok(output.code == 0)
+    let test = ["test", "-f", WHOLE];
+    let output = engine.exec(node, &test, None, &|_| {}).await?;
+    match output.code {
+        0 => Ok(true),
+        1 => Ok(false),
+        // It could not even be asked: that says nothing about the cluster, and must not begin it anew.
+        _ => output.success(node, &test).map(|_| false),
+    }
 }
 
 /// The version of Kubernetes in a node, which also tells that the image is one of a node.

@@ -18,8 +18,6 @@ pub(crate) struct Machine {
     pub(crate) cpus: u64,
     /// Version of control groups, 1 or 2.
     pub(crate) cgroups: u8,
-    /// Its architecture, as the kernel calls it.
-    pub(crate) architecture: String,
     /// The time there, RFC 3339.
     pub(crate) time: String,
     /// Where the Engine keeps its data, on its machine.
@@ -67,7 +65,6 @@ impl From<SystemInfo> for Machine {
                 Some("2") => 2,
                 _ => 1,
             },
-            architecture: info.architecture.unwrap_or_default(),
             time: info.system_time.unwrap_or_default(),
             root: info.docker_root_dir.unwrap_or_default(),
             remapped: has("userns"),

@@ -225,7 +225,7 @@ impl Provider for Kind {
             let engine = Engine::of(spec).await?;
             tokio::time::timeout(timeout, nodes::stop(&engine, spec))
                 .await
-                .map_err(|_| Error::StillThere { waited: timeout })?
+                .map_err(|_| Error::NotStopped { waited: timeout })?
         })
     }
 

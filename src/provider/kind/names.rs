@@ -11,8 +11,10 @@ use crate::ClusterSpec;
 pub(crate) const CLUSTER: &str = "io.x-k8s.kind.cluster";
 /// kind's label with the role of the node.
 pub(crate) const ROLE: &str = "io.x-k8s.kind.role";
-/// Our label with the home of the cluster, which no two instances share.
-pub(crate) const HOME: &str = "dev.curtain.home";
+/// Our label with the cluster's id, which no two share.
+pub(crate) const OWNER: &str = "dev.curtain.cluster";
+/// Our label with the home of the cluster, for people.
+const HOME: &str = "dev.curtain.home";
 /// Our label of what several instances use together.
 pub(crate) const SHARED: &str = "dev.curtain.shared";
 
@@ -64,14 +66,22 @@ pub(crate) fn nodes(spec: &ClusterSpec) -> Vec<Node> {
     std::iter::once(first).chain((1..=spec.settings.workers).map(worker)).collect()
 }
 
-/// The label that makes a thing this cluster's own.
+/// The labels that make a thing this cluster's own.
 pub(crate) fn owned(spec: &ClusterSpec) -> HashMap<String, String> {
-    HashMap::from([(HOME.to_owned(), spec.home.display().to_string())])
+    HashMap::from([
+        (OWNER.to_owned(), owner(spec).to_owned()),
+        (HOME.to_owned(), spec.home.display().to_string()),
+    ])
+}
+
+/// The cluster's id. A cluster without one owns nothing.
+pub(crate) fn owner(spec: &ClusterSpec) -> &str {
+    spec.settings.id.as_deref().unwrap_or("none")
 }
 
 /// A filter of the Engine's lists: whatever this cluster made.
 pub(crate) fn ours(spec: &ClusterSpec) -> HashMap<String, Vec<String>> {
-    HashMap::from([("label".to_owned(), vec![format!("{HOME}={}", spec.home.display())])])
+    HashMap::from([("label".to_owned(), vec![format!("{OWNER}={}", owner(spec))])])
 }
 
 #[cfg(test)]

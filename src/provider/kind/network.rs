@@ -118,7 +118,9 @@ async fn labels(engine: &Engine, id: &str) -> Result<Option<HashMap<String, Stri
 
 /// Names of the containers in the network, stopped ones too: those cannot start again without it.
 async fn members(engine: &Engine, id: &str) -> Result<Vec<String>, Error> {
-    let filters = HashMap::from([("network".to_owned(), vec![id.to_owned()])]);
+    // One that was never started knows the network by its name only.
+    let wanted = vec![id.to_owned(), NETWORK.to_owned()];
+    let filters = HashMap::from([("network".to_owned(), wanted)]);
     let options = ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
     let found = engine
         .call(

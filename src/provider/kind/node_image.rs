@@ -22,8 +22,8 @@ pub(crate) const DEFAULT: &str = "kindest/node:v1.36.4@sha256:\
     099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed";
 /// Roughly what it takes to download, for people.
 pub(crate) const DOWNLOAD: &str = "about 450 MB";
-/// Repository of the tag that marks an image which was downloaded for a cluster.
-const MARK: &str = "curtain.local/node-image";
+/// Beginning of the tag that marks an image which was downloaded for a cluster; its repository follows.
+const MARK: &str = "curtain.local/node-image/";
 /// How long a registry may take to say whether it has an image.
 const REGISTRY: Duration = Duration::from_secs(5);
 /// How long a download may stand still.
@@ -91,13 +91,19 @@ pub(crate) async fn ensure(
     }
     let started = Instant::now();
     let failed = |why: String| Error::NodeImageMissing { image: image.to_owned(), why };
-    let options =
-        CreateImageOptions { from_image: Some(image.to_owned()), ..CreateImageOptions::default() };
+    let (repository, version) = parts(image);
+    let options = CreateImageOptions {
+        from_image: Some(repository.to_owned()),
+        tag: Some(version.to_owned()),
+        ..CreateImageOptions::default()
+    };
     let mut answers = Box::pin(engine.api().create_image(Some(options), None, None));
     let layers = Layers::default();
     loop {
         let left = timeout.saturating_sub(started.elapsed());
-        match tokio::time::timeout(left.min(STALLED), answers.next()).await {
+        // Unpacking may say nothing for long.
+        let patience = if layers.are_complete() { left } else { left.min(STALLED) };
+        match tokio::time::timeout(patience, answers.next()).await {
             Ok(None) => break,
             Ok(Some(Ok(info))) => layers.tell(info, watch),
             Ok(Some(Err(error))) => return Err(failed(error.to_string())),
@@ -112,62 +118,90 @@ pub(crate) async fn ensure(
     let Some(reference) = present(engine, image).await? else {
         return Err(failed("the download ended without it".to_owned()));
     };
-    let (_, digest) = split(image);
-    let tag = digest.and_then(|it| it.strip_prefix("sha256:")).map_or("latest", |hex| &hex[..12]);
-    let options = TagImageOptions { repo: Some(MARK.to_owned()), tag: Some(tag.to_owned()) };
+    let looked = engine.api().inspect_image(&reference);
+    let found = engine.call(format!("look at the image {reference}"), looked).await?;
+    let id = found.id.unwrap_or_default();
+    let id = id.trim_start_matches("sha256:").get(..12).unwrap_or("unknown").to_owned();
+    let options = TagImageOptions { repo: Some(mark(repository)), tag: Some(id) };
     let marking = engine.api().tag_image(&reference, Some(options));
     engine.call(format!("mark the image {reference}"), marking).await
 }
 
-/// Removes every image that was downloaded for a cluster and that no container uses, if `wanted`; says which stay.
+/// Removes every image that was downloaded for a cluster and that no container uses, if `wanted`; says which stay. Names
+/// that somebody else gave such an image are theirs.
 pub(crate) async fn remove(engine: &Engine, wanted: bool) -> Result<Removed, Error> {
     let mut removed = Removed::default();
-    for (mark, others, size) in downloaded(engine).await? {
-        let shown = others.first().unwrap_or(&mark).clone();
-        if !wanted {
-            let name = format!("{shown} ({} MB)", size / 1_000_000);
+    for image in downloaded(engine).await? {
+        let (ours, theirs): (Vec<_>, Vec<_>) = image
+            .names
+            .iter()
+            .partition(|name| mark(repository(split(name).0)) == image.repository);
+        let shown = ours.first().copied().unwrap_or(&image.mark);
+        let mut keep = |name: String| {
             removed.kept.push(Leftover { kind: "image".to_owned(), name });
+        };
+        if !wanted {
+            keep(format!("{shown} ({} MB)", image.size / 1_000_000));
             continue;
         }
-        if is_used(engine, &mark).await? {
-            let name = format!("{shown}, which a container uses");
-            removed.kept.push(Leftover { kind: "image".to_owned(), name });
+        if is_used(engine, &image.mark).await? {
+            keep(format!("{shown}, which a container uses"));
             continue;
+        }
+        for name in theirs {
+            keep(format!("{name}, a name that was given to the node image"));
         }
         // Our mark goes last: what is interrupted is found again.
-        for reference in others.iter().chain([&mark]) {
-            let gone = engine.api().remove_image(reference, None::<RemoveImageOptions>, None);
-            match gone.await {
-                Ok(_) => {}
-                Err(error) if is_absent(&error) || is_conflict(&error) => {}
+        let mut gone = false;
+        for reference in ours.into_iter().chain([&image.mark]) {
+            let answer = engine.api().remove_image(reference, None::<RemoveImageOptions>, None);
+            match answer.await {
+                Ok(_) => gone = true,
+                Err(error) if is_absent(&error) => {}
+                // A container was made of it just now.
+                Err(error) if is_conflict(&error) => gone = false,
                 Err(error) => return Err(engine.error(format!("remove {reference}"), error)),
             }
         }
-        removed.count += 1;
+        removed.count += usize::from(gone);
     }
     Ok(removed)
 }
 
-/// The marks, with the other references and the size of their images.
-async fn downloaded(engine: &Engine) -> Result<Vec<(String, Vec<String>, i64)>, Error> {
-    let filters = HashMap::from([("reference".to_owned(), vec![format!("{MARK}:*")])]);
-    let options = bollard::query_parameters::ListImagesOptions {
-        filters: Some(filters),
-        ..Default::default()
-    };
+/// An image that was downloaded for a cluster.
+struct Downloaded {
+    /// The tag that marks it.
+    mark: String,
+    /// The same without its version: what [`mark`] makes of the image's repository.
+    repository: String,
+    /// Its other tags and digests.
+    names: Vec<String>,
+    /// Its size in bytes.
+    size: i64,
+}
+
+async fn downloaded(engine: &Engine) -> Result<Vec<Downloaded>, Error> {
+    let options = bollard::query_parameters::ListImagesOptions::default();
     let found = engine.call("list the images", engine.api().list_images(Some(options))).await?;
-    let mut marks = Vec::new();
+    let mut marked = Vec::new();
     for image in found {
-        let all = async { optional(engine.api().inspect_image(&image.id).await) };
-        let Some(whole) = engine.call("look at an image", all).await? else { continue };
-        let (marked, mut others): (Vec<_>, Vec<_>) =
-            whole.repo_tags.unwrap_or_default().into_iter().partition(|tag| tag.starts_with(MARK));
+        let (marks, mut names): (Vec<_>, Vec<_>) =
+            image.repo_tags.into_iter().partition(|tag| tag.starts_with(MARK));
         // A download by digest alone has no tag.
-        let digests = whole.repo_digests.unwrap_or_default();
-        others.extend(digests.into_iter().filter(|digest| !digest.starts_with(MARK)));
-        marks.extend(marked.into_iter().map(|mark| (mark, others.clone(), image.size)));
+        names.extend(image.repo_digests.into_iter().filter(|name| !name.starts_with(MARK)));
+        marked.extend(marks.into_iter().map(|mark| Downloaded {
+            repository: repository(&mark).to_owned(),
+            mark,
+            names: names.clone(),
+            size: image.size,
+        }));
     }
-    Ok(marks)
+    Ok(marked)
+}
+
+/// The repository of the tag that marks images of `repository`.
+fn mark(repository: &str) -> String {
+    format!("{MARK}{}", repository.replace(':', "-"))
 }
 
 async fn is_used(engine: &Engine, image: &str) -> Result<bool, Error> {
@@ -184,6 +218,12 @@ async fn is_used(engine: &Engine, image: &str) -> Result<bool, Error> {
 struct Layers(Mutex<HashMap<String, (u64, u64)>>);
 
 impl Layers {
+    /// Whether all that was announced is downloaded.
+    fn are_complete(&self) -> bool {
+        let known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        !known.is_empty() && known.values().all(|(done, total)| done >= total)
+    }
+
     fn tell(&self, info: CreateImageInfo, watch: &dyn Watch) {
         let (Some(layer), Some(status)) = (info.id, info.status) else { return };
         let detail = info.progress_detail.unwrap_or_default();
@@ -203,6 +243,14 @@ impl Layers {
         let (done, total) = (sum(|one| one.0), sum(|one| one.1));
         watch.detail(format!("{} of {} MB", done / 1_000_000, total / 1_000_000));
     }
+}
+
+/// What is asked of a registry: a repository, and the digest, the tag, or the usual tag in it.
+fn parts(image: &str) -> (&str, &str) {
+    let (name, digest) = split(image);
+    let repository = repository(name);
+    let tag = name.get(repository.len() + 1..).unwrap_or("latest");
+    (repository, digest.unwrap_or(tag))
 }
 
 /// A reference and its digest.
@@ -233,5 +281,10 @@ mod tests {
         assert_eq!(repository(name), "kindest/node");
         assert_eq!(repository("localhost:5000/node"), "localhost:5000/node");
         assert_eq!(split("node").1, None);
+        assert_eq!(parts("kindest/node:v1"), ("kindest/node", "v1"));
+        assert_eq!(parts("localhost:5000/node"), ("localhost:5000/node", "latest"));
+        let digest = digest.unwrap();
+        assert_eq!(parts(DEFAULT), ("kindest/node", digest));
+        assert_eq!(mark("localhost:5000/node"), "curtain.local/node-image/localhost-5000/node");
     }
 }

@@ -15,7 +15,7 @@ use super::{
     container,
     engine::{Engine, is_absent, is_conflict, last_lines, optional},
     machine::Machine,
-    names::{self, HOME, Node},
+    names::{self, Node, OWNER},
     network, node_image,
 };
 use crate::{ClusterSpec, Error, Leftover, Removed, Watch};
@@ -70,7 +70,13 @@ async fn one(
             return Err(Error::NotOurs { what: format!("container {}", node.name) });
         }
         if is_running(&found) {
-            return Ok(());
+            // Whoever started it may not have waited for it. What its log says already is read at once.
+            let since = started(&found);
+            let waited = engine_time(engine).await?.saturating_sub(since);
+            if waited > BOOT.as_secs().cast_signed() {
+                return Ok(());
+            }
+            return boot(engine, node, since, timeout.min(BOOT)).await;
         }
     } else {
         create(engine, spec, node, image, machine).await?;
@@ -92,7 +98,11 @@ async fn create(
         match engine.api().create_container(Some(options), body).await {
             Ok(_) => return Ok(()),
             Err(error) if is_conflict(&error) => {
-                return Err(Error::NotOurs { what: format!("container {name}") });
+                // The Engine may have completed what we asked for before we died.
+                return match inspect(engine, name).await? {
+                    Some(found) if is_ours(&found, spec) => Ok(()),
+                    _ => Err(Error::NotOurs { what: format!("container {name}") }),
+                };
             }
             // The last cluster beside this one took the network with it a moment ago.
             Err(error) if !last && error.to_string().contains("network") => {
@@ -112,20 +122,37 @@ async fn start(
 ) -> Result<(), Error> {
     let name = &node.name;
     let before = engine_time(engine).await?;
-    if let Err(error) = engine.api().start_container(name, None).await {
-        let text = error.to_string();
-        if text.contains("already allocated") || text.contains("address already in use") {
-            let doors = spec.doors.iter().map(|door| (door.port, door.name.as_str()));
-            let ports = std::iter::once((spec.api_port, "API")).chain(doors);
-            if let Some((port, door)) =
-                ports.into_iter().find(|(port, _)| text.contains(&port.to_string()))
-            {
-                return Err(Error::PortInUse { port, door: door.to_owned() });
+    for last in [false, true] {
+        match engine.api().start_container(name, None).await {
+            Ok(()) => break,
+            // The last cluster beside this one took the network with it a moment ago.
+            Err(error) if !last && error.to_string().contains("network") => {
+                network::ensure(engine).await?;
+            }
+            Err(error) => {
+                if let Some((port, door)) = taken(spec, &error.to_string()) {
+                    return Err(Error::PortInUse { port, door });
+                }
+                return Err(engine.error(format!("start the container {name}"), error));
             }
         }
-        return Err(engine.error(format!("start the container {name}"), error));
     }
     boot(engine, node, before, timeout.min(BOOT)).await
+}
+
+/// The port of 127.0.0.1 that the Engine could not give, and what it is for.
+fn taken(spec: &ClusterSpec, said: &str) -> Option<(u16, String)> {
+    if !said.contains("already allocated") && !said.contains("address already in use") {
+        return None;
+    }
+    let doors = spec.doors.iter().map(|door| (door.port, door.name.as_str()));
+    let mut ports = std::iter::once((spec.api_port, "API")).chain(doors);
+    let named = |port: u16| {
+        said.split(&format!("127.0.0.1:{port}"))
+            .skip(1)
+            .any(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+    };
+    ports.find(|(port, _)| named(*port)).map(|(port, door)| (port, door.to_owned()))
 }
 
 /// Waits until the node's services run: before that, nothing can be run in it without disturbing them.
@@ -191,7 +218,8 @@ pub(crate) async fn remove(engine: &Engine, spec: &ClusterSpec) -> Result<Remove
     for volume in volumes(engine, spec).await? {
         match engine.api().remove_volume(&volume, None::<RemoveVolumeOptions>).await {
             Ok(()) => removed.count += 1,
-            Err(error) if is_absent(&error) => {}
+            // Gone, or still of a container that is just going: what stays is looked for in the end.
+            Err(error) if is_absent(&error) || is_conflict(&error) => {}
             Err(error) => return Err(engine.error(format!("remove the volume {volume}"), error)),
         }
     }
@@ -200,11 +228,16 @@ pub(crate) async fn remove(engine: &Engine, spec: &ClusterSpec) -> Result<Remove
 
 /// Stops every node, the workers first.
 pub(crate) async fn stop(engine: &Engine, spec: &ClusterSpec) -> Result<(), Error> {
-    for (id, name) in containers(engine, spec).await?.into_iter().rev() {
-        let options = StopContainerOptions { t: Some(STOP_SECONDS), ..Default::default() };
-        engine
-            .call(format!("stop {name}"), engine.api().stop_container(&id, Some(options)))
-            .await?;
+    let control_plane = names::control_plane(spec);
+    let (first, workers): (Vec<_>, Vec<_>) =
+        containers(engine, spec).await?.into_iter().partition(|one| one.1 == control_plane);
+    for nodes in [workers, first] {
+        let each = nodes.into_iter().map(|(id, name)| async move {
+            let options = StopContainerOptions { t: Some(STOP_SECONDS), ..Default::default() };
+            let stopping = engine.api().stop_container(&id, Some(options));
+            engine.call(format!("stop {name}"), stopping).await
+        });
+        try_join_all(each).await?;
     }
     Ok(())
 }
@@ -262,13 +295,18 @@ async fn volumes(engine: &Engine, spec: &ClusterSpec) -> Result<Vec<String>, Err
 
 fn is_ours(found: &ContainerInspectResponse, spec: &ClusterSpec) -> bool {
     let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
-    labels
-        .and_then(|labels| labels.get(HOME))
-        .is_some_and(|home| *home == *spec.home.to_string_lossy())
+    labels.and_then(|labels| labels.get(OWNER)).is_some_and(|owner| owner == names::owner(spec))
 }
 
 fn is_running(found: &ContainerInspectResponse) -> bool {
     found.state.as_ref().and_then(|state| state.status) == Some(ContainerStateStatusEnum::RUNNING)
+}
+
+/// When it was started, in seconds since 1970; 0 if the Engine does not say.
+fn started(found: &ContainerInspectResponse) -> i64 {
+    let text = found.state.as_ref().and_then(|state| state.started_at.as_ref());
+    text.and_then(|text| text.to_string().parse::<jiff::Timestamp>().ok())
+        .map_or(0, jiff::Timestamp::as_second)
 }
 
 fn exit_code(found: &ContainerInspectResponse) -> i64 {
@@ -283,7 +321,17 @@ async fn engine_time(engine: &Engine) -> Result<i64, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_booted;
+    use super::{is_booted, taken};
+
+    #[test]
+    fn a_port_that_somebody_has_is_named_with_its_door() {
+        let spec = crate::kind::testing::spec(0);
+        let said = "driver failed: Bind for 127.0.0.1:8080 failed: port is already allocated";
+        assert_eq!(taken(&spec, said), Some((8080, "portal".to_owned())));
+        let other = "listen tcp4 127.0.0.1:80801: bind: address already in use";
+        assert_eq!(taken(&spec, other), None);
+        assert_eq!(taken(&spec, "no such image"), None);
+    }
 
     #[test]
     fn a_node_has_booted_when_its_log_says_so() {

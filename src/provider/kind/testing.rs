@@ -21,6 +21,7 @@ pub(crate) fn spec(workers: u16) -> ClusterSpec {
         api_port: 6443,
         doors: vec![door("portal", 8080, 8080, 30080), door("mcp", 8081, 8081, 30081)],
         settings: Settings {
+            id: Some("0123456789abcdef01234567".to_owned()),
             engine: Some("unix:///var/run/docker.sock".to_owned()),
             node_image: Some("kindest/node:v1.36.4".to_owned()),
             workers,

@@ -1,5 +1,7 @@
 //! Running a program in a container.
 
+use std::time::{Duration, Instant};
+
 use bollard::{
     container::LogOutput,
     errors::Error as Api,
@@ -24,6 +26,8 @@ pub(crate) struct Output {
 
 /// Longest line that is told to whoever listens; the rest of it is not.
 const LINE: usize = 4 << 10;
+/// How long the Engine may take to know how a program ended.
+const ENDING: Duration = Duration::from_secs(5);
 /// How often stdin is read from, in bytes.
 const CHUNK: usize = 256 << 10;
 
@@ -104,9 +108,23 @@ impl Engine {
         };
         let ((), seen) = tokio::join!(writing, reading);
         let mut seen = seen?;
-        let ended = self.call(tried(), self.docker.inspect_exec(&exec.id)).await?;
-        seen.code = ended.exit_code.unwrap_or(-1);
+        seen.code = self.ended(&exec.id, tried()).await?;
         Ok(seen)
+    }
+
+    /// The exit code of a program whose output has ended: the Engine may take a moment to know it.
+    async fn ended(&self, exec: &str, tried: String) -> Result<i64, Error> {
+        let started = Instant::now();
+        loop {
+            let ended = self.call(tried.clone(), self.docker.inspect_exec(exec)).await?;
+            match ended.exit_code {
+                Some(code) if ended.running != Some(true) => return Ok(code),
+                _ if started.elapsed() > ENDING => {
+                    return Err(self.error(tried, Api::RequestTimeoutError));
+                }
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
     }
 }
 
