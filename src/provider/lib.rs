@@ -13,7 +13,7 @@
 //! - listeners are on loopback only;
 //! - what somebody else made is never touched.
 //!
-//! Entry points: [`choose`], [`by_name`], [`Provider`], [`ClusterSpec`].
+//! Entry points: [`choose()`], [`by_name`], [`Provider`], [`ClusterSpec`].
 
 mod api;
 mod check;
