@@ -112,7 +112,7 @@ mod tests {
         assert!(folder.wait("the sun", Duration::from_secs(1), refused).await.is_none());
         folder.add("long.log", vec![b'x'; LONGEST + 3]);
         folder.add("short.log", "fine");
-        let (files, missing) = folder.finish(&Mask::of(&Known::default()));
+        let (files, missing) = folder.finish(&Mask::of(&Known::none().unwrap()).unwrap());
         assert_eq!(missing.len(), 3, "{missing:?}");
         assert_eq!(missing[1], "the sun: no; entry");
         let file = |name: &str| files.iter().find(|(path, _)| path == name).unwrap().1.clone();

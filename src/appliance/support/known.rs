@@ -1,6 +1,6 @@
 //! The credentials an instance is known to have: what an archive must not contain.
 
-use std::{collections::BTreeSet, fs, path::Path, sync::LazyLock};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -9,8 +9,10 @@ use regex::Regex;
 use super::mask::PRIVATE_KEY;
 
 /// Values that are to be masked wherever they stand. Never shown.
-#[derive(Default)]
-pub(super) struct Known(BTreeSet<String>);
+pub(super) struct Known {
+    values: BTreeSet<String>,
+    named: Regex,
+}
 
 /// Shorter values are words that stand everywhere, and no secret of this platform is that short.
 const SHORTEST: usize = 8;
@@ -40,14 +42,23 @@ const PUBLIC: &[&str] = &[
 ];
 
 /// Credentials in a kubeconfig.
-static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?m)^[\s-]*(?:client-key-data|token|password):\s*"?([^\s"]+)"?\s*$"#).ok()
-});
+const NAMED: &str = r#"(?m)^[\s-]*(?:client-key-data|token|password):\s*"?([^\s"]+)"?\s*$"#;
 
 impl Known {
+    /// Nothing that is known yet.
+    ///
+    /// # Errors
+    /// Something that cannot be looked for in files.
+    pub(super) fn none() -> io::Result<Self> {
+        let named = Regex::new(NAMED).map_err(|error| {
+            io::Error::other(format!("cannot look for credentials in kubeconfigs: {error}"))
+        })?;
+        Ok(Self { values: BTreeSet::new(), named })
+    }
+
     /// Every known value.
     pub(super) fn values(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.values.iter().map(String::as_str)
     }
 
     /// Adds a credential in every form in which it may stand somewhere.
@@ -57,18 +68,22 @@ impl Known {
             return;
         }
         let encoded = STANDARD.encode(value);
-        self.0.insert(encoded.trim_end_matches('=').to_owned());
-        self.0.insert(value.to_owned());
+        self.values.insert(encoded.trim_end_matches('=').to_owned());
+        self.values.insert(value.to_owned());
         if let Ok(quoted) = serde_json::to_string(value) {
-            self.0.insert(quoted.trim_matches('"').to_owned());
+            self.values.insert(quoted.trim_matches('"').to_owned());
         }
         let percent: String = value.bytes().map(percent).collect();
-        self.0.insert(percent);
+        self.values.insert(percent);
         if value.contains(PRIVATE_KEY) {
             let body: Vec<&str> = value.lines().filter(|line| !line.starts_with("-----")).collect();
-            self.0.insert(body.concat());
+            let whole = body.concat();
+            // Of a key that is cut off there may be nothing.
+            if whole.len() >= SHORTEST {
+                self.values.insert(whole);
+            }
             let lines = body.iter().filter(|line| line.len() >= SHORTEST_LINE);
-            self.0.extend(lines.map(|line| (*line).to_owned()));
+            self.values.extend(lines.map(|line| (*line).to_owned()));
         }
     }
 
@@ -118,14 +133,19 @@ impl Known {
                 // A Secret or a kubeconfig has the whole block, with its last line.
                 let whole = block[end..].find('\n').map_or(block.len(), |line| end + line + 1);
                 let encoded = STANDARD.encode(&block[..whole]);
-                self.0.insert(encoded.trim_end_matches('=').to_owned());
+                self.values.insert(encoded.trim_end_matches('=').to_owned());
             }
             rest = &block[end.max(1)..];
         }
-        for found in NAMED.iter().flat_map(|named| named.captures_iter(text)) {
-            self.add(&found[1]);
+        let found: Vec<&str> = self
+            .named
+            .captures_iter(text)
+            .filter_map(|found| Some(found.get(1)?.as_str()))
+            .collect();
+        for value in found {
+            self.add(value);
             if let Some(key) =
-                STANDARD.decode(&found[1]).ok().and_then(|key| String::from_utf8(key).ok())
+                STANDARD.decode(value).ok().and_then(|key| String::from_utf8(key).ok())
             {
                 self.add(&key);
             }
@@ -163,7 +183,7 @@ mod tests {
             format!("users:\n- user:\n    client-key-data: {encoded}\n    token: abcdefgh1\n");
         fs::write(dir.path().join("kubeconfig"), kubeconfig).unwrap();
         fs::write(dir.path().join("ports"), "portal: 8080\n").unwrap();
-        let mut known = Known::default();
+        let mut known = Known::none().unwrap();
         known.read(dir.path());
         let body = KEY.lines().nth(1).unwrap();
         for value in [body, encoded.trim_end_matches('='), "abcdefgh1"] {
@@ -177,7 +197,7 @@ mod tests {
         let data =
             [("password", "p&ss\"word1"), ("username", "admin@openchoreo.dev"), ("x", "short")];
         let data = data.map(|(key, value)| (key.to_owned(), ByteString(value.into())));
-        let mut known = Known::default();
+        let mut known = Known::none().unwrap();
         known.add_secret(&Secret { data: Some(data.into()), ..Secret::default() });
         for value in ["p&ss\"word1", "p&ss\\\"word1", "p%26ss%22word1", "cCZzcyJ3b3JkMQ"] {
             assert!(has(&known, value), "{value}");

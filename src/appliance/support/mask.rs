@@ -1,9 +1,10 @@
 //! The last look at everything: what is known to be a credential, or looks like one, is masked.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io};
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Captures, Regex};
 
 use super::known::Known;
 
@@ -34,40 +35,58 @@ const ENCODED: &str = "LS0tLS1CRUdJTi[A-Za-z0-9+/]{20,}";
 
 /// Masks credentials in text.
 pub(super) struct Mask {
-    known: Option<Regex>,
+    known: AhoCorasick,
     looks: Vec<Regex>,
-    encoded: Option<Regex>,
+    encoded: Regex,
 }
 
 impl Mask {
-    pub(super) fn of(known: &Known) -> Self {
-        let mut values: Vec<&str> = known.values().collect();
-        // The first that matches counts, so what contains another comes before it.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let exact: Vec<String> = values.iter().map(|value| regex::escape(value)).collect();
-        let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(256 << 20).build().ok();
-        Self {
-            known: (!exact.is_empty()).then(|| build(&exact.join("|"))).flatten(),
-            looks: LOOKS.iter().filter_map(|pattern| build(pattern)).collect(),
-            encoded: build(ENCODED),
-        }
+    /// What masks every value of `known` and whatever looks like a credential.
+    ///
+    /// # Errors
+    /// Something that cannot be looked for: a mask without it would let it through.
+    pub(super) fn of(known: &Known) -> io::Result<Self> {
+        Self::with(known, LOOKS)
+    }
+
+    fn with(known: &Known, looks: &[&str]) -> io::Result<Self> {
+        let pattern = |pattern: &str| {
+            Regex::new(pattern).map_err(|error| {
+                let what = "cannot look for what looks like a credential";
+                io::Error::other(format!("{what}: {error}"))
+            })
+        };
+        let values = AhoCorasick::builder()
+            // What contains another value goes as a whole.
+            .match_kind(MatchKind::LeftmostLongest)
+            // Its size grows with that of the values, and with nothing else.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(known.values());
+        Ok(Self {
+            // The cause says how many there are or how long one is, and no value.
+            known: values.map_err(|error| {
+                io::Error::other(format!("cannot look for the instance's credentials: {error}"))
+            })?,
+            looks: looks.iter().map(|look| pattern(look)).collect::<io::Result<_>>()?,
+            encoded: pattern(ENCODED)?,
+        })
     }
 
     /// `text` without credentials.
     pub(super) fn apply(&self, text: &[u8]) -> Vec<u8> {
-        let mut text = Cow::Borrowed(text);
+        let mut known = Vec::with_capacity(text.len());
+        self.known.replace_all_with_bytes(text, &mut known, |_, _, masked| {
+            masked.extend_from_slice(MASKED.as_bytes());
+            true
+        });
+        let mut text = Cow::Owned(known);
         let mut replace = |regex: &Regex, with: &dyn Fn(&Captures<'_>) -> Vec<u8>| {
             if let Cow::Owned(masked) = regex.replace_all(&text, |found: &Captures<'_>| with(found))
             {
                 text = Cow::Owned(masked);
             }
         };
-        if let Some(regex) = &self.known {
-            replace(regex, &|_| MASKED.into());
-        }
-        if let Some(regex) = &self.encoded {
-            replace(regex, &|found| encoded(&found[0]));
-        }
+        replace(&self.encoded, &|found| encoded(&found[0]));
         for regex in &self.looks {
             replace(regex, &|found| [&found[1], MASKED.as_bytes()].concat());
         }
@@ -92,19 +111,43 @@ mod tests {
     use super::*;
 
     fn masked(text: &str) -> String {
-        let mut known = Known::default();
+        let mut known = Known::none().unwrap();
         known.add("hunter2hunter2");
-        String::from_utf8(Mask::of(&known).apply(text.as_bytes())).unwrap()
+        String::from_utf8(Mask::of(&known).unwrap().apply(text.as_bytes())).unwrap()
     }
 
     #[test]
-    fn every_pattern_is_one() {
-        assert_eq!(Mask::of(&Known::default()).looks.len(), LOOKS.len());
-        let mut known = Known::default();
-        for number in 0..500 {
-            known.add(&format!("{number}{}", "x".repeat(200)));
-        }
-        assert!(Mask::of(&known).known.is_some());
+    fn what_cannot_be_looked_for_is_an_error() {
+        let known = Known::none().unwrap();
+        assert_eq!(Mask::of(&known).unwrap().looks.len(), LOOKS.len());
+        let refused = Mask::with(&known, &["()fine", "(broken"]).err().unwrap().to_string();
+        assert!(refused.contains("cannot look for") && refused.contains("(broken"), "{refused}");
+    }
+
+    #[test]
+    fn no_number_of_credentials_is_too_large_to_be_masked() {
+        // As random as keys are: they have no beginning in common.
+        let mut seed = 1_u64;
+        let mut line = || {
+            let letters = (0..1_000).map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                char::from(b'a' + u8::try_from((seed >> 33) % 26).unwrap())
+            });
+            letters.collect::<String>()
+        };
+        let secrets: Vec<String> = (0..1_000).map(|_| line()).collect();
+        let mut known = Known::none().unwrap();
+        secrets.iter().for_each(|secret| known.add(secret));
+        assert!(known.values().map(str::len).sum::<usize>() > 2 << 20);
+        let mask = Mask::of(&known).unwrap();
+        let text = secrets.join(" and ");
+        let masked = String::from_utf8(mask.apply(text.as_bytes())).unwrap();
+        assert_eq!(masked, vec![MASKED; secrets.len()].join(" and "));
+        // The whole goes, also where it contains another.
+        known.add(&format!("{}0123", &secrets[0]));
+        let text = format!("<{}0123>", &secrets[0]);
+        let masked = Mask::of(&known).unwrap().apply(text.as_bytes());
+        assert_eq!(String::from_utf8(masked).unwrap(), format!("<{MASKED}>"));
     }
 
     #[test]

@@ -65,7 +65,8 @@ impl Evidence {
 /// Collects what there is about the instance of `home`, for about `limit`.
 ///
 /// # Errors
-/// [`Error::NotFound`] where nothing of an instance is recorded, or an archive that cannot be made.
+/// [`Error::NotFound`] where nothing of an instance is recorded, or an archive that cannot be made: there is none with
+/// what could not be masked.
 pub async fn collect(
     homes: &Homes,
     home: &Home,
@@ -78,22 +79,21 @@ pub async fn collect(
     let now = Timestamp::now();
     let now = now.round(Unit::Second).unwrap_or(now);
     let deadline = Instant::now() + limit;
+    let failed = |error: io::Error| Error::file("make the archive of", home.path(), error);
     let mut folder = Folder::new(deadline);
-    let mut known = Known::default();
+    let mut known = Known::none().map_err(failed)?;
     known.read(home.path());
     machine::collect(&mut folder, homes, home, collector, now).await;
     cluster::collect(&mut folder, &mut known, home).await;
 
-    let masked = tokio::task::spawn_blocking(move || {
-        let mask = Mask::of(&known);
-        folder.finish(&mask)
+    let masked = tokio::task::spawn_blocking(move || -> io::Result<_> {
+        let mask = Mask::of(&known)?;
+        Ok(folder.finish(&mask))
     });
-    let failed = |error: String| {
-        Error::file("make the archive of", home.path(), std::io::Error::other(error))
-    };
-    let (files, missing) = masked.await.map_err(|error| failed(error.to_string()))?;
+    let masked = masked.await.map_err(|error| failed(io::Error::other(error)))?;
+    let (files, missing) = masked.map_err(failed)?;
     let name = format!("curtain-{}-{}", home.name(), now.strftime("%Y%m%dT%H%M%SZ"));
-    let archive = archive::pack(&name, &files, now).map_err(|error| failed(error.to_string()))?;
+    let archive = archive::pack(&name, &files, now).map_err(failed)?;
     Ok(Evidence { name: format!("{name}.tar.gz"), files: files.len(), missing, archive })
 }
 
@@ -101,11 +101,11 @@ pub async fn collect(
 /// looks like one.
 ///
 /// # Errors
-/// A file that cannot be read or written; it may have its credentials still.
+/// A file that cannot be read or written, or a credential that cannot be looked for: any file may have them still.
 pub(crate) fn mask(folder: &Path, home: &Home) -> io::Result<()> {
-    let mut known = Known::default();
+    let mut known = Known::none()?;
     known.read(home.path());
-    let mask = Mask::of(&known);
+    let mask = Mask::of(&known)?;
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next)? {
