@@ -19,10 +19,14 @@ pub(crate) struct Owner {
     boot: String,
     /// The process namespace that the id belongs to.
     namespace: String,
+    /// The machine whose boot it is, where it has an id: homes may lie on a file system that several machines share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    machine: Option<String>,
 }
 
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 const NAMESPACE: &str = "/proc/self/ns/pid";
+const MACHINE: &str = "/etc/machine-id";
 
 impl Owner {
     /// This process.
@@ -39,11 +43,15 @@ impl Owner {
         })?;
         let boot = boot().map_err(|source| Error::file("read", BOOT, source))?;
         let namespace = namespace().map_err(|source| Error::file("read", NAMESPACE, source))?;
-        Ok(Self { pid, start, boot, namespace })
+        Ok(Self { pid, start, boot, namespace, machine: machine() })
     }
 
     /// Whether the process may still be there: what cannot be known counts as alive.
     pub(crate) fn lives(&self) -> bool {
+        // Another machine has another boot, and that says nothing about its processes.
+        if self.machine.is_some() && self.machine != machine() {
+            return true;
+        }
         let (Ok(boot), Ok(namespace)) = (boot(), namespace()) else { return true };
         if boot != self.boot {
             return false;
@@ -70,6 +78,15 @@ fn stat_path(pid: i32) -> String {
 
 fn boot() -> io::Result<String> {
     fs::read_to_string(BOOT).map(|text| text.trim().to_owned())
+}
+
+/// The machine's id; `None` where it has none.
+fn machine() -> Option<String> {
+    let text = fs::read_to_string(MACHINE).ok()?;
+    let id = text.trim();
+    // Its first start may have left a word there that is none.
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| id.to_owned())
 }
 
 fn namespace() -> io::Result<String> {
@@ -108,8 +125,26 @@ mod tests {
             !Owner { boot: "before".to_owned(), ..this.clone() }.lives(),
             "the machine restarted"
         );
+        let other = Owner {
+            machine: Some("0".repeat(32)),
+            boot: "before".to_owned(),
+            start: 0,
+            ..this.clone()
+        };
+        assert!(other.lives(), "another machine's process cannot be seen from here");
         let elsewhere = Owner { namespace: "pid:[1]".to_owned(), start: 0, ..this };
         assert!(elsewhere.lives(), "what cannot be known counts as alive");
+    }
+
+    #[test]
+    fn an_owner_that_was_recorded_without_its_machine_is_one_of_this() {
+        let recorded = r#"{"pid":1,"start":0,"boot":"before","namespace":"pid:[1]"}"#;
+        let owner: Owner = serde_json::from_str(recorded).unwrap();
+        assert_eq!(owner.machine, None);
+        assert!(!owner.lives(), "the machine restarted");
+        let this = Owner::this().unwrap();
+        let again: Owner = serde_json::from_str(&serde_json::to_string(&this).unwrap()).unwrap();
+        assert_eq!(again, this);
     }
 
     #[test]
