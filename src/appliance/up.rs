@@ -145,8 +145,12 @@ pub async fn up(
     };
     let recorded = home.ledger().exists();
     options.before.holds(homes, home)?;
-    // Nothing is made for a while without a record that it is for a while.
-    if !recorded && let Err(error) = Lease::keep(home, options.stay, Timestamp::now()) {
+    // Nothing is made for a while without a record that it is for a while. One that is there without anything else is
+    // that of an instance whose `down` died.
+    if !recorded
+        && let Err(error) =
+            remove(&home.lease()).and_then(|_| Lease::keep(home, options.stay, Timestamp::now()))
+    {
         discard(home).await;
         return Err(error);
     }
@@ -394,22 +398,26 @@ mod tests {
     use super::*;
     use crate::progress::Silent;
 
+    fn options(evidence: &Path) -> Up {
+        Up {
+            request: Request { provider: "embedded".to_owned(), ..Request::default() },
+            program: std::env::current_exe().unwrap(),
+            version: "0".to_owned(),
+            timeout: Some(Duration::from_secs(5)),
+            evidence: evidence.to_owned(),
+            merge_kubeconfig: None,
+            before: Before::Any,
+            stay: Stay::default(),
+            faults: FaultPlan::default(),
+        }
+    }
+
     #[tokio::test]
     async fn a_ledger_that_cannot_be_read_is_kept_and_a_folder_made_in_vain_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let homes = Homes::new(dir.path().join("data"));
         let home = homes.instance(&"x".parse().unwrap());
-        let options = Up {
-            request: Request { provider: "embedded".to_owned(), ..Request::default() },
-            program: std::env::current_exe().unwrap(),
-            version: "0".to_owned(),
-            timeout: Some(Duration::from_secs(5)),
-            evidence: dir.path().to_owned(),
-            merge_kubeconfig: None,
-            before: Before::Any,
-            stay: Stay::default(),
-            faults: FaultPlan::default(),
-        };
+        let options = options(dir.path());
         crate::home::claim(home.path()).unwrap();
         std::fs::write(home.ledger(), "{\"ledger\":99}\n").unwrap();
         let error = up(&homes, &home, &options, &Silent).await.unwrap_err();
@@ -422,6 +430,30 @@ mod tests {
         std::os::unix::fs::symlink("/nonexistent/ledger", home.ledger()).unwrap();
         up(&homes, &home, &options, &Silent).await.unwrap_err();
         assert!(!homes.root().exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_down_that_died_left_of_a_lease_is_not_inherited() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes::new(dir.path().join("data"));
+        let home = homes.instance(&"x".parse().unwrap());
+        let hour = Stay { at_most: Some(Duration::from_secs(3_600)), ..Stay::default() };
+        let died = Stay { with_this_process: true, ..hour };
+        for stay in [Stay::default(), hour] {
+            crate::home::claim(home.path()).unwrap();
+            Lease::keep(&home, died, "2026-05-04T03:02:01Z".parse().unwrap()).unwrap();
+            let options =
+                Up { stay, faults: "home:before-do:fail".parse().unwrap(), ..options(dir.path()) };
+            let error = up(&homes, &home, &options, &Silent).await.unwrap_err();
+            assert!(matches!(error, Error::Injected { .. }), "{error}");
+            let lease = Lease::read(&home).unwrap();
+            match stay.at_most {
+                None => assert_eq!(lease, None),
+                Some(_) => assert_eq!(lease.unwrap().over(Timestamp::now()), None, "it is new"),
+            }
+            assert!(!lease::is_own(&home), "and nobody's alone");
+            std::fs::remove_dir_all(homes.root()).unwrap();
+        }
     }
 
     #[test]
