@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use curtain_e2e::Instance;
+use curtain_cli::exit::Exit;
+use curtain_e2e::{Instance, Output};
 
 /// The steps of `up`, as this binary has them: a new one is covered without anyone remembering.
 fn steps(instance: &Instance) -> Vec<String> {
@@ -78,6 +79,20 @@ fn a_killed_or_repeated_step_of_wiring_a_client_is_undone_by_down() {
     instance.curtain(&install).success();
     with_fault(&instance, &["down"], &format!("{client}:after-undo:kill"));
     assert!(!file.exists());
+    instance.curtain(&["down"]).success();
+    instance.assert_no_residue();
+}
+
+#[test]
+fn a_run_that_failed_ends_with_its_own_code_whatever_is_left() {
+    let instance = Instance::prepare();
+    let mut run = instance.command(&["run"]);
+    run.args(["--", "true"]).env("CURTAIN_FAULT", "cluster:after-do:fail,cluster:before-undo:fail");
+    let run = Output::of(&mut run);
+    assert_eq!(run.code, Exit::Failed as i32, "{run:?}");
+    let why = run.stderr.find("cluster (AfterDo)").expect("why it failed");
+    let left = run.stderr.find("not everything could be undone").expect("what is left");
+    assert!(why < left, "{run:?}");
     instance.curtain(&["down"]).success();
     instance.assert_no_residue();
 }

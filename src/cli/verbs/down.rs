@@ -64,10 +64,17 @@ pub(super) async fn gone(context: &Context, signals: &mut Signals) -> Result<(),
     complete(&result)
 }
 
-/// The end of a command that failed: this process was that command.
+/// The end of a command that failed: this process was that command, and how that ended says more than what is left.
 pub(super) async fn for_another(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
-    gone(context, &mut Signals::new()?).await?;
-    Ok(ExitCode::from(args.then_exit.unwrap_or_default()))
+    let gone = async { gone(context, &mut Signals::new()?).await }.await;
+    match (args.then_exit.unwrap_or_default(), gone) {
+        (0, Err(left)) => Err(left),
+        (code, Err(left)) => {
+            output::error_line(&left.about(context.home.name()).to_string());
+            Ok(ExitCode::from(code))
+        }
+        (code, Ok(())) => Ok(ExitCode::from(code)),
+    }
 }
 
 async fn take(args: &Args, context: &Context) -> Result<Down, Failure> {
