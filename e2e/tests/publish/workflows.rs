@@ -9,7 +9,7 @@ use std::{
 
 use curtain_e2e::{Clients, Output};
 
-use crate::{manifest, root};
+use crate::{manifest, root, script};
 
 /// All files below a folder of the repository.
 fn files(folder: &str) -> Vec<PathBuf> {
@@ -173,6 +173,20 @@ fn shell_scripts_are_sound() {
     }
     let mut check = Command::new("shellcheck");
     Output::of(check.args(["-x", "-S", "warning"]).args(&scripts).current_dir(root())).success();
+}
+
+#[test]
+fn a_debian_takes_no_folder_with_it_that_was_not_its_own() {
+    let theirs = tempfile::tempdir().unwrap();
+    let file = theirs.path().join("theirs");
+    fs::write(&file, "").unwrap();
+    for place in [theirs.path(), &file] {
+        let mut debian = script("scripts/debian");
+        debian.args(["true"]).env("HOME", theirs.path()).env("CURTAIN_DEBIAN", place);
+        let refused = Output::of(debian);
+        assert!(refused.code == 2 && refused.stderr.contains("not an empty folder"), "{refused:?}");
+        assert!(file.exists());
+    }
 }
 
 #[test]
