@@ -79,12 +79,9 @@ impl<'a> Runner<'a> {
             node.env(variable, self.dir.join(file));
         }
         let name = self.instance.name();
-        for (input, value) in [
-            ("NAME", name),
-            ("PROVIDER", "embedded"),
-            ("BINARY", self.binary.to_str().unwrap()),
-            ("TIMEOUT", "2m"),
-        ] {
+        for (input, value) in
+            [("NAME", name), ("BINARY", self.binary.to_str().unwrap()), ("TIMEOUT", "2m")]
+        {
             node.env(format!("INPUT_{input}"), value);
         }
         for (name, value) in self.values("state") {
@@ -222,7 +219,7 @@ fn what_is_known_of_a_failure_is_there_for_the_next_step() {
     // A curtain whose `up` collects something about its nodes and fails, and which makes bundles.
     runner.binary = runner.dir.join("curtain");
     let text = "#!/bin/sh\ncase \"$1 $2\" in
-        up*) echo nodes >\"/tmp/curtain-evidence-$3-now.tar.gz\"; exit 4 ;;
+        up*) echo \"$@\" >\"$0-was-asked\"; echo nodes >\"/tmp/curtain-evidence-$3-now.tar.gz\"; exit 4 ;;
         'support-bundle --help') ;;
         support-bundle*) echo bundle >\"$2\" ;;
         *) exit 1 ;;
@@ -231,6 +228,9 @@ fn what_is_known_of_a_failure_is_there_for_the_next_step() {
     fs::set_permissions(&runner.binary, fs::Permissions::from_mode(0o755)).unwrap();
     let step = runner.run("main.js", "");
     assert!(step.code == 1 && step.stdout.contains("exit code 4"), "{step:?}");
+    // Hosted runners have an Engine: what is not asked for is not left to `auto`.
+    let asked = runner.text("curtain-was-asked");
+    assert!(asked.contains(" --provider embedded"), "{asked}");
     let folder = PathBuf::from(&runner.values("output")["evidence"]);
     let nodes = format!("curtain-evidence-{}-now.tar.gz", instance.name());
     let bundle = format!("curtain-support-{}.tar.gz", instance.name());

@@ -35,7 +35,8 @@ function summary(name, provider, seconds, rows) {
 function main() {
   if (process.platform !== 'linux') throw new Error(`curtain runs on Linux; this runner has ${process.platform}`);
   const name = runner.input('name') || 'default';
-  const provider = runner.input('provider');
+  // Hosted runners have an Engine, which `auto` would take with a download for its nodes.
+  const provider = runner.input('provider') || 'embedded';
   const temp = runner.place('RUNNER_TEMP');
   const given = runner.input('binary');
   const binary = given
@@ -56,8 +57,7 @@ function main() {
   runner.path(path.dirname(binary));
   runner.output('command', command.join(' '));
 
-  const flags = ['--name', name, '-o', 'json', '--timeout', runner.input('timeout') || '5m'];
-  if (provider) flags.push('--provider', provider);
+  const flags = ['--name', name, '-o', 'json', '--timeout', runner.input('timeout') || '5m', '--provider', provider];
   if (runner.input('node-image')) flags.push('--node-image', runner.input('node-image'));
   const before = archives(name);
   // It keeps its own time; this is for when it does not.

@@ -208,6 +208,8 @@ fn the_action_is_plain_javascript_and_says_what_it_takes_and_gives() {
     }
     let action = fs::read_to_string(root().join(folder).join("action.yml")).unwrap();
     let (inputs, outputs) = action.split_once("\noutputs:\n").unwrap();
+    let provider = inputs.split_once("\n  provider:\n").unwrap().1.split("\n  node-image:").next();
+    assert!(provider.unwrap().contains("default: embedded"), "{provider:?}");
     let names = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
         lines.filter_map(|line| line.trim().strip_suffix(':')).map(str::to_owned).collect()
