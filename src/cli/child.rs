@@ -163,7 +163,9 @@ mod tests {
             // A group of its own: the sleep in it is interrupted, too.
             let dir = std::env::temp_dir().join(format!("curtain-child-{}", std::process::id()));
             let ready = dir.display();
-            let script = format!("trap 'exit 9' INT; : > {ready}; sleep 60; exit 1");
+            // It says itself that it is there: before that a shell may take the signal for it.
+            let sleep = format!("sh -c ': > {ready}; exec sleep 60'");
+            let script = format!("trap 'exit 9' INT; {sleep}; exit 1");
             let interrupt = async {
                 while !dir.exists() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
