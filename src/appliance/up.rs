@@ -6,7 +6,7 @@ use std::{
 };
 
 use curtain_bundle::{Bundle, format::Role};
-use curtain_provider::{Choice, Request, Settings, choose};
+use curtain_provider::{AUTO, Choice, Request, Settings, choose};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -125,6 +125,13 @@ pub async fn up(
     let (provider, choice) = match Instance::read(home)? {
         Some(instance) => {
             let provider = curtain_provider::by_name(&instance.provider)?;
+            let asked = &options.request.provider;
+            if ![AUTO, "", instance.provider.as_str()].contains(&asked.as_str()) {
+                progress.note(&format!(
+                    "instance {} stays on {}: a provider is chosen when an instance is made",
+                    instance.name, instance.provider
+                ));
+            }
             provider.preflight(&instance.cluster(home)).await?;
             (instance.provider, None)
         }

@@ -174,6 +174,12 @@ impl Runtime {
         runtime
     }
 
+    /// The next end is not the container's own: the node was stopped under it. It starts again with no wait, however
+    /// often it was restarted before.
+    pub(super) fn forgive(&mut self) {
+        self.backoff = Backoff::default();
+    }
+
     pub(super) fn is_running(&self) -> bool {
         matches!(self.state, State::Running { .. })
     }
@@ -254,6 +260,21 @@ mod tests {
             State::Waiting { reason: "CrashLoopBackOff", message: Some("back-off 10s".into()) }
         );
         assert_eq!(runtime.restarts(), 1);
+    }
+
+    #[test]
+    fn a_container_whose_node_was_stopped_under_it_starts_at_once_however_often() {
+        let now = Instant::now();
+        let mut status = ContainerStatus { restart_count: 6, ..ContainerStatus::default() };
+        status.state = Some(k8s_openapi::api::core::v1::ContainerState {
+            running: Some(Default::default()),
+            ..Default::default()
+        });
+        let mut runtime = Runtime::from_status(&status);
+        runtime.forgive();
+        runtime.ended(ended(137), Restart::Always, now, |_| String::new());
+        assert_eq!(runtime.start_at, Some(now));
+        assert_eq!(runtime.state, State::Waiting { reason: "ContainerCreating", message: None });
     }
 
     #[test]

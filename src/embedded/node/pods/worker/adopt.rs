@@ -34,6 +34,7 @@ impl Worker {
             let runtime = self.runtimes.entry(container.name.clone()).or_insert_with(Runtime::new);
             let lost = runtime.is_running() && !confirmed.contains(&container.name);
             if lost {
+                runtime.forgive();
                 let message = "The container ended while the node was not running";
                 let end = Terminated::unseen("ContainerStatusUnknown", message, 137);
                 self.apply_end(&container, end);
