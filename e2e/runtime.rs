@@ -14,52 +14,8 @@ use std::{
     process::{Command, ExitCode},
 };
 
+use curtain_embedded::node::CAPABILITIES;
 use serde_json::Value;
-
-/// Capabilities by number, as the kernel has them.
-const NAMES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
 
 /// What this process could give.
 struct Machine {
@@ -84,7 +40,7 @@ impl Machine {
     fn has(&self, capability: &str) -> bool {
         let name = capability.strip_prefix("CAP_").unwrap_or(capability);
         // One that is not known here is none of ours to judge.
-        NAMES
+        CAPABILITIES
             .iter()
             .position(|known| *known == name)
             .is_none_or(|number| self.capabilities & (1 << number) != 0)

@@ -151,6 +151,28 @@ mod tests {
 
     const GRACE: Duration = Duration::from_secs(30);
 
+    /// How a script ends that is interrupted as soon as it has made the file `ready`.
+    async fn interrupted(
+        script: &str,
+        ready: &std::path::Path,
+        grace: Duration,
+        signals: &mut Signals,
+    ) -> u8 {
+        let interrupt = async {
+            while !ready.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            raise(Signal::SIGINT).unwrap();
+            std::future::pending::<()>().await;
+        };
+        let code = tokio::select! {
+            code = run(shell(script), grace, signals) => code.unwrap(),
+            () = interrupt => unreachable!("it never ends"),
+        };
+        std::fs::remove_file(ready).unwrap();
+        code
+    }
+
     #[test]
     fn signals_are_passed_on_and_the_code_is_the_commands() {
         let runtime = curtain_role::runtime().unwrap();
@@ -166,35 +188,14 @@ mod tests {
             // It says itself that it is there: before that a shell may take the signal for it.
             let sleep = format!("sh -c ': > {ready}; exec sleep 60'");
             let script = format!("trap 'exit 9' INT; {sleep}; exit 1");
-            let interrupt = async {
-                while !dir.exists() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                raise(Signal::SIGINT).unwrap();
-                std::future::pending::<()>().await;
-            };
-            let code = tokio::select! {
-                code = run(shell(&script), GRACE, &mut signals) => code.unwrap(),
-                () = interrupt => unreachable!("it never ends"),
-            };
-            std::fs::remove_file(&dir).unwrap();
-            assert_eq!(code, 9);
+            assert_eq!(interrupted(&script, &dir, GRACE, &mut signals).await, 9);
 
             // One that does not listen is killed when its time is over.
             let script = format!("trap '' INT; : > {ready}; sleep 60 & wait; wait; sleep 60");
-            let interrupt = async {
-                while !dir.exists() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                raise(Signal::SIGINT).unwrap();
-                std::future::pending::<()>().await;
-            };
-            let code = tokio::select! {
-                code = run(shell(&script), Duration::from_millis(50), &mut signals) => code.unwrap(),
-                () = interrupt => unreachable!("it never ends"),
-            };
-            std::fs::remove_file(&dir).unwrap();
-            assert_eq!(code, 137);
+            assert_eq!(
+                interrupted(&script, &dir, Duration::from_millis(50), &mut signals).await,
+                137
+            );
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
     }

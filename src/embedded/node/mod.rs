@@ -31,5 +31,6 @@ mod wire;
 
 pub use lifecycle::{Leftover, Removed, destroy, residue, running, start, stop};
 pub use run::run_node;
+pub use sandbox::CAPABILITIES;
 pub use shim::run_shim;
 pub use supervisor::supervise;

@@ -87,7 +87,7 @@ fn filters(place: &Place, asked: &Asked) -> Markup {
         form.filters method="get" action={ (place.href()) "/logs" } role="search" {
             input type="hidden" name="env" value=(asked.env);
             label for="q" { "Contains" }
-            input #q type="search" name="q" value=(asked.q) placeholder="any text";
+            input #q type="search" name="q" value=(asked.q);
             label for="level" { "Level" }
             select #level name="level" {
                 option value="" selected[asked.level.is_empty()] { "All" }

@@ -56,9 +56,9 @@ pub(crate) fn login(
                 @if let Some(problem) = problem { p.problem role="alert" { (problem) } }
                 form.stack method="post" action="/login" {
                     input type="hidden" name="next" value=(next);
-                    label for="username" { "User name" }
+                    label for="username" { "User name, for example admin@openchoreo.dev" }
                     input #username name="username" type="text" autocomplete="username" autofocus
-                        autocapitalize="none" spellcheck="false" required placeholder="admin@openchoreo.dev";
+                        autocapitalize="none" spellcheck="false" required;
                     label for="password" { "Password" }
                     input #password name="password" type="password" autocomplete="current-password" required;
                     button.primary type="submit" { "Sign in" }

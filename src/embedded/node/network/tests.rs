@@ -141,14 +141,14 @@ async fn what_nobody_serves_is_reset() {
     let (network, a, b) = (network(), TestPod::start(A), TestPod::start(B));
     a.attach(&network).await;
     b.attach(&network).await;
-    for nowhere in ["10.96.0.20:80", "10.96.9.9:80", "10.244.7.7:80", "127.0.0.1:15001"] {
-        let error = a.run(move || talk(nowhere, "x").unwrap_err()).await;
+    for address in ["10.96.0.20:80", "10.96.9.9:80", "10.244.7.7:80", "127.0.0.1:15001"] {
+        let error = a.run(move || talk(address, "x").unwrap_err()).await;
         let kinds = [
             io::ErrorKind::ConnectionReset,
             io::ErrorKind::BrokenPipe,
             io::ErrorKind::NotConnected,
         ];
-        assert!(kinds.contains(&error.kind()), "{nowhere}: {error}");
+        assert!(kinds.contains(&error.kind()), "{address}: {error}");
     }
 }
 

@@ -5,8 +5,8 @@ use std::io;
 use super::spec::Capabilities;
 use super::sys;
 
-/// Names in the kernel's order: the index is the number.
-const NAMES: [&str; 41] = [
+/// Names of capabilities in the kernel's order, without `CAP_`: the index is the number.
+pub const NAMES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",

@@ -20,6 +20,7 @@ mod spec;
 pub(crate) mod sys;
 mod user;
 
+pub use capabilities::NAMES as CAPABILITIES;
 pub(crate) use capabilities::drop_all as drop_bounding_set;
 pub(crate) use exec::{ExecSpec, exec};
 pub(crate) use seccomp::filter_service;
