@@ -8,26 +8,38 @@ use std::{
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 /// First pause between two tries of the API; it doubles up to [`LONGEST_PAUSE`].
-pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(4);
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
 /// Longest pause between two tries of the API.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(40);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(2);
 
-/// Waits until the API that `kubeconfig` leads to is ready.
+/// Why an API was waited for in vain.
+pub(crate) enum Silence {
+    /// Nobody is there any more who could answer.
+    Dead,
+    /// Time was over; what the last try said.
+    Late(String),
+}
+
+/// Waits until the API that `kubeconfig` leads to is ready, for as long as whoever serves it is `alive`.
 ///
 /// # Errors
-/// What the last try said when `timeout` was over.
-pub(crate) async fn wait(kubeconfig: &Path, timeout: Duration) -> Result<(), String> {
+/// Nobody who serves it, or no answer in `timeout`.
+pub(crate) async fn wait(
+    kubeconfig: &Path,
+    timeout: Duration,
+    alive: impl Fn() -> bool,
+) -> Result<(), Silence> {
     let started = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
-        let last = match answers(kubeconfig).await {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(last) = answers(kubeconfig).await else { return Ok(()) };
+        if !alive() {
+            return Err(Silence::Dead);
+        }
         if started.elapsed() >= timeout {
-            return Err(last);
+            return Err(Silence::Late(last));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -97,28 +97,36 @@ pub async fn collect(
     Ok(Evidence { name: format!("{name}.tar.gz"), files: files.len(), missing, archive })
 }
 
-/// Masks credentials in every file below `folder`: those that the files of the instance in `home` hold, and whatever
-/// looks like one.
+/// Packs every file below `folder` as the folder `name`, without credentials: those that the files of the instance in
+/// `home` hold, and whatever looks like one.
 ///
 /// # Errors
-/// A file that cannot be read or written, or a credential that cannot be looked for: any file may have them still.
-pub(crate) fn mask(folder: &Path, home: &Home) -> io::Result<()> {
+/// A file that cannot be read, or a credential that cannot be looked for: any file may have them still.
+pub(crate) fn packed(
+    folder: &Path,
+    home: &Home,
+    name: &str,
+    now: Timestamp,
+) -> io::Result<Vec<u8>> {
     let mut known = Known::none()?;
     known.read(home.path());
     let mask = Mask::of(&known)?;
+    let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next)? {
-            let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
-            match entry? {
-                kind if kind.is_dir() => folders.push(path),
-                kind if kind.is_file() => fs::write(&path, mask.apply(&fs::read(&path)?))?,
-                // What is neither holds nothing, and a link leads elsewhere.
-                _ => fs::remove_file(&path)?,
+            let (kind, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
+            let kind = kind?;
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() {
+                let below = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                files.push((below, mask.apply(&fs::read(&path)?)));
             }
+            // What is neither holds nothing, and a link leads elsewhere.
         }
     }
-    Ok(())
+    archive::pack(name, &files, now)
 }
 
 #[cfg(test)]
@@ -126,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nodes_say_is_masked_where_it_lies() {
+    fn what_nodes_say_is_packed_without_credentials_or_links() {
         let dir = tempfile::tempdir().unwrap();
         let home = Homes::new(dir.path().join("data")).instance(&"x".parse().unwrap());
         crate::home::create_private(home.path()).unwrap();
@@ -136,9 +144,19 @@ mod tests {
         fs::write(&journal, "kubeadm join --token abcdef.0123456789abcdef; correct-horse\n")
             .unwrap();
         std::os::unix::fs::symlink(home.kubeconfig(), folder.join("link")).unwrap();
-        mask(&folder, &home).unwrap();
-        let masked = fs::read_to_string(&journal).unwrap();
-        assert_eq!(masked, "kubeadm join --token [masked]; [masked]\n");
-        assert!(!folder.join("link").exists() && home.kubeconfig().exists());
+        let archive = packed(&folder, &home, "evidence", Timestamp::UNIX_EPOCH).unwrap();
+        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive.as_slice()));
+        let files: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let mut entry = entry.unwrap();
+                let mut text = String::new();
+                io::Read::read_to_string(&mut entry, &mut text).unwrap();
+                (entry.path().unwrap().display().to_string(), text)
+            })
+            .collect();
+        let masked = "kubeadm join --token [masked]; [masked]\n".to_owned();
+        assert_eq!(files, [("evidence/a/kubeadm.log".to_owned(), masked)]);
     }
 }

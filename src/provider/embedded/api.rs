@@ -4,14 +4,14 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use curtain_embedded::ClusterConfig;
 
 use crate::{
     Error,
-    api::{FIRST_PAUSE, LONGEST_PAUSE, answers},
+    api::{self, Silence},
 };
 
 /// How much of the log an error quotes, in bytes.
@@ -24,24 +24,20 @@ pub(super) fn log(config: &ClusterConfig) -> PathBuf {
 
 /// Waits until the API is ready.
 pub(super) async fn wait(config: &ClusterConfig, timeout: Duration) -> Result<(), Error> {
-    let started = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let last = match answers(&config.admin_kubeconfig()).await {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        let log = log(config);
-        if !curtain_embedded::running(config) {
-            return Err(Error::Died { tail: tail(&log), log });
-        }
-        if started.elapsed() >= timeout {
+    let alive = || curtain_embedded::running(config);
+    let silence = match api::wait(&config.admin_kubeconfig(), timeout, alive).await {
+        Ok(()) => return Ok(()),
+        Err(silence) => silence,
+    };
+    let log = log(config);
+    let tail = tail(&log);
+    Err(match silence {
+        Silence::Dead => Error::Died { log, tail },
+        Silence::Late(last) => {
             let url = format!("https://{}", config.api_address());
-            return Err(Error::NotAnswering { url, waited: timeout, last, tail: tail(&log), log });
+            Error::NotAnswering { url, waited: timeout, last, log, tail }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+    })
 }
 
 /// The last lines of a log, or why there are none.

@@ -14,7 +14,10 @@ use super::{
     names::{self, Node, Role},
     node_image, nodes,
 };
-use crate::{ClusterSpec, Error, Watch, api};
+use crate::{
+    ClusterSpec, Error, Watch,
+    api::{self, Silence},
+};
 
 /// In a node: it is part of the cluster.
 const WHOLE: &str = "/kind/dev.curtain.joined";
@@ -63,11 +66,16 @@ pub(crate) async fn ensure(
         .map_err(|_| Error::KubernetesLate { node: first.clone(), waited: timeout })??;
     let left = timeout.saturating_sub(started.elapsed());
     watch.detail("waiting for the API".to_owned());
-    api::wait(&kubeconfig::path(spec), left).await.map_err(|last| Error::KubernetesSilent {
-        url: format!("https://127.0.0.1:{}", spec.api_port),
-        waited: left,
-        last,
-    })
+    // Nodes that end say so themselves, to whoever asks the Engine.
+    match api::wait(&kubeconfig::path(spec), left, || true).await {
+        Ok(()) => Ok(()),
+        Err(Silence::Dead) => Err(Error::NodeGone { node: first }),
+        Err(Silence::Late(last)) => Err(Error::KubernetesSilent {
+            url: format!("https://127.0.0.1:{}", spec.api_port),
+            waited: left,
+            last,
+        }),
+    }
 }
 
 /// Whether every node is part of the cluster, and its API answers.
