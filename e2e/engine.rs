@@ -100,7 +100,12 @@ impl Engine {
         for (kind, options, format) in lists {
             let args = [&[kind, "ls", "--format", format], options].concat();
             let text = self.docker(&args).success();
-            found.extend(text.lines().map(|line| format!("{kind} {}", line.trim())));
+            found.extend(text.lines().map(|line| {
+                // Labels come last, in another order each time.
+                let (line, labels) = line.trim().rsplit_once(' ').unwrap_or((line.trim(), ""));
+                let labels: BTreeSet<_> = labels.split(',').collect();
+                format!("{kind} {line} {}", labels.into_iter().collect::<Vec<_>>().join(","))
+            }));
         }
         found
     }

@@ -134,7 +134,7 @@ fn settings(request: &Request, engine: &Engine) -> Settings {
 
 /// A random name for a cluster.
 fn id() -> String {
-    let mut bytes = [0; 12];
+    let mut bytes = [0_u8; 12];
     rand::fill(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
