@@ -256,6 +256,11 @@ fn a_paused_instance_keeps_everything_and_an_expired_one_is_removed() {
         assert_eq!(told.code, Exit::Unreachable as i32, "{told:?}");
         assert!(told.stdout.contains("paused since"), "{told:?}");
         assert!(told.stderr.contains("`curtain resume --name"), "{told:?}");
+        for asks in [["token", "--as", "developer"], ["demo", "deploy", "greeter"]] {
+            let told = instance.curtain(&asks);
+            assert_eq!(told.code, Exit::Unreachable as i32, "{told:?}");
+            assert!(told.stderr.contains("`curtain resume --name"), "{told:?}");
+        }
         let told = instance.curtain(&["status", "-o", "json"]);
         let told: Value = serde_json::from_str(&told.stdout).unwrap();
         assert_eq!((&told["paused"], &told["memory"]), (&paused["since"], &Value::Null));

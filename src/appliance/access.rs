@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Endpoints, Error, Home, Homes, Identity, Instance, http::send, identity, status::existing,
-    world::kube_client,
+    Endpoints, Error, Home, Homes, Identity, Instance, http::send, identity, pause,
+    status::existing, world::kube_client,
 };
 
 /// How long the identity service may take to answer.
@@ -56,8 +56,9 @@ impl Access {
     /// A client of the cluster's API as its administrator.
     ///
     /// # Errors
-    /// A kubeconfig that cannot be used.
+    /// A kubeconfig that cannot be used, or an instance that is paused.
     pub async fn kube(&self) -> Result<kube::Client, Error> {
+        pause::awake(&self.home)?;
         let provider = curtain_provider::by_name(&self.instance.provider)?;
         kube_client(&provider.kubeconfig(&self.instance.cluster(&self.home))).await
     }

@@ -189,6 +189,14 @@ pub enum Error {
         /// What happened.
         why: String,
     },
+    /// The instance was stopped on purpose.
+    #[error("instance {instance} is paused since {since}; `curtain resume` starts it again")]
+    Paused {
+        /// Its name.
+        instance: String,
+        /// Since when.
+        since: jiff::Timestamp,
+    },
     /// The instance refused.
     #[error("{asked} refused to {to}: {why}; {next}")]
     Refused {
@@ -292,7 +300,7 @@ impl Error {
             Self::Busy { .. } | Self::FolderBusy { .. } => Kind::Busy,
             Self::VersionMismatch { .. } => Kind::VersionMismatch,
             Self::Timeout { .. } => Kind::Timeout,
-            Self::Unreachable { .. } => Kind::Unreachable,
+            Self::Unreachable { .. } | Self::Paused { .. } => Kind::Unreachable,
             Self::Answered { status, .. } if *status >= 500 => Kind::Unreachable,
             Self::Refused { .. } => Kind::Denied,
             Self::Full { .. } => Kind::DiskFull,

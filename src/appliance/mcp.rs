@@ -10,7 +10,7 @@ use crate::{
     clients::{self, Bridge, Client, Scope},
     effect::{Effect, Step},
     ledger::Ledger,
-    lock,
+    lock, pause,
     plan::{self, Node},
     progress::Progress,
     status::{existing, held},
@@ -49,6 +49,7 @@ pub async fn install(
     let started = Instant::now();
     let instance = existing(homes, home)?;
     let _lock = held(homes, home, install.timeout).await?;
+    pause::awake(home)?;
     let ledger = Ledger::open(&home.ledger())?;
     // A file that cannot be edited is found before anything is made.
     entry(install, home, &ledger)?;
@@ -78,6 +79,7 @@ pub async fn agent(
     let started = Instant::now();
     let instance = existing(homes, home)?;
     let _lock = held(homes, home, timeout).await?;
+    pause::awake(home)?;
     let ledger = Ledger::open(&home.ledger())?;
     let left = timeout.saturating_sub(started.elapsed());
     let world = World::new(home, Some(instance), ledger, progress, left);
@@ -164,6 +166,7 @@ pub async fn uninstall(
     let started = Instant::now();
     let instance = existing(homes, home)?;
     let _lock = held(homes, home, timeout).await?;
+    pause::awake(home)?;
     let ledger = Ledger::open(&home.ledger())?;
     let effects = wired(&ledger, client);
     let left = timeout.saturating_sub(started.elapsed());

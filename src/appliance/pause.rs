@@ -108,6 +108,17 @@ pub(crate) fn since(home: &Home) -> Result<Option<Timestamp>, Error> {
     }
 }
 
+/// Checks that nobody paused the instance in `home`: a command that needs it to answer would wait in vain.
+///
+/// # Errors
+/// [`Error::Paused`], or what [`since`] fails with.
+pub(crate) fn awake(home: &Home) -> Result<(), Error> {
+    match since(home)? {
+        Some(since) => Err(Error::Paused { instance: home.name().to_string(), since }),
+        None => Ok(()),
+    }
+}
+
 /// Records that the instance is not paused any more.
 ///
 /// # Errors
@@ -129,9 +140,12 @@ mod tests {
         let first = mark(&home).unwrap();
         assert_eq!(mark(&home).unwrap(), first);
         assert_eq!(since(&home).unwrap(), Some(first));
+        let error = awake(&home).unwrap_err();
+        assert!(error.to_string().contains("`curtain resume`"), "{error}");
         end(&home).unwrap();
         end(&home).unwrap();
         assert_eq!(since(&home).unwrap(), None);
+        awake(&home).unwrap();
         fs::write(home.pause(), "{}").unwrap();
         assert!(matches!(since(&home), Err(Error::Stored { .. })));
     }
