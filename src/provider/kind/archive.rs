@@ -1,6 +1,11 @@
 //! Which images an archive holds, as `docker save` or an OCI tool wrote it.
 
-use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::Path,
+};
 
 use serde_json::Value;
 
@@ -17,8 +22,12 @@ pub(crate) fn references(path: &Path) -> Result<BTreeSet<String>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut archive = tar::Archive::new(file);
     let (mut found, mut indexed) = (BTreeSet::new(), false);
-    for entry in archive.entries().map_err(|error| error.to_string())? {
-        let entry = entry.map_err(|error| format!("it is not a whole tar: {error}"))?;
+    for (index, entry) in archive.entries().map_err(|error| error.to_string())?.enumerate() {
+        let entry = entry.map_err(|error| match index {
+            // What the reader says quotes the file.
+            0 if error.kind() != ErrorKind::UnexpectedEof => "it is no tar archive".to_owned(),
+            _ => format!("it is not a whole tar: {error}"),
+        })?;
         let name = entry.path().map_err(|error| error.to_string())?.into_owned();
         let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
         let read: fn(&Value) -> Vec<String> = match name.to_str() {
@@ -111,7 +120,7 @@ mod tests {
         assert!(references(file.path()).unwrap_err().contains("manifest.json"));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), vec![1; 2_000]).unwrap();
-        assert!(references(file.path()).unwrap_err().contains("not a whole tar"));
+        assert!(references(file.path()).unwrap_err().contains("no tar archive"));
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub enum ImageError {
         source: io::Error,
     },
     /// No archive at all.
-    #[error("the file is no tar archive ({source}); make one with `docker save`")]
+    // What the reader says quotes the file.
+    #[error("the file is no tar archive; make one with `docker save`")]
     NotAnArchive {
         /// What the reader said of its beginning.
         source: io::Error,
