@@ -92,9 +92,10 @@ impl Greeter {
             (&Method::GET | &Method::HEAD, "/healthz") => {
                 (StatusCode::OK, json!({ "status": "ok" }))
             }
+            // Relative to where it was found: a gateway may serve this under a path of its own.
             (&Method::GET | &Method::HEAD, "/") => (
                 StatusCode::OK,
-                json!({ "message": self.greet(None), "host": self.host, "try": "/greeter/greet?name=you" }),
+                json!({ "message": self.greet(None), "host": self.host, "try": "greeter/greet?name=you" }),
             ),
             (&Method::GET | &Method::HEAD, "/greeter/greet") => {
                 let name = name(request.uri().query().unwrap_or_default());
