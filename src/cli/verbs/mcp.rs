@@ -139,7 +139,17 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
             if context.is_json() {
                 output::json(&json!({ "restored": gone.files, "removed": gone.agents }));
             } else if gone.files.is_empty() && gone.agents.is_empty() {
-                output::line("No client is wired to this instance, and none has an identity.");
+                output::line(&match client {
+                    Some(client) => {
+                        format!(
+                            "{} is not wired to this instance, and has no identity.",
+                            client.name()
+                        )
+                    }
+                    None => {
+                        "No client is wired to this instance, and none has an identity.".to_owned()
+                    }
+                });
             } else {
                 let files = gone.files.iter().map(|file| format!("restored {}", file.display()));
                 let agents = gone.agents.iter().map(|agent| format!("removed identity {agent}"));

@@ -116,13 +116,17 @@ pub(super) fn options(request: Request, context: &Context) -> Result<Up, Failure
 }
 
 pub(super) fn failure(error: curtain_appliance::Error, context: &Context) -> Failure {
+    let is_provider = matches!(error, curtain_appliance::Error::Provider(_));
     let failure = Failure::from(error);
     match failure.exit {
         // These say what to do themselves.
         Exit::PortInUse | Exit::Busy | Exit::VersionMismatch => failure,
-        Exit::Unmet if !context.home.exists() => failure.next(
-            "`curtain doctor` checks this machine; CURTAIN_HOME names another folder for instances",
-        ),
+        Exit::Unmet if !context.home.exists() => failure.next(match is_provider {
+            true => "`curtain doctor` checks this machine",
+            false => {
+                "`curtain doctor` checks this machine; CURTAIN_HOME names another folder for instances"
+            }
+        }),
         Exit::Timeout => {
             let had = context
                 .timeout
