@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod tools;
+
 use std::time::Duration;
 
 use curtain_e2e::{Engine, Instance, Output, busybox_archive, eventually, get};
