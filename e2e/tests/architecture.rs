@@ -10,17 +10,18 @@ use std::{
 
 /// Which rooms a room may use. A room that is not here does not exist; tests may use `embedded` besides.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("machine", &[]),
     ("cel", &[]),
     ("schema", &["cel"]),
     ("json", &["schema"]),
     ("template", &["cel"]),
-    ("role", &[]),
+    ("role", &["machine"]),
     ("tunnel", &[]),
     ("sample", &["role"]),
     ("embedded", &["cel", "json", "schema", "role"]),
     ("bundle", &["template"]),
-    ("provider", &["embedded"]),
-    ("appliance", &["bundle", "provider"]),
+    ("provider", &["embedded", "machine"]),
+    ("appliance", &["bundle", "machine", "provider"]),
     ("platform", &["cel", "schema", "template", "role"]),
     ("control", &["cel", "platform", "role", "schema", "tunnel"]),
     ("data", &["role", "tunnel"]),
@@ -34,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "control",
             "data",
             "embedded",
+            "machine",
             "observe",
             "platform",
             "portal",
@@ -46,6 +48,13 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Where `unsafe` may stand: the node's sandbox and network.
 const UNSAFE: &str = "src/embedded/node/";
+
+/// The rooms that may speak to the operating system itself; the others ask `machine`.
+const KNOWS_SYSTEMS: [&str; 2] = ["machine", "embedded"];
+/// Crates that speak to it.
+const SYSTEM: [&str; 5] = ["fs4", "libc", "nix", "sysinfo", "windows-sys"];
+/// Paths in code that do.
+const SYSTEM_PATHS: [&str; 3] = ["std::os::", "nix::", "libc::"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -62,6 +71,17 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The crates that a manifest depends on, on any system.
+fn dependencies(manifest: &toml_edit::DocumentMut) -> BTreeSet<String> {
+    let targets = manifest.get("target").and_then(|targets| targets.as_table_like());
+    let tables = targets.into_iter().flat_map(|targets| targets.iter().map(|(_, table)| table));
+    let tables = tables.chain(std::iter::once(manifest.as_item()));
+    tables
+        .filter_map(|table| table.get("dependencies")?.as_table_like())
+        .flat_map(|table| table.iter().map(|(name, _)| name.to_owned()))
+        .collect()
+}
+
 #[test]
 fn rooms_use_only_what_the_design_lets_them() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> =
@@ -76,14 +96,35 @@ fn rooms_use_only_what_the_design_lets_them() {
             continue;
         };
         let table: toml_edit::DocumentMut = text.parse().unwrap();
-        let uses = table["dependencies"].as_table().unwrap().iter();
-        for used in uses.filter_map(|(name, _)| name.strip_prefix("curtain-")) {
-            if !allowed.contains(used) {
+        for name in dependencies(&table) {
+            if let Some(used) = name.strip_prefix("curtain-")
+                && !allowed.contains(used)
+            {
                 wrong.push(format!("{room} may not use {used}"));
+            }
+            if SYSTEM.contains(&name.as_str()) && !KNOWS_SYSTEMS.contains(&room.as_str()) {
+                wrong.push(format!("{room} may not use {name}: `machine` does"));
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_differs_between_systems_is_in_one_room() {
+    let mut wrong = Vec::new();
+    for room in ROOMS.iter().map(|(room, _)| *room).filter(|room| !KNOWS_SYSTEMS.contains(room)) {
+        let mut files = Vec::new();
+        rust_files(&root().join("src").join(room), &mut files);
+        for path in files {
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for line in code.filter(|line| SYSTEM_PATHS.iter().any(|path| line.contains(path))) {
+                wrong.push(format!("{}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "`machine` is the place for this: {wrong:#?}");
 }
 
 #[test]

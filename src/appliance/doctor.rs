@@ -1,7 +1,8 @@
 //! What the machine offers, and what an instance lacks.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
+use curtain_machine::resources;
 use curtain_provider::{Check, State, Surroundings};
 use serde::Serialize;
 
@@ -97,31 +98,25 @@ fn spare(checks: &mut [Check]) {
 }
 
 fn memory() -> Check {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib: u64 = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-    let mib = kib / 1024;
-    let state = if mib >= MEMORY_MIB { State::Ok } else { State::Failed };
-    Check::new(
-        MEMORY,
-        state,
-        format!("{mib} MiB available"),
-        "free memory: an instance with an application needs about 400 MiB",
-    )
+    let fix = "free memory: an instance with an application needs about 400 MiB";
+    room(MEMORY, resources::memory(), MEMORY_MIB, "available", fix)
 }
 
 fn disk(root: &Path) -> Check {
     let existing = root.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    let mib = nix::sys::statvfs::statvfs(existing)
-        .map(|stat| stat.blocks_available() * stat.fragment_size() / 1024 / 1024)
-        .unwrap_or(0);
-    let state = if mib >= DISK_MIB { State::Ok } else { State::Failed };
-    Check::new(
-        DISK,
-        state,
-        format!("{mib} MiB free at {}", existing.display()),
-        "free at least 500 MiB there, or set CURTAIN_HOME to another disk",
-    )
+    let of = format!("free at {}", existing.display());
+    let fix = "free at least 500 MiB there, or set CURTAIN_HOME to another disk";
+    room(DISK, resources::disk(existing), DISK_MIB, &of, fix)
+}
+
+/// Compares `bytes`, if they are known, with what is needed.
+fn room(name: &str, bytes: Option<u64>, least: u64, of: &str, fix: &str) -> Check {
+    let Some(bytes) = bytes else {
+        return Check::new(name, State::Warning, format!("unknown how much is {of}"), fix);
+    };
+    let mib = bytes / 1024 / 1024;
+    let state = if mib >= least { State::Ok } else { State::Failed };
+    Check::new(name, state, format!("{mib} MiB {of}"), fix)
 }
 
 /// What completes or undoes steps that were begun: `up` wires no client, and to unwire one, nothing else need go.

@@ -1,11 +1,12 @@
 //! An archive of what the nodes of an instance say.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+
+use curtain_machine::files::private;
 
 use crate::{Home, Instance, support};
 
@@ -28,7 +29,7 @@ pub(crate) async fn archive(home: &Home, instance: &Instance, into: &Path) -> Op
 
 /// Only the user reads it, and nothing that is there is written over.
 fn save(path: &Path, archive: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    let mut file = private().create_new(true).write(true).open(path)?;
     file.write_all(archive)?;
     file.sync_all()
 }

@@ -4,10 +4,7 @@
 
 use std::str::FromStr;
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use curtain_machine::process::kill_this;
 
 use crate::Error;
 
@@ -45,8 +42,8 @@ impl FaultPlan {
         match self.action(step, when) {
             Some(Action::Fail) => Err(Error::Injected { at: format!("{step} ({when:?})") }),
             Some(Action::Kill) => {
-                // SIGKILL cannot fail on oneself; if it did, the fault shows as an error.
-                let _ = kill(Pid::this(), Signal::SIGKILL);
+                kill_this();
+                // If that failed, the fault would show as an error.
                 Err(Error::Injected { at: format!("{step} ({when:?})") })
             }
             Some(Action::Repeat) | None => Ok(()),

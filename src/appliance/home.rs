@@ -6,8 +6,11 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+};
+
+use curtain_machine::files::{
+    Rights, create_folder, create_marked_folder, remove_marked_folder, sync_folder,
 };
 
 use crate::{Error, InstanceName};
@@ -108,7 +111,7 @@ impl Home {
 
     /// The kept copy of this program.
     pub fn binary(&self) -> PathBuf {
-        self.path.join("bin/curtain")
+        self.path.join("bin").join(format!("curtain{}", std::env::consts::EXE_SUFFIX))
     }
 
     /// The folder the provider may fill.
@@ -138,38 +141,24 @@ impl Home {
 
 /// Creates `path` and what is missing above it, each 0700.
 pub(crate) fn create_private(path: &Path) -> Result<(), Error> {
-    create(path, 0o700)
+    create(path, create_folder)
 }
-
-/// The mode of a folder that was made for instances. The sticky bit means nothing on a folder of one user, so it
-/// says who made it: it is there from the first moment, before anything can be recorded, and for as long as the folder.
-const CLAIMED: u32 = 0o1700;
 
 /// Creates the folder of an instance and what is missing above it, each marked as made for instances.
 pub(crate) fn claim(path: &Path) -> Result<(), Error> {
-    create(path, CLAIMED)
+    create(path, create_marked_folder)
 }
 
 /// Removes the folders above `path` that [`claim`] made and that are empty, and returns how many those were.
 pub(crate) fn release(path: &Path) -> usize {
-    let ours = |folder: &&Path| {
-        fs::symlink_metadata(folder).is_ok_and(|found| {
-            found.is_dir()
-                && found.mode() & 0o7777 == CLAIMED
-                && found.uid() == nix::unistd::geteuid().as_raw()
-        })
-    };
     // One that somebody else put something into stays, and so do those above it.
-    path.ancestors()
-        .skip(1)
-        .take_while(|folder| ours(folder) && fs::remove_dir(folder).is_ok())
-        .count()
+    path.ancestors().skip(1).take_while(|folder| remove_marked_folder(folder)).count()
 }
 
-fn create(path: &Path, mode: u32) -> Result<(), Error> {
+fn create(path: &Path, make: fn(&Path) -> io::Result<()>) -> Result<(), Error> {
     let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     for folder in missing.into_iter().rev() {
-        match fs::DirBuilder::new().mode(mode).create(folder) {
+        match make(folder) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(Error::file("create the folder", folder, source)),
@@ -178,35 +167,23 @@ fn create(path: &Path, mode: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Replaces `path` by `bytes` in one step: written beside it with `mode`, synced, renamed.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    write_owned(path, bytes, mode, None)
+/// Replaces `path` by `bytes` in one step: written beside it for the user only, synced, renamed.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_with(path, bytes, Rights::PRIVATE)
 }
 
-/// A user and a group.
-pub(crate) type Owner = (u32, u32);
-
-/// [`write_atomic`], with a file that belongs to `owner` where this process may give it away.
-pub(crate) fn write_owned(
-    path: &Path,
-    bytes: &[u8],
-    mode: u32,
-    owner: Option<Owner>,
-) -> Result<(), Error> {
+/// [`write_atomic`], with a file that has these rights.
+pub(crate) fn write_with(path: &Path, bytes: &[u8], rights: Rights) -> Result<(), Error> {
     use std::io::Write;
     let part = part(path);
     let write = || -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("/"));
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&part)?;
-        if let Some(owner) = owner {
-            give(&file, owner)?;
-        }
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        let mut file = rights.create_new(&part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        drop(file);
         fs::rename(&part, path)?;
-        fs::File::open(folder)?.sync_all()
+        sync_folder(folder)
     };
     // A former try may have died half-way.
     remove(&part)?;
@@ -214,27 +191,6 @@ pub(crate) fn write_owned(
         let _ = fs::remove_file(&part);
         Error::file("write", path, source)
     })
-}
-
-/// Gives `file` to `owner`, where this process may and the file system can.
-pub(crate) fn give(file: &fs::File, owner: Owner) -> io::Result<()> {
-    let now = file.metadata()?;
-    if (now.uid(), now.gid()) == owner {
-        return Ok(());
-    }
-    match std::os::unix::fs::fchown(file, Some(owner.0), Some(owner.1)) {
-        Err(error) if !cannot_be_given(&error) => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Whether `error` says that the caller may not give a file away (`EPERM`, `EACCES`), that the user is none in its user
-/// namespace (`EINVAL`), or that the file system knows no owners (`EOPNOTSUPP`, `ENOSYS`).
-fn cannot_be_given(error: &io::Error) -> bool {
-    use nix::errno::Errno;
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    let known = [Errno::EPERM, Errno::EACCES, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOSYS];
-    errno.is_some_and(|errno| known.contains(&errno))
 }
 
 /// Where [`write_atomic`] writes before it renames: a name that is known, so that what a crash leaves can be removed.
@@ -268,11 +224,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (theirs, ours) = (dir.path().join("theirs"), dir.path().join("theirs/ours"));
         create_private(&theirs).unwrap();
-        assert_eq!(fs::metadata(&theirs).unwrap().mode() & 0o7777, 0o700);
         let (one, two) = (ours.join("one"), ours.join("two"));
         claim(&one).unwrap();
         claim(&two).unwrap();
-        assert_eq!(fs::metadata(&one).unwrap().mode() & 0o777, 0o700);
         fs::remove_dir(&one).unwrap();
         assert_eq!(release(&one), 0, "the other instance is still there");
         fs::remove_dir(&two).unwrap();
@@ -286,33 +240,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.json");
         fs::write(part(&path), "ha").unwrap();
-        write_atomic(&path, b"whole", 0o600).unwrap();
+        write_atomic(&path, b"whole").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert!(!part(&path).exists());
     }
 
     #[test]
-    fn an_atomic_write_sets_the_mode_and_leaves_no_other_file() {
+    fn an_atomic_write_leaves_one_file_for_the_user_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.json");
-        write_atomic(&path, b"1", 0o600).unwrap();
-        write_atomic(&path, b"2", 0o600).unwrap();
+        write_atomic(&path, b"1").unwrap();
+        write_atomic(&path, b"2").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"2");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let private = Rights::PRIVATE.create_new(&dir.path().join("y")).unwrap();
+        let modes = [fs::metadata(&path).unwrap(), private.metadata().unwrap()];
+        assert_eq!(modes[0].permissions(), modes[1].permissions());
+        fs::remove_file(dir.path().join("y")).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_given_away_is_kept() {
-        use nix::errno::Errno;
-        let cannot = |errno: Errno| cannot_be_given(&errno.into());
-        assert!([Errno::EPERM, Errno::EINVAL, Errno::EOPNOTSUPP].map(cannot).iter().all(|&is| is));
-        assert!(!cannot(Errno::EIO) && !cannot(Errno::ENOSPC));
-        // What it is already, it need not become: not even where nothing may be given.
-        let dir = tempfile::tempdir().unwrap();
-        let file = fs::File::open(dir.path()).unwrap();
-        let metadata = file.metadata().unwrap();
-        give(&file, (metadata.uid(), metadata.gid())).unwrap();
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Instance {
     pub(crate) fn write(&self, home: &Home) -> Result<(), Error> {
         let bytes = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::file("write", home.state(), io::Error::other(error)))?;
-        write_atomic(&home.state(), &bytes, 0o600)
+        write_atomic(&home.state(), &bytes)
     }
 
     /// The cluster this instance wants.

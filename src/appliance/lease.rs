@@ -94,7 +94,7 @@ impl Lease {
         let lease = Self { version: VERSION, owner, expires };
         let bytes = serde_json::to_vec_pretty(&lease)
             .map_err(|error| Error::file("write", home.lease(), io::Error::other(error)))?;
-        write_atomic(&home.lease(), &bytes, 0o600)
+        write_atomic(&home.lease(), &bytes)
     }
 
     /// Why the instance may be removed at `now`, if it may.

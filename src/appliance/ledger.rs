@@ -5,12 +5,12 @@
 //! The first line carries the format's version; a last line that a crash cut short is dropped.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
+use curtain_machine::files::{private, sync_folder};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, effect::Effect};
@@ -75,10 +75,9 @@ impl Ledger {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let (text, whole) = whole_lines(path)?;
         let entries = replay(path, &text[..whole])?;
-        let file = OpenOptions::new()
+        let file = private()
             .create(true)
             .append(true)
-            .mode(0o600)
             .open(path)
             .map_err(|source| Error::file("open", path, source))?;
         if whole < text.len() {
@@ -89,8 +88,7 @@ impl Ledger {
             ledger.append(&Header { ledger: VERSION }, true)?;
             // The file's name must be on the disk as well.
             let folder = path.parent().unwrap_or(Path::new("/"));
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|source| Error::file("write to", folder, source))?;
+            sync_folder(folder).map_err(|source| Error::file("write to", folder, source))?;
         }
         Ok(ledger)
     }

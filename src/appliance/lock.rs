@@ -1,24 +1,18 @@
 //! One command at a time on an instance.
 
 use std::{
-    fs::{File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::Path,
     time::{Duration, Instant},
 };
 
-use nix::{
-    errno::Errno,
-    fcntl::{Flock, FlockArg},
-};
+use curtain_machine::lock;
 
 use crate::{Error, Home, home::claim};
 
 /// Holds an instance until dropped. The kernel lets go of it when the process dies.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: Flock<File>,
+    _file: lock::Lock,
 }
 
 /// How often a lock is tried while another command holds it.
@@ -66,55 +60,34 @@ impl Lock {
     /// Tries once, under the [`guard`]: the file that is locked is the one that is there.
     fn attempt(home: &Home) -> Result<Option<Self>, Error> {
         let path = home.lock();
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| Error::file("open", &path, source))?;
-        Ok(try_lock(file, &path)?.map(|file| Self { _file: file }))
+        let locked = lock::Lock::file(&path);
+        let locked = locked.map_err(|source| Error::file("lock", &path, source))?;
+        Ok(locked.map(|file| Self { _file: file }))
     }
 }
 
 /// Held while an instance's folder is made or removed, while its ports are chosen, and while an entry in a file of the
 /// user's is made or taken back: two commands must not do that at once, not even for two instances. `None` if the folder
 /// of all instances does not exist. It leaves no file.
-pub(crate) async fn guard(home: &Home) -> Result<Option<Flock<File>>, Error> {
+pub(crate) async fn guard(home: &Home) -> Result<Option<lock::Lock>, Error> {
     guard_within(home, MOMENT).await
 }
 
-async fn guard_within(home: &Home, patience: Duration) -> Result<Option<Flock<File>>, Error> {
+async fn guard_within(home: &Home, patience: Duration) -> Result<Option<lock::Lock>, Error> {
     let root = home.root();
     let started = Instant::now();
     loop {
-        let file = match File::open(root) {
-            Ok(file) => file,
+        match lock::Lock::folder(root) {
+            // Whoever held it may have removed the folder, and somebody else made it again.
+            Ok(Some(lock)) if lock.is_of(root) => return Ok(Some(lock)),
+            Ok(Some(_)) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::file("open", root, source)),
-        };
-        match try_lock(file, root)? {
-            Some(file) => {
-                // Whoever held it may have removed the folder, and somebody else made it again.
-                let same = file.metadata().ok().zip(root.metadata().ok());
-                if same.is_some_and(|(ours, there)| ours.ino() == there.ino()) {
-                    return Ok(Some(file));
-                }
-            }
-            None if started.elapsed() >= patience => {
+            Err(source) => return Err(Error::file("lock", root, source)),
+            Ok(None) if started.elapsed() >= patience => {
                 return Err(Error::FolderBusy { folder: root.to_owned(), waited: patience });
             }
-            None => tokio::time::sleep(RETRY).await,
+            Ok(None) => tokio::time::sleep(RETRY).await,
         }
-    }
-}
-
-/// `None` if somebody else has it.
-pub(crate) fn try_lock(file: File, path: &Path) -> Result<Option<Flock<File>>, Error> {
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(file) => Ok(Some(file)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, errno)) => Err(Error::file("lock", path, errno.into())),
     }
 }
 
@@ -128,6 +101,8 @@ async fn wait(home: &Home, started: Instant, patience: Duration) -> Result<(), E
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::{Homes, steps::home::vanish};
 

@@ -1,7 +1,6 @@
 //! What an instance's processes need.
 
-use std::fs;
-
+use curtain_machine::process::memory;
 use serde::Serialize;
 
 use crate::{Home, Instance};
@@ -29,7 +28,7 @@ pub async fn of(home: &Home) -> Vec<Process> {
         .filter_map(|left| {
             let (pid, command) = left.name.split_once(' ').unwrap_or((&left.name, ""));
             let pid = pid.parse().ok()?;
-            Some(Process { pid, role: role(command), pss: pss(pid)? })
+            Some(Process { pid, role: role(command), pss: memory(pid)? })
         })
         .collect();
     processes.sort_by(|a, b| b.pss.cmp(&a.pss).then(a.pid.cmp(&b.pid)));
@@ -47,12 +46,6 @@ fn role(command: &str) -> String {
     if words.is_empty() { command.to_owned() } else { words.join(" ") }
 }
 
-fn pss(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,10 +55,5 @@ mod tests {
         assert_eq!(role("/h/bin/curtain node run --config /x"), "node run");
         assert_eq!(role("/curtain api-server --bind 1.2.3.4"), "api-server");
         assert_eq!(role("/bin/busybox"), "/bin/busybox");
-    }
-
-    #[test]
-    fn this_process_needs_memory() {
-        assert!(pss(std::process::id()).unwrap() > 0);
     }
 }

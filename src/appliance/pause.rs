@@ -87,7 +87,7 @@ fn mark(home: &Home) -> Result<Timestamp, Error> {
     let since = now.round(Unit::Second).unwrap_or(now);
     let bytes = serde_json::to_vec_pretty(&Mark { version: VERSION, since })
         .map_err(|error| Error::file("write", home.pause(), io::Error::other(error)))?;
-    write_atomic(&home.pause(), &bytes, 0o600)?;
+    write_atomic(&home.pause(), &bytes)?;
     Ok(since)
 }
 

@@ -400,6 +400,7 @@ async fn discard(home: &Home) {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -434,7 +435,7 @@ mod tests {
 
         // A link that leads nowhere can be neither read nor made.
         crate::home::claim(home.path()).unwrap();
-        std::os::unix::fs::symlink("/nonexistent/ledger", home.ledger()).unwrap();
+        curtain_machine::files::link("/nonexistent/ledger".as_ref(), &home.ledger()).unwrap();
         up(&homes, &home, &options, &Silent).await.unwrap_err();
         assert!(!homes.root().exists());
     }

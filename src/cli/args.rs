@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{environment, exit, output::Format, roles, verbs};
+#[cfg(target_os = "linux")]
+use crate::roles;
+use crate::{environment, exit, output::Format, verbs};
 
 /// A complete AI-native developer platform on this machine, and off it again without a trace.
 ///
@@ -40,10 +42,14 @@ pub(crate) struct Common {
 
 /// A verb for people, or a part that a container runs.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, made once")]
+#[cfg_attr(
+    target_os = "linux",
+    expect(clippy::large_enum_variant, reason = "there is one, made once")
+)]
 pub(crate) enum Verb {
     #[command(flatten)]
     User(verbs::Verb),
+    #[cfg(target_os = "linux")]
     #[command(flatten)]
     Role(roles::Role),
 }

@@ -38,7 +38,7 @@ impl Context {
         let root = match &custom_home {
             Some(root) => root.clone(),
             None => ProjectDirs::from("", "", "curtain")
-                .map(|folders| folders.data_dir().to_owned())
+                .map(|folders| folders.data_local_dir().to_owned())
                 .ok_or_else(|| {
                     Failure::new(
                         Exit::Usage,

@@ -106,6 +106,7 @@ pub(crate) fn surroundings() -> curtain_provider::Surroundings {
 
 /// Logs of a role: one line per event on stderr, where the kubelet collects them. An event that cannot be written, to a
 /// full disk for example, is lost: complaining about it on the same stderr would end the thread that logged.
+#[cfg(target_os = "linux")]
 pub(crate) fn log_as_role() {
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()

@@ -2,35 +2,40 @@
 //!
 //! Invariants: results go to stdout and everything else to stderr; every failure says what was
 //! tried, what happened and what to do next, and ends with a code of the table in `exit`;
-//! the processes of the embedded cluster are dispatched before a thread or runtime exists.
+//! the processes of the embedded cluster are dispatched before a thread or runtime exists. What containers run is there
+//! on Linux only: elsewhere this is a client.
 //!
 //! Entry point: [`main`].
 
 mod args;
-mod child;
 mod context;
 mod environment;
 pub mod exit;
 mod failure;
+#[cfg(target_os = "linux")]
 mod node;
 mod output;
 mod progress;
 mod reaping;
+#[cfg(target_os = "linux")]
 mod roles;
-mod terminal;
 mod verbs;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use curtain_machine::signals::{Ask, Asks};
 
 use crate::{args::Cli, exit::Exit, failure::Failure};
 
 /// Runs the command of this process and returns the code it ends with.
 pub fn main() -> ExitCode {
-    let args: Vec<_> = std::env::args_os().skip(1).collect();
-    if let Some(code) = node::dispatch(&args) {
-        return code;
+    #[cfg(target_os = "linux")]
+    {
+        let args: Vec<_> = std::env::args_os().skip(1).collect();
+        if let Some(code) = node::dispatch(&args) {
+            return code;
+        }
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -52,6 +57,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let runtime = curtain_role::runtime()?;
     match cli.verb {
+        #[cfg(target_os = "linux")]
         args::Verb::Role(role) => {
             environment::log_as_role();
             runtime.block_on(roles::run(role)).map(|()| Exit::Ok.into())
@@ -84,14 +90,15 @@ async fn interruptible(
     context: &context::Context,
     command: impl Future<Output = Result<Exit, Failure>>,
 ) -> Result<Exit, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut asks = Asks::new()?;
     tokio::select! {
         outcome = command => return outcome,
-        _ = interrupt.recv() => {}
-        // This is how a client ends the server that it started.
-        _ = terminate.recv() => if serves { return Ok(Exit::Ok) },
+        ask = asks.next() => {
+            // This is how a client ends the server that it started.
+            if ask == Ask::Terminate && serves {
+                return Ok(Exit::Ok);
+            }
+        }
     }
     let interrupted = Failure::new(Exit::Interrupted, "interrupted");
     Err(match onwards {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    ClusterSpec, Error, Provider as _, Settings, Surroundings,
-    embedded::Embedded,
+    ClusterSpec, Error, Settings, Surroundings,
     kind::{self, Engine, Machine},
 };
 
@@ -58,10 +57,10 @@ pub async fn choose(request: &Request) -> Result<Choice, Error> {
         AUTO => {}
         "kind" => return kind_as_asked(request).await,
         name => {
-            let provider = crate::by_name(name)?;
+            crate::by_name(name)?;
             refuse_nodes(request, name)?;
             let settings = Settings::default();
-            provider.preflight(&nothing(&settings)).await?;
+            preflight(name, &settings).await?;
             return Ok(Choice { provider: name.to_owned(), settings, because: None });
         }
     }
@@ -79,7 +78,7 @@ pub async fn choose(request: &Request) -> Result<Choice, Error> {
         return Err(reason);
     }
     let settings = Settings::default();
-    match Embedded.preflight(&nothing(&settings)).await {
+    match preflight("embedded", &settings).await {
         Ok(()) => {
             let because = format!("embedded cluster, as {}", in_a_sentence(&reason));
             Ok(Choice { provider: "embedded".to_owned(), settings, because: Some(because) })
@@ -88,6 +87,10 @@ pub async fn choose(request: &Request) -> Result<Choice, Error> {
             Err(Error::NoProvider { kind: Box::new(reason), embedded: Box::new(embedded) })
         }
     }
+}
+
+async fn preflight(name: &str, settings: &Settings) -> Result<(), Error> {
+    crate::by_name(name)?.preflight(&nothing(settings)).await
 }
 
 async fn kind_as_asked(request: &Request) -> Result<Choice, Error> {
@@ -114,10 +117,10 @@ async fn kind_if_it_can(request: &Request) -> Result<Choice, Error> {
         })?;
         format!("its node image is downloaded once ({})", kind::DOWNLOAD)
     };
-    let because = format!(
-        "kind, as a Docker Engine answers ({by}) and {cost}; \
-         `--provider embedded` needs neither and starts in a second"
-    );
+    let mut because = format!("kind, as a Docker Engine answers ({by}) and {cost}");
+    if cfg!(target_os = "linux") {
+        because.push_str("; `--provider embedded` needs neither and starts in a second");
+    }
     let settings = settings(request, &engine);
     Ok(Choice { provider: "kind".to_owned(), settings, because: Some(because) })
 }

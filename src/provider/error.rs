@@ -30,7 +30,8 @@ pub enum Error {
     },
     /// No Engine was found where Engines are.
     #[error(
-        "no Docker Engine was found: there is no socket where Docker, Podman and their desktops have one"
+        "no Docker Engine was found: there is no {} where Docker, Podman and their desktops have one",
+        if cfg!(windows) { "pipe" } else { "socket" }
     )]
     NoEngineAnywhere,
     /// The context that names the Engine does not exist.
@@ -55,10 +56,7 @@ pub enum Error {
         why: String,
     },
     /// The user may not use the Engine.
-    #[error(
-        "this user may not use the Docker Engine at {address}; join the group that owns the socket \
-         (`sudo usermod -aG docker $USER`, then log in again), or run curtain as root"
-    )]
+    #[error("this user may not use the Docker Engine at {address}; {}", admission())]
     EngineDenied {
         /// Its address.
         address: String,
@@ -75,8 +73,8 @@ pub enum Error {
     },
     /// The image of the nodes is not there and cannot be had.
     #[error(
-        "the node image {image} is not in the Engine and cannot be downloaded: {why}; load it with `docker load`, name \
-         another with --node-image, or use `--provider embedded`, which needs none"
+        "the node image {image} is not in the Engine and cannot be downloaded: {why}; {}",
+        or_embedded("load it with `docker load`, name another with --node-image")
     )]
     NodeImageMissing {
         /// The image.
@@ -183,6 +181,13 @@ pub enum Error {
         /// Why the embedded cluster cannot.
         embedded: Box<Error>,
     },
+    /// The embedded cluster on a system that it is not made for.
+    #[error(
+        "the embedded cluster is made of the Linux kernel, and this is {system}; use `--provider kind` with Docker \
+         Desktop or another Docker Engine on this machine",
+        system = std::env::consts::OS
+    )]
+    NotLinux,
     /// The specification has no such door.
     #[error("the cluster has no door called {name:?}")]
     UnknownDoor {
@@ -244,6 +249,7 @@ pub enum Error {
         tail: String,
     },
     /// The embedded cluster refused.
+    #[cfg(target_os = "linux")]
     #[error("{what}: {source}")]
     Embedded {
         /// What was tried.
@@ -252,6 +258,7 @@ pub enum Error {
         source: curtain_embedded::Error,
     },
     /// An image archive cannot be used, or images cannot be listed.
+    #[cfg(target_os = "linux")]
     #[error(transparent)]
     Image(#[from] curtain_embedded::node::images::ImageError),
     /// Removing the cluster left something.
@@ -303,6 +310,7 @@ impl Error {
             | Self::NoNodes { .. }
             | Self::Archive { .. } => Kind::BadInput,
             Self::NotRoot { .. }
+            | Self::NotLinux
             | Self::NoEngineAnywhere
             | Self::NoEngine { .. }
             | Self::EngineDenied { .. }
@@ -318,12 +326,11 @@ impl Error {
             Self::Engine { source, .. } if source.to_string().contains("no space left") => {
                 Kind::DiskFull
             }
-            Self::Embedded { source, .. } if disk_full(source) => Kind::DiskFull,
-            Self::Embedded { source: curtain_embedded::Error::Listen { .. }, .. } => {
-                Kind::PortInUse
-            }
-            Self::Embedded { source: curtain_embedded::Error::Timeout { .. }, .. } => Kind::Timeout,
+            #[cfg(target_os = "linux")]
+            Self::Embedded { source, .. } => embedded(source),
+            #[cfg(target_os = "linux")]
             Self::Image(source) if disk_full(source) => Kind::DiskFull,
+            #[cfg(target_os = "linux")]
             Self::Image(_) => Kind::BadInput,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
             Self::Died { tail, .. } if tail.contains("os error 28") => Kind::DiskFull,
@@ -332,11 +339,40 @@ impl Error {
     }
 }
 
+/// The class of an error of the embedded cluster.
+#[cfg(target_os = "linux")]
+fn embedded(error: &curtain_embedded::Error) -> Kind {
+    match error {
+        error if disk_full(error) => Kind::DiskFull,
+        curtain_embedded::Error::Listen { .. } => Kind::PortInUse,
+        curtain_embedded::Error::Timeout { .. } => Kind::Timeout,
+        _ => Kind::Other,
+    }
+}
+
+/// How a user comes to use an Engine.
+fn admission() -> &'static str {
+    if cfg!(windows) {
+        "join the group docker-users, then log in again"
+    } else {
+        "join the group that owns the socket (`sudo usermod -aG docker $USER`, then log in again), or run curtain as root"
+    }
+}
+
+/// What else to do where there is no Engine, or none that will do.
+pub(crate) fn or_embedded(otherwise: &str) -> String {
+    match cfg!(target_os = "linux") {
+        true => format!("{otherwise}, or use `--provider embedded`, which needs none"),
+        false => otherwise.to_owned(),
+    }
+}
+
 fn full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Whether `ENOSPC` is anywhere below `error`.
+#[cfg(target_os = "linux")]
 fn disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -18,6 +18,7 @@
 mod api;
 mod check;
 mod choose;
+#[cfg(target_os = "linux")]
 mod embedded;
 mod error;
 mod kind;
@@ -34,6 +35,7 @@ use std::{
 
 pub use check::{Check, State};
 pub use choose::{AUTO, Choice, Request, choose};
+#[cfg(target_os = "linux")]
 pub use embedded::Embedded;
 pub use error::{Error, Kind};
 pub use kind::Kind as KindProvider;
@@ -216,16 +218,22 @@ pub trait Provider: Send + Sync {
     fn checks<'a>(&'a self, around: &'a Surroundings) -> Boxed<'a, Vec<Check>>;
 }
 
-/// The names [`by_name`] knows.
-pub const NAMES: &[&str] = &["kind", "embedded"];
+/// The names of all providers, in builds for any system.
+pub const ALL: &[&str] = &["kind", "embedded"];
+
+/// The names of providers that this build has.
+pub const NAMES: &[&str] = if cfg!(target_os = "linux") { ALL } else { &["kind"] };
 
 /// The provider called `name`.
 ///
 /// # Errors
-/// [`Error::UnknownProvider`], which lists the names there are.
+/// [`Error::UnknownProvider`], which lists the names there are; [`Error::NotLinux`] for one that only Linux has.
 pub fn by_name(name: &str) -> Result<Box<dyn Provider>, Error> {
     match name {
+        #[cfg(target_os = "linux")]
         "embedded" => Ok(Box::new(Embedded)),
+        #[cfg(not(target_os = "linux"))]
+        "embedded" => Err(Error::NotLinux),
         "kind" => Ok(Box::new(KindProvider)),
         _ => Err(Error::UnknownProvider { name: name.to_owned() }),
     }

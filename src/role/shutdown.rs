@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use curtain_machine::signals::Asks;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 /// A request to end that every task of a role can hear.
@@ -10,17 +10,13 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 pub struct Shutdown(CancellationToken);
 
 impl Shutdown {
-    /// Fires on SIGTERM or SIGINT. Call it inside the runtime.
+    /// Fires when this process is asked to end, by SIGTERM or SIGINT for example. Call it inside the runtime.
     pub fn on_signals() -> io::Result<Self> {
         let shutdown = Self::default();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut asks = Asks::new()?;
         let token = shutdown.0.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            asks.next().await;
             token.cancel();
         });
         Ok(shutdown)

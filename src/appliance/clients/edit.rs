@@ -1,20 +1,20 @@
 //! Reading and replacing files that belong to somebody else.
 
 use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use nix::fcntl::Flock;
+use curtain_machine::{
+    files::{Rights, hand_on_folder},
+    lock::Lock,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{
     Error,
-    home::{Owner, create_private, give, part, remove, write_owned},
-    lock::try_lock,
+    home::{create_private, part, remove, write_with},
 };
 
 /// How long another command may hold a file: each does so for a moment only.
@@ -37,34 +37,21 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
 /// runs this; a new one is 0600, since entries may hold credentials, and belongs to whom its folder belongs.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let target = target(path);
-    let (mode, owner) = match fs::metadata(&target) {
-        Ok(metadata) => (metadata.permissions().mode() & 0o777, Some(owner(&metadata))),
-        Err(_) => (0o600, folder_owner(&target)),
+    let rights = match fs::metadata(&target) {
+        Ok(metadata) => Rights::of(&metadata),
+        Err(_) => Rights::private_beside(&target),
     };
-    write_owned(&target, text.as_bytes(), mode, owner)
+    write_with(&target, text.as_bytes(), rights)
 }
 
 /// Creates the folders above `path` that are missing, each 0700 and with the owner of the one that it is in.
 pub(crate) fn create_folders(path: &Path) -> Result<(), Error> {
     for folder in missing_folders(path) {
-        let owner = folder_owner(&folder);
         create_private(&folder)?;
-        if let Some(owner) = owner {
-            let flags = nix::libc::O_DIRECTORY | nix::libc::O_NOFOLLOW;
-            let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(&folder);
-            let given = opened.and_then(|folder| give(&folder, owner));
-            given.map_err(|source| Error::file("give away the folder", &folder, source))?;
-        }
+        hand_on_folder(&folder)
+            .map_err(|source| Error::file("give away the folder", &folder, source))?;
     }
     Ok(())
-}
-
-fn folder_owner(path: &Path) -> Option<Owner> {
-    path.parent().and_then(|folder| fs::metadata(folder).ok()).as_ref().map(owner)
-}
-
-fn owner(metadata: &fs::Metadata) -> Owner {
-    (metadata.uid(), metadata.gid())
 }
 
 /// Removes what a [`write()`] that died half-way left.
@@ -95,13 +82,13 @@ pub(crate) fn digest(text: &str) -> String {
 }
 
 /// Keeps other `curtain` commands away from `path` until dropped. The lock is on the folder, so it leaves no file.
-pub(crate) async fn lock(path: &Path) -> Result<Flock<File>, Error> {
+pub(crate) async fn lock(path: &Path) -> Result<Lock, Error> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let started = Instant::now();
     loop {
-        let file = File::open(folder).map_err(|source| Error::file("open", folder, source))?;
-        if let Some(file) = try_lock(file, folder)? {
-            return Ok(file);
+        let lock = Lock::folder(folder).map_err(|source| Error::file("lock", folder, source))?;
+        if let Some(lock) = lock {
+            return Ok(lock);
         }
         if started.elapsed() >= MOMENT {
             let why = format!("another program has kept {} locked", folder.display());
@@ -116,32 +103,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_or_replaced_belongs_to_whom_it_did() {
+    fn what_is_made_or_replaced_has_the_rights_of_what_was_there_or_is_private() {
         let dir = tempfile::tempdir().unwrap();
-        let theirs = (12_345, 12_346);
-        let give =
-            |path: &Path| std::os::unix::fs::chown(path, Some(theirs.0), Some(theirs.1)).is_ok();
-        // Nobody but root gives files away, and nobody else needs this.
-        if !give(dir.path()) {
-            println!("NOT RUN: this user gives no files away");
-            return;
-        }
+        let rights = |path: &Path| Rights::of(&fs::metadata(path).unwrap());
         let (old, new) = (dir.path().join("old"), dir.path().join("a/b/new"));
         fs::write(&old, "x").unwrap();
-        assert!(give(&old));
-        fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+        let before = rights(&old);
         write(&old, "y").unwrap();
+        assert_eq!((rights(&old), read(&old).unwrap().as_deref()), (before, Some("y")));
+        assert_eq!(missing_folders(&new).len(), 2);
         create_folders(&new).unwrap();
         write(&new, "z").unwrap();
-        for (path, mode) in [
-            (old.clone(), 0o640),
-            (new.clone(), 0o600),
-            (dir.path().join("a"), 0o700),
-            (dir.path().join("a/b"), 0o700),
-        ] {
-            let metadata = fs::metadata(&path).unwrap();
-            assert_eq!(owner(&metadata), theirs, "{}", path.display());
-            assert_eq!(metadata.permissions().mode() & 0o777, mode, "{}", path.display());
-        }
+        let private = dir.path().join("private");
+        Rights::private_beside(&private).create_new(&private).unwrap();
+        assert_eq!(rights(&new), rights(&private));
     }
 }

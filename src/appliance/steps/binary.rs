@@ -1,7 +1,8 @@
 //! The kept copy of this program, so that a rebuild never changes a running instance.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, path::Path};
 
+use curtain_machine::files::make_executable;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -68,7 +69,7 @@ impl BinaryStep {
         let copy = || {
             fs::copy(from, &part)?;
             // Pods run it under other user ids, through the image.
-            fs::set_permissions(&part, fs::Permissions::from_mode(0o755))?;
+            make_executable(&part)?;
             fs::rename(&part, to)
         };
         copy().map_err(|source| Error::file("copy this program to", to, source))

@@ -32,7 +32,7 @@ impl Step for KubeconfigStep {
     }
 
     fn act<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(async move { write_atomic(&self.path, &source(world)?, 0o600) })
+        Box::pin(async move { write_atomic(&self.path, &source(world)?) })
     }
 
     fn undo<'a>(&'a self, _: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {

@@ -4,12 +4,9 @@
 //! whichever goes last can put the file back, in whatever order they go. Copies are made and dropped under the guard of
 //! all instances, before and after the edit that they are for.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use nix::fcntl::Flock;
+use curtain_machine::lock::Lock;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -46,10 +43,7 @@ pub(crate) struct Rest {
 impl Origin {
     /// Keeps what `path` is for `home`, unless that is known, and makes the folders it needs. Returns its text and the
     /// lock to edit it under.
-    pub(crate) async fn keep(
-        home: &Home,
-        path: &Path,
-    ) -> Result<(Flock<File>, Option<String>), Error> {
+    pub(crate) async fn keep(home: &Home, path: &Path) -> Result<(Lock, Option<String>), Error> {
         let created = edit::missing_folders(path);
         if !created.is_empty() {
             Self::new(None, created).store(home, path)?;
@@ -93,7 +87,7 @@ impl Origin {
         create_private(kept.parent().unwrap_or(home.path()))?;
         let text = serde_json::to_vec(&origin)
             .map_err(|error| Error::file("write", &kept, std::io::Error::other(error)))?;
-        write_atomic(&kept, &text, 0o600)
+        write_atomic(&kept, &text)
     }
 }
 

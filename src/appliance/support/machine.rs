@@ -1,7 +1,8 @@
 //! What this machine and the instance's own files say.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
+use curtain_machine::resources::kernel;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -23,7 +24,6 @@ pub(super) async fn collect(
     let build = tokio::task::spawn_blocking(move || build_id(&program)).await;
     let build = build.ok().and_then(Result::ok).map(|(build, _)| build);
     let instance = Instance::read(home).ok().flatten();
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     folder.json(
         "about.json",
         &json!({
@@ -33,7 +33,8 @@ pub(super) async fn collect(
             "instance": home.name(),
             "instanceBuild": instance.as_ref().map(|instance| &instance.build),
             "provider": instance.as_ref().map(|instance| &instance.provider),
-            "kernel": kernel.trim(),
+            "system": std::env::consts::OS,
+            "kernel": kernel(),
             "architecture": std::env::consts::ARCH,
         }),
     );

@@ -58,7 +58,7 @@ impl Evidence {
     /// # Errors
     /// A file that cannot be written; nothing is left of it then.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        write_atomic(path, &self.archive, 0o600)
+        write_atomic(path, &self.archive)
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
         fs::create_dir_all(journal.parent().unwrap()).unwrap();
         fs::write(&journal, "kubeadm join --token abcdef.0123456789abcdef; correct-horse\n")
             .unwrap();
-        std::os::unix::fs::symlink(home.kubeconfig(), folder.join("link")).unwrap();
+        curtain_machine::files::link(&home.kubeconfig(), &folder.join("link")).unwrap();
         let archive = packed(&folder, &home, "evidence", Timestamp::UNIX_EPOCH).unwrap();
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive.as_slice()));
         let files: Vec<_> = archive

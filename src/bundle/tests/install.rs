@@ -1,5 +1,6 @@
 //! The program's own bundles on a real API server: installed, repeated, pruned, uninstalled.
 
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{

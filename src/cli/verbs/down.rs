@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use curtain_appliance::{Down, TakeDown, down};
+use curtain_machine::child::Signals;
 
-use crate::{child::Signals, context::Context, exit::Exit, failure::Failure, output, progress};
+use crate::{context::Context, exit::Exit, failure::Failure, output, progress};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +55,7 @@ pub(super) async fn gone(context: &Context, signals: &mut Signals) -> Result<(),
     let result = loop {
         tokio::select! {
             result = &mut work => break result?,
-            _ = signals.next() => context.note("the instance is being taken down; that takes a moment"),
+            () = signals.asked() => context.note("the instance is being taken down; that takes a moment"),
         }
     };
     if result.leftovers.is_empty() {

@@ -36,14 +36,26 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     Ok(Exit::Ok)
 }
 
+/// Programs that open links, and what they want to hear before it.
+const OPENERS: &[(&str, &[&str])] = if cfg!(windows) {
+    &[("rundll32", &["url.dll,FileProtocolHandler"])]
+} else {
+    &[("xdg-open", &[]), ("open", &[]), ("wslview", &[])]
+};
+
 /// How long a program that opens links may take to say that it cannot.
 const VERDICT: Duration = Duration::from_secs(2);
 
 /// Hands the link to whatever opens links here. The link is a secret for a minute, and then worth nothing.
 async fn browse(link: &str) -> bool {
-    for program in ["xdg-open", "open", "wslview"] {
+    for (program, arguments) in OPENERS {
         let mut command = Command::new(program);
-        command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(*arguments)
+            .arg(link)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let Ok(mut child) = command.spawn() else { continue };
         // One that still runs has become the browser; one that ended badly has found none.
         match tokio::time::timeout(VERDICT, child.wait()).await {

@@ -2,27 +2,24 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Command, ExitCode},
     time::Duration,
 };
 
 use curtain_appliance::{Before, Facts, Stay, Up, is_own, up};
+use curtain_machine::{
+    child::{self, Signals},
+    files::is_executable,
+    process::become_again,
+};
 use curtain_provider::Request;
 
 use super::{
     down,
     up::{Cluster, options},
 };
-use crate::{
-    child::{self, Signals},
-    context::Context,
-    environment,
-    exit::Exit,
-    failure::Failure,
-    output, progress,
-};
+use crate::{context::Context, environment, exit::Exit, failure::Failure, output, progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,11 +60,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failu
     startable(program)?;
     let prepared = tokio::select! {
         prepared = prepare(args.cluster.request(), context) => prepared,
-        _ = signals.next() => Err(Failure::new(Exit::Interrupted, "interrupted before the command began")),
+        () = signals.asked() => Err(Failure::new(Exit::Interrupted, "interrupted before the command began")),
     };
     let variables = match prepared {
         Ok(variables) => variables,
-        Err(failure) => return Err(undone(failure, context)),
+        Err(failure) => return undone(failure, context),
     };
     let mut command = Command::new(program);
     command.args(arguments).envs(variables);
@@ -125,34 +122,31 @@ fn variables(facts: &Facts, token: String) -> Vec<(&'static str, OsString)> {
     ]
 }
 
-/// Takes down what there is of the instance, if it is this command's own, and returns `failure` if that is to be said.
+/// Takes down what there is of the instance, if it is this command's own; else `failure` is still to be said.
 ///
 /// Threads may still be at work for an `up` that was given up on, so this process becomes a `down`, which has none.
-fn undone(failure: Failure, context: &Context) -> Failure {
+fn undone(failure: Failure, context: &Context) -> Result<ExitCode, Failure> {
     if !is_own(&context.home) {
-        return failure;
+        return Err(failure);
     }
     let name = context.home.name();
     let code = failure.exit as u8;
     output::error_line(&failure.about(name).to_string());
-    // Also where the file of this program was replaced meanwhile.
-    let mut command = Command::new("/proc/self/exe");
-    command.args(["down", "--name", name.as_str(), "--then-exit", &code.to_string()]);
-    let error = command.exec();
-    Failure::new(Exit::Failed, format!("cannot take the instance down: {error}"))
-        .next("`curtain down` does it")
+    let down = ["down", "--name", name.as_str(), "--then-exit", &code.to_string()];
+    become_again(&down).map_err(|error| {
+        Failure::new(Exit::Failed, format!("cannot take the instance down: {error}"))
+            .next("`curtain down` does it")
+    })
 }
 
 /// Whether there is such a program, as far as can be seen.
 fn startable(program: &OsStr) -> Result<(), Failure> {
-    let executable = |path: &Path| {
-        path.metadata()
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
     let path = Path::new(program);
     let there = match environment::variable("PATH") {
-        _ if path.components().count() > 1 || path.is_absolute() => executable(path),
-        Some(folders) => std::env::split_paths(&folders).any(|dir| executable(&dir.join(program))),
+        _ if path.components().count() > 1 || path.is_absolute() => is_executable(path),
+        Some(folders) => {
+            std::env::split_paths(&folders).any(|dir| is_executable(&dir.join(program)))
+        }
         None => true,
     };
     match there {
@@ -198,8 +192,8 @@ mod tests {
 
     #[test]
     fn what_is_no_program_is_said_before_anything_is_made() {
-        assert!(startable("sh".as_ref()).is_ok());
-        assert!(startable("/bin/sh".as_ref()).is_ok());
+        assert!(startable(std::env::current_exe().unwrap().as_ref()).is_ok());
+        assert!(startable(if cfg!(windows) { "cmd" } else { "sh" }.as_ref()).is_ok());
         for none in ["no-such-program", "./no-such-program", "/etc/passwd", "/"] {
             let refused = startable(none.as_ref()).unwrap_err();
             assert_eq!(refused.exit, Exit::NotStarted, "{none}");

@@ -68,7 +68,7 @@ impl Cluster {
 }
 
 fn providers() -> impl Iterator<Item = &'static str> {
-    std::iter::once(curtain_provider::AUTO).chain(curtain_provider::NAMES.iter().copied())
+    std::iter::once(curtain_provider::AUTO).chain(curtain_provider::ALL.iter().copied())
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {

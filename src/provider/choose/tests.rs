@@ -1,6 +1,6 @@
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::UnixListener,
+    net::TcpListener,
 };
 
 use super::*;
@@ -20,10 +20,12 @@ const NO_IMAGE: Answer = ("/images/", 404, r#"{"message":"No such image"}"#);
 const REGISTRY: Answer = ("/distribution/", 200, r#"{"Descriptor":{},"Platforms":[]}"#);
 const OFFLINE: Answer = ("/distribution/", 500, r#"{"message":"dial tcp: no such host"}"#);
 
-/// A socket behind which an Engine gives these answers, and none to what it does not know.
-fn engine(dir: &tempfile::TempDir, answers: &'static [Answer]) -> Surroundings {
-    let path = dir.path().join("docker.sock");
-    let listener = UnixListener::bind(&path).unwrap();
+/// A port behind which an Engine gives these answers, and none to what it does not know.
+fn engine(answers: &'static [Answer]) -> Surroundings {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -50,22 +52,18 @@ fn engine(dir: &tempfile::TempDir, answers: &'static [Answer]) -> Surroundings {
             });
         }
     });
-    Surroundings {
-        docker_host: Some(format!("unix://{}", path.display())),
-        ..Surroundings::default()
-    }
+    Surroundings { docker_host: Some(format!("tcp://{address}")), ..Surroundings::default() }
 }
 
 /// What `auto` makes of an Engine that gives these answers: the provider and why, or why none will do.
 async fn auto(answers: &'static [Answer]) -> (String, String) {
-    let dir = tempfile::tempdir().unwrap();
-    chosen(engine(&dir, answers)).await
+    chosen(engine(answers)).await
 }
 
 async fn chosen(around: Surroundings) -> (String, String) {
     match choose(&Request { around, ..request(AUTO) }).await {
         Ok(choice) => (choice.provider, choice.because.unwrap_or_default()),
-        // Who is not root has no embedded cluster: both reasons are said.
+        // Who is not root, or not on Linux, has no embedded cluster: both reasons are said.
         Err(Error::NoProvider { kind, .. }) => {
             ("embedded".to_owned(), format!("embedded cluster, as {kind}"))
         }
@@ -77,7 +75,8 @@ async fn chosen(around: Surroundings) -> (String, String) {
 async fn an_engine_with_the_image_or_a_way_to_it_is_taken_and_the_cost_said() {
     let (provider, because) = auto(&[VERSION, ROOMY, IMAGE]).await;
     assert_eq!(provider, "kind");
-    assert!(because.contains("is there") && because.contains("--provider embedded"), "{because}");
+    assert!(because.contains("is there"), "{because}");
+    assert_eq!(because.contains("--provider embedded"), cfg!(target_os = "linux"), "{because}");
     let (provider, because) = auto(&[VERSION, ROOMY, NO_IMAGE, REGISTRY]).await;
     assert_eq!(provider, "kind");
     assert!(because.contains("downloaded once (about 450 MB)"), "{because}");
@@ -114,18 +113,18 @@ async fn an_engine_that_stops_answering_is_not_waited_for_long() {
 #[tokio::test]
 async fn without_an_engine_the_embedded_cluster_is_taken() {
     let around = Surroundings {
-        docker_host: Some("unix:///nonexistent/docker.sock".to_owned()),
+        docker_host: Some("tcp://127.0.0.1:1".to_owned()),
         ..Surroundings::default()
     };
     let (provider, because) = chosen(around.clone()).await;
     assert_eq!(provider, "embedded");
-    assert!(because.contains("/nonexistent/docker.sock"), "{because}");
+    assert!(because.contains("127.0.0.1:1"), "{because}");
     // Who wants nodes does not get something else.
     let nodes = Request { around: around.clone(), workers: 1, ..request(AUTO) };
     assert_eq!(choose(&nodes).await.unwrap_err().kind(), crate::Kind::Unmet);
     let error = choose(&Request { around, ..request("kind") }).await.unwrap_err();
     assert_eq!(error.kind(), crate::Kind::Unmet);
-    assert!(error.to_string().contains("/nonexistent/docker.sock"), "{error}");
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }
 
 #[tokio::test]
@@ -139,7 +138,12 @@ async fn an_engine_that_is_too_old_is_said() {
 #[tokio::test]
 async fn an_unknown_provider_and_nodes_of_one_without_are_refused() {
     let error = choose(&request("cloud")).await.unwrap_err();
-    assert!(error.to_string().contains("kind, embedded"), "{error}");
+    assert!(error.to_string().contains(&crate::NAMES.join(", ")), "{error}");
+    if !cfg!(target_os = "linux") {
+        let error = choose(&request("embedded")).await.unwrap_err();
+        assert!(matches!(error, Error::NotLinux), "{error}");
+        return;
+    }
     let nodes = Request { workers: 2, ..request("embedded") };
     let error = choose(&nodes).await.unwrap_err();
     assert!(error.to_string().contains("--workers"), "{error}");

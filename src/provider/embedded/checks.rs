@@ -23,7 +23,7 @@ fn kernel() -> Check {
 }
 
 fn privilege() -> Check {
-    match root(nix::unistd::geteuid().as_raw()) {
+    match root(curtain_machine::process::user()) {
         Ok(()) => Check::new("privilege", State::Ok, "running as root", ""),
         Err(error) => Check::new(
             "privilege",

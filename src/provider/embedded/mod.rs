@@ -42,7 +42,7 @@ impl Provider for Embedded {
     }
 
     fn preflight<'a>(&'a self, _: &'a ClusterSpec) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(async { root(nix::unistd::geteuid().as_raw()) })
+        Box::pin(async { root(curtain_machine::process::user()) })
     }
 
     fn ensure<'a>(

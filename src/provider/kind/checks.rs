@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use curtain_machine::resources;
+
 use super::{Engine, Machine, address, node_image};
-use crate::{Check, Error, State, Surroundings};
+use crate::{Check, Error, State, Surroundings, error::or_embedded};
 
 /// Memory that nodes with the platform need, in MiB.
 pub(crate) const MEMORY_MIB: u64 = 2_000;
@@ -20,8 +22,8 @@ pub(crate) async fn all(around: &Surroundings) -> Vec<Check> {
     let (engine, by) = match find(around).await {
         Ok(found) => found,
         Err(error) => {
-            let fix = "install Docker, or use `--provider embedded`, which needs none";
-            return vec![Check::new("engine", State::Failed, error.to_string(), fix)];
+            let fix = or_embedded("install and start Docker");
+            return vec![Check::new("engine", State::Failed, error.to_string(), &fix)];
         }
     };
     let machine = match Machine::of(&engine).await {
@@ -69,14 +71,17 @@ pub(crate) async fn find(around: &Surroundings) -> Result<(Engine, String), Erro
 
 /// Whether the Engine runs on this very machine rather than in a virtual one beside it.
 fn is_here(machine: &Machine) -> bool {
-    !machine.root.is_empty() && std::path::Path::new(&machine.root).exists()
+    // Elsewhere a path of that name is a coincidence.
+    cfg!(target_os = "linux")
+        && !machine.root.is_empty()
+        && std::path::Path::new(&machine.root).exists()
 }
 
 fn memory(machine: &Machine) -> Check {
     let mib = machine.memory / 1024 / 1024;
     let state = if mib >= MEMORY_MIB { State::Ok } else { State::Warning };
-    let fix = "give the Engine's machine 2 GB or more, or use `--provider embedded`";
-    Check::new("engine memory", state, format!("{mib} MiB"), fix)
+    let fix = or_embedded("give the Engine's machine 2 GB or more");
+    Check::new("engine memory", state, format!("{mib} MiB"), &fix)
 }
 
 fn processors(machine: &Machine) -> Check {
@@ -121,18 +126,14 @@ async fn image(engine: &Engine) -> Check {
 }
 
 fn disk(machine: &Machine) -> Check {
-    let free = nix::sys::statvfs::statvfs(machine.root.as_str())
-        .map(|stat| stat.blocks_available() * stat.fragment_size() / 1024 / 1024)
-        .unwrap_or(0);
+    let free = resources::disk(machine.root.as_ref()).unwrap_or(0) / 1024 / 1024;
     let state = if free >= DISK_MIB { State::Ok } else { State::Warning };
     let fix = "free 6 GB there, for example with `docker system prune`";
     Check::new("engine disk", state, format!("{free} MiB free at {}", machine.root), fix)
 }
 
 fn inotify(name: &str, least: u64) -> Check {
-    let path = format!("/proc/sys/{}", name.replace('.', "/"));
-    let value = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
-    let value: u64 = value.unwrap_or(0);
+    let value = resources::setting(name).unwrap_or(0);
     let state = if value >= least { State::Ok } else { State::Warning };
     Check::new(name, state, value.to_string(), &format!("`sudo sysctl {name}={least}`"))
 }

@@ -1,8 +1,9 @@
 //! What explains a node: its container, its log, its journal, and what runs in it.
 
-use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use bollard::query_parameters::LogsOptions;
+use curtain_machine::files::private;
 use futures::{StreamExt, future::join_all};
 
 use super::{engine::Engine, names, nodes};
@@ -88,8 +89,7 @@ fn save(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
     use std::io::Write;
     let path = folder.join(name);
     let write = || {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&path)?;
+        let mut file = private().create(true).write(true).truncate(true).open(&path)?;
         file.write_all(text.as_bytes())
     };
     write().map_err(|source| Error::File { verb: "write", path: path.clone(), source })

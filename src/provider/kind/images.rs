@@ -6,10 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use curtain_machine::files::create_folders;
 use futures::future::try_join_all;
 use serde::Deserialize;
 
-use super::{archive, engine::Engine, kubeconfig::private_folder, names, platform_image};
+use super::{archive, engine::Engine, names, platform_image};
 use crate::{ClusterSpec, Error, Image, Watch};
 
 /// Where containerd's configuration names the snapshotter, by version of the configuration.
@@ -167,7 +168,7 @@ impl Spool {
         let spool = home.join("images");
         super::blocking(move || {
             let make = || -> io::Result<PathBuf> {
-                private_folder(&home)?;
+                create_folders(&home)?;
                 let mut file =
                     tempfile::Builder::new().prefix("images-").suffix(".tar").tempfile_in(&home)?;
                 write(file.as_file_mut())?;

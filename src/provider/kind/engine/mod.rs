@@ -142,11 +142,21 @@ pub(crate) fn optional<T>(answer: Result<T, Api>) -> Result<Option<T>, Api> {
 fn open(address: &str) -> Result<Docker, Error> {
     let unusable = |why: &str| Error::NoEngine { address: address.to_owned(), why: why.to_owned() };
     let seconds = ANSWER.as_secs();
+    #[cfg(unix)]
     if let Some(path) = address.strip_prefix("unix://") {
         if !Path::new(path).exists() {
             return Err(unusable("there is no such socket"));
         }
         return Docker::connect_with_unix(path, seconds, &NEWEST)
+            .map_err(|error| unreachable(address, &error));
+    }
+    #[cfg(windows)]
+    if address.starts_with("npipe://") {
+        let pipe = address::pipe(address);
+        if !Path::new(&pipe).exists() {
+            return Err(unusable("there is no such pipe; start Docker Desktop"));
+        }
+        return Docker::connect_with_named_pipe(&pipe, seconds, &NEWEST)
             .map_err(|error| unreachable(address, &error));
     }
     if let Some(host) = address.strip_prefix("tcp://").or(address.strip_prefix("http://")) {
@@ -159,7 +169,8 @@ fn open(address: &str) -> Result<Docker, Error> {
         return Docker::connect_with_http(&host, seconds, &NEWEST)
             .map_err(|error| unreachable(address, &error));
     }
-    Err(unusable("only unix:// and tcp:// on this machine can be used"))
+    let local = if cfg!(windows) { "npipe://" } else { "unix://" };
+    Err(unusable(&format!("only {local} and tcp:// on this machine can be used")))
 }
 
 fn unreachable(address: &str, error: &Api) -> Error {

@@ -8,20 +8,20 @@ use nix::{
 };
 
 /// The terminal that this process was started from.
-pub(crate) struct Terminal {
+pub(super) struct Terminal {
     file: File,
     lent: bool,
 }
 
 impl Terminal {
     /// `None` where there is none, as in most of CI.
-    pub(crate) fn of_this_process() -> Option<Self> {
+    pub(super) fn of_this_process() -> Option<Self> {
         let file = File::options().read(true).write(true).open("/dev/tty").ok()?;
         Some(Self { file, lent: false })
     }
 
     /// The command, which leads a group, was stopped because of `why`.
-    pub(crate) fn stopped(&mut self, command: Pid, why: Signal) {
+    pub(super) fn stopped(&mut self, command: Pid, why: Signal) {
         let asks = matches!(why, Signal::SIGTTIN | Signal::SIGTTOU);
         let back = self.lent;
         self.take();

@@ -1,6 +1,4 @@
-//! A command that is run for the user: what is meant for it reaches it, and how it ends is passed on.
-//!
-//! It has a process group of its own. A signal to this process goes to that group once, whoever sent it; from a terminal's
+//! The command has a process group of its own. A signal to this process goes to that group once, whoever sent it; from a terminal's
 //! foreground it goes to whoever has the terminal, which is this process until the command asks for it.
 
 use std::{
@@ -20,16 +18,21 @@ use nix::{
 };
 use tokio::signal::unix::{self, SignalKind};
 
-use crate::terminal::Terminal;
+use super::terminal::Terminal;
 
 /// How long the kernel may take to end what it was told to kill.
 const KILLED: Duration = Duration::from_secs(5);
 
 /// Signals that ask this process to end, from the moment they are listened to.
-pub(crate) struct Signals([(Signal, unix::Signal); 4]);
+#[derive(Debug)]
+pub struct Signals([(Signal, unix::Signal); 4]);
 
 impl Signals {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// Listens from now on. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// A system that does not let it.
+    pub fn new() -> io::Result<Self> {
         let listen = |signal, kind| io::Result::Ok((signal, unix::signal(kind)?));
         Ok(Self([
             listen(Signal::SIGINT, SignalKind::interrupt())?,
@@ -39,8 +42,13 @@ impl Signals {
         ]))
     }
 
+    /// Waits for the next one.
+    pub async fn asked(&mut self) {
+        self.next().await;
+    }
+
     /// The next one.
-    pub(crate) async fn next(&mut self) -> Signal {
+    async fn next(&mut self) -> Signal {
         let [one, two, three, four] = &mut self.0;
         tokio::select! {
             _ = one.1.recv() => one.0,
@@ -56,11 +64,7 @@ impl Signals {
 ///
 /// # Errors
 /// A command that cannot be started.
-pub(crate) async fn run(
-    mut command: Command,
-    grace: Duration,
-    signals: &mut Signals,
-) -> io::Result<u8> {
+pub async fn run(mut command: Command, grace: Duration, signals: &mut Signals) -> io::Result<u8> {
     let child = command.process_group(0).spawn()?;
     let group = Pid::from_raw(child.id().cast_signed());
     let mut ended = tokio::task::spawn_blocking(move || wait(group));
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn signals_are_passed_on_and_the_code_is_the_commands() {
-        let runtime = curtain_role::runtime().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut signals = Signals::new().unwrap();
             assert_eq!(run(shell("exit 7"), GRACE, &mut signals).await.unwrap(), 7);

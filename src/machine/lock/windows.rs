@@ -1,0 +1,45 @@
+//! A folder cannot be locked. Something beside its name stands for it: a file of the user's temporary folder that only
+//! one process can open, and that is gone when it is closed.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::windows::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use super::Lock;
+
+/// `FILE_FLAG_DELETE_ON_CLOSE`.
+const DELETE_ON_CLOSE: u32 = 0x0400_0000;
+/// `ERROR_SHARING_VIOLATION`, and `ERROR_ACCESS_DENIED`: the file of whoever had it is about to go.
+const HELD: [i32; 2] = [32, 5];
+
+pub(super) fn folder(path: &Path) -> io::Result<Option<Lock>> {
+    let name = fs::canonicalize(path)?.to_string_lossy().to_lowercase();
+    let file = std::env::temp_dir().join(format!("curtain-{:016x}.lock", hash(name.as_bytes())));
+    let opened = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .share_mode(0)
+        .custom_flags(DELETE_ON_CLOSE)
+        .open(file);
+    match opened {
+        Ok(file) => Ok(Some(Lock(file))),
+        Err(error) if error.raw_os_error().is_some_and(|code| HELD.contains(&code)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The lock is on the name, whatever is there.
+pub(super) fn is_of(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+/// FNV-1a: every build must come to the same name.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
