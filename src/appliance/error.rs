@@ -92,6 +92,13 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// A build for another system has nothing to make the image of.
+    #[error(
+        "this curtain for {system} cannot make the platform's image, as it carries no program for Linux; use a released \
+         one, or name the static program for Linux in CURTAIN_LINUX_PROGRAM when it is built",
+        system = std::env::consts::OS
+    )]
+    NoLinuxProgram,
     /// A file could not be read or written.
     #[error("cannot {verb} {path}: {source}", path = .path.display())]
     File {
@@ -296,6 +303,7 @@ impl Error {
             | Self::UnknownClient { .. }
             | Self::UnknownIdentity { .. }
             | Self::UnknownDemo { .. } => Kind::NotFound,
+            Self::NoLinuxProgram => Kind::Unmet,
             Self::Exists { .. } => Kind::Exists,
             Self::Busy { .. } | Self::FolderBusy { .. } => Kind::Busy,
             Self::VersionMismatch { .. } => Kind::VersionMismatch,

@@ -114,6 +114,14 @@ impl Home {
         self.path.join("bin").join(format!("curtain{}", std::env::consts::EXE_SUFFIX))
     }
 
+    /// The program for Linux that the platform's image holds: the kept copy itself, if this is Linux.
+    pub fn image_program(&self) -> PathBuf {
+        match cfg!(target_os = "linux") {
+            true => self.binary(),
+            false => self.path.join("bin/curtain-linux"),
+        }
+    }
+
     /// The folder the provider may fill.
     pub fn cluster(&self) -> PathBuf {
         self.path.join("cluster")

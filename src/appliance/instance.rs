@@ -131,7 +131,7 @@ impl Instance {
             provider: self.provider.clone(),
             instance: self.name.to_string(),
             home: home.cluster(),
-            binary: home.binary(),
+            binary: home.image_program(),
             image: self.image.clone(),
             api_port: self.ports.api,
             doors: vec![

@@ -10,6 +10,7 @@
 //! [`clients`], [`access`].
 
 pub mod access;
+mod carried;
 pub mod clients;
 pub mod demo;
 pub mod doctor;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    Endpoints, Error, FaultPlan, Home, Homes, Instance, NodePorts, TakeDown,
+    Endpoints, Error, FaultPlan, Home, Homes, Instance, NodePorts, TakeDown, carried,
     down::undo_everything,
     effect::{Effect, Step},
     evidence,
@@ -121,7 +121,8 @@ pub async fn up(
 ) -> Result<Facts, Error> {
     let started = Instant::now();
     options.before.holds(homes, home)?;
-    // What the machine lacks is said before anything is made.
+    // What this program or the machine lacks is said before anything is made.
+    carried::program()?;
     let (provider, choice) = match Instance::read(home)? {
         Some(instance) => {
             let provider = curtain_provider::by_name(&instance.provider)?;

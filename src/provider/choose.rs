@@ -95,12 +95,14 @@ async fn preflight(name: &str, settings: &Settings) -> Result<(), Error> {
 
 async fn kind_as_asked(request: &Request) -> Result<Choice, Error> {
     let (engine, _) = kind::find(&request.around).await?;
+    Machine::of(&engine).await?.runs_the_platform(&engine)?;
     Ok(Choice { provider: "kind".to_owned(), settings: settings(request, &engine), because: None })
 }
 
 async fn kind_if_it_can(request: &Request) -> Result<Choice, Error> {
     let (engine, by) = kind::find(&request.around).await?;
     let machine = Machine::of(&engine).await?;
+    machine.runs_the_platform(&engine)?;
     let mib = machine.memory / 1024 / 1024;
     if mib < kind::MEMORY_MIB {
         let why =

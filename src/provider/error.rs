@@ -61,6 +61,19 @@ pub enum Error {
         /// Its address.
         address: String,
     },
+    /// The Engine's machine cannot run what the platform's image holds.
+    #[error(
+        "the Docker Engine at {address} runs on {theirs}, and this is the curtain for {ours}; use the curtain for \
+         {theirs}, or an Engine on {ours}"
+    )]
+    OtherArchitecture {
+        /// The Engine's address.
+        address: String,
+        /// The architecture of its machine.
+        theirs: String,
+        /// The architecture of the program in the image.
+        ours: &'static str,
+    },
     /// The Engine refused something.
     #[error("the Docker Engine at {address} could not {tried}: {source}")]
     Engine {
@@ -311,6 +324,7 @@ impl Error {
             | Self::Archive { .. } => Kind::BadInput,
             Self::NotRoot { .. }
             | Self::NotLinux
+            | Self::OtherArchitecture { .. }
             | Self::NoEngineAnywhere
             | Self::NoEngine { .. }
             | Self::EngineDenied { .. }

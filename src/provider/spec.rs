@@ -14,7 +14,7 @@ pub struct ClusterSpec {
     pub instance: String,
     /// Folder the provider may fill (0700).
     pub home: PathBuf,
-    /// The kept copy of this program: what the cluster runs, and what the platform's image holds.
+    /// The program for Linux that the platform's image holds; on Linux it is the kept copy of this one.
     pub binary: PathBuf,
     /// Reference of the platform's image.
     pub image: String,

@@ -1,4 +1,5 @@
-//! The kept copy of this program, so that a rebuild never changes a running instance.
+//! The kept copy of this program, so that a rebuild never changes a running instance; and, where this is not Linux, the
+//! program for Linux beside it.
 
 use std::{fs, path::Path};
 
@@ -6,7 +7,7 @@ use curtain_machine::files::make_executable;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error,
+    Error, carried,
     effect::{Boxed, Step},
     home::{create_private, remove},
     world::World,
@@ -31,13 +32,22 @@ impl Step for BinaryStep {
     }
 
     fn probe<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<bool, Error>> {
-        Box::pin(async move { Ok(self.complete(&world.home.binary())) })
+        Box::pin(async move {
+            let carried = carried::program()?;
+            Ok(self.complete(&world.home.binary())
+                && carried.is_none_or(|program| program.is_at(&world.home.image_program())))
+        })
     }
 
     fn act<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<(), Error>> {
         Box::pin(async move {
             let (step, from, to) = (self.clone(), world.program.clone(), world.home.binary());
-            let copied = tokio::task::spawn_blocking(move || step.copy(&from, &to)).await;
+            let image = world.home.image_program();
+            let work = move || {
+                step.copy(&from, &to)?;
+                carried::program()?.map_or(Ok(()), |program| program.unpack(&image))
+            };
+            let copied = tokio::task::spawn_blocking(work).await;
             copied.map_err(|error| {
                 Error::file("copy", world.home.binary(), std::io::Error::other(error))
             })?

@@ -128,6 +128,19 @@ async fn without_an_engine_the_embedded_cluster_is_taken() {
 }
 
 #[tokio::test]
+async fn an_engine_that_cannot_run_our_program_is_refused_before_anything_is_made() {
+    const OTHER: Answer = ("/info", 200, r#"{"MemTotal":8000000000,"Architecture":"riscv64"}"#);
+    const ANSWERS: &[Answer] = &[VERSION, OTHER, IMAGE];
+    let (provider, because) = auto(ANSWERS).await;
+    assert_eq!(provider, "embedded");
+    assert!(because.contains("runs on riscv64"), "{because}");
+    let asked = Request { around: engine(ANSWERS), ..request("kind") };
+    let error = choose(&asked).await.unwrap_err();
+    assert!(matches!(error, Error::OtherArchitecture { .. }), "{error}");
+    assert_eq!(error.kind(), crate::Kind::Unmet);
+}
+
+#[tokio::test]
 async fn an_engine_that_is_too_old_is_said() {
     const OLD: Answer = ("/version", 200, r#"{"ApiVersion":"1.40","Version":"19.03"}"#);
     let (provider, because) = auto(&[OLD]).await;

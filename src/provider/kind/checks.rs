@@ -39,6 +39,7 @@ pub(crate) async fn all(around: &Surroundings) -> Vec<Check> {
             format!("{} {} at {} ({by})", machine.system, machine.version, engine.address()),
             "",
         ),
+        architecture(&machine, &engine),
         memory(&machine),
         processors(&machine),
         control_groups(&machine),
@@ -75,6 +76,14 @@ fn is_here(machine: &Machine) -> bool {
     cfg!(target_os = "linux")
         && !machine.root.is_empty()
         && std::path::Path::new(&machine.root).exists()
+}
+
+fn architecture(machine: &Machine, engine: &Engine) -> Check {
+    let (state, fix) = match machine.runs_the_platform(engine) {
+        Ok(()) => (State::Ok, ""),
+        Err(_) => (State::Failed, "use the curtain that is built for it"),
+    };
+    Check::new("engine architecture", state, &machine.architecture, fix)
 }
 
 fn memory(machine: &Machine) -> Check {

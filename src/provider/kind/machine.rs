@@ -12,6 +12,8 @@ pub(crate) struct Machine {
     pub(crate) version: String,
     /// Its operating system, for example `Docker Desktop`.
     pub(crate) system: String,
+    /// Its architecture as images call it; empty if it does not say.
+    pub(crate) architecture: String,
     /// Memory of the machine in bytes.
     pub(crate) memory: u64,
     /// Its processors.
@@ -42,9 +44,32 @@ impl Machine {
         Ok(Self::from(info))
     }
 
+    /// Checks that it can run the program that the platform's image holds, which is for the architecture that this
+    /// one is for.
+    ///
+    /// # Errors
+    /// [`Error::OtherArchitecture`].
+    pub(crate) fn runs_the_platform(&self, engine: &Engine) -> Result<(), Error> {
+        let ours = image_architecture(std::env::consts::ARCH);
+        if self.architecture.is_empty() || self.architecture == ours {
+            return Ok(());
+        }
+        let (address, theirs) = (engine.address().to_owned(), self.architecture.clone());
+        Err(Error::OtherArchitecture { address, theirs, ours })
+    }
+
     /// Its clock, in seconds since 1970; 0 if it does not say.
     pub(crate) fn seconds(&self) -> i64 {
         self.time.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second)
+    }
+}
+
+/// What images call the architecture that kernels and compilers call `name`.
+pub(crate) fn image_architecture(name: &str) -> &str {
+    match name {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
     }
 }
 
@@ -59,6 +84,7 @@ impl From<SystemInfo> for Machine {
         Self {
             version: info.server_version.unwrap_or_default(),
             system: info.operating_system.unwrap_or_default(),
+            architecture: image_architecture(&info.architecture.unwrap_or_default()).to_owned(),
             memory: info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
             cpus: info.ncpu.and_then(|count| count.try_into().ok()).unwrap_or(0),
             cgroups: match info.cgroup_version.map(|version| version.to_string()).as_deref() {
@@ -82,13 +108,14 @@ mod tests {
     #[test]
     fn what_matters_to_nodes_is_read_from_the_engines_answer() {
         let info: SystemInfo = serde_json::from_str(
-            r#"{"ServerVersion":"27.1","MemTotal":8000000000,"NCPU":4,"CgroupVersion":"2",
+            r#"{"ServerVersion":"27.1","Architecture":"aarch64","MemTotal":8000000000,"NCPU":4,"CgroupVersion":"2",
                 "Driver":"overlay2","DriverStatus":[["Backing Filesystem","xfs"]],
                 "SecurityOptions":["name=seccomp,profile=builtin","name=rootless","name=cgroupns"]}"#,
         )
         .unwrap();
         let machine = Machine::from(info);
         assert_eq!((machine.cgroups, machine.cpus), (2, 4));
+        assert_eq!(machine.architecture, "arm64");
         assert!(machine.rootless && machine.fuse && machine.device_mapper && !machine.remapped);
     }
 }

@@ -117,7 +117,10 @@ impl Provider for Kind {
     }
 
     fn preflight<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(async move { Engine::of(spec).await.map(drop) })
+        Box::pin(async move {
+            let engine = Engine::of(spec).await?;
+            Machine::of(&engine).await?.runs_the_platform(&engine)
+        })
     }
 
     fn ensure<'a>(

@@ -1,4 +1,4 @@
-//! The platform's image: this program and the machine's certificate authorities, as a docker-save archive.
+//! The platform's image: the program for Linux and the machine's certificate authorities, as a docker-save archive.
 
 use std::{
     fs::File,
@@ -11,6 +11,8 @@ use serde_json::json;
 
 /// Where Debian, and with it most of the others, keeps the certificate authorities.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Where this machine keeps them.
+const HERE: &str = if cfg!(target_os = "macos") { "/etc/ssl/cert.pem" } else { AUTHORITIES };
 
 /// Writes the image called `reference` to `into`; its only layer holds the program at `binary`.
 ///
@@ -23,7 +25,7 @@ pub(crate) fn write(binary: &Path, reference: &str, into: &mut impl Write) -> io
     layer(binary, &mut hash)?;
     let (length, diff) = (hash.length, hex(hash.context.finish().as_ref()));
     let config = json!({
-        "architecture": architecture(),
+        "architecture": architecture(binary)?,
         "os": "linux",
         "config": { "Entrypoint": ["/curtain"], "Env": [format!("SSL_CERT_FILE={AUTHORITIES}")] },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff}")] },
@@ -59,8 +61,9 @@ fn layer(binary: &Path, into: &mut impl Write) -> io::Result<()> {
         header.set_entry_type(tar::EntryType::Directory);
         layer.append_data(&mut header, folder, io::empty())?;
     }
-    // A machine without authorities has an image without: then its programs trust nobody.
-    if let Ok(file) = File::open(AUTHORITIES) {
+    // A machine that keeps none there, such as Windows, has an image without: then its programs trust nobody but the
+    // platform itself.
+    if let Ok(file) = File::open(HERE) {
         let length = file.metadata()?.len();
         append(&mut layer, AUTHORITIES.trim_start_matches('/'), file, length, 0o644)?;
     }
@@ -91,12 +94,17 @@ fn header(length: u64, mode: u32) -> tar::Header {
     header
 }
 
-/// The machine's architecture, as images call it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
+/// What the program at `binary` was built for, as images call it.
+fn architecture(binary: &Path) -> io::Result<&'static str> {
+    let mut head = [0; 20];
+    File::open(binary)?.read_exact(&mut head)?;
+    match (&head[..4], u16::from_le_bytes([head[18], head[19]])) {
+        (b"\x7fELF", 62) => Ok("amd64"),
+        (b"\x7fELF", 183) => Ok("arm64"),
+        _ => {
+            let why = format!("{} is no program for Linux on amd64 or arm64", binary.display());
+            Err(io::Error::new(io::ErrorKind::InvalidData, why))
+        }
     }
 }
 
@@ -139,11 +147,34 @@ mod tests {
         entries.collect()
     }
 
+    /// The first bytes of a program for a machine, by its number in ELF, and more.
+    fn program(machine: u8) -> Vec<u8> {
+        let mut program = vec![7; 1_000];
+        program[..4].copy_from_slice(b"\x7fELF");
+        program[18..20].copy_from_slice(&[machine, 0]);
+        program
+    }
+
+    #[test]
+    fn the_architecture_is_the_programs_and_what_is_none_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let binary = dir.path().join("curtain");
+        for (content, found) in [
+            (program(62), Some("amd64")),
+            (program(183), Some("arm64")),
+            (program(8), None),
+            (vec![b'M'; 64], None),
+        ] {
+            std::fs::write(&binary, content).unwrap();
+            assert_eq!(architecture(&binary).ok(), found);
+        }
+    }
+
     #[test]
     fn the_archive_is_what_docker_save_writes() {
         let dir = tempfile::tempdir().unwrap();
         let binary = dir.path().join("curtain");
-        std::fs::write(&binary, vec![7; 1_000]).unwrap();
+        std::fs::write(&binary, program(183)).unwrap();
         let mut archive = Vec::new();
         write(&binary, "docker.io/library/curtain:1", &mut archive).unwrap();
         let files = files(&archive);
@@ -154,6 +185,7 @@ mod tests {
         let config = find(manifest[0]["Config"].as_str().unwrap());
         let config: serde_json::Value = serde_json::from_slice(config).unwrap();
         assert_eq!(config["config"]["Entrypoint"][0], "/curtain");
+        assert_eq!(config["architecture"], "arm64");
 
         let layer = find(manifest[0]["Layers"][0].as_str().unwrap());
         let hash = ring::digest::digest(&SHA256, layer);
