@@ -50,10 +50,14 @@ checksum() {
 
 machine() {
   os=$(uname -s) arch=$(uname -m)
-  [ "$os" = Linux ] || fail "there is no binary for $os; curtain runs on Linux"
+  case $os in
+    Linux) system=unknown-linux-gnu ;;
+    Darwin) system=apple-darwin ;;
+    *) fail "there is no binary for $os here, only for Linux and macOS; releases have a .zip for Windows" ;;
+  esac
   case $arch in
-    x86_64 | amd64) say x86_64-unknown-linux-gnu ;;
-    aarch64 | arm64) say aarch64-unknown-linux-gnu ;;
+    x86_64 | amd64) say "x86_64-$system" ;;
+    aarch64 | arm64) say "aarch64-$system" ;;
     *) fail "there is no binary for $arch, only for x86_64 and aarch64; the source builds with Rust: $repository" ;;
   esac
 }

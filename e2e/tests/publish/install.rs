@@ -152,15 +152,24 @@ fn another_machine_is_refused_and_wget_does_where_there_is_no_curl() {
         command.arg(root().join("scripts/install.sh")).env_clear().env("PATH", path);
         Output::of(command.env("HOME", home.path()).env("CURTAIN_INSTALL_BASE", releases.base()))
     };
-    for (os, machine, reason) in
-        [("Linux", "riscv64", "no binary for riscv64"), ("Darwin", "arm64", "no binary for Darwin")]
-    {
+    for (os, machine, reason) in [
+        ("Linux", "riscv64", "no binary for riscv64"),
+        ("FreeBSD", "amd64", "no binary for FreeBSD"),
+    ] {
         fake("uname", &format!("#!/bin/sh\n[ \"$1\" = -m ] && echo {machine} || echo {os}\n"));
         let refused = with_fakes(format!("{}:/usr/bin:/bin", fakes.path().display()));
         assert_eq!(refused.code, 1, "{refused:?}");
         assert!(refused.stderr.contains(reason), "{refused:?}");
         assert_eq!(everything(home.path()), [""; 0]);
     }
+
+    // A Mac gets the client for it.
+    releases.add("1.0.0", "aarch64-apple-darwin", &program("1.0.0"));
+    fake("uname", "#!/bin/sh\n[ \"$1\" = -m ] && echo arm64 || echo Darwin\n");
+    let said = with_fakes(format!("{}:/usr/bin:/bin", fakes.path().display())).success();
+    assert!(said.contains("curtain 1.0.0 is "), "{said}");
+    let undo = said.lines().last().unwrap();
+    Output::of(Command::new("sh").args(["-c", undo])).success();
 
     // A PATH with busybox only, whose wget has few options: what a small container has.
     fs::remove_file(fakes.path().join("uname")).unwrap();

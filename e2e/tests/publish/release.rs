@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 use curtain_e2e::{Clients, Output, Releases};
 use serde_json::Value;
 
-use crate::{TARGETS, manifest, root, script, version};
+use crate::{CLIENTS, TARGETS, archive, manifest, program, root, script, version};
 
 /// A release around archives of small programs, as `assemble` completes it.
 fn assembled(releases: &Releases) -> std::path::PathBuf {
@@ -15,6 +15,11 @@ fn assembled(releases: &Releases) -> std::path::PathBuf {
     }
     let files = releases.files(&version);
     fs::remove_file(files.join("SHA256SUMS")).unwrap();
+    for (target, head) in CLIENTS {
+        let suffix = if target.contains("-windows-") { ".exe" } else { "" };
+        fs::write(files.join(format!("curtain-{version}-{target}{suffix}")), program(head))
+            .unwrap();
+    }
     let mut assemble = script("scripts/release/assemble");
     assemble.env("SYFT", Clients::find().syft()).env("SOURCE_DATE_EPOCH", "1");
     Output::of(assemble.arg(&files)).success();
@@ -34,8 +39,9 @@ fn a_release_has_image_crates_formula_installer_and_sums_of_all() {
         .map(|one| one.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let archives = TARGETS.map(|target| format!("curtain-{version}-{target}.tar.gz"));
-    let mut expected = archives.to_vec();
+    let targets = TARGETS.into_iter().chain(CLIENTS.map(|(target, _)| target));
+    let archives: Vec<_> = targets.map(|target| archive(&version, target)).collect();
+    let mut expected = archives.clone();
     expected.extend(["SHA256SUMS", "curtain.rb", "install.sh"].map(str::to_owned));
     expected.extend(["cdx.json", "oci.tar"].map(|kind| format!("curtain-{version}.{kind}")));
     expected.sort();
@@ -57,15 +63,36 @@ fn a_release_has_image_crates_formula_installer_and_sums_of_all() {
         (&"CycloneDX".into(), &Value::from(version.as_str()))
     );
 
+    // Each client is in its archive as it was built, beside the licence.
+    for (target, head) in CLIENTS {
+        let (path, folder) =
+            (files.join(archive(&version, target)), format!("curtain-{version}-{target}"));
+        let mut unpack = match target.contains("-windows-") {
+            true => Command::new("unzip"),
+            false => Command::new("tar"),
+        };
+        let scratch = tempfile::tempdir().unwrap();
+        match target.contains("-windows-") {
+            true => unpack.arg("-q").arg(&path).arg("-d").arg(scratch.path()),
+            false => unpack.arg("-xzf").arg(&path).arg("-C").arg(scratch.path()),
+        };
+        Output::of(unpack).success();
+        let name = if target.contains("-windows-") { "curtain.exe" } else { "curtain" };
+        let inside = scratch.path().join(&folder);
+        assert!(fs::read(inside.join(name)).unwrap() == program(head), "{target}");
+        assert_eq!(fs::metadata(inside.join(name)).unwrap().permissions().mode() & 0o777, 0o755);
+        assert!(inside.join("LICENSE").exists(), "{target}");
+    }
+
     // The formula is Ruby, and each of its sums is the archive's beside it.
     let formula = files.join("curtain.rb");
     Output::of(Command::new("ruby").arg("-c").arg(&formula)).success();
     let formula = fs::read_to_string(formula).unwrap();
     let sums = fs::read_to_string(files.join("SHA256SUMS")).unwrap();
-    for archive in &archives {
+    for archive in archives.iter().filter(|archive| archive.ends_with(".tar.gz")) {
         let sum = sums.lines().find_map(|line| line.strip_suffix(archive.as_str())).unwrap().trim();
         let url = format!(
-            "{}/releases/download/v{version}/{archive}\"\n    sha256 \"{sum}\"",
+            "{}/releases/download/v{version}/{archive}\"\n      sha256 \"{sum}\"",
             manifest(&["workspace", "package", "repository"])
         );
         assert!(formula.contains(&url), "{url}\n{formula}");
@@ -141,6 +168,11 @@ fn only_a_static_program_that_knows_its_version_is_packed() {
     Output::of(Command::new("cc").arg("-o").arg(&dynamic).arg(&source)).success();
     let refused = pack(&dynamic);
     assert!(refused.code == 1 && refused.stderr.contains("linked dynamically"), "{refused:?}");
+    // A client cannot be asked here: its name says that it was, and for which version.
+    let client = scratch.path().join("curtain-0.0.0-aarch64-apple-darwin");
+    fs::write(&client, program(CLIENTS[1].1)).unwrap();
+    let refused = pack(&client);
+    assert!(refused.code == 1 && refused.stderr.contains("is not called"), "{refused:?}");
     assert!(!scratch.path().join("out").exists());
 }
 
@@ -186,7 +218,9 @@ fn a_tag_needs_its_version_and_notes_and_publishing_takes_checked_files() {
 fn cargo_binstall_looks_where_the_archives_are() {
     let of = |name: &str| manifest(&["package", "metadata", "binstall", name]);
     assert_eq!(of("pkg-fmt"), "tgz");
-    for target in TARGETS {
+    for target in TARGETS.into_iter().chain(CLIENTS.map(|(target, _)| target)) {
+        let is_windows = target.contains("-windows-");
+        let suffix = if is_windows { ".exe" } else { "" };
         let fill = |template: String| {
             let fields = [
                 ("repo", manifest(&["workspace", "package", "repository"])),
@@ -194,7 +228,7 @@ fn cargo_binstall_looks_where_the_archives_are() {
                 ("version", version()),
                 ("target", target.to_owned()),
                 ("bin", "curtain".to_owned()),
-                ("binary-ext", String::new()),
+                ("binary-ext", suffix.to_owned()),
             ];
             fields.into_iter().fold(template, |text, (name, value)| {
                 text.replace(&format!("{{ {name} }}"), &value)
@@ -202,10 +236,51 @@ fn cargo_binstall_looks_where_the_archives_are() {
         };
         // The names that `package` gives, which the installer's tests take from the real thing.
         let folder = format!("curtain-{}-{target}", version());
-        let url = fill(of("pkg-url"));
+        let own = |name| manifest(&["package", "metadata", "binstall", "overrides", target, name]);
+        let url = fill(if is_windows { own("pkg-url") } else { of("pkg-url") });
+        assert!(!is_windows || own("pkg-fmt") == "zip");
         let (place, name) = url.rsplit_once('/').unwrap();
-        assert_eq!(name, format!("{folder}.tar.gz"));
+        assert_eq!(name, archive(&version(), target));
         assert!(place.ends_with(&format!("/releases/download/v{}", version())), "{url}");
-        assert_eq!(fill(of("bin-dir")), format!("{folder}/curtain"));
+        assert_eq!(fill(of("bin-dir")), format!("{folder}/curtain{suffix}"));
     }
+}
+
+#[test]
+fn a_client_is_built_around_the_program_for_linux_and_asked_for_its_version() {
+    let scratch = tempfile::tempdir().unwrap();
+    let target = CLIENTS[1].0;
+    let fake = |name: &str, text: &str| {
+        let path = scratch.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    fake("rustc", &format!("echo host: {target}"));
+    // What is built says its version, and carries what it was given.
+    let place = format!("$CARGO_TARGET_DIR/{target}/release");
+    fake(
+        "cargo",
+        &format!(
+            "mkdir -p \"{place}\"\nprintf '#!/bin/sh\\necho curtain %s # %s\\n' \"$SAYS\" \"$(cat \"$CURTAIN_LINUX_PROGRAM\")\" >\"{place}/curtain\"\nchmod 755 \"{place}/curtain\""
+        ),
+    );
+    fs::write(scratch.path().join("linux"), "carried").unwrap();
+    let path = format!("{}:{}", scratch.path().display(), std::env::var("PATH").unwrap());
+    let build = |says: &str, linux: Option<&str>| {
+        let mut build = script("scripts/release/build");
+        build.env("PATH", &path).env("CARGO_TARGET_DIR", scratch.path()).env("SAYS", says);
+        if let Some(linux) = linux {
+            build.env("CURTAIN_LINUX_PROGRAM", scratch.path().join(linux));
+        }
+        Output::of(build.arg(scratch.path().join("out")))
+    };
+    let refused = build(&version(), None);
+    assert!(refused.code == 1 && refused.stderr.contains("CURTAIN_LINUX_PROGRAM"), "{refused:?}");
+    let refused = build("0.0.0", Some("linux"));
+    assert!(refused.code == 1 && refused.stderr.contains("Cargo.toml says"), "{refused:?}");
+    assert!(!scratch.path().join("out").exists());
+    let said = build(&version(), Some("linux")).success();
+    let built = scratch.path().join(format!("out/curtain-{}-{target}", version()));
+    assert_eq!(said.trim(), built.display().to_string());
+    assert!(fs::read_to_string(built).unwrap().contains("carried"));
 }

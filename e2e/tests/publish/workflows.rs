@@ -9,7 +9,7 @@ use std::{
 
 use curtain_e2e::{Clients, Output};
 
-use crate::{manifest, root, script};
+use crate::{CLIENTS, manifest, root, script};
 
 /// All files below a folder of the repository.
 fn files(folder: &str) -> Vec<PathBuf> {
@@ -138,6 +138,23 @@ fn the_node_image_of_the_tests_is_the_one_that_people_get() {
     let image: String = default.split("\\\n").map(str::trim).collect();
     let workflow = fs::read_to_string(root().join(".github/workflows/ci.yml")).unwrap();
     assert!(image.contains("@sha256:") && workflow.contains(&format!("'{image}'")), "{image}");
+}
+
+#[test]
+fn a_release_builds_every_client_it_is_put_together_with() {
+    let workflow = fs::read_to_string(root().join(".github/workflows/release.yml")).unwrap();
+    let built = workflow.lines().filter_map(|line| line.trim().strip_prefix("- target: "));
+    let mut built: Vec<_> = built.collect();
+    let mut expected = CLIENTS.map(|(target, _)| target);
+    built.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(built, expected);
+    // Each carries the program for its own architecture.
+    for job in workflow.split("- target: ").skip(1) {
+        let arm = job.starts_with("aarch64");
+        let linux = job.split_once("linux: ").unwrap().1.lines().next().unwrap();
+        assert_eq!(linux.ends_with("-arm"), arm, "{job}");
+    }
 }
 
 #[test]
