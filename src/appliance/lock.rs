@@ -145,7 +145,7 @@ mod tests {
         };
         let (makes, ()) = tokio::join!(Lock::take(&home, patience), goes);
         let _second = makes.unwrap();
-        assert!(home.lock().exists());
+        assert!(home.path().exists());
     }
 
     #[tokio::test]

@@ -250,8 +250,10 @@ mod tests {
             .into_iter()
             .map(|client| {
                 let (user, project) = (client.place(&user), client.place(&project));
+                // As they are written on Linux.
+                let written = |place: &Place| place.path.to_string_lossy().replace('\\', "/");
                 json!({
-                    "client": client.name(), "user": user.path, "project": project.path, "table": user.table,
+                    "client": client.name(), "user": written(&user), "project": written(&project), "table": user.table,
                     "entry": client.entry(&bridge, &client.agent()),
                 })
             })

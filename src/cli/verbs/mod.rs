@@ -163,6 +163,7 @@ mod tests {
         let cli = Cli::try_parse_from(["curtain"].into_iter().chain(words.split(' ')));
         match cli.expect("a command").verb {
             Verb::User(verb) => verb.onwards(),
+            #[cfg(target_os = "linux")]
             Verb::Role(_) => None,
         }
     }

@@ -5,30 +5,25 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::{
-    fs::{File, TryLockError},
-    io,
-    path::Path,
-};
+use std::{fs::File, io, path::Path};
 
 #[cfg(unix)]
 use unix as here;
 #[cfg(windows)]
 use windows as here;
 
-use crate::files::private;
-
 /// Held until dropped.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Lock {
-    /// Locks the file `path`, making it for its owner only if it is missing; `None` if somebody else has it.
+    /// Locks the name `path`, which stands for nothing but this lock; `None` if somebody else has it. Where it takes a
+    /// file for that, the file is its owner's only, and stays.
     ///
     /// # Errors
-    /// A file that cannot be made or locked.
+    /// A name that cannot be locked.
     pub fn file(path: &Path) -> io::Result<Option<Self>> {
-        Self::attempt(private().create(true).truncate(false).write(true).open(path)?)
+        here::file(path)
     }
 
     /// Locks the folder `path`; `None` if somebody else has it.
@@ -43,14 +38,6 @@ impl Lock {
     /// somebody else made it again.
     pub fn is_of(&self, path: &Path) -> bool {
         here::is_of(&self.0, path)
-    }
-
-    fn attempt(file: File) -> io::Result<Option<Self>> {
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! A folder cannot be locked. Something beside its name stands for it: a file of the user's temporary folder that only
-//! one process can open, and that is gone when it is closed.
+//! A folder cannot be locked, and a file that is open keeps its folder from being removed. So something else stands for
+//! their names: a file of the user's temporary folder that only one process can open, and that is gone when it is closed.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,8 +15,17 @@ const DELETE_ON_CLOSE: u32 = 0x0400_0000;
 /// `ERROR_SHARING_VIOLATION`, and `ERROR_ACCESS_DENIED`: the file of whoever had it is about to go.
 const HELD: [i32; 2] = [32, 5];
 
+pub(super) fn file(path: &Path) -> io::Result<Option<Lock>> {
+    let folder = fs::canonicalize(path.parent().unwrap_or(path))?;
+    named(&folder.join(path.file_name().unwrap_or_default()))
+}
+
 pub(super) fn folder(path: &Path) -> io::Result<Option<Lock>> {
-    let name = fs::canonicalize(path)?.to_string_lossy().to_lowercase();
+    named(&fs::canonicalize(path)?)
+}
+
+fn named(path: &Path) -> io::Result<Option<Lock>> {
+    let name = path.to_string_lossy().to_lowercase();
     let file = std::env::temp_dir().join(format!("curtain-{:016x}.lock", hash(name.as_bytes())));
     let opened = OpenOptions::new()
         .write(true)
