@@ -10,7 +10,7 @@ use std::{
 };
 
 use curtain_machine::files::{
-    Rights, create_folder, create_marked_folder, remove_marked_folder, sync_folder,
+    Rights, create_folder, create_marked_folder, remove_file, remove_marked_folder, sync_folder,
 };
 
 use crate::{Error, InstanceName};
@@ -214,7 +214,7 @@ pub(crate) fn remove(path: &Path) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(source) => return Err(Error::file("look at", path, source)),
         Ok(kind) if kind.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
+        Ok(_) => remove_file(path),
     };
     match removed {
         Ok(()) => Ok(true),

@@ -54,6 +54,14 @@ pub fn remove_marked_folder(path: &Path) -> bool {
     here::remove_marked_folder(path)
 }
 
+/// Removes the file `path` from its folder, also one that is open.
+///
+/// # Errors
+/// One that is not there, or may not be removed.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    here::remove_file(path)
+}
+
 /// Gives the folder `path` to whom the folder above it belongs, where this process may and the file system can.
 ///
 /// # Errors
@@ -110,6 +118,18 @@ mod tests {
         assert!(remove_marked_folder(&ours) && !ours.exists());
         assert!(!remove_marked_folder(&theirs) && theirs.exists());
         assert!(!remove_marked_folder(&ours), "what is gone is gone");
+    }
+
+    #[test]
+    fn a_file_that_is_open_leaves_its_folder_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, file) = (dir.path().join("folder"), dir.path().join("folder/file"));
+        fs::create_dir(&folder).unwrap();
+        let open = private().create(true).append(true).open(&file).unwrap();
+        remove_file(&file).unwrap();
+        fs::remove_dir(&folder).unwrap();
+        drop(open);
+        assert_eq!(remove_file(&file).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

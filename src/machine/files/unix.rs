@@ -68,6 +68,10 @@ pub(super) fn remove_marked_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(is_marked) && fs::remove_dir(path).is_ok()
 }
 
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
 pub(super) fn hand_on_folder(path: &Path) -> io::Result<()> {
     let Some(owner) = folder_owner(path) else { return Ok(()) };
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
