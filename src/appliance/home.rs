@@ -10,7 +10,7 @@ use std::{
 };
 
 use curtain_machine::files::{
-    Rights, create_folder, create_marked_folder, remove_file, remove_marked_folder, sync_folder,
+    Rights, create_folder, create_folders, create_marked_folder, remove_marked_folder, sync_folder,
 };
 
 use crate::{Error, InstanceName};
@@ -36,7 +36,7 @@ impl Homes {
     }
 
     /// The folder of all instances.
-    #[cfg(all(test, target_os = "linux"))]
+    #[cfg(test)]
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -149,30 +149,20 @@ impl Home {
 
 /// Creates `path` and what is missing above it, each 0700.
 pub(crate) fn create_private(path: &Path) -> Result<(), Error> {
-    create(path, create_folder)
+    create_folders(path, create_folder)
+        .map_err(|(folder, source)| Error::file("create the folder", folder, source))
 }
 
 /// Creates the folder of an instance and what is missing above it, each marked as made for instances.
 pub(crate) fn claim(path: &Path) -> Result<(), Error> {
-    create(path, create_marked_folder)
+    create_folders(path, create_marked_folder)
+        .map_err(|(folder, source)| Error::file("create the folder", folder, source))
 }
 
 /// Removes the folders above `path` that [`claim`] made and that are empty, and returns how many those were.
 pub(crate) fn release(path: &Path) -> usize {
     // One that somebody else put something into stays, and so do those above it.
     path.ancestors().skip(1).take_while(|folder| remove_marked_folder(folder)).count()
-}
-
-fn create(path: &Path, make: fn(&Path) -> io::Result<()>) -> Result<(), Error> {
-    let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
-    for folder in missing.into_iter().rev() {
-        match make(folder) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(Error::file("create the folder", folder, source)),
-        }
-    }
-    Ok(())
 }
 
 /// Replaces `path` by `bytes` in one step: written beside it for the user only, synced, renamed.
@@ -214,7 +204,7 @@ pub(crate) fn remove(path: &Path) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(source) => return Err(Error::file("look at", path, source)),
         Ok(kind) if kind.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => remove_file(path),
+        Ok(_) => fs::remove_file(path),
     };
     match removed {
         Ok(()) => Ok(true),
@@ -241,6 +231,18 @@ mod tests {
         assert_eq!(release(&two), 1);
         assert!(theirs.exists() && !ours.exists());
         assert_eq!(release(&two), 0, "what is gone is gone");
+    }
+
+    /// The ledger is open when it goes. Windows does this since 1809, on NTFS.
+    #[test]
+    fn a_file_that_is_open_leaves_its_folder_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        create_private(&folder).unwrap();
+        let open = fs::File::create(folder.join("file")).unwrap();
+        assert!(remove(&folder.join("file")).unwrap());
+        fs::remove_dir(&folder).unwrap();
+        drop(open);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::{
 };
 
 use curtain_bundle::{Bundle, format::Role};
+use curtain_machine::files::remove_marked_folder;
 use curtain_provider::{AUTO, Choice, Request, Settings, choose};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -396,17 +397,19 @@ async fn discard(home: &Home) {
     for path in [home.ledger(), home.lease(), home.lock()] {
         let _ = remove(&path);
     }
-    if std::fs::remove_dir(home.path()).is_ok() {
+    if remove_marked_folder(home.path()) {
         release(home.path());
     }
 }
 
-#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
     use crate::progress::Silent;
 
+    /// An instance that is made here without anything else.
+    #[cfg(target_os = "linux")]
     fn options(evidence: &Path) -> Up {
         Up {
             request: Request { provider: "embedded".to_owned(), ..Request::default() },
@@ -421,6 +424,25 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_was_made_in_vain_is_taken_back_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes::new(dir.path().join("data"));
+        let home = homes.instance(&"x".parse().unwrap());
+        for theirs in [None, Some(home.path().join("theirs"))] {
+            let lock = Lock::take(&home, Duration::ZERO).await.unwrap();
+            std::fs::write(home.ledger(), "").unwrap();
+            if let Some(theirs) = &theirs {
+                std::fs::write(theirs, "").unwrap();
+            }
+            discard(&home).await;
+            drop(lock);
+            assert_eq!(homes.root().exists(), theirs.is_some());
+            assert!(!home.ledger().exists());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_ledger_that_cannot_be_read_is_kept_and_a_folder_made_in_vain_is_not() {
         let dir = tempfile::tempdir().unwrap();
@@ -441,6 +463,7 @@ mod tests {
         assert!(!homes.root().exists());
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn what_a_down_that_died_left_of_a_lease_is_not_inherited() {
         let dir = tempfile::tempdir().unwrap();

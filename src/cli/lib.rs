@@ -21,12 +21,15 @@ mod reaping;
 mod roles;
 mod verbs;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use curtain_machine::signals::{Ask, Asks};
+use curtain_machine::{
+    process,
+    signals::{Ask, Asks},
+};
 
-use crate::{args::Cli, exit::Exit, failure::Failure};
+use crate::{args::Cli, exit::Exit, failure::Failure, verbs::End};
 
 /// Runs the command of this process and returns the code it ends with.
 pub fn main() -> ExitCode {
@@ -65,22 +68,35 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         args::Verb::User(verb) => {
             environment::log_as_command();
             let context = context::Context::new(&cli.common, verb.has_its_own())?;
-            let exit = runtime.block_on(command(verb, &context));
-            // A blocking task that was given up on must not keep the process alive.
-            runtime.shutdown_timeout(std::time::Duration::from_millis(200));
-            exit.map_err(|failure| failure.about(context.home.name()))
+            let end = runtime.block_on(command(verb, &context));
+            let goes_on = matches!(end, Ok(End::In(_))) && !process::REPLACES;
+            runtime.shutdown_timeout(if goes_on { BESIDE } else { GIVEN_UP });
+            let about = |failure: Failure| failure.about(context.home.name());
+            match end.map_err(about)? {
+                End::Code(code) => Ok(code),
+                End::In(args) => process::become_again(&args).map_err(|error| {
+                    let what = format!("cannot take the instance down: {error}");
+                    about(Failure::new(Exit::Failed, what).next("`curtain down` does it"))
+                }),
+            }
         }
     }
 }
 
+/// A blocking task that was given up on must not keep the process alive.
+const GIVEN_UP: Duration = Duration::from_millis(200);
+/// Where this process lives on beside the one that takes its place, such a task would undo that one's work.
+const BESIDE: Duration = Duration::from_secs(30);
+
 /// Runs a command, after what nobody wants any more was removed.
-async fn command(verb: verbs::Verb, context: &context::Context) -> Result<ExitCode, Failure> {
+async fn command(verb: verbs::Verb, context: &context::Context) -> Result<End, Failure> {
     let (serves, onwards) = (verb.serves(), verb.onwards());
     interruptible(false, None, context, reaping::reap(&verb, context)).await?;
     if verb.sees_to_signals() {
         return verbs::to_the_end(verb, context).await;
     }
-    interruptible(serves, onwards, context, verbs::run(verb, context)).await.map(ExitCode::from)
+    let exit = interruptible(serves, onwards, context, verbs::run(verb, context)).await?;
+    Ok(End::Code(exit.into()))
 }
 
 /// Runs a command until it ends or somebody presses ctrl-c (or sends SIGTERM).

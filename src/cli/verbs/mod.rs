@@ -121,12 +121,21 @@ pub(crate) const ONWARDS: &str = "`curtain up` goes on, `curtain down` undoes it
 /// Seconds a verb may take that asks the instance something, without `--timeout`.
 const USUAL: u64 = 30;
 
+/// How a command ends that sees to signals itself.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// With this code.
+    Code(ExitCode),
+    /// In the command of this program with these arguments, which takes this process's place.
+    In(Vec<String>),
+}
+
 /// Runs a verb that sees to signals itself, and returns the code that it ends with.
-pub(crate) async fn to_the_end(verb: Verb, context: &Context) -> Result<ExitCode, Failure> {
+pub(crate) async fn to_the_end(verb: Verb, context: &Context) -> Result<End, Failure> {
     match verb {
         Verb::Run(args) => run::run(args, context).await,
-        Verb::Down(args) => down::for_another(&args, context).await,
-        verb => run(verb, context).await.map(ExitCode::from),
+        Verb::Down(args) => down::for_another(&args, context).await.map(End::Code),
+        verb => run(verb, context).await.map(|exit| End::Code(exit.into())),
     }
 }
 

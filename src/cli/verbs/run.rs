@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     path::Path,
-    process::{Command, ExitCode},
+    process::Command,
     time::Duration,
 };
 
@@ -11,12 +11,11 @@ use curtain_appliance::{Before, Facts, Stay, Up, is_own, up};
 use curtain_machine::{
     child::{self, Signals},
     files::is_executable,
-    process::become_again,
 };
 use curtain_provider::Request;
 
 use super::{
-    down,
+    End, down,
     up::{Cluster, options},
 };
 use crate::{context::Context, environment, exit::Exit, failure::Failure, output, progress};
@@ -51,7 +50,7 @@ pub(crate) struct Args {
 /// Who the command is to the platform.
 const WHO: &str = "developer";
 
-pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: Args, context: &Context) -> Result<End, Failure> {
     let mut signals = Signals::new()?;
     let [program, arguments @ ..] = args.command.as_slice() else {
         return Err(Failure::new(Exit::Usage, "there is no command to run"));
@@ -75,12 +74,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<ExitCode, Failu
     };
     let gone = down::gone(context, &mut signals).await;
     match (code, gone) {
-        (Ok(code), Ok(())) => Ok(ExitCode::from(code)),
+        (Ok(code), Ok(())) => Ok(End::Code(code.into())),
         (Ok(0), Err(left)) | (Err(left), Ok(())) => Err(left),
         // How the command ended says more than what is left of its instance.
         (Ok(code), Err(left)) => {
             output::error_line(&left.about(context.home.name()).to_string());
-            Ok(ExitCode::from(code))
+            Ok(End::Code(code.into()))
         }
         (Err(failure), Err(left)) => {
             output::error_line(&left.about(context.home.name()).to_string());
@@ -125,7 +124,7 @@ fn variables(facts: &Facts, token: String) -> Vec<(&'static str, OsString)> {
 /// Takes down what there is of the instance, if it is this command's own; else `failure` is still to be said.
 ///
 /// Threads may still be at work for an `up` that was given up on, so this process becomes a `down`, which has none.
-fn undone(failure: Failure, context: &Context) -> Result<ExitCode, Failure> {
+fn undone(failure: Failure, context: &Context) -> Result<End, Failure> {
     if !is_own(&context.home) {
         return Err(failure);
     }
@@ -133,10 +132,7 @@ fn undone(failure: Failure, context: &Context) -> Result<ExitCode, Failure> {
     let code = failure.exit as u8;
     output::error_line(&failure.about(name).to_string());
     let down = ["down", "--name", name.as_str(), "--then-exit", &code.to_string()];
-    become_again(&down).map_err(|error| {
-        Failure::new(Exit::Failed, format!("cannot take the instance down: {error}"))
-            .next("`curtain down` does it")
-    })
+    Ok(End::In(down.map(str::to_owned).to_vec()))
 }
 
 /// Whether there is such a program, as far as can be seen.

@@ -5,7 +5,11 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::{fs::OpenOptions, io, path::Path};
+use std::{
+    fs::OpenOptions,
+    io,
+    path::{Path, PathBuf},
+};
 
 pub use here::Rights;
 #[cfg(unix)]
@@ -34,16 +38,24 @@ pub fn create_marked_folder(path: &Path) -> io::Result<()> {
     here::create_folder(path, true)
 }
 
-/// Makes the folder `path` and what is missing above it, each for its owner only; one that is there will do.
+/// Makes the folder `path` and what is missing above it, each by `make`; one that is there will do.
 ///
 /// # Errors
-/// One that cannot be made.
-pub fn create_folders(path: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
-    for folder in missing.into_iter().rev() {
-        match create_folder(folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made?,
+/// The one that cannot be made, and why.
+pub fn create_folders(
+    path: &Path,
+    make: fn(&Path) -> io::Result<()>,
+) -> Result<(), (PathBuf, io::Error)> {
+    let missing = path.ancestors().take_while(|folder| {
+        // What is above a relative path is the folder that one is in.
+        !folder.as_os_str().is_empty() && !folder.exists()
+    });
+    for folder in missing.collect::<Vec<_>>().into_iter().rev() {
+        match make(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err((folder.to_owned(), error));
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -52,14 +64,6 @@ pub fn create_folders(path: &Path) -> io::Result<()> {
 /// Removes the folder `path` if [`create_marked_folder`] made it for this user, and it is empty. Returns whether it did.
 pub fn remove_marked_folder(path: &Path) -> bool {
     here::remove_marked_folder(path)
-}
-
-/// Removes the file `path` from its folder, also one that is open.
-///
-/// # Errors
-/// One that is not there, or may not be removed.
-pub fn remove_file(path: &Path) -> io::Result<()> {
-    here::remove_file(path)
 }
 
 /// Gives the folder `path` to whom the folder above it belongs, where this process may and the file system can.
@@ -121,23 +125,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_open_leaves_its_folder_at_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let (folder, file) = (dir.path().join("folder"), dir.path().join("folder/file"));
-        fs::create_dir(&folder).unwrap();
-        let open = private().create(true).append(true).open(&file).unwrap();
-        remove_file(&file).unwrap();
-        fs::remove_dir(&folder).unwrap();
-        drop(open);
-        assert_eq!(remove_file(&file).unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
-
-    #[test]
     fn folders_are_made_down_to_the_last_and_made_again_without_complaint() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
-        create_folders(&path).unwrap();
-        create_folders(&path).unwrap();
+        create_folders(&path, create_folder).unwrap();
+        create_folders(&path, create_folder).unwrap();
         assert!(path.is_dir());
         sync_folder(&path).unwrap();
     }

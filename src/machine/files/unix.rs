@@ -58,7 +58,9 @@ pub(super) fn private() -> OpenOptions {
 const MARKED: u32 = 0o1700;
 
 pub(super) fn create_folder(path: &Path, marked: bool) -> io::Result<()> {
-    fs::DirBuilder::new().mode(if marked { MARKED } else { 0o700 }).create(path)
+    fs::DirBuilder::new().mode(if marked { MARKED } else { 0o700 }).create(path)?;
+    // Some kernels (that of macOS) take no more than the permissions from whoever makes a folder.
+    if marked { fs::set_permissions(path, Permissions::from_mode(MARKED)) } else { Ok(()) }
 }
 
 pub(super) fn remove_marked_folder(path: &Path) -> bool {
@@ -66,10 +68,6 @@ pub(super) fn remove_marked_folder(path: &Path) -> bool {
         found.is_dir() && found.mode() & 0o7777 == MARKED && found.uid() == geteuid().as_raw()
     };
     fs::symlink_metadata(path).is_ok_and(is_marked) && fs::remove_dir(path).is_ok()
-}
-
-pub(super) fn remove_file(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)
 }
 
 pub(super) fn hand_on_folder(path: &Path) -> io::Result<()> {

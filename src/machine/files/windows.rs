@@ -5,7 +5,6 @@ use std::{
     io,
     os::windows::fs::symlink_file,
     path::Path,
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// Who may do what with a file: whoever may enter its folder.
@@ -60,18 +59,6 @@ pub(super) fn remove_marked_folder(path: &Path) -> bool {
         let _ = fs::write(&mark, "");
     }
     removed
-}
-
-/// On some file systems one that is open stays in its folder until it is closed, so it is moved away first.
-pub(super) fn remove_file(path: &Path) -> io::Result<()> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let away = std::env::temp_dir().join(format!("curtain-gone-{process}-{count}"));
-    match fs::rename(path, &away) {
-        Ok(()) => fs::remove_file(&away),
-        // The temporary folder may be on another disk.
-        Err(_) => fs::remove_file(path),
-    }
 }
 
 pub(super) fn hand_on_folder(_: &Path) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Locks between processes. The system lets go of one when its process dies, and none leaves a file that was not there.
+//! Locks between processes. The system lets go of one when its process dies.
 
 #[cfg(unix)]
 mod unix;

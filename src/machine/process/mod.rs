@@ -63,12 +63,15 @@ pub fn kill_this() {
     family::kill_this();
 }
 
+/// Whether [`become_again`] ends everything else that this process does.
+pub const REPLACES: bool = cfg!(unix);
+
 /// Runs this program with `args` in the place of this process, also where its file was replaced meanwhile. Where a
 /// process cannot be replaced, it is run beside it to its end.
 ///
 /// # Errors
 /// A program that cannot be started.
-pub fn become_again(args: &[&str]) -> io::Result<ExitCode> {
+pub fn become_again(args: &[String]) -> io::Result<ExitCode> {
     family::become_again(here::program()?, args)
 }
 

@@ -22,6 +22,6 @@ pub(super) fn kill_this() {
     let _ = kill(Pid::this(), Signal::SIGKILL);
 }
 
-pub(super) fn become_again(program: PathBuf, args: &[&str]) -> io::Result<ExitCode> {
+pub(super) fn become_again(program: PathBuf, args: &[String]) -> io::Result<ExitCode> {
     Err(Command::new(program).args(args).exec())
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curtain_machine::files::create_folders;
+use curtain_machine::files::{create_folder, create_folders};
 use futures::future::try_join_all;
 use serde::Deserialize;
 
@@ -168,7 +168,7 @@ impl Spool {
         let spool = home.join("images");
         super::blocking(move || {
             let make = || -> io::Result<PathBuf> {
-                create_folders(&home)?;
+                create_folders(&home, create_folder).map_err(|(_, error)| error)?;
                 let mut file =
                     tempfile::Builder::new().prefix("images-").suffix(".tar").tempfile_in(&home)?;
                 write(file.as_file_mut())?;

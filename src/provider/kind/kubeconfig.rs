@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use curtain_machine::files::{create_folders, private};
+use curtain_machine::files::{create_folder, create_folders, private};
 use kube::config::Kubeconfig;
 
 use super::{engine::Engine, names};
@@ -56,7 +56,7 @@ fn adapted(text: &str, cluster: &str, port: u16) -> Result<String, String> {
 /// Writes a file that only its owner reads, whole or not at all.
 fn save(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        create_folders(folder)?;
+        create_folders(folder, create_folder).map_err(|(_, error)| error)?;
     }
     let part = path.with_extension("part");
     let mut file = private().create(true).write(true).truncate(true).open(&part)?;
@@ -68,6 +68,8 @@ fn save(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use curtain_machine::files::Rights;
+
     use super::*;
 
     #[test]
@@ -83,11 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_whole_and_alone() {
+    fn the_file_is_whole_and_alone_and_nobody_else_reads_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cluster/admin.kubeconfig");
         save(&path, b"x").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"x");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        let own = private().create(true).write(true).truncate(true).open(dir.path().join("own"));
+        let rights = [own.unwrap().metadata().unwrap(), fs::metadata(&path).unwrap()];
+        assert_eq!(Rights::of(&rights[0]), Rights::of(&rights[1]));
     }
 }
