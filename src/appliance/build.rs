@@ -49,10 +49,8 @@ fn pack(path: &Path, to: &Path) -> Result<String> {
     let mut packed = GzEncoder::new(fs::File::create(to)?, Compression::best());
     packed.write_all(&program)?;
     packed.finish()?;
-    let (size, sha256) = (program.len(), hex(&Sha256::digest(&program)));
-    Ok(format!(
-        "Some(Carried {{ packed: include_bytes!({to:?}), size: {size}, sha256: {sha256:?} }})"
-    ))
+    let sha256 = hex(&Sha256::digest(&program));
+    Ok(format!("Some(Carried {{ packed: include_bytes!({to:?}), sha256: {sha256:?} }})"))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -19,7 +19,6 @@ use crate::Error;
 #[derive(Debug)]
 pub(crate) struct Carried {
     packed: &'static [u8],
-    size: u64,
     sha256: &'static str,
 }
 
@@ -38,9 +37,14 @@ pub(crate) fn program() -> Result<Option<&'static Carried>, Error> {
 }
 
 impl Carried {
-    /// Whether it is at `path`: it is renamed into place when it is whole, so its size tells.
+    /// Whether it is at `path`, every byte of it.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
-        fs::metadata(path).is_ok_and(|found| found.len() == self.size)
+        let hashed = || -> io::Result<bool> {
+            let mut hash = Sha256::new();
+            io::copy(&mut fs::File::open(path)?, &mut hash)?;
+            Ok(hex(&hash.finalize()) == self.sha256)
+        };
+        hashed().unwrap_or(false)
     }
 
     /// Unpacks it to `path`, whole and as it was built, or not at all.
@@ -62,8 +66,7 @@ impl Carried {
                 hash.update(&buffer[..count]);
                 file.write_all(&buffer[..count])?;
             }
-            drop(file);
-            let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let found = hex(&hash.finalize());
             if found != self.sha256 {
                 let why = format!(
                     "this curtain is damaged, install it again: the program for Linux in it has SHA-256 {found} \
@@ -72,6 +75,8 @@ impl Carried {
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
+            file.sync_all()?;
+            drop(file);
             make_executable(&part)?;
             fs::rename(&part, path)
         };
@@ -80,6 +85,10 @@ impl Carried {
             Error::file("unpack the program for Linux to", path, source)
         })
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -92,23 +101,24 @@ mod tests {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(program).unwrap();
         let packed = packed.finish().unwrap().leak();
-        Carried { packed, size: program.len() as u64, sha256 }
+        Carried { packed, sha256 }
     }
 
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn what_is_carried_is_unpacked_once_and_as_it_was_built() {
+    fn what_is_carried_is_unpacked_as_it_was_built() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("curtain-linux");
         let carried = carried(b"abc", ABC);
         assert!(!carried.is_at(&path));
         carried.unpack(&path).unwrap();
         assert!(carried.is_at(&path));
-        // What is there already is not written again.
+        // Another one of the same size is none.
         fs::write(&path, "xyz").unwrap();
+        assert!(!carried.is_at(&path));
         carried.unpack(&path).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"xyz");
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

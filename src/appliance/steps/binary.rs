@@ -56,8 +56,20 @@ impl Step for BinaryStep {
 
     fn undo<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {
         Box::pin(async move {
-            let folder = world.home.binary().parent().map(Path::to_owned);
-            Ok(usize::from(folder.map_or(Ok(false), |folder| remove(&folder))?))
+            let Some(folder) = world.home.binary().parent().map(Path::to_owned) else {
+                return Ok(0);
+            };
+            let removed = remove(&folder).map_err(|error| match error {
+                // Windows does not let go of a program that runs.
+                Error::File { verb, path, source } if cfg!(windows) => {
+                    let why = format!(
+                        "{source}; if an MCP client runs it, close that client, and then `curtain down` again"
+                    );
+                    Error::File { verb, path, source: std::io::Error::new(source.kind(), why) }
+                }
+                error => error,
+            })?;
+            Ok(usize::from(removed))
         })
     }
 }
