@@ -61,6 +61,16 @@ pub enum Error {
         /// Its address.
         address: String,
     },
+    /// The Engine's containers are not for Linux.
+    #[error(
+        "the Docker Engine at {address} runs containers for {theirs}, and nodes are Linux; switch it to Linux containers"
+    )]
+    OtherContainers {
+        /// The Engine's address.
+        address: String,
+        /// The system of its containers.
+        theirs: String,
+    },
     /// The Engine's machine cannot run what the platform's image holds.
     #[error(
         "the Docker Engine at {address} runs on {theirs}, and this is the curtain for {ours}; use the curtain for \
@@ -87,7 +97,10 @@ pub enum Error {
     /// The image of the nodes is not there and cannot be had.
     #[error(
         "the node image {image} is not in the Engine and cannot be downloaded: {why}; {}",
-        or_embedded("load it with `docker load`, name another with --node-image")
+        or_embedded(
+            "load it with `docker load` or name another with --node-image",
+            ", which needs none"
+        )
     )]
     NodeImageMissing {
         /// The image.
@@ -324,6 +337,7 @@ impl Error {
             | Self::Archive { .. } => Kind::BadInput,
             Self::NotRoot { .. }
             | Self::NotLinux
+            | Self::OtherContainers { .. }
             | Self::OtherArchitecture { .. }
             | Self::NoEngineAnywhere
             | Self::NoEngine { .. }
@@ -368,15 +382,17 @@ fn embedded(error: &curtain_embedded::Error) -> Kind {
 fn admission() -> &'static str {
     if cfg!(windows) {
         "join the group docker-users, then log in again"
+    } else if cfg!(target_os = "macos") {
+        "start Docker Desktop as this user"
     } else {
         "join the group that owns the socket (`sudo usermod -aG docker $USER`, then log in again), or run curtain as root"
     }
 }
 
 /// What else to do where there is no Engine, or none that will do.
-pub(crate) fn or_embedded(otherwise: &str) -> String {
+pub(crate) fn or_embedded(otherwise: &str, because: &str) -> String {
     match cfg!(target_os = "linux") {
-        true => format!("{otherwise}, or use `--provider embedded`, which needs none"),
+        true => format!("{otherwise}, or use `--provider embedded`{because}"),
         false => otherwise.to_owned(),
     }
 }

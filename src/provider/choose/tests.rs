@@ -141,6 +141,16 @@ async fn an_engine_that_cannot_run_our_program_is_refused_before_anything_is_mad
 }
 
 #[tokio::test]
+async fn an_engine_with_containers_for_windows_is_told_to_switch() {
+    const OTHER: Answer = ("/info", 200, r#"{"MemTotal":8000000000,"OSType":"windows"}"#);
+    const ANSWERS: &[Answer] = &[VERSION, OTHER, IMAGE];
+    let asked = Request { around: engine(ANSWERS), ..request("kind") };
+    let error = choose(&asked).await.unwrap_err();
+    assert!(error.to_string().contains("switch it to Linux containers"), "{error}");
+    assert_eq!(error.kind(), crate::Kind::Unmet);
+}
+
+#[tokio::test]
 async fn an_engine_that_is_too_old_is_said() {
     const OLD: Answer = ("/version", 200, r#"{"ApiVersion":"1.40","Version":"19.03"}"#);
     let (provider, because) = auto(&[OLD]).await;

@@ -22,7 +22,7 @@ pub(crate) async fn all(around: &Surroundings) -> Vec<Check> {
     let (engine, by) = match find(around).await {
         Ok(found) => found,
         Err(error) => {
-            let fix = or_embedded("install and start Docker");
+            let fix = or_embedded("install and start Docker", ", which needs none");
             return vec![Check::new("engine", State::Failed, error.to_string(), &fix)];
         }
     };
@@ -89,7 +89,7 @@ fn architecture(machine: &Machine, engine: &Engine) -> Check {
 fn memory(machine: &Machine) -> Check {
     let mib = machine.memory / 1024 / 1024;
     let state = if mib >= MEMORY_MIB { State::Ok } else { State::Warning };
-    let fix = or_embedded("give the Engine's machine 2 GB or more");
+    let fix = or_embedded("give the Engine's machine 2 GB or more", "");
     Check::new("engine memory", state, format!("{mib} MiB"), &fix)
 }
 

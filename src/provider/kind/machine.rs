@@ -12,6 +12,8 @@ pub(crate) struct Machine {
     pub(crate) version: String,
     /// Its operating system, for example `Docker Desktop`.
     pub(crate) system: String,
+    /// What its containers run on, `linux` or `windows`; empty if it does not say.
+    pub(crate) containers: String,
     /// Its architecture as images call it; empty if it does not say.
     pub(crate) architecture: String,
     /// Memory of the machine in bytes.
@@ -48,14 +50,17 @@ impl Machine {
     /// one is for.
     ///
     /// # Errors
-    /// [`Error::OtherArchitecture`].
+    /// [`Error::OtherContainers`] and [`Error::OtherArchitecture`].
     pub(crate) fn runs_the_platform(&self, engine: &Engine) -> Result<(), Error> {
+        let address = engine.address().to_owned();
+        if !["", "linux"].contains(&self.containers.as_str()) {
+            return Err(Error::OtherContainers { address, theirs: self.containers.clone() });
+        }
         let ours = image_architecture(std::env::consts::ARCH);
         if self.architecture.is_empty() || self.architecture == ours {
             return Ok(());
         }
-        let (address, theirs) = (engine.address().to_owned(), self.architecture.clone());
-        Err(Error::OtherArchitecture { address, theirs, ours })
+        Err(Error::OtherArchitecture { address, theirs: self.architecture.clone(), ours })
     }
 
     /// Its clock, in seconds since 1970; 0 if it does not say.
@@ -84,6 +89,7 @@ impl From<SystemInfo> for Machine {
         Self {
             version: info.server_version.unwrap_or_default(),
             system: info.operating_system.unwrap_or_default(),
+            containers: info.os_type.unwrap_or_default(),
             architecture: image_architecture(&info.architecture.unwrap_or_default()).to_owned(),
             memory: info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
             cpus: info.ncpu.and_then(|count| count.try_into().ok()).unwrap_or(0),
@@ -108,14 +114,14 @@ mod tests {
     #[test]
     fn what_matters_to_nodes_is_read_from_the_engines_answer() {
         let info: SystemInfo = serde_json::from_str(
-            r#"{"ServerVersion":"27.1","Architecture":"aarch64","MemTotal":8000000000,"NCPU":4,"CgroupVersion":"2",
+            r#"{"ServerVersion":"27.1","OSType":"linux","Architecture":"aarch64","MemTotal":8000000000,"NCPU":4,"CgroupVersion":"2",
                 "Driver":"overlay2","DriverStatus":[["Backing Filesystem","xfs"]],
                 "SecurityOptions":["name=seccomp,profile=builtin","name=rootless","name=cgroupns"]}"#,
         )
         .unwrap();
         let machine = Machine::from(info);
         assert_eq!((machine.cgroups, machine.cpus), (2, 4));
-        assert_eq!(machine.architecture, "arm64");
+        assert_eq!((&*machine.containers, &*machine.architecture), ("linux", "arm64"));
         assert!(machine.rootless && machine.fuse && machine.device_mapper && !machine.remapped);
     }
 }

@@ -9,6 +9,8 @@ use std::{
 use ring::digest::{Context, SHA256};
 use serde_json::json;
 
+use super::machine::image_architecture;
+
 /// Where Debian, and with it most of the others, keeps the certificate authorities.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Where this machine keeps them.
@@ -96,11 +98,14 @@ fn header(length: u64, mode: u32) -> tar::Header {
 
 /// What the program at `binary` was built for, as images call it.
 fn architecture(binary: &Path) -> io::Result<&'static str> {
+    const ELF: &[u8] = b"\x7fELF";
     let mut head = [0; 20];
     File::open(binary)?.read_exact(&mut head)?;
     match (&head[..4], u16::from_le_bytes([head[18], head[19]])) {
-        (b"\x7fELF", 62) => Ok("amd64"),
-        (b"\x7fELF", 183) => Ok("arm64"),
+        (ELF, 62) => Ok("amd64"),
+        (ELF, 183) => Ok("arm64"),
+        // It is this very program.
+        (ELF, _) if cfg!(target_os = "linux") => Ok(image_architecture(std::env::consts::ARCH)),
         _ => {
             let why = format!("{} is no program for Linux on amd64 or arm64", binary.display());
             Err(io::Error::new(io::ErrorKind::InvalidData, why))
@@ -162,7 +167,11 @@ mod tests {
         for (content, found) in [
             (program(62), Some("amd64")),
             (program(183), Some("arm64")),
-            (program(8), None),
+            // On Linux the program is this very one.
+            (
+                program(8),
+                cfg!(target_os = "linux").then(|| image_architecture(std::env::consts::ARCH)),
+            ),
             (vec![b'M'; 64], None),
         ] {
             std::fs::write(&binary, content).unwrap();

@@ -40,7 +40,7 @@ pub(crate) fn candidates(around: &Surroundings) -> Result<Vec<Found>, Error> {
         return Ok(vec![found]);
     }
     if cfg!(windows) {
-        let there = PIPES.into_iter().filter(|(address, _)| Path::new(&pipe(address)).exists());
+        let there = PIPES.into_iter().filter(|(address, _)| is_there(&pipe(address)));
         let found = |(address, by): (&str, &str)| Found {
             address: address.to_owned(),
             by: by.to_owned(),
@@ -62,6 +62,11 @@ pub(crate) fn candidates(around: &Surroundings) -> Result<Vec<Found>, Error> {
 /// The pipe of an address `npipe://…`, as Windows writes it.
 pub(crate) fn pipe(address: &str) -> String {
     address.trim_start_matches("npipe://").replace('/', "\\")
+}
+
+/// Whether there is such a pipe. Looking at one opens it, which a busy one refuses.
+pub(crate) fn is_there(pipe: &str) -> bool {
+    !matches!(Path::new(pipe).try_exists(), Ok(false))
 }
 
 /// The usual sockets and whose they are.

@@ -3,7 +3,7 @@
 pub(crate) mod address;
 mod exec;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use bollard::{ClientVersion, Docker, errors::Error as Api};
 
@@ -144,7 +144,7 @@ fn open(address: &str) -> Result<Docker, Error> {
     let seconds = ANSWER.as_secs();
     #[cfg(unix)]
     if let Some(path) = address.strip_prefix("unix://") {
-        if !Path::new(path).exists() {
+        if !std::path::Path::new(path).exists() {
             return Err(unusable("there is no such socket"));
         }
         return Docker::connect_with_unix(path, seconds, &NEWEST)
@@ -153,7 +153,7 @@ fn open(address: &str) -> Result<Docker, Error> {
     #[cfg(windows)]
     if address.starts_with("npipe://") {
         let pipe = address::pipe(address);
-        if !Path::new(&pipe).exists() {
+        if !address::is_there(&pipe) {
             return Err(unusable("there is no such pipe; start Docker Desktop"));
         }
         return Docker::connect_with_named_pipe(&pipe, seconds, &NEWEST)
