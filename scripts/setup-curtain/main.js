@@ -33,7 +33,7 @@ function summary(name, provider, seconds, rows) {
 }
 
 function main() {
-  if (process.platform !== 'linux') throw new Error(`curtain runs on Linux; this runner has ${process.platform}`);
+  if (process.platform !== 'linux') throw new Error(`this action is for runners with Linux; this one has ${process.platform}`);
   const name = runner.input('name') || 'default';
   // Hosted runners have an Engine, which `auto` would take with a download for its nodes.
   const provider = runner.input('provider') || 'embedded';
