@@ -233,18 +233,6 @@ mod tests {
         assert_eq!(release(&two), 0, "what is gone is gone");
     }
 
-    /// The ledger is open when it goes. Windows does this since 1809, on NTFS.
-    #[test]
-    fn a_file_that_is_open_leaves_its_folder_at_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("folder");
-        create_private(&folder).unwrap();
-        let open = fs::File::create(folder.join("file")).unwrap();
-        assert!(remove(&folder.join("file")).unwrap());
-        fs::remove_dir(&folder).unwrap();
-        drop(open);
-    }
-
     #[test]
     fn a_write_that_a_crash_cut_short_does_not_stop_the_next() {
         let dir = tempfile::tempdir().unwrap();

@@ -56,11 +56,11 @@ pub(crate) struct Entry {
     pub(crate) done: bool,
 }
 
-/// The ledger of one instance, open for appending.
+/// The ledger of one instance, open for appending unless somebody closed it.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     path: PathBuf,
-    file: File,
+    file: Option<File>,
     /// How long the file is.
     length: u64,
     entries: Vec<Entry>,
@@ -83,7 +83,8 @@ impl Ledger {
         if whole < text.len() {
             file.set_len(whole as u64).map_err(|source| Error::file("repair", path, source))?;
         }
-        let mut ledger = Self { path: path.to_owned(), file, length: whole as u64, entries };
+        let mut ledger =
+            Self { path: path.to_owned(), file: Some(file), length: whole as u64, entries };
         if whole == 0 {
             ledger.append(&Header { ledger: VERSION }, true)?;
             // The file's name must be on the disk as well.
@@ -161,13 +162,24 @@ impl Ledger {
         self.append(&line, sync)
     }
 
+    /// Lets go of the file, so that it can be removed on any system; whoever writes to the ledger opens it again.
+    pub(crate) fn close(&mut self) {
+        self.file = None;
+    }
+
     fn append(&mut self, line: &impl Serialize, sync: bool) -> Result<(), Error> {
+        let failed = |source| Error::file("write", &self.path, source);
+        let file = match &mut self.file {
+            Some(file) => file,
+            // One that is gone stays so.
+            closed => closed.insert(private().append(true).open(&self.path).map_err(failed)?),
+        };
         let mut write = || -> io::Result<u64> {
             let mut bytes = serde_json::to_vec(line)?;
             bytes.push(b'\n');
-            self.file.write_all(&bytes)?;
+            file.write_all(&bytes)?;
             if sync {
-                self.file.sync_data()?;
+                file.sync_data()?;
             }
             Ok(bytes.len() as u64)
         };
@@ -175,8 +187,8 @@ impl Ledger {
             Ok(written) => self.length += written,
             Err(source) => {
                 // Half a line would run into the next one. If this fails, too, the next open drops the rest.
-                let _ = self.file.set_len(self.length);
-                return Err(Error::file("write", &self.path, source));
+                let _ = file.set_len(self.length);
+                return Err(failed(source));
             }
         }
         Ok(())
@@ -268,6 +280,20 @@ mod tests {
         let expected = [("bundle/a".to_owned(), true), ("bundle/b".to_owned(), false)];
         assert_eq!(names(&ledger), expected);
         assert_eq!(names(&Ledger::open(&path).unwrap()), expected);
+    }
+
+    #[test]
+    fn one_that_was_closed_goes_on_where_it_is_and_is_not_made_again_where_it_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.jsonl");
+        let mut ledger = Ledger::open(&path).unwrap();
+        ledger.doing(&effect("a")).unwrap();
+        ledger.close();
+        ledger.did(&effect("a")).unwrap();
+        assert_eq!(names(&Ledger::open(&path).unwrap()), names(&ledger));
+        ledger.close();
+        std::fs::remove_file(&path).unwrap();
+        assert!(ledger.doing(&effect("b")).is_err() && !path.exists());
     }
 
     #[test]

@@ -34,7 +34,11 @@ impl Step for HomeStep {
     }
 
     fn undo<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<usize, Error>> {
-        Box::pin(vanish(world.home))
+        Box::pin(async {
+            // A system may keep a file that is open.
+            world.ledger().close();
+            vanish(world.home).await
+        })
     }
 }
 
