@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::getppid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -25,11 +26,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// # Errors
 /// What could not be started; the supervisor tries again.
 pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
-    prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
+    prctl::set_pdeathsig(Signal::SIGKILL)
         .map_err(Error::errno("tie the node to its supervisor"))?;
     if getppid().as_raw() == 1 {
         return Ok(());
     }
+    // The supervisor reads its signals from a descriptor, and its children inherit that they are blocked.
+    SigSet::empty().thread_set_mask().map_err(Error::errno("listen to signals"))?;
     let config = ClusterConfig::read(config)?;
     let (inherited, channel) = Inherited::receive(control_fd)?;
     let keys = Keys::read(&config)?;
