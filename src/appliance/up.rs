@@ -134,6 +134,12 @@ pub async fn up(
                     instance.name, instance.provider
                 ));
             }
+            if options.request.workers > 0 || options.request.node_image.is_some() {
+                progress.note(&format!(
+                    "instance {} keeps the nodes that it has: they are chosen when an instance is made",
+                    instance.name
+                ));
+            }
             provider.preflight(&instance.cluster(home)).await?;
             (instance.provider, None)
         }
@@ -192,7 +198,6 @@ pub async fn up(
     if recorded {
         Lease::keep(home, options.stay, Timestamp::now())?;
     }
-    pause::end(home)?;
     let mut nodes = nodes(home, &instance, options.merge_kubeconfig.as_deref(), size)?;
     for node in &mut nodes {
         // What the user's file was before is known from the first time only.
@@ -207,6 +212,11 @@ pub async fn up(
     world.program = options.program.clone();
     let outcome = plan::perform(&nodes, &world, &options.faults).await;
     drop(world);
+    // What could not be started again is as paused as it was.
+    let provider = curtain_provider::by_name(&instance.provider)?;
+    if outcome.is_ok() || provider.is_up(&instance.cluster(home)).await {
+        pause::end(home)?;
+    }
     if let Err(error) = outcome {
         return Err(explained(error, home, &instance, options, is_new, progress).await);
     }

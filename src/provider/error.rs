@@ -241,7 +241,7 @@ pub enum Error {
     /// A port that an instance keeps is taken by another program.
     #[error(
         "port {port} on 127.0.0.1 is in use by another program, and this instance keeps it for its {door}; \
-         stop that program, or run `curtain down` and `curtain up` to get another port"
+         stop that program and try again; `curtain down` and `curtain up` make a new instance, with another port"
     )]
     PortInUse {
         /// The port.

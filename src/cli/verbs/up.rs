@@ -83,7 +83,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     if let Some(instance) = Instance::read(&context.home)? {
         for (door, usual, port) in instance.ports.moved() {
             output::note(&format!(
-                "{usual} was in use when the instance was made: {door} is at {port}"
+                "{usual} was in use when the instance was made: {port} is the port of {door}"
             ));
         }
     }
