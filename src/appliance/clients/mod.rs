@@ -132,10 +132,8 @@ impl Client {
 
     /// The entry that starts the bridge `bridge` for the agent called `agent`.
     pub fn entry(self, bridge: &Bridge, agent: &str) -> Value {
-        let mut args = vec!["mcp", "serve", "--stdio", "--as", agent];
-        if !bridge.instance.is_default() {
-            args.extend(["--name", bridge.instance.as_str()]);
-        }
+        // By name, also the usual one: a client may be started where CURTAIN_NAME means another.
+        let args = ["mcp", "serve", "--stdio", "--as", agent, "--name", bridge.instance.as_str()];
         let mut entry = json!({ "command": bridge.program, "args": args });
         if self != Self::Codex {
             entry["type"] = json!("stdio");
