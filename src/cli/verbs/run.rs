@@ -145,10 +145,13 @@ fn startable(program: &OsStr) -> Result<(), Failure> {
         }
         None => true,
     };
-    match there {
-        true => Ok(()),
-        false => Err(not_started(program, "there is no such program")),
-    }
+    let why = match there {
+        true => return Ok(()),
+        false if path.is_dir() => "it is a folder",
+        false if path.is_file() => "it may not be run as a program",
+        false => "there is no such program",
+    };
+    Err(not_started(program, why))
 }
 
 fn not_started(program: &OsStr, why: &str) -> Failure {
