@@ -22,8 +22,8 @@ const BATCH_BYTES: usize = 512 << 10;
 const BATCH_AGE: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_REPLY: usize = 16 << 20;
-/// Time for the last lines once the end was asked for.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Time for the last lines once the end was asked for, whoever does not answer: what is not stored then is read again.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 struct Waiting {
     source: Arc<Source>,
@@ -89,7 +89,10 @@ impl Shipper {
     pub(super) async fn positions(&self, shutdown: &Shutdown) -> Option<Vec<Stored>> {
         let mut backoff = Backoff::default();
         loop {
-            let answer = self.request(Method::GET, POSITIONS_PATH, Bytes::new()).await;
+            let answer = tokio::select! {
+                answer = self.request(Method::GET, POSITIONS_PATH, Bytes::new()) => answer,
+                () = shutdown.wait() => return None,
+            };
             let error = match answer {
                 Ok(body) => match serde_json::from_slice(&body) {
                     Ok(positions) => return Some(positions),
@@ -106,8 +109,19 @@ impl Shipper {
         }
     }
 
-    /// Sends until `shutdown`, then what is left.
-    pub(super) async fn run(mut self, shutdown: Shutdown) {
+    /// Sends until `shutdown`, then what is left, for as long as that may take.
+    pub(super) async fn run(self, shutdown: Shutdown) {
+        let late = async {
+            shutdown.wait().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = self.ship(&shutdown) => {}
+            () = late => {}
+        }
+    }
+
+    async fn ship(mut self, shutdown: &Shutdown) {
         loop {
             let first = tokio::select! {
                 first = self.lines.recv() => first,
@@ -115,20 +129,17 @@ impl Shipper {
             };
             let Some(first) = first else { return };
             let batch = self.gather(first).await;
-            if !self.send(batch, &shutdown).await {
+            if !self.send(batch, shutdown).await {
                 break;
             }
         }
-        let _ = tokio::time::timeout(LAST_WORDS, async {
-            while let Ok(first) = self.lines.try_recv() {
-                let batch = self.gather(first).await;
-                let body = encode(&batch);
-                if self.request(Method::POST, LINES_PATH, body).await.is_err() {
-                    return;
-                }
+        while let Ok(first) = self.lines.try_recv() {
+            let batch = self.gather(first).await;
+            let body = encode(&batch);
+            if self.request(Method::POST, LINES_PATH, body).await.is_err() {
+                return;
             }
-        })
-        .await;
+        }
     }
 
     async fn gather(&mut self, first: Waiting) -> Vec<Waiting> {
@@ -239,5 +250,22 @@ mod tests {
         assert!(fourth.is_err(), "a fourth megabyte with its overhead does not fit");
         drop(shipper.lines.recv().await);
         assert!(inlet.put(&source, line()).await);
+    }
+
+    #[tokio::test]
+    async fn an_observer_that_does_not_answer_is_not_waited_for_in_the_end() {
+        let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let token = tempfile::NamedTempFile::new().unwrap();
+        let address = format!("http://{}", deaf.local_addr().unwrap());
+        let (shipper, inlet) = Shipper::new(address.parse().unwrap(), token.path().to_owned());
+        let line = Line(Position::default(), "x".to_owned());
+        assert!(inlet.put(&Arc::new(Source::default()), line).await);
+        let shutdown = Shutdown::default();
+        let shipping = tokio::spawn(shipper.run(shutdown.clone()));
+        // It is sending when the end is asked for.
+        let _asked = deaf.accept().await.unwrap();
+        shutdown.trigger();
+        let ended = tokio::time::timeout(PATIENCE / 2, shipping).await;
+        ended.expect("it ends before the observer's time is over").unwrap();
     }
 }
