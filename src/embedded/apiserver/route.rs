@@ -1,8 +1,10 @@
 //! From a request to its handler: authentication, impersonation, authorization, limits.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -25,14 +27,28 @@ where
     B::Error: Into<reply::BodyError>,
 {
     let head = request.method() == Method::HEAD;
-    let mut answer = match dispatch(&api, peer, request).await {
-        Ok(reply) => reply,
-        Err(error) => error.into(),
-    };
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let mut answer = guarded(&what, dispatch(&api, peer, request)).await;
     if head {
         *answer.body_mut() = reply::full(Bytes::new());
     }
     answer
+}
+
+/// The handler's answer. A panic in it is a bug of this server, and is logged as one: the client gets 500 instead of
+/// a connection that ends without a word, and the other requests on the connection go on.
+async fn guarded(what: &str, handler: impl Future<Output = Result<Reply, ApiError>>) -> Reply {
+    let error = match AssertUnwindSafe(handler).catch_unwind().await {
+        Ok(Ok(reply)) => return reply,
+        Ok(Err(error)) => error,
+        Err(panic) => {
+            let why = panic.downcast_ref::<&str>().copied();
+            let why = why.or(panic.downcast_ref::<String>().map(String::as_str));
+            tracing::error!(request = what, panic = why, "a request's handler panicked");
+            ApiError::internal("this request made the API server's handler fail; its log says why")
+        }
+    };
+    error.into()
 }
 
 async fn dispatch<B>(
@@ -233,4 +249,24 @@ fn forbidden_path(user: &User, wanted: &Attributes) -> ApiError {
     let why =
         format!("forbidden: User {:?} cannot {} path {:?}", user.name, wanted.verb, wanted.path);
     ApiError { details: Some(Box::default()), ..ApiError::plain(403, "Forbidden", why) }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_is_an_answer() {
+        let reply = guarded("GET /bug", async { panic!("a bug") }).await;
+        assert_eq!(reply.status(), 500);
+        let body = reply.into_body().collect().await.unwrap().to_bytes();
+        let status: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (&status["kind"], &status["reason"]),
+            (&"Status".into(), &"InternalError".into())
+        );
+        assert!(!status["message"].as_str().unwrap().contains("a bug"), "{status}");
+    }
 }

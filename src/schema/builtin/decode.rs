@@ -18,6 +18,14 @@ pub enum DecodeError {
         /// What should be there, in the reference implementation's words, such as `int32`.
         wanted: String,
     },
+    /// A whole value that is of the wrong JSON type, such as a custom resource's `metadata`.
+    #[error("json: cannot unmarshal {found} into Go value of type {wanted}")]
+    Whole {
+        /// What is there, as in [`DecodeError::Type`].
+        found: String,
+        /// What should be there, such as `v1.ObjectMeta`.
+        wanted: String,
+    },
     /// A malformed quantity.
     #[error(
         "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -161,6 +169,9 @@ impl Walker {
     }
 
     fn wrong(&self, found: &str, node: Node<'_>) -> DecodeError {
+        if self.owner.is_empty() {
+            return DecodeError::Whole { found: found.to_owned(), wanted: type_name(node) };
+        }
         DecodeError::Type {
             found: found.to_owned(),
             field: format!("{}.{}", self.owner, self.plain),

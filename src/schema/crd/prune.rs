@@ -19,7 +19,8 @@ fn walk(
 ) -> Result<(), DecodeError> {
     let length = path.len();
     match value {
-        Value::Object(_) if node.definition().is_some() => decode_at(value, node, path, unknown)?,
+        // Of the wrong type, it is refused here: what comes after writes into it.
+        _ if node.definition().is_some() => decode_at(value, node, path, unknown)?,
         Value::Object(fields) => {
             let mut drop = Vec::new();
             for (name, value) in fields.iter_mut() {

@@ -61,6 +61,7 @@ pub(super) async fn through(
     }
     let decoded = body::decode("application/json", body)?;
     let patch = decoded.value;
+    let validation = context.validation()?;
     let dry_run = context.query.dry_run()?;
     for _ in 0..TRIES {
         let live = context.latest(api)?;
@@ -73,7 +74,8 @@ pub(super) async fn through(
         }
         check_uid(context, &new, &old)?;
         pipeline::identify(context, &mut new)?;
-        let warnings = pipeline::typed(context, &mut new, decoded.duplicates.clone())?;
+        let warnings = pipeline::conform(context, &mut new, &decoded.duplicates, validation)
+            .map_err(|why| misfit(&patch, &why))?;
         if door == Door::Status {
             new = with_status(context, &old, &new);
         }
@@ -87,6 +89,12 @@ pub(super) async fn through(
         }
     }
     Err(ApiError::modified(context.resource.qualified(), &context.path.name))
+}
+
+/// 422: what the patch makes of the object is not of its kind.
+fn misfit(patch: &Value, why: &str) -> ApiError {
+    let error = curtain_schema::FieldError::invalid("patch", patch.to_string().into(), why);
+    ApiError::invalid("", "", "", vec![error])
 }
 
 fn patched(context: &Context, old: &Value, patch: &Value, kind: Kind) -> Result<Value, ApiError> {

@@ -77,18 +77,23 @@ pub(super) fn typed(
     duplicates: Vec<String>,
 ) -> Result<Vec<String>, ApiError> {
     let resource = &context.resource;
-    let unknown = match &resource.schema {
+    conform(context, value, &duplicates, context.validation()?).map_err(|why| {
+        ApiError::bad_request(cannot_be_handled(&resource.kind, &resource.version, &why))
+    })
+}
+
+/// As [`typed`], with a bare reason for what is refused.
+pub(super) fn conform(
+    context: &Context,
+    value: &mut Value,
+    duplicates: &[String],
+    validation: FieldValidation,
+) -> Result<Vec<String>, String> {
+    let unknown = match &context.resource.schema {
         Schema::Builtin(node) => curtain_schema::builtin::decode(value, *node),
         Schema::Structural(schema) => schema.prune(value),
     };
-    let cannot = |why: String| {
-        let (kind, version) = (&resource.kind, &resource.version);
-        ApiError::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
-        ))
-    };
-    let unknown = unknown.map_err(|error| cannot(error.to_string()))?;
-    let validation = context.validation()?;
+    let unknown = unknown.map_err(|error| error.to_string())?;
     if validation == FieldValidation::Ignore {
         return Ok(Vec::new());
     }
@@ -96,9 +101,48 @@ pub(super) fn typed(
         unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     complaints.extend(duplicates.iter().map(|path| format!("duplicate field \"{path}\"")));
     if validation == FieldValidation::Strict && !complaints.is_empty() {
-        return Err(cannot(format!("strict decoding error: {}", complaints.join(", "))));
+        return Err(format!("strict decoding error: {}", complaints.join(", ")));
     }
     Ok(complaints)
+}
+
+fn cannot_be_handled(kind: &str, version: &str, why: &str) -> String {
+    format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}")
+}
+
+/// Decodes a body of a subresource's own kind, or `DeleteOptions`: an object whose fields have the right types,
+/// so that handlers may write into it. Fields that the kind does not have are dropped.
+pub(super) fn decode_as(context: &Context, body: &Bytes, kind: SubKind) -> Result<Value, ApiError> {
+    let mut value = body::decode(&context.content_type, body)?.value;
+    kind.check(&mut value).map_err(ApiError::bad_request)?;
+    Ok(value)
+}
+
+/// A kind that only subresources and options use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SubKind {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+}
+
+impl SubKind {
+    pub(super) const BINDING: Self = Self { group: "", version: "v1", kind: "Binding" };
+    pub(super) const TOKEN: Self =
+        Self { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" };
+
+    /// Checks the types and drops what is unknown; `Err` says what is wrong.
+    pub(super) fn check(self, value: &mut Value) -> Result<(), String> {
+        let cannot = |why: &str| cannot_be_handled(self.kind, self.version, why);
+        if !value.is_object() {
+            return Err(cannot("the body is not an object"));
+        }
+        let node = curtain_schema::builtin::root(self.group, self.version, self.kind)
+            .ok_or_else(|| cannot("the kind is not known"))?;
+        curtain_schema::builtin::decode(value, node)
+            .map(drop)
+            .map_err(|error| cannot(&error.to_string()))
+    }
 }
 
 /// Schema defaults of custom resources, then the kind's own.

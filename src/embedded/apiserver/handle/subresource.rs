@@ -13,7 +13,7 @@ use super::super::request::body;
 use super::super::status::{self, ApiError};
 use super::super::store::WriteError;
 use super::super::{Api, time};
-use super::pipeline::{self, Door, Outcome};
+use super::pipeline::{self, Door, Outcome, SubKind};
 use super::update::{TRIES, check_uid, same_place};
 use super::{Context, list, logs, patch, show, update};
 
@@ -181,7 +181,7 @@ async fn scale(
 
 /// Puts a pod on a node.
 async fn bind(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
-    let binding = body::decode(&context.content_type, body)?.value;
+    let binding = pipeline::decode_as(context, body, SubKind::BINDING)?;
     let node = binding.text(&["target", "name"]).to_owned();
     if node.is_empty() {
         let error = curtain_schema::FieldError::required("target.name", "");
@@ -245,7 +245,7 @@ async fn finalize(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, A
 /// TokenRequest.
 fn token(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
     let account = context.latest(api)?;
-    let mut request = body::decode(&context.content_type, body)?.value;
+    let mut request = pipeline::decode_as(context, body, SubKind::TOKEN)?;
     let issued = super::super::auth::token::issue(api, &account, &request)?;
     request["kind"] = "TokenRequest".into();
     request["apiVersion"] = "authentication.k8s.io/v1".into();

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::harness::Cluster;
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const WIDGETS: &str = "/apis/example.dev/v1/namespaces/default/widgets";
+pub(super) const WIDGETS: &str = "/apis/example.dev/v1/namespaces/default/widgets";
 
-fn definition() -> Value {
+pub(super) fn definition() -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "widgets.example.dev"},
@@ -37,11 +37,11 @@ fn definition() -> Value {
     })
 }
 
-fn widget(name: &str, spec: Value) -> Value {
+pub(super) fn widget(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "example.dev/v1", "kind": "Widget", "metadata": {"name": name}, "spec": spec})
 }
 
-async fn cluster() -> Cluster {
+pub(super) async fn cluster() -> Cluster {
     let cluster = Cluster::start().await;
     let (code, made) = cluster.post(DEFINITIONS, definition()).await;
     assert_eq!(code, 201, "{made}");

@@ -4,5 +4,6 @@ mod access;
 mod custom;
 mod durability;
 pub(crate) mod harness;
+mod malformed;
 mod objects;
 mod protocol;
