@@ -92,7 +92,7 @@ pub(super) async fn through(
 }
 
 /// 422: what the patch makes of the object is not of its kind.
-fn misfit(patch: &Value, why: &str) -> ApiError {
+pub(super) fn misfit(patch: &Value, why: &str) -> ApiError {
     let error = curtain_schema::FieldError::invalid("patch", patch.to_string().into(), why);
     ApiError::invalid("", "", "", vec![error])
 }

@@ -127,6 +127,7 @@ pub(super) struct SubKind {
 }
 
 impl SubKind {
+    pub(super) const SCALE: Self = Self { group: "autoscaling", version: "v1", kind: "Scale" };
     pub(super) const BINDING: Self = Self { group: "", version: "v1", kind: "Binding" };
     pub(super) const TOKEN: Self =
         Self { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" };

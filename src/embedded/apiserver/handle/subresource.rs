@@ -114,6 +114,20 @@ fn scale_of(object: &Value, paths: &Scale) -> Value {
     scale
 }
 
+/// Puts a number where the path says; `Err` when something on the way is no object.
+fn set(object: &mut Value, path: &[String], number: i64) -> Result<(), &'static str> {
+    let mut at = object;
+    for step in path {
+        if at.is_null() {
+            *at = json!({});
+        }
+        let fields = at.as_object_mut().ok_or("cannot be set: what holds it is not an object")?;
+        at = fields.entry(step.as_str()).or_insert(Value::Null);
+    }
+    *at = number.into();
+    Ok(())
+}
+
 async fn scale(
     api: &Api,
     context: &Context,
@@ -129,7 +143,7 @@ async fn scale(
                 .ok_or_else(|| context.not_found())?;
             return Ok(reply::json(200, &scale_of(&object.value(), paths)));
         }
-        Method::PUT => body::decode(&context.content_type, body)?.value,
+        Method::PUT => pipeline::decode_as(context, body, SubKind::SCALE)?,
         Method::PATCH => body::yaml(body)?.value,
         _ => return Err(ApiError::method_not_allowed()),
     };
@@ -151,6 +165,8 @@ async fn scale(
                     ]));
                 }
             }
+            // Read as zero, a number that is none would take everything down.
+            SubKind::SCALE.check(&mut scale).map_err(|why| patch::misfit(&decoded, &why))?;
         }
         check_uid(context, &scale, old)?;
         let asked = scale.text(&["metadata", "resourceVersion"]);
@@ -164,11 +180,11 @@ async fn scale(
             return Err(ApiError::invalid("autoscaling", "Scale", &context.path.name, vec![error]));
         }
         let mut new = old.clone();
-        let mut at = &mut new;
-        for step in &paths.replicas {
-            at = &mut at[step.as_str()];
-        }
-        *at = replicas.into();
+        set(&mut new, &paths.replicas, replicas).map_err(|why| {
+            let field = paths.replicas.join(".");
+            let error = curtain_schema::FieldError::invalid(field, replicas.into(), why);
+            context.resource.invalid(&context.path.name, vec![error])
+        })?;
         Ok(new)
     };
     Ok(match change(api, context, Door::Scale, edit).await? {

@@ -59,6 +59,32 @@ async fn kinds_of_subresources_are_checked() {
     assert_eq!(code, 201, "{made}");
 }
 
+#[tokio::test]
+async fn a_scale_that_is_no_number_changes_nothing() {
+    let cluster = cluster().await;
+    cluster.post(WIDGETS, widget("a", json!({"size": 3, "replicas": 4}))).await;
+    let path = format!("{WIDGETS}/a/scale");
+    for wrong in [
+        json!({"spec": "x"}),
+        json!({"spec": {"replicas": "3"}}),
+        json!({"spec": {"replicas": 1.5}}),
+    ] {
+        let (code, status) = cluster.call("PATCH", &path, MERGE, &wrong.to_string()).await;
+        assert_eq!(
+            (code, &status["details"]["causes"][0]["field"]),
+            (422, &json!("patch")),
+            "{status}"
+        );
+        let (code, status) = cluster.call("PUT", &path, "", &wrong.to_string()).await;
+        assert_eq!((code, &status["reason"]), (400, &json!("BadRequest")), "{status}");
+    }
+    let replace = r#"[{"op":"replace","path":"/spec/replicas","value":"x"}]"#;
+    assert_eq!(cluster.call("PATCH", &path, JSON, replace).await.0, 422);
+    assert_eq!(cluster.call("PATCH", &path, JSON, r#"[{"op":"remove","path":""}]"#).await.0, 422);
+    let (_, scale) = cluster.get(&path).await;
+    assert_eq!(scale["spec"]["replicas"], 4);
+}
+
 /// The places of a document.
 fn places(value: &Value, at: String, found: &mut Vec<String>) {
     match value {
