@@ -7,6 +7,7 @@
 //!
 //! Sets are compared at one version: the kinds served here have one each.
 
+mod check;
 mod compare;
 mod conflict;
 mod entries;
@@ -76,22 +77,29 @@ impl Reset {
     }
 }
 
+/// Whether an applied configuration fits the schema: every field is declared and of the right type, and items of
+/// lists have identities of their own. Comes before [`apply`], and before anything else that changes the
+/// configuration.
+///
+/// # Errors
+/// Everything that does not fit; the text is to be preceded by `failed to create typed patch object (…): `.
+pub fn check(applied: &Value, schema: Node<'_>) -> Result<(), TypedError> {
+    check::check(applied, schema)
+}
+
 /// Why an apply was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
     /// Other managers own what would change (409, one cause each).
     #[error("{0}")]
     Conflicts(Conflicts),
-    /// The configuration does not fit the schema; the text is a path and a reason, to be preceded by
-    /// `failed to create typed patch object (…): `.
-    #[error("{0}")]
-    Typed(#[from] TypedError),
     /// An applied configuration may not carry managers (400).
     #[error("metadata.managedFields must be nil")]
     ManagedFields,
 }
 
-/// Applies `applied` to `live` (`None` creates) and returns the new object with its managers.
+/// Applies `applied`, which has passed [`check`], to `live` (`None` creates) and returns the new object with its
+/// managers.
 ///
 /// Identity and server-written metadata come from `live`; the caller still sets resourceVersion,
 /// generation and the like. When the result equals `live`, nothing changed.
@@ -106,7 +114,7 @@ pub fn apply(
     schema: Node<'_>,
 ) -> Result<Value, ApplyError> {
     let list = applied.get("metadata").and_then(|m| m.get("managedFields"));
-    if list.is_some_and(|list| list.as_array().is_none_or(|list| !list.is_empty())) {
+    if list.is_some_and(|list| !list.is_null()) {
         return Err(ApplyError::ManagedFields);
     }
     let mut managers = live.and_then(entries::read).unwrap_or_default();
@@ -121,7 +129,7 @@ pub fn apply(
     let former = managers.clone();
 
     let applied = writer.reset.restrict(applied);
-    let mut owned = items::fields_of(&applied, schema, true)?;
+    let mut owned = items::fields_of(&applied, schema);
     owned.strip_identity();
     writer.reset.strip(&mut owned);
 
@@ -228,10 +236,7 @@ fn prune(mut merged: Value, managers: &[Entry], now: &Set, last: &Set, schema: N
         return merged;
     }
     let last = last.with_parents(schema);
-    let all = |value: &Value| {
-        // Not strict, so it cannot fail.
-        items::fields_of(value, schema, false).unwrap_or_default().with_parents(schema)
-    };
+    let all = |value: &Value| items::fields_of(value, schema).with_parents(schema);
     let everything = all(&merged);
     let mut pruned = merged.clone();
     merge::remove(&mut pruned, &last, schema);

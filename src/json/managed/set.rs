@@ -217,7 +217,7 @@ impl Set {
 
 /// `f:a` → `.a`, `k:{"name":"x"}` → `[name="x"]`, `v:"x"` → `[="x"]`, `i:0` → `[0]`.
 fn print(element: &str, out: &mut String) {
-    let (kind, text) = element.split_at(2.min(element.len()));
+    let Some((kind, text)) = element.split_at_checked(2) else { return };
     let _ = match kind {
         "f:" => write!(out, ".{text}"),
         "v:" => write!(out, "[={text}]"),
@@ -229,6 +229,13 @@ fn print(element: &str, out: &mut String) {
         }
         _ => write!(out, "[{text}]"),
     };
+}
+
+/// An element as paths print it.
+pub(super) fn printed(element: &str) -> String {
+    let mut out = String::new();
+    print(element, &mut out);
+    out
 }
 
 /// An element with its JSON rewritten as [`key`] and [`item_value`] write it; `None` when malformed.

@@ -269,19 +269,34 @@ fn what_was_there_before_the_first_apply_has_an_owner() {
 
 #[test]
 fn a_configuration_outside_the_schema_is_refused() {
-    let refuse = |spec: Value| applied(None, spec, "me", T0).expect_err("refused").to_string();
+    let refuse = |spec: Value| check(&deployment(spec), schema()).expect_err("refused").to_string();
     assert_eq!(refuse(json!({"nonsense": 1})), ".spec.nonsense: field not declared in schema");
     assert_eq!(
         refuse(template(json!([container("a", "1"), container("a", "2")]))),
         ".spec.template.spec.containers: duplicate entries for key [name=\"a\"]"
     );
     assert!(refuse(json!({"template": []})).starts_with(".spec.template: expected map"));
-    let mut config = deployment(json!({}));
-    config["metadata"]["managedFields"] = json!([{}]);
     assert_eq!(
-        apply(None, &config, &by("me", T0), false, schema()),
-        Err(ApplyError::ManagedFields)
+        refuse(json!({"replicas": "3", "paused": 1, "strategy": {"type": {}}})),
+        "errors:\n  .spec.paused: expected boolean, got &{1}\n  .spec.replicas: expected numeric (int or float), got string\n  .spec.strategy.type: expected string, got &value.valueUnstructured{Value:{}}"
     );
+    // In lists, too: those with keys and those that are one value.
+    let mut inside = container("a", "1");
+    inside["nonsense"] = 1.into();
+    inside["command"] = json!(["x", 1]);
+    assert_eq!(
+        refuse(template(json!([inside]))),
+        "errors:\n  .spec.template.spec.containers[name=\"a\"].command[1]: expected string, got &value.valueUnstructured{Value:1}\n  .spec.template.spec.containers[name=\"a\"].nonsense: field not declared in schema"
+    );
+    assert_eq!(check(&deployment(json!({"replicas": null})), schema()), Ok(()));
+    for managers in [json!([{}]), json!([])] {
+        let mut config = deployment(json!({}));
+        config["metadata"]["managedFields"] = managers;
+        assert_eq!(
+            apply(None, &config, &by("me", T0), false, schema()),
+            Err(ApplyError::ManagedFields)
+        );
+    }
 }
 
 #[test]

@@ -7,12 +7,11 @@ use serde_json::Value;
 use super::super::kinds::{Schema, ValueExt};
 use super::super::reply::Reply;
 use super::super::request::body;
-use super::super::request::query::FieldValidation;
 use super::super::status::{ApiError, Cause, Details};
 use super::super::store::WriteError;
 use super::super::{Api, route, time};
 use super::pipeline::{self, Door, Outcome};
-use super::update::{TRIES, check_uid, with_status};
+use super::update::{TRIES, with_status};
 use super::{Context, create, show};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +71,7 @@ pub(super) async fn through(
         if asked != old.text(&["metadata", "resourceVersion"]) && !asked.is_empty() {
             return Err(ApiError::modified(context.resource.qualified(), &context.path.name));
         }
-        check_uid(context, &new, &old)?;
+        same_uid(context, &new, &old)?;
         pipeline::identify(context, &mut new)?;
         let warnings = pipeline::conform(context, &mut new, &decoded.duplicates, validation)
             .map_err(|why| misfit(&patch, &why))?;
@@ -95,6 +94,20 @@ pub(super) async fn through(
 pub(super) fn misfit(patch: &Value, why: &str) -> ApiError {
     let error = curtain_schema::FieldError::invalid("patch", patch.to_string().into(), why);
     ApiError::invalid("", "", "", vec![error])
+}
+
+/// 422 for another uid than the live one. (A document that replaces the object has it as a precondition instead.)
+fn same_uid(context: &Context, new: &Value, old: &Value) -> Result<(), ApiError> {
+    let path = ["metadata", "uid"];
+    if matches!(new.at(&path), Some(uid) if Some(uid) != old.at(&path)) {
+        let error = curtain_schema::FieldError::invalid(
+            "metadata.uid",
+            new.at(&path).cloned().unwrap_or_default(),
+            "field is immutable",
+        );
+        return Err(context.resource.invalid(&context.path.name, vec![error]));
+    }
+    Ok(())
 }
 
 fn patched(context: &Context, old: &Value, patch: &Value, kind: Kind) -> Result<Value, ApiError> {
@@ -141,6 +154,9 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
         ));
     }
     pipeline::identify(context, &mut applied)?;
+    // An applied field that is dropped is lost without a trace: whatever `fieldValidation` says, it is an error.
+    managed::check(&applied, context.resource.schema.node())
+        .map_err(|error| untyped(context, &applied, &error))?;
     let (force, dry_run) = (context.query.flag("force"), context.query.dry_run()?);
     let resource = &context.resource;
     let metadata = applied.sub("metadata");
@@ -149,24 +165,31 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
         metadata.default_to("namespace", context.path.namespace.as_str());
     }
     super::update::same_place(context, &applied)?;
-    let warnings = unknown_fields(context, &mut applied)?;
+    let warnings = pipeline::typed(context, &mut applied, Vec::new())?;
     let now = time::now();
     let writer = pipeline::writer(context, &manager, &now, door);
     for _ in 0..TRIES {
         let live = api.store.latest(&resource.table, &context.key());
         let old = live.as_ref().map(|live| show::value(resource, live.value()));
         if let Some(old) = &old {
-            check_uid(context, &applied, old)?;
+            same_uid(context, &applied, old)?;
             let asked = applied.text(&["metadata", "resourceVersion"]);
             if !asked.is_empty() && asked != old.text(&["metadata", "resourceVersion"]) {
                 return Err(ApiError::modified(resource.qualified(), &context.path.name));
             }
         }
         let new = managed::apply(old.as_ref(), &applied, &writer, force, resource.schema.node())
-            .map_err(|error| refused(context, error))?;
+            .map_err(refused)?;
         let (Some(live), Some(old)) = (live, old) else {
             if door != Door::Main {
                 return Err(context.not_found());
+            }
+            let uid = applied.text(&["metadata", "uid"]);
+            if !uid.is_empty() {
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                );
+                return Err(ApiError::conflict(resource.qualified(), &context.path.name, &why));
             }
             context.check_namespace(api, true)?;
             route::authorize_create(api, context)?;
@@ -192,20 +215,7 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
     Err(ApiError::modified(resource.qualified(), &context.path.name))
 }
 
-/// Under `Strict` and for built-in kinds, unknown fields are errors of the typed merge; otherwise they are dropped
-/// before it.
-fn unknown_fields(context: &Context, applied: &mut Value) -> Result<Vec<String>, ApiError> {
-    let strict = context.validation()? == FieldValidation::Strict;
-    if strict && !context.resource.is_custom() {
-        let mut copy = applied.clone();
-        pipeline::typed(context, &mut copy, Vec::new())?;
-        return Ok(Vec::new());
-    }
-    pipeline::typed(context, applied, Vec::new())
-}
-
-fn refused(context: &Context, error: ApplyError) -> ApiError {
-    let resource = &context.resource;
+fn refused(error: ApplyError) -> ApiError {
     match error {
         ApplyError::Conflicts(conflicts) => {
             let causes = conflicts.0.iter().map(|conflict| Cause {
@@ -219,17 +229,17 @@ fn refused(context: &Context, error: ApplyError) -> ApiError {
                 ..ApiError::plain(409, "Conflict", conflicts.to_string())
             }
         }
-        ApplyError::Typed(error) => ApiError::plain(
-            500,
-            "",
-            format!(
-                "failed to create typed patch object ({}/{}; {}, Kind={}): {error}",
-                context.path.namespace,
-                context.path.name,
-                resource.api_version(),
-                resource.kind
-            ),
-        ),
         ApplyError::ManagedFields => ApiError::bad_request(error.to_string()),
     }
+}
+
+/// 500, as real servers have it.
+fn untyped(context: &Context, applied: &Value, error: &managed::TypedError) -> ApiError {
+    let (namespace, name) =
+        (applied.text(&["metadata", "namespace"]), applied.text(&["metadata", "name"]));
+    let (version, kind) = (context.resource.api_version(), &context.resource.kind);
+    let why = format!(
+        "failed to create typed patch object ({namespace}/{name}; {version}, Kind={kind}): {error}"
+    );
+    ApiError::plain(500, "", why)
 }

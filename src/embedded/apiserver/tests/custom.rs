@@ -134,6 +134,58 @@ async fn applied_lists_are_owned_item_by_item() {
 }
 
 #[tokio::test]
+async fn an_applied_field_that_would_be_lost_is_an_error() {
+    let cluster = cluster().await;
+    let apply = "application/apply-patch+yaml";
+    let good = widget("a", json!({"size": 2})).to_string();
+    let path = |query: &str| format!("{WIDGETS}/a?fieldManager=one{query}");
+    assert_eq!(cluster.call("PATCH", &path(""), apply, &good).await.0, 201);
+    let prefix = "failed to create typed patch object (/a; example.dev/v1, Kind=Widget): ";
+    for (spec, reason) in [
+        (json!({"size": 2, "nonsense": 1}), ".spec.nonsense: field not declared in schema"),
+        (
+            json!({"size": "x", "parts": [{"name": "p", "other": 1}]}),
+            "errors:\n  .spec.parts[name=\"p\"].other: field not declared in schema\n  .spec.size: expected numeric (int or float), got string",
+        ),
+    ] {
+        for query in
+            ["", "&fieldValidation=Ignore", "&fieldValidation=Warn", "&fieldValidation=Strict"]
+        {
+            // Of another manager: no conflict comes before it.
+            let path = path(query).replace("=one", "=two");
+            let body = widget("a", spec.clone()).to_string();
+            let (code, status) = cluster.call("PATCH", &path, apply, &body).await;
+            assert_eq!(
+                (code, status["message"].as_str()),
+                (500, Some(&*format!("{prefix}{reason}")))
+            );
+        }
+    }
+    let mut managed = widget("a", json!({"size": 2}));
+    managed["metadata"]["managedFields"] = json!([]);
+    let (code, status) = cluster.call("PATCH", &path(""), apply, &managed.to_string()).await;
+    assert_eq!((code, &status["message"]), (400, &json!("metadata.managedFields must be nil")));
+    let mut other = widget("a", json!({"size": 2}));
+    other["metadata"]["uid"] = "x".into();
+    let (code, status) = cluster.call("PATCH", &path(""), apply, &other.to_string()).await;
+    assert_eq!((code, &status["details"]["causes"][0]["field"]), (422, &json!("metadata.uid")));
+    let (code, _) = cluster
+        .call(
+            "PATCH",
+            &format!("{WIDGETS}/a"),
+            "application/merge-patch+json",
+            r#"{"metadata":{"uid":"x"}}"#,
+        )
+        .await;
+    assert_eq!(code, 422);
+    other["metadata"]["name"] = "b".into();
+    let (code, status) = cluster
+        .call("PATCH", &format!("{WIDGETS}/b?fieldManager=one"), apply, &other.to_string())
+        .await;
+    assert_eq!((code, &status["reason"]), (409, &json!("Conflict")), "{status}");
+}
+
+#[tokio::test]
 async fn definitions_take_their_objects_along() {
     let cluster = cluster().await;
     cluster.post(WIDGETS, widget("a", json!({"size": 3}))).await;
