@@ -214,15 +214,20 @@ impl Watcher {
 
     /// What an event means to somebody who sees only what the selectors select.
     fn put_event(&mut self, piece: &mut BytesMut, event: &Event) {
-        let before = event.previous.as_ref().is_some_and(|previous| self.selects(previous));
+        let previous = event.previous.as_ref().filter(|previous| self.selects(previous));
         let after = event.change != Change::Deleted && self.selects(&event.object);
-        let word = match (before, after) {
-            (false, true) => "ADDED",
-            (true, true) => "MODIFIED",
-            (true, false) => "DELETED",
-            (false, false) => return,
-        };
-        self.put(piece, word, &event.object);
+        match (previous, after) {
+            (None, true) => self.put(piece, "ADDED", &event.object),
+            (Some(_), true) => self.put(piece, "MODIFIED", &event.object),
+            (Some(_), false) if event.change == Change::Deleted => {
+                self.put(piece, "DELETED", &event.object);
+            }
+            // It leaves as the watcher has known it: what it is now does not concern them.
+            (Some(previous), false) => {
+                self.put(piece, "DELETED", &previous.as_of(event.object.rv));
+            }
+            (None, false) => {}
+        }
     }
 
     fn put(&mut self, piece: &mut BytesMut, word: &str, object: &Arc<Object>) {

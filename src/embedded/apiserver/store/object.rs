@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -102,6 +102,15 @@ impl Object {
     /// The object as a document. Costs far more memory than the bytes: for the moment of a write or a print only.
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+
+    /// The same with another `metadata.resourceVersion`.
+    pub fn as_of(&self, rv: u64) -> Arc<Self> {
+        let mut value = self.value();
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("resourceVersion".into(), rv.to_string().into());
+        }
+        Arc::new(Self::new(rv, self.key.clone(), &value))
     }
 
     /// The label's value.

@@ -249,3 +249,29 @@ async fn finalizers_hold_and_release() {
         cluster.call("DELETE", &format!("{maps}/b"), "application/json", foreground).await;
     assert_eq!(held["metadata"]["finalizers"], json!(["foregroundDeletion"]));
 }
+
+#[tokio::test]
+async fn an_object_leaves_a_selection_as_it_was_in_it() {
+    let cluster = Cluster::start().await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let made = |label: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"is": label},
+            "metadata": {"name": "c", "labels": {"w": label}}})
+    };
+    let (_, first) = cluster.post(path, made("1")).await;
+    let rv = first["metadata"]["resourceVersion"].as_str().unwrap();
+    let (code, second) =
+        cluster.call("PUT", &format!("{path}/c"), "", &made("2").to_string()).await;
+    assert_eq!(code, 200, "{second}");
+    let watch = format!("{path}?watch=1&labelSelector=w%3D1&resourceVersion={rv}");
+    let event = lines(&cluster, &watch, "*/*", 1).await.remove(0);
+    assert_eq!(
+        (&event["type"], &event["object"]["data"]),
+        (&json!("DELETED"), &json!({"is": "1"}))
+    );
+    assert_eq!(event["object"]["metadata"]["labels"], json!({"w": "1"}));
+    assert_eq!(
+        event["object"]["metadata"]["resourceVersion"], second["metadata"]["resourceVersion"],
+        "a watch that goes on from it misses nothing"
+    );
+}
