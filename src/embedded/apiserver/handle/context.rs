@@ -11,7 +11,7 @@ use super::super::auth::rbac::Attributes;
 use super::super::kinds::{Admission, Deletion, Resource, ValueExt};
 use super::super::request::accept::{self, Shape};
 use super::super::request::path::ResourcePath;
-use super::super::request::query::{FieldValidation, Query};
+use super::super::request::query::Query;
 use super::super::request::selector::{Fields, Labels};
 use super::super::status::ApiError;
 use super::super::store::{Key, Object, WriteError};
@@ -98,21 +98,14 @@ impl Context {
         accept::shape(&self.accept)
     }
 
-    pub(crate) fn validation(&self) -> Result<FieldValidation, ApiError> {
-        self.query.field_validation()
-    }
-
     /// The field manager that a write is booked on.
-    pub(crate) fn manager(&self) -> Result<String, ApiError> {
+    pub(crate) fn manager(&self) -> String {
         if let Some(manager) = self.query.get("fieldManager") {
-            if manager.len() > 128 {
-                return Err(ApiError::bad_request("fieldManager: may not be more than 128 bytes"));
-            }
-            return Ok(manager.to_owned());
+            return manager.to_owned();
         }
         let agent = self.user_agent.split('/').next().unwrap_or_default();
         let agent: String = agent.chars().take(128).collect();
-        Ok(if agent.is_empty() { "unknown".into() } else { agent })
+        if agent.is_empty() { "unknown".into() } else { agent }
     }
 
     pub(crate) fn admission<'a>(&'a self, api: &'a Api, dry_run: bool) -> Admission<'a> {

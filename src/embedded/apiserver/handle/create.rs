@@ -47,11 +47,11 @@ pub(super) async fn create(
     booked: bool,
 ) -> Result<Outcome, ApiError> {
     let resource = &context.resource;
-    let dry_run = context.query.dry_run()?;
+    let dry_run = context.query.dry_run();
     place(context, &mut value)?;
     pipeline::default(context, &mut value);
     if !booked {
-        pipeline::book(context, None, &mut value, Door::Main)?;
+        pipeline::book(context, None, &mut value, Door::Main);
     }
     if resource.has_status && !resource.strategy.status_on_create {
         value.drop_field("status");

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
 use super::super::kinds::{Deletion, ValueExt};
 use super::super::reply::{self, Reply};
-use super::super::request::body;
 use super::super::status::{self, ApiError};
 use super::super::store::{Key, Object, WriteError};
 use super::super::{Api, time};
+use super::pipeline::SubKind;
 use super::update::TRIES;
-use super::{Context, pipeline, show};
+use super::{Context, options, pipeline, show};
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
@@ -42,22 +43,26 @@ impl Options {
         let given = if body.is_empty() {
             json!({})
         } else {
-            body::decode(&context.content_type, body)?.value
+            pipeline::decode_as(context, body, SubKind::DELETE_OPTIONS)?
         };
         let grace = match given.int(&["gracePeriodSeconds"]) {
             Some(seconds) => Some(seconds),
             None => context.query.number("gracePeriodSeconds")?,
         };
-        if grace.is_some_and(|seconds| seconds < 0) {
-            return Err(ApiError::bad_request(
-                "gracePeriodSeconds: must be greater than or equal to 0",
-            ));
-        }
+        // What is below zero is as soon as can be.
+        let grace = grace.map(|seconds| if seconds < 0 { 1 } else { seconds });
         let policy = match given.text(&["propagationPolicy"]) {
             "" => context.query.get("propagationPolicy").unwrap_or_default(),
             policy => policy,
         };
         let orphans = given.at(&["orphanDependents"]).and_then(Value::as_bool);
+        let asked = context.query.get("orphanDependents");
+        let orphans = orphans.or(asked.map(|_| context.query.flag("orphanDependents")));
+        let mut errors = Vec::new();
+        if orphans.is_some() && !policy.is_empty() {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(FieldError::invalid("propagationPolicy", policy.into(), why));
+        }
         let propagation = match (policy, orphans) {
             ("", Some(true)) => Propagation::Orphan,
             ("", Some(false)) => Propagation::Background,
@@ -66,13 +71,18 @@ impl Options {
             ("Foreground", _) => Propagation::Foreground,
             ("Orphan", _) => Propagation::Orphan,
             (other, _) => {
-                return Err(ApiError::bad_request(format!(
-                    "propagationPolicy: Unsupported value: \"{other}\": supported values: \"Background\", \"Foreground\", \"Orphan\""
-                )));
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                let error =
+                    FieldError::not_supported("propagationPolicy", other.into(), &supported);
+                errors.push(error);
+                Propagation::Unset
             }
         };
-        let dry_run =
-            context.query.dry_run()? || given.list(&["dryRun"]).iter().any(|v| v == "All");
+        let in_body = given.list(&["dryRun"]).iter().filter_map(Value::as_str);
+        let in_query = context.query.all("dryRun").filter(|value| !value.is_empty());
+        errors.extend(options::dry_run(in_body.chain(in_query)));
+        options::invalid("DeleteOptions", errors)?;
+        let dry_run = context.query.dry_run() || !given.list(&["dryRun"]).is_empty();
         Ok(Self {
             grace,
             propagation,

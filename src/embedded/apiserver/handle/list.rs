@@ -73,21 +73,19 @@ fn page(api: &Api, context: &Context, token: Option<&Token>) -> Result<Page, Api
     let matching = context.query.get("resourceVersionMatch");
     match (asked, matching) {
         (Some(rv), Some("Exact")) => api.store.list_at(table, scope, rv).map_err(unreachable(rv)),
-        (Some(rv), None | Some("NotOlderThan")) => {
+        (Some(rv), _) => {
             let page = api.store.list(table, scope);
             if rv > page.rv { Err(ApiError::too_large(rv, page.rv)) } else { Ok(page) }
         }
-        (None, None | Some("NotOlderThan")) => Ok(api.store.list(table, scope)),
-        _ => Err(ApiError::bad_request(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
-        )),
+        _ => Ok(api.store.list(table, scope)),
     }
 }
 
 pub(super) fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
     context.check_namespace(api, false)?;
     let (labels, fields, shape) = (context.labels()?, context.fields()?, context.shape()?);
-    let limit = context.query.number::<usize>("limit")?.filter(|limit| *limit > 0);
+    let limit = context.query.number::<i64>("limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.filter(|limit| *limit > 0);
     let token = match context.query.get("continue") {
         Some(text) => {
             let token = Token::decode(text);
@@ -97,6 +95,10 @@ pub(super) fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
         }
         None => None,
     };
+    if token.is_some() && context.query.get("resourceVersion").is_some_and(|rv| rv != "0") {
+        let why = "specifying resource version is not allowed when using continue";
+        return Err(ApiError::bad_request(why));
+    }
     let Page { rv, mut objects } = page(api, context, token.as_ref())?;
     if let Some(token) = &token {
         objects.retain(|object| object.key > token.after);

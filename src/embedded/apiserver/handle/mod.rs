@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod list;
 mod logs;
+mod options;
 mod patch;
 mod pipeline;
 mod show;
@@ -29,6 +30,7 @@ pub(super) async fn resource(
     context: Context,
     body: Bytes,
 ) -> Result<Reply, ApiError> {
+    options::check(&context)?;
     let review = context.resource.strategy.review;
     if let Some(review) = review {
         return match context.method {

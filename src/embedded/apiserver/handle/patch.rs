@@ -11,7 +11,7 @@ use super::super::status::{ApiError, Cause, Details};
 use super::super::store::WriteError;
 use super::super::{Api, route, time};
 use super::pipeline::{self, Door, Outcome};
-use super::update::{TRIES, with_status};
+use super::update::{TRIES, same_place, with_status};
 use super::{Context, create, show};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,8 @@ pub(super) async fn through(
     }
     let decoded = body::decode("application/json", body)?;
     let patch = decoded.value;
-    let validation = context.validation()?;
-    let dry_run = context.query.dry_run()?;
+    let validation = context.query.field_validation();
+    let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;
         let old = show::value(&context.resource, live.value());
@@ -75,12 +75,13 @@ pub(super) async fn through(
         pipeline::identify(context, &mut new)?;
         let warnings = pipeline::conform(context, &mut new, &decoded.duplicates, validation)
             .map_err(|why| misfit(&patch, &why))?;
+        same_place(context, &new)?;
         if door == Door::Status {
             new = with_status(context, &old, &new);
         }
         pipeline::default(context, &mut new);
         pipeline::keep_identity(&mut new, &old);
-        pipeline::book(context, Some(&old), &mut new, door)?;
+        pipeline::book(context, Some(&old), &mut new, door);
         match pipeline::revise(api, context, &live, &old, new, door, dry_run).await? {
             Err(WriteError::Raced) => {}
             Err(error) => return Err(context.write_error(&error)),
@@ -140,13 +141,7 @@ fn patched(context: &Context, old: &Value, patch: &Value, kind: Kind) -> Result<
 }
 
 async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result<Reply, ApiError> {
-    let Some(manager) = context.query.get("fieldManager").map(str::to_owned) else {
-        return Err(ApiError::plain(
-            422,
-            "Invalid",
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-        ));
-    };
+    let manager = context.manager();
     let mut applied = body::yaml(body)?.value;
     if applied.text(&["apiVersion"]).is_empty() || applied.text(&["kind"]).is_empty() {
         return Err(ApiError::bad_request(
@@ -157,14 +152,14 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
     // An applied field that is dropped is lost without a trace: whatever `fieldValidation` says, it is an error.
     managed::check(&applied, context.resource.schema.node())
         .map_err(|error| untyped(context, &applied, &error))?;
-    let (force, dry_run) = (context.query.flag("force"), context.query.dry_run()?);
+    let (force, dry_run) = (context.query.flag("force"), context.query.dry_run());
     let resource = &context.resource;
     let metadata = applied.sub("metadata");
     metadata.default_to("name", context.path.name.as_str());
     if resource.namespaced {
         metadata.default_to("namespace", context.path.namespace.as_str());
     }
-    super::update::same_place(context, &applied)?;
+    same_place(context, &applied)?;
     let warnings = pipeline::typed(context, &mut applied, Vec::new())?;
     let now = time::now();
     let writer = pipeline::writer(context, &manager, &now, door);

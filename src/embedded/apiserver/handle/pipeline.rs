@@ -45,9 +45,31 @@ impl Door {
 pub(super) fn decode(context: &Context, body: &Bytes) -> Result<(Value, Vec<String>), ApiError> {
     let decoded = body::decode(&context.content_type, body)?;
     let mut value = decoded.value;
+    named(context, &value)?;
     identify(context, &mut value)?;
     let warnings = typed(context, &mut value, decoded.duplicates)?;
     Ok((value, warnings))
+}
+
+/// Documents of custom resources say what they are, as real servers demand; for others the path says it.
+fn named(context: &Context, value: &Value) -> Result<(), ApiError> {
+    let resource = &context.resource;
+    if !resource.is_custom() || !value.is_object() {
+        return Ok(());
+    }
+    if value.text(&["kind"]).is_empty() {
+        let kind = &resource.kind;
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): Object 'Kind' is missing in '{value}'"
+        )));
+    }
+    if value.text(&["apiVersion"]).is_empty() {
+        let expected = resource.api_version();
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data () does not match the expected API version ({expected})"
+        )));
+    }
+    Ok(())
 }
 
 /// The document must be of the kind and version that the path names; absent ones are filled in.
@@ -77,7 +99,7 @@ pub(super) fn typed(
     duplicates: Vec<String>,
 ) -> Result<Vec<String>, ApiError> {
     let resource = &context.resource;
-    conform(context, value, &duplicates, context.validation()?).map_err(|why| {
+    conform(context, value, &duplicates, context.query.field_validation()).map_err(|why| {
         ApiError::bad_request(cannot_be_handled(&resource.kind, &resource.version, &why))
     })
 }
@@ -121,16 +143,21 @@ pub(super) fn decode_as(context: &Context, body: &Bytes, kind: SubKind) -> Resul
 /// A kind that only subresources and options use.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SubKind {
-    group: &'static str,
     version: &'static str,
     kind: &'static str,
+    definition: &'static str,
 }
 
 impl SubKind {
-    pub(super) const SCALE: Self = Self { group: "autoscaling", version: "v1", kind: "Scale" };
-    pub(super) const BINDING: Self = Self { group: "", version: "v1", kind: "Binding" };
-    pub(super) const TOKEN: Self =
-        Self { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" };
+    pub(super) const SCALE: Self = Self::v1("Scale", "api.autoscaling.v1.Scale");
+    pub(super) const BINDING: Self = Self::v1("Binding", "api.core.v1.Binding");
+    pub(super) const TOKEN: Self = Self::v1("TokenRequest", "api.authentication.v1.TokenRequest");
+    pub(super) const DELETE_OPTIONS: Self =
+        Self::v1("DeleteOptions", "apimachinery.pkg.apis.meta.v1.DeleteOptions");
+
+    const fn v1(kind: &'static str, definition: &'static str) -> Self {
+        Self { version: "v1", kind, definition }
+    }
 
     /// Checks the types and drops what is unknown; `Err` says what is wrong.
     pub(super) fn check(self, value: &mut Value) -> Result<(), String> {
@@ -138,7 +165,7 @@ impl SubKind {
         if !value.is_object() {
             return Err(cannot("the body is not an object"));
         }
-        let node = curtain_schema::builtin::root(self.group, self.version, self.kind)
+        let node = curtain_schema::builtin::definition(self.definition)
             .ok_or_else(|| cannot("the kind is not known"))?;
         curtain_schema::builtin::decode(value, node)
             .map(drop)
@@ -155,17 +182,11 @@ pub(super) fn default(context: &Context, value: &mut Value) {
 }
 
 /// Books what changed on the request's field manager.
-pub(super) fn book(
-    context: &Context,
-    old: Option<&Value>,
-    new: &mut Value,
-    door: Door,
-) -> Result<(), ApiError> {
-    let manager = context.manager()?;
+pub(super) fn book(context: &Context, old: Option<&Value>, new: &mut Value, door: Door) {
+    let manager = context.manager();
     let now = time::now();
     let writer = writer(context, &manager, &now, door);
     managed::update(old, new, &writer, context.resource.schema.node());
-    Ok(())
 }
 
 pub(super) fn writer<'a>(

@@ -68,12 +68,12 @@ async fn change(
     door: Door,
     edit: impl Fn(&Value) -> Result<Value, ApiError>,
 ) -> Result<Outcome, ApiError> {
-    let dry_run = context.query.dry_run()?;
+    let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;
         let old = show::value(&context.resource, live.value());
         let mut new = edit(&old)?;
-        pipeline::book(context, Some(&old), &mut new, door)?;
+        pipeline::book(context, Some(&old), &mut new, door);
         match pipeline::revise(api, context, &live, &old, new, door, dry_run).await? {
             Err(WriteError::Raced) => {}
             Err(error) => return Err(context.write_error(&error)),
@@ -203,7 +203,7 @@ async fn bind(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiEr
         let error = curtain_schema::FieldError::required("target.name", "");
         return Err(ApiError::invalid("", "Binding", &context.path.name, vec![error]));
     }
-    let dry_run = context.query.dry_run()?;
+    let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;
         let old = live.value();

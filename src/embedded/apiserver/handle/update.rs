@@ -84,7 +84,7 @@ pub(super) async fn replace(
     value: Value,
     door: Door,
 ) -> Result<pipeline::Outcome, ApiError> {
-    let dry_run = context.query.dry_run()?;
+    let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;
         let old = show::value(&context.resource, live.value());
@@ -95,7 +95,7 @@ pub(super) async fn replace(
         };
         pipeline::default(context, &mut new);
         pipeline::keep_identity(&mut new, &old);
-        pipeline::book(context, Some(&old), &mut new, door)?;
+        pipeline::book(context, Some(&old), &mut new, door);
         match pipeline::revise(api, context, &live, &old, new, door, dry_run).await? {
             Err(WriteError::Raced) if value.text(&["metadata", "resourceVersion"]).is_empty() => {}
             Err(error) => return Err(context.write_error(&error)),

@@ -53,21 +53,6 @@ pub(super) fn answer(api: &Arc<Api>, context: Context) -> Result<Reply, ApiError
     let initial_events = context.query.get("sendInitialEvents").is_some();
     let send_initial = context.query.flag("sendInitialEvents");
     let bookmarks = context.query.flag("allowWatchBookmarks");
-    let matching = context.query.get("resourceVersionMatch");
-    if initial_events && matching != Some("NotOlderThan") {
-        return Err(ApiError::plain(
-            422,
-            "Invalid",
-            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        ));
-    }
-    if !initial_events && matching.is_some() {
-        return Err(ApiError::plain(
-            422,
-            "Invalid",
-            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-        ));
-    }
     let asked = context.query.number::<u64>("resourceVersion")?.unwrap_or(0);
     let timeout = context.query.number::<u64>("timeoutSeconds")?.filter(|seconds| *seconds > 0);
     let timeout = timeout.map_or(LONGEST, Duration::from_secs).min(Duration::from_secs(24 * 3600));

@@ -62,29 +62,17 @@ impl Query {
             .transpose()
     }
 
-    /// `dryRun=All`?
-    pub(crate) fn dry_run(&self) -> Result<bool, ApiError> {
-        let mut dry = false;
-        for value in self.all("dryRun").filter(|value| !value.is_empty()) {
-            if value != "All" {
-                return Err(ApiError::bad_request(format!(
-                    "dryRun: Unsupported value: \"{value}\": supported values: \"All\""
-                )));
-            }
-            dry = true;
-        }
-        Ok(dry)
+    /// `dryRun=All`? (Other values are refused where options are checked.)
+    pub(crate) fn dry_run(&self) -> bool {
+        self.all("dryRun").any(|value| !value.is_empty())
     }
 
-    /// `fieldValidation=`; `Warn` when absent, as real servers do.
-    pub(crate) fn field_validation(&self) -> Result<FieldValidation, ApiError> {
+    /// `fieldValidation=`; `Warn` when absent, as real servers do. (Other values are refused where options are checked.)
+    pub(crate) fn field_validation(&self) -> FieldValidation {
         match self.get("fieldValidation") {
-            None | Some("Warn") => Ok(FieldValidation::Warn),
-            Some("Ignore") => Ok(FieldValidation::Ignore),
-            Some("Strict") => Ok(FieldValidation::Strict),
-            Some(other) => Err(ApiError::bad_request(format!(
-                "fieldValidation: Unsupported value: \"{other}\": supported values: \"Ignore\", \"Strict\", \"Warn\""
-            ))),
+            Some("Ignore") => FieldValidation::Ignore,
+            Some("Strict") => FieldValidation::Strict,
+            _ => FieldValidation::Warn,
         }
     }
 }
@@ -119,10 +107,9 @@ mod tests {
         assert_eq!(query.get("labelSelector"), Some("app=web,x in (a)"));
         assert!(query.flag("watch") && query.flag("force") && !query.flag("follow"));
         assert_eq!(query.number::<u64>("limit").unwrap(), Some(5));
-        assert!(query.dry_run().unwrap());
-        assert!(Query::parse("dryRun=Some").unwrap().dry_run().is_err());
+        assert!(query.dry_run() && !Query::parse("dryRun=").unwrap().dry_run());
         assert!(Query::parse("limit=x").unwrap().number::<u64>("limit").is_err());
-        assert_eq!(Query::parse("").unwrap().field_validation().unwrap(), FieldValidation::Warn);
+        assert_eq!(Query::parse("").unwrap().field_validation(), FieldValidation::Warn);
         for cut in ["labelSelector=%", "labelSelector=a%3", "labelSelector=%zz", "x=%ff"] {
             assert_eq!(Query::parse(cut).unwrap_err().code, 400, "{cut}");
         }

@@ -6,4 +6,5 @@ mod durability;
 pub(crate) mod harness;
 mod malformed;
 mod objects;
+mod options;
 mod protocol;
