@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::node::{Kind, Node};
+use crate::node::Node;
 
 pub(super) fn apply(value: &mut Value, node: Node<'_>) {
     match value {
@@ -19,8 +19,7 @@ pub(super) fn apply(value: &mut Value, node: Node<'_>) {
                 if is_unset(value, below) {
                     match below.default() {
                         Some(default) => *value = default.clone(),
-                        None if node.declared(name).is_some() => drop.push(name.clone()),
-                        None => {}
+                        None => drop.push(name.clone()),
                     }
                 }
                 apply(value, below);
@@ -42,9 +41,7 @@ pub(super) fn apply(value: &mut Value, node: Node<'_>) {
     }
 }
 
-/// A null where null is no value.
+/// A null where null is no value: also in maps, and where nothing is said about the type.
 fn is_unset(value: &Value, node: Node<'_>) -> bool {
-    value.is_null()
-        && node.kind() != Kind::Any
-        && !node.limits().is_some_and(|limits| limits.nullable)
+    value.is_null() && !node.limits().is_some_and(|limits| limits.nullable)
 }

@@ -69,6 +69,28 @@ fn the_cursor_serves_custom_resources_too() {
 }
 
 #[test]
+fn nulls_that_are_no_values_go_wherever_they_are() {
+    let schema = spec(json!({"type":"object","properties":{
+        "map":{"type":"object","additionalProperties":{"type":"object","properties":{"x":{"type":"string"}}}},
+        "nullable":{"type":"object","additionalProperties":{"type":"string","nullable":true}},
+        "any":{"x-kubernetes-preserve-unknown-fields":true},
+        "free":{"type":"object","x-kubernetes-preserve-unknown-fields":true},
+        "list":{"type":"array","items":{"type":"object","required":["object"],"properties":{
+            "object":{"x-kubernetes-preserve-unknown-fields":true}}}}}}));
+    let mut object = json!({"spec":{"map":{"a":null,"b":{}},"nullable":{"a":null},"any":null,
+        "free":{"x":null},"list":[{"object":null}]}});
+    schema.default(&mut object);
+    assert_eq!(
+        object,
+        json!({"spec":{"map":{"b":{}},"nullable":{"a":null},"free":{"x":null},"list":[{}]}})
+    );
+    assert_eq!(
+        findings(&schema, object["spec"].take(), None),
+        ["spec.list[0].object: Required value"]
+    );
+}
+
+#[test]
 fn defaults_fill_from_the_outside_in_and_replace_nulls() {
     let schema = spec(json!({"type":"object","default":{},"properties":{
         "replicas":{"type":"integer","default":1},
