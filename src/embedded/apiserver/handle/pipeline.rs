@@ -136,6 +136,10 @@ fn cannot_be_handled(kind: &str, version: &str, why: &str) -> String {
 /// so that handlers may write into it. Fields that the kind does not have are dropped.
 pub(super) fn decode_as(context: &Context, body: &Bytes, kind: SubKind) -> Result<Value, ApiError> {
     let mut value = body::decode(&context.content_type, body)?.value;
+    // For typed decoders null is an object that says nothing.
+    if value.is_null() {
+        value = json!({});
+    }
     kind.check(&mut value).map_err(ApiError::bad_request)?;
     Ok(value)
 }

@@ -63,6 +63,7 @@ async fn options_are_checked_before_the_document() {
         assert_eq!(cluster.call("DELETE", &one, "", wrong).await.0, 400, "{wrong}");
     }
     assert_eq!(cluster.get(&one).await.0, 200, "nothing was deleted");
+    assert_eq!(cluster.call("DELETE", &one, "", "null").await.0, 200);
 }
 
 #[tokio::test]
