@@ -14,7 +14,8 @@ pub(crate) trait ValueExt {
     fn list(&self, path: &[&str]) -> &[Value];
     /// The object at `name`, made if absent or null. On something that is no object: a scratch value is replaced.
     fn sub(&mut self, name: &str) -> &mut Value;
-    /// Sets the field if it is absent or null.
+    /// Sets the field if it is absent or null; one whose default is text, if it is empty, too: typed servers do not
+    /// tell empty text from none.
     fn default_to(&mut self, name: &str, value: impl Into<Value>);
     /// Removes a field.
     fn drop_field(&mut self, name: &str) -> Option<Value>;
@@ -52,9 +53,10 @@ impl ValueExt for Value {
 
     fn default_to(&mut self, name: &str, value: impl Into<Value>) {
         if let Some(map) = self.as_object_mut() {
+            let value = value.into();
             let field = map.entry(name).or_insert(Value::Null);
-            if field.is_null() {
-                *field = value.into();
+            if field.is_null() || (value.is_string() && *field == "") {
+                *field = value;
             }
         }
     }

@@ -154,3 +154,44 @@ async fn lists_are_paged_as_of_one_moment() {
     assert_eq!(names, ["c", "d", "kube-root-ca.crt"]);
     assert_eq!(second.metadata.resource_version, first.metadata.resource_version);
 }
+
+#[tokio::test]
+async fn empty_text_is_defaulted_like_none() {
+    let cluster = Cluster::start().await;
+    let (code, service) = cluster
+        .post(
+            "/api/v1/namespaces/default/services",
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"type": "",
+                "sessionAffinity": "", "ports": [{"port": 1, "protocol": ""}]}}),
+        )
+        .await;
+    assert_eq!(code, 201, "{service}");
+    let spec = &service["spec"];
+    assert_eq!(
+        (&spec["type"], &spec["sessionAffinity"], &spec["ports"][0]["protocol"]),
+        (&json!("ClusterIP"), &json!("None"), &json!("TCP"))
+    );
+    let container = json!({"name": "c", "image": "i:1", "imagePullPolicy": "",
+        "ports": [{"containerPort": 1, "protocol": ""}]});
+    let (code, deployment) = cluster
+        .post(
+            "/apis/apps/v1/namespaces/default/deployments",
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+                "spec": {"selector": {"matchLabels": {"a": "b"}}, "strategy": {"type": ""},
+                    "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "",
+                        "dnsPolicy": "", "containers": [container]}}}}),
+        )
+        .await;
+    assert_eq!(code, 201, "{deployment}");
+    assert_eq!(deployment["spec"]["strategy"]["type"], "RollingUpdate");
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(
+        (&pod["restartPolicy"], &pod["dnsPolicy"]),
+        (&json!("Always"), &json!("ClusterFirst"))
+    );
+    let container = &pod["containers"][0];
+    assert_eq!(
+        (&container["imagePullPolicy"], &container["ports"][0]["protocol"]),
+        (&json!("IfNotPresent"), &json!("TCP"))
+    );
+}
