@@ -98,7 +98,7 @@ pub enum ApplyError {
     ManagedFields,
 }
 
-/// Applies `applied`, which has passed [`check`], to `live` (`None` creates) and returns the new object with its
+/// Applies `applied`, which has passed [`check()`], to `live` (`None` creates) and returns the new object with its
 /// managers.
 ///
 /// Identity and server-written metadata come from `live`; the caller still sets resourceVersion,
