@@ -111,7 +111,7 @@ fn rooms_use_only_what_the_design_lets_them() {
 }
 
 #[test]
-fn what_differs_between_systems_is_in_one_room() {
+fn only_one_room_and_the_cluster_speak_to_the_system() {
     let mut wrong = Vec::new();
     for room in ROOMS.iter().map(|(room, _)| *room).filter(|room| !KNOWS_SYSTEMS.contains(room)) {
         let mut files = Vec::new();

@@ -220,15 +220,6 @@ fn programs() -> Vec<String> {
     lines.collect()
 }
 
-/// The id of the process of the instance whose command line has `words`.
-fn pid_of(words: &str) -> String {
-    let found = fs::read_dir("/proc").unwrap().flatten().find(|entry| {
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).replace('\0', " ").contains(words)
-    });
-    found.expect("a process").file_name().into_string().unwrap()
-}
-
 fn json(output: Output) -> Value {
     serde_json::from_str(&output.success()).unwrap()
 }
@@ -256,8 +247,8 @@ fn a_paused_instance_keeps_everything_and_an_expired_one_is_removed() {
     instance.kubectl(KUBECTL, &["create", "configmap", "kept", "--from-literal=a=b"]).success();
 
     // A node that is deaf to what ends it is killed after a while instead.
-    let node = pid_of("node run");
-    let status_of_node = fs::read_to_string(format!("/proc/{node}/status")).unwrap();
+    let nodes = instance.processes(&["node", "run"]);
+    let status_of_node = fs::read_to_string(format!("/proc/{}/status", nodes[0])).unwrap();
     let blocked = status_of_node.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
     assert_eq!(blocked.trim().trim_start_matches('0'), "", "signals are blocked");
 

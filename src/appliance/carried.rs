@@ -3,11 +3,7 @@
 //! On Linux the running program is that program. Elsewhere it is packed into this one when that is built (see
 //! `build.rs`), for the same architecture, and known by its SHA-256.
 
-use std::{
-    fs,
-    io::{self, Read, Write},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use curtain_machine::files::make_executable;
 use flate2::read::GzDecoder;
@@ -39,34 +35,18 @@ pub(crate) fn program() -> Result<Option<&'static Carried>, Error> {
 impl Carried {
     /// Whether it is at `path`, every byte of it.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
-        let hashed = || -> io::Result<bool> {
-            let mut hash = Sha256::new();
-            io::copy(&mut fs::File::open(path)?, &mut hash)?;
-            Ok(hex(&hash.finalize()) == self.sha256)
-        };
-        hashed().unwrap_or(false)
+        hash_of(path).is_ok_and(|found| found == self.sha256)
     }
 
     /// Unpacks it to `path`, whole and as it was built, or not at all.
     pub(crate) fn unpack(&self, path: &Path) -> Result<(), Error> {
-        if self.is_at(path) {
-            return Ok(());
-        }
         let part = path.with_extension("part");
         let unpack = || -> io::Result<()> {
             let mut file = fs::File::create(&part)?;
-            let mut hash = Sha256::new();
-            let mut packed = GzDecoder::new(self.packed);
-            let mut buffer = vec![0; 256 << 10];
-            loop {
-                let count = packed.read(&mut buffer)?;
-                if count == 0 {
-                    break;
-                }
-                hash.update(&buffer[..count]);
-                file.write_all(&buffer[..count])?;
-            }
-            let found = hex(&hash.finalize());
+            io::copy(&mut GzDecoder::new(self.packed), &mut file)?;
+            file.sync_all()?;
+            drop(file);
+            let found = hash_of(&part)?;
             if found != self.sha256 {
                 let why = format!(
                     "this curtain is damaged, install it again: the program for Linux in it has SHA-256 {found} \
@@ -75,8 +55,6 @@ impl Carried {
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
-            file.sync_all()?;
-            drop(file);
             make_executable(&part)?;
             fs::rename(&part, path)
         };
@@ -87,12 +65,16 @@ impl Carried {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn hash_of(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut fs::File::open(path)?, &mut hash)?;
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;

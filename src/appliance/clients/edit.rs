@@ -118,4 +118,45 @@ mod tests {
         Rights::private_beside(&private).create_new(&private).unwrap();
         assert_eq!(rights(&new), rights(&private));
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_made_or_replaced_belongs_to_whom_it_did() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = |program: &str, how: &str, path: &Path| {
+            let mut command = std::process::Command::new(program);
+            command.arg(how).arg(path).output().unwrap().status.success()
+        };
+        let give = |path: &Path| run("chown", "12345:12346", path);
+        // Nobody but root gives files away, and nobody else needs this.
+        if !give(dir.path()) {
+            println!("NOT RUN: this user gives no files away");
+            return;
+        }
+        // What is there, and what is expected, are made without what is tested.
+        let made = |name: &str, mode: &str, is_folder: bool| {
+            let path = dir.path().join(name);
+            if is_folder {
+                fs::create_dir(&path).unwrap()
+            } else {
+                fs::write(&path, "x").unwrap()
+            }
+            assert!(run("chmod", mode, &path) && give(&path));
+            path
+        };
+        let (old, new) = (made("old", "0640", false), dir.path().join("a/b/new"));
+        write(&old, "y").unwrap();
+        create_folders(&new).unwrap();
+        write(&new, "z").unwrap();
+        let (folder, file) = (made("folder", "0700", true), made("file", "0600", false));
+        let rights = |path: &Path| Rights::of(&fs::metadata(path).unwrap());
+        for (path, expected) in [
+            (old, made("shared", "0640", false)),
+            (new, file),
+            (dir.path().join("a"), folder.clone()),
+            (dir.path().join("a/b"), folder),
+        ] {
+            assert_eq!(rights(&path), rights(&expected), "{}", path.display());
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::auth::User;
@@ -27,8 +27,8 @@ where
     B::Error: Into<reply::BodyError>,
 {
     let head = request.method() == Method::HEAD;
-    let what = format!("{} {}", request.method(), request.uri().path());
-    let mut answer = guarded(&what, dispatch(&api, peer, request)).await;
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let mut answer = guarded(&method, &uri, dispatch(&api, peer, request)).await;
     if head {
         *answer.body_mut() = reply::full(Bytes::new());
     }
@@ -37,14 +37,18 @@ where
 
 /// The handler's answer. A panic in it is a bug of this server, and is logged as one: the client gets 500 instead of
 /// a connection that ends without a word, and the other requests on the connection go on.
-async fn guarded(what: &str, handler: impl Future<Output = Result<Reply, ApiError>>) -> Reply {
+async fn guarded(
+    method: &Method,
+    uri: &Uri,
+    handler: impl Future<Output = Result<Reply, ApiError>>,
+) -> Reply {
     let error = match AssertUnwindSafe(handler).catch_unwind().await {
         Ok(Ok(reply)) => return reply,
         Ok(Err(error)) => error,
         Err(panic) => {
             let why = panic.downcast_ref::<&str>().copied();
             let why = why.or(panic.downcast_ref::<String>().map(String::as_str));
-            tracing::error!(request = what, panic = why, "a request's handler panicked");
+            tracing::error!(%method, path = uri.path(), panic = why, "a request's handler panicked");
             ApiError::internal("this request made the API server's handler fail; its log says why")
         }
     };
@@ -259,7 +263,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_a_handler_is_an_answer() {
-        let reply = guarded("GET /bug", async { panic!("a bug") }).await;
+        let reply =
+            guarded(&Method::GET, &Uri::from_static("/bug"), async { panic!("a bug") }).await;
         assert_eq!(reply.status(), 500);
         let body = reply.into_body().collect().await.unwrap().to_bytes();
         let status: serde_json::Value = serde_json::from_slice(&body).unwrap();

@@ -1,5 +1,5 @@
-//! The command has a process group of its own. A signal to this process goes to that group once, whoever sent it; from a terminal's
-//! foreground it goes to whoever has the terminal, which is this process until the command asks for it.
+//! The command has a process group of its own. A signal to this process goes to that group once, whoever sent it; from
+//! a terminal's foreground it goes to whoever has the terminal, which is this process until the command asks for it.
 
 use std::{
     io,

@@ -121,6 +121,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), vec![1; 2_000]).unwrap();
         assert!(references(file.path()).unwrap_err().contains("no tar archive"));
+        let file = archive(&[("manifest.json", "[]"), ("layer", &"x".repeat(2_000))]);
+        file.as_file().set_len(2_000).unwrap();
+        assert!(references(file.path()).unwrap_err().contains("not a whole tar"));
     }
 
     #[test]

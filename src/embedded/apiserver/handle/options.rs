@@ -5,10 +5,9 @@ use curtain_schema::FieldError;
 use http::Method;
 use serde_json::json;
 
-use super::super::request::body::media_type;
 use super::super::request::query::Query;
 use super::super::status::ApiError;
-use super::Context;
+use super::{Context, patch};
 
 const GROUP: &str = "meta.k8s.io";
 const MAX_MANAGER: usize = 128;
@@ -26,8 +25,7 @@ pub(super) fn check(context: &Context) -> Result<(), ApiError> {
         Method::POST => write("CreateOptions", query, Vec::new()),
         Method::PUT => write("UpdateOptions", query, Vec::new()),
         Method::PATCH => {
-            let apply = media_type(&context.content_type) == "application/apply-patch+yaml";
-            let error = match apply {
+            let error = match patch::is_apply(context) {
                 true => query
                     .get("fieldManager")
                     .is_none()

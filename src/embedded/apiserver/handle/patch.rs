@@ -43,6 +43,11 @@ impl Kind {
     }
 }
 
+/// Whether the request is a server-side apply.
+pub(super) fn is_apply(context: &Context) -> bool {
+    matches!(Kind::of(context), Ok(Kind::Apply))
+}
+
 pub(super) async fn answer(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
     through(api, context, body, Door::Main).await
 }
@@ -60,7 +65,6 @@ pub(super) async fn through(
     }
     let decoded = body::decode("application/json", body)?;
     let patch = decoded.value;
-    let validation = context.query.field_validation();
     let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;
@@ -73,7 +77,7 @@ pub(super) async fn through(
         }
         same_uid(context, &new, &old)?;
         pipeline::identify(context, &mut new)?;
-        let warnings = pipeline::conform(context, &mut new, &decoded.duplicates, validation)
+        let warnings = pipeline::conform(context, &mut new, &decoded.duplicates)
             .map_err(|why| misfit(&patch, &why))?;
         same_place(context, &new)?;
         if door == Door::Status {

@@ -99,7 +99,7 @@ pub(super) fn typed(
     duplicates: Vec<String>,
 ) -> Result<Vec<String>, ApiError> {
     let resource = &context.resource;
-    conform(context, value, &duplicates, context.query.field_validation()).map_err(|why| {
+    conform(context, value, &duplicates).map_err(|why| {
         ApiError::bad_request(cannot_be_handled(&resource.kind, &resource.version, &why))
     })
 }
@@ -109,8 +109,8 @@ pub(super) fn conform(
     context: &Context,
     value: &mut Value,
     duplicates: &[String],
-    validation: FieldValidation,
 ) -> Result<Vec<String>, String> {
+    let validation = context.query.field_validation();
     let unknown = match &context.resource.schema {
         Schema::Builtin(node) => curtain_schema::builtin::decode(value, *node),
         Schema::Structural(schema) => schema.prune(value),
@@ -144,10 +144,9 @@ pub(super) fn decode_as(context: &Context, body: &Bytes, kind: SubKind) -> Resul
     Ok(value)
 }
 
-/// A kind that only subresources and options use.
+/// A kind that only subresources and options use; each has the version v1.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SubKind {
-    version: &'static str,
     kind: &'static str,
     definition: &'static str,
 }
@@ -160,12 +159,12 @@ impl SubKind {
         Self::v1("DeleteOptions", "apimachinery.pkg.apis.meta.v1.DeleteOptions");
 
     const fn v1(kind: &'static str, definition: &'static str) -> Self {
-        Self { version: "v1", kind, definition }
+        Self { kind, definition }
     }
 
     /// Checks the types and drops what is unknown; `Err` says what is wrong.
     pub(super) fn check(self, value: &mut Value) -> Result<(), String> {
-        let cannot = |why: &str| cannot_be_handled(self.kind, self.version, why);
+        let cannot = |why: &str| cannot_be_handled(self.kind, "v1", why);
         if !value.is_object() {
             return Err(cannot("the body is not an object"));
         }

@@ -39,24 +39,13 @@ pub(crate) fn candidates(around: &Surroundings) -> Result<Vec<Found>, Error> {
     if let Some(found) = context(around)? {
         return Ok(vec![found]);
     }
+    let found = |(address, by): (String, &str)| Found { address, by: by.to_owned(), named: false };
     if cfg!(windows) {
         let there = PIPES.into_iter().filter(|(address, _)| is_there(&pipe(address)));
-        let found = |(address, by): (&str, &str)| Found {
-            address: address.to_owned(),
-            by: by.to_owned(),
-            named: false,
-        };
-        return Ok(there.map(found).collect());
+        return Ok(there.map(|(address, by)| found((address.to_owned(), by))).collect());
     }
-    Ok(sockets(around)
-        .into_iter()
-        .filter(|(path, _)| path.exists())
-        .map(|(path, by)| Found {
-            address: format!("unix://{}", path.display()),
-            by: by.to_owned(),
-            named: false,
-        })
-        .collect())
+    let there = sockets(around).into_iter().filter(|(path, _)| path.exists());
+    Ok(there.map(|(path, by)| found((format!("unix://{}", path.display()), by))).collect())
 }
 
 /// The pipe of an address `npipe://…`, as Windows writes it.
