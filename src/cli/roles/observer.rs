@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use curtain_observe::{observer::Config, store::Retention};
+use curtain_observe::{database::Retention, observer::Config};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -17,13 +17,13 @@ pub(crate) struct Flags {
     /// Port for the collector
     #[arg(long, default_value_t = 8082)]
     ingest_port: u16,
-    /// Folder of the database
+    /// Folder of the databases
     #[arg(long, default_value = "/data")]
     data: PathBuf,
-    /// Days that lines are kept
+    /// Days that telemetry is kept
     #[arg(long, default_value_t = 7)]
     retention_days: u64,
-    /// Megabytes that the database may have
+    /// Megabytes that each database may have
     #[arg(long, default_value_t = 256)]
     retention_megabytes: u64,
     /// Base URL of the control plane

@@ -18,8 +18,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::asked::{Page, Place};
+use crate::database::Retention;
+use crate::logs::{Query, Store};
 use crate::observer::testing;
-use crate::store::{Query, Retention, Store};
 
 /// One container's log, as a node keeps it: lines with their times, and whether the container still runs.
 #[derive(Clone)]
@@ -142,17 +144,14 @@ async fn token(client: &Client, directory: &std::path::Path) -> PathBuf {
 }
 
 fn texts(store: &Store) -> Vec<String> {
-    let query = Query {
+    let place = Place {
         namespace: "default".into(),
         project: "shop".into(),
         component: "cart".into(),
         environment: String::new(),
-        between: (0, i64::MAX),
-        levels: Vec::new(),
-        phrase: String::new(),
-        limit: 1000,
-        newest_first: false,
     };
+    let page = Page { place, between: (0, i64::MAX), limit: 1000, newest_first: false };
+    let query = Query { page, levels: Vec::new(), phrase: String::new() };
     store.query(&query).expect("queries").rows.into_iter().map(|row| row.text).collect()
 }
 

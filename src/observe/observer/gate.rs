@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use curtain_control::authz::{Attributes, Decision, Denial, Hierarchy, Question, Via, audit};
-use curtain_control::identity::{Caller, Secret};
+use curtain_control::authz::{Attributes, Decision, Denial, Question, Via, audit};
+use curtain_control::identity::Secret;
+use curtain_control::mcp::Call;
 use curtain_role::{HttpClient, Instance, http_client};
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -19,8 +20,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// What lookers at logs need.
-pub(super) const ACTION: &str = "logs:view";
+use crate::asked::Place;
+
 /// How long an answer holds.
 const REMEMBERED: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +30,7 @@ const MAX_REPLY: usize = 256 << 10;
 
 /// Why a query was not answered.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum GateError {
+pub(crate) enum GateError {
     /// The caller may not look there.
     #[error("{0}")]
     Denied(String),
@@ -47,7 +48,7 @@ pub(super) enum GateError {
 }
 
 /// The way to the control plane's decisions.
-pub(super) struct Gate {
+pub(crate) struct Gate {
     base: String,
     instance: Instance,
     client: HttpClient,
@@ -79,18 +80,18 @@ impl Gate {
         Gate { base, instance, client: http_client(), answers, numbers }
     }
 
-    /// Whether the caller may look at the logs of a place. Each refusal leaves its audit line here, where it is acted
-    /// on: the control plane was only asked.
-    pub(super) async fn check(
+    /// Whether the caller may do `action` at a place. Each refusal leaves its audit line here, where it is acted on:
+    /// the control plane was only asked.
+    pub(crate) async fn check(
         &self,
-        caller: &Caller,
-        token: &Secret,
-        at: &Hierarchy,
-        environment: &str,
+        Call { caller, token }: Call<'_>,
+        action: &str,
+        place: &Place,
     ) -> Result<(), GateError> {
-        let key = self.numbers.hash_one((token.expose(), at, environment));
-        let attributes = Attributes::environment(&at.namespace, environment);
-        let question = Question { action: ACTION, at, attributes: &attributes };
+        let at = &place.hierarchy();
+        let key = self.numbers.hash_one((token.expose(), action, at, &place.environment));
+        let attributes = Attributes::environment(&at.namespace, &place.environment);
+        let question = Question { action, at, attributes: &attributes };
         let (kind, id) = match (at.component.as_str(), at.project.as_str()) {
             ("", "") => ("Namespace", at.namespace.as_str()),
             ("", project) => ("Project", project),
@@ -111,17 +112,17 @@ impl Gate {
         })
     }
 
-    /// Whether the caller may look at the logs of anything. A control plane that does not say is no reason to hide
-    /// what there is: each query is asked about anyway.
-    pub(super) async fn anywhere(&self, token: &Secret) -> bool {
-        let key = self.numbers.hash_one(token.expose());
+    /// Whether the caller may do `action` anywhere. A control plane that does not say is no reason to hide what there
+    /// is: each query is asked about anyway.
+    pub(super) async fn anywhere(&self, token: &Secret, action: &str) -> bool {
+        let key = self.numbers.hash_one((token.expose(), action));
         if let Some(answer) = self.remembered(key) {
             return answer.is_ok();
         }
         let request = Request::get(format!("{}/api/v1/authz/profile", self.base));
         match self.ask::<Value>(request, token, Bytes::new()).await {
             Ok(profile) => {
-                let places = profile["capabilities"][ACTION]["allowed"].as_array();
+                let places = profile["capabilities"][action]["allowed"].as_array();
                 let may = places.is_some_and(|places| !places.is_empty());
                 let nothing = || Decision::Missing { unmet: None };
                 self.remember(key, may.then_some(()).ok_or_else(nothing));

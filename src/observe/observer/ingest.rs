@@ -5,11 +5,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use curtain_control::identity::bearer;
 use http::StatusCode;
@@ -18,8 +16,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::store::{Store, StoreError};
-use crate::wire::{Batch, LINES_PATH, MAX_BATCH, POSITIONS_PATH};
+use crate::wire::MAX_BATCH;
 
 /// How long a reviewed token is believed.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -85,13 +82,11 @@ impl Doorman {
     }
 }
 
-pub(super) fn routes(store: Store, doorman: Doorman) -> Router {
-    Router::new()
-        .route(LINES_PATH, post(lines))
-        .route(POSITIONS_PATH, get(positions))
+/// `routes`, for the collector alone.
+pub(super) fn guarded(routes: Router, doorman: Doorman) -> Router {
+    routes
         .layer(middleware::from_fn_with_state(doorman, require))
         .layer(DefaultBodyLimit::max(MAX_BATCH))
-        .with_state(store)
 }
 
 async fn require(State(doorman): State<Doorman>, request: Request, next: Next) -> Response {
@@ -106,32 +101,4 @@ async fn require(State(doorman): State<Doorman>, request: Request, next: Next) -
             (status, Json(json!({"message": reason}))).into_response()
         }
     }
-}
-
-async fn lines(State(store): State<Store>, body: Bytes) -> Response {
-    let batch: Batch = match serde_json::from_slice(&body) {
-        Ok(batch) => batch,
-        Err(error) => {
-            return (StatusCode::BAD_REQUEST, Json(json!({"message": error.to_string()})))
-                .into_response();
-        }
-    };
-    drop(body);
-    match store.run(move |store| store.ingest(&batch)).await {
-        Ok(stored) => Json(json!({"stored": stored})).into_response(),
-        Err(error) => failed(&error),
-    }
-}
-
-async fn positions(State(store): State<Store>) -> Response {
-    match store.run(|store| store.positions()).await {
-        Ok(positions) => Json(positions).into_response(),
-        Err(error) => failed(&error),
-    }
-}
-
-fn failed(error: &StoreError) -> Response {
-    tracing::error!(%error, "the log database refused");
-    // 503: the collector keeps its lines and tries again, for example once the disk has room.
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"message": error.to_string()}))).into_response()
 }

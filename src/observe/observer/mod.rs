@@ -1,13 +1,17 @@
-//! The role `observer`: keeps log lines and answers queries.
+//! The role `observer`: keeps telemetry and answers queries.
+//!
+//! Each kind of telemetry is a [`Signal`]; what they share is here: who may ask ([`gate`]), how a query becomes an
+//! answer or a refusal ([`rest`]), and what the collector posts ([`intake`]).
 //!
 //! Three doors: REST for people's clients, bearer MCP for agents (both with tokens of the instance and behind
 //! the Host and Origin check), and one for the collector alone.
 
-mod ask;
 mod gate;
 mod ingest;
-mod rest;
-mod service;
+pub(crate) mod intake;
+mod refusal;
+pub(crate) mod rest;
+mod signal;
 mod tools;
 
 use std::net::SocketAddr;
@@ -24,7 +28,13 @@ use curtain_role::{
 };
 use http::Uri;
 
-use crate::store::{Retention, Store, StoreError};
+pub(crate) use gate::Gate;
+pub(crate) use refusal::Refusal;
+pub(crate) use signal::Signal;
+
+use crate::asked::nanoseconds;
+use crate::database::{DatabaseError, Retention};
+use crate::logs::{self, Logs};
 
 /// How often retention is applied.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -40,9 +50,9 @@ pub struct Config {
     pub ingest_listen: SocketAddr,
     /// Where the health checks listen.
     pub health_listen: SocketAddr,
-    /// Directory of the database; it must exist.
+    /// Directory of the databases; it must exist.
     pub data: PathBuf,
-    /// How much is kept.
+    /// How much each of them keeps.
     pub retention: Retention,
     /// Base URL of the control plane's REST API: decisions and signing keys.
     pub control: Uri,
@@ -65,9 +75,9 @@ pub struct Config {
 /// Why the observer ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database.
+    /// A database.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Database(#[from] DatabaseError),
     /// No client for the cluster.
     #[error(transparent)]
     Kube(#[from] KubeError),
@@ -94,24 +104,24 @@ pub enum Error {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let health = Health::default();
     let ready = health.check("database");
-    let (path, retention) = (config.data.join("logs.db"), config.retention);
-    let opened = tokio::task::spawn_blocking(move || Store::open(&path, retention)).await;
-    let store = opened.map_err(|_| StoreError::Interrupted)??;
+    let gate = Arc::new(Gate::new(&config.control, config.instance.clone()));
+    let (set_up, asked) = (config.clone(), gate.clone());
+    let opened = tokio::task::spawn_blocking(move || signals(&set_up, &asked)).await;
+    let signals = opened.map_err(|_| DatabaseError::Interrupted)??;
     ready.pass();
 
     let doorman = ingest::Doorman::new(config.kube.client().await?, &config.collector);
     let jwks = format!("{}/oauth2/jwks", config.control.to_string().trim_end_matches('/'));
     let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
     let instance = config.instance.clone();
-    let validator = Validator::remote(jwks, &config.issuer, &config.audience, instance.clone());
+    let validator = Validator::remote(jwks, &config.issuer, &config.audience, instance);
     let validator = Arc::new(validator);
-    let gate = gate::Gate::new(&config.control, instance);
-    let (rest, tools) = doors(&config, &store, gate, validator, &shutdown);
-    let ingest = ingest::routes(store.clone(), doorman);
+    let (rest, tools) = doors(&config, &signals, gate, validator, &shutdown);
+    let ingest = ingest::guarded(posts(&signals), doorman);
 
     let (listener, mcp_listener) = (listen(config.listen).await?, listen(config.mcp_listen).await?);
     let ingest_listener = listen(config.ingest_listen).await?;
-    tokio::spawn(prune(store, shutdown.clone()));
+    tokio::spawn(prune(signals, shutdown.clone()));
     tracing::info!(rest = %config.listen, mcp = %config.mcp_listen, "observer listens");
     tokio::try_join!(
         async { serve(listener, rest, shutdown.clone()).await.map_err(Error::from) },
@@ -125,20 +135,33 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     Ok(())
 }
 
+/// All kinds of telemetry, with their databases opened. Blocks.
+fn signals(config: &Config, gate: &Arc<Gate>) -> Result<Arc<[Box<dyn Signal>]>, DatabaseError> {
+    let store = logs::Store::open(&config.data.join("logs.db"), config.retention)?;
+    let signals: [Box<dyn Signal>; 1] = [Box::new(Logs::new(store, gate.clone()))];
+    Ok(Arc::new(signals))
+}
+
 /// REST and MCP.
 fn doors(
     config: &Config,
-    store: &Store,
-    gate: gate::Gate,
+    signals: &Arc<[Box<dyn Signal>]>,
+    gate: Arc<Gate>,
     validator: Arc<Validator>,
     shutdown: &Shutdown,
 ) -> (Router, Router) {
     let hosts = AllowedHosts::new(own_names(config));
-    let logs = service::Logs::new(store.clone(), gate);
-    let toolbox = tools::ObserverTools { logs: logs.clone(), version: config.version.clone() };
-    let rest = rest::routes(logs, validator.clone()).layer(hosts.clone());
+    let queries = signals.iter().fold(Router::new(), |router, one| router.merge(one.rest()));
+    let rest = rest::routes(queries, validator.clone()).layer(hosts.clone());
+    let version = config.version.clone();
+    let toolbox = tools::ObserverTools { signals: signals.clone(), gate, version };
     let tools = mcp::router(toolbox, validator, shutdown.token()).layer(hosts);
     (rest, tools)
+}
+
+/// What the collector may post and ask.
+fn posts(signals: &Arc<[Box<dyn Signal>]>) -> Router {
+    signals.iter().fold(Router::new(), |router, one| router.merge(one.ingest()))
 }
 
 /// The names of our Service, and what was configured.
@@ -147,14 +170,16 @@ fn own_names(config: &Config) -> Vec<String> {
     own.into_iter().chain(config.allowed_hosts.iter().cloned()).collect()
 }
 
-async fn prune(store: Store, shutdown: Shutdown) {
+async fn prune(signals: Arc<[Box<dyn Signal>]>, shutdown: Shutdown) {
     // At once, too: an observer that is restarted again and again must forget as well.
     loop {
-        let now = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-        match store.run(move |store| store.prune(now)).await {
-            Ok(0) => {}
-            Ok(lines) => tracing::info!(lines, "old lines were removed"),
-            Err(error) => tracing::error!(%error, "old lines could not be removed"),
+        let now = nanoseconds(jiff::Timestamp::now());
+        for signal in signals.iter() {
+            match signal.prune(now).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "what was too old or too much was removed"),
+                Err(error) => tracing::error!(%error, "old rows could not be removed"),
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(PRUNE_EVERY) => {}
@@ -173,13 +198,16 @@ pub(crate) mod testing {
 
     /// Serves it at `address`, or somewhere; returns where.
     pub(crate) async fn ingest(
-        store: &Store,
+        store: &logs::Store,
         client: kube::Client,
         user: &str,
         address: Option<SocketAddr>,
         shutdown: &Shutdown,
     ) -> SocketAddr {
-        let router = ingest::routes(store.clone(), ingest::Doorman::new(client, user));
+        let instance = Instance::default();
+        let gate = Arc::new(Gate::new(&Uri::from_static("http://127.0.0.1:1"), instance));
+        let lines = Logs::new(store.clone(), gate).ingest();
+        let router = ingest::guarded(lines, ingest::Doorman::new(client, user));
         let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let listener = listen(address).await.expect("binds");
         let address = listener.local_addr().expect("an address");

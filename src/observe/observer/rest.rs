@@ -1,30 +1,29 @@
-//! `POST /api/v1/logs/query` and `GET /health`.
+//! From a request to its answer, for the queries of all signals.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Extension, Json, Router, middleware};
 use curtain_control::identity::{Caller, Secret, Validator, bearer};
+use curtain_control::mcp::Call;
 use http::{HeaderMap, StatusCode, header};
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-use super::ask::answer;
 use super::gate::GateError;
-use super::service::{Logs, Refusal};
+use super::refusal::Refusal;
 
 const LONGEST_BODY: usize = 64 << 10;
 
-pub(super) fn routes(logs: Logs, validator: Arc<Validator>) -> Router {
-    Router::new()
-        .route("/api/v1/logs/query", post(query))
+/// `queries` for callers with a token, and the health check for everybody.
+pub(super) fn routes(queries: Router, validator: Arc<Validator>) -> Router {
+    queries
         .layer(middleware::from_fn_with_state(validator, bearer::require))
         .route("/health", get(health))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .with_state(logs)
 }
 
 async fn health() -> Response {
@@ -32,58 +31,49 @@ async fn health() -> Response {
     Json(json!({"status": "healthy", "timestamp": now})).into_response()
 }
 
-async fn query(
-    State(logs): State<Logs>,
-    Extension(caller): Extension<Caller>,
-    Extension(token): Extension<Secret>,
-    headers: HeaderMap,
-    body: Bytes,
+/// A query as it came: who asks, and the body.
+pub(crate) type Request = (Extension<Caller>, Extension<Secret>, HeaderMap, Bytes);
+
+/// Reads the query, has `answer` answer it, and says in the signal's own codes (`OBS-V1-L-…` for the letter `L`) why
+/// there is no answer.
+pub(crate) async fn ask<Q: DeserializeOwned>(
+    letter: &str,
+    (Extension(caller), Extension(token), headers, body): Request,
+    answer: impl AsyncFnOnce(Call<'_>, Q) -> Result<Value, Refusal>,
 ) -> Response {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if kind.is_some_and(|kind| !kind.starts_with("application/json")) {
-        return refuse(
-            StatusCode::BAD_REQUEST,
-            "OBS-V1-L-01",
-            "Content-Type must be application/json",
-        );
+        let reason = Refusal::Invalid("Content-Type must be application/json".into());
+        return refuse(letter, &reason);
     }
     let query = match serde_json::from_slice(&body) {
         Ok(query) => query,
         Err(error) => {
-            return refuse(
-                StatusCode::BAD_REQUEST,
-                "OBS-V1-L-01",
-                &format!("the body is not a query: {error}"),
-            );
+            let reason = Refusal::Invalid(format!("the body is not a query: {error}"));
+            return refuse(letter, &reason);
         }
     };
-    let started = Instant::now();
-    match logs.query(&caller, &token, query).await {
-        Ok(found) => Json(answer(&found, started.elapsed().as_millis())).into_response(),
-        Err(Refusal::Invalid(reason)) => refuse(StatusCode::BAD_REQUEST, "OBS-V1-L-01", &reason),
-        Err(Refusal::Gate(GateError::Denied(reason))) => {
-            refuse(StatusCode::FORBIDDEN, "OBS-V1-L-02", &reason)
-        }
-        Err(Refusal::Gate(error @ GateError::Token(_))) => {
-            refuse(StatusCode::UNAUTHORIZED, "OBS-V1-L-02", &error.to_string())
-        }
-        Err(Refusal::Gate(error)) => {
-            tracing::warn!(%error, "a query could not be authorized");
-            refuse(StatusCode::INTERNAL_SERVER_ERROR, "OBS-V1-L-02", &error.to_string())
-        }
-        Err(Refusal::Store(error)) => {
-            tracing::error!(%error, "a query failed");
-            refuse(StatusCode::INTERNAL_SERVER_ERROR, "OBS-V1-L-05", &error.to_string())
-        }
+    match answer(Call { caller: &caller, token: &token }, query).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refusal) => refuse(letter, &refusal),
     }
 }
 
-fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
-    let title = match status {
-        StatusCode::BAD_REQUEST => "badRequest",
-        StatusCode::UNAUTHORIZED => "unauthorized",
-        StatusCode::FORBIDDEN => "forbidden",
-        _ => "internalServerError",
+fn refuse(letter: &str, refusal: &Refusal) -> Response {
+    let (status, title, number) = match refusal {
+        Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, "badRequest", "01"),
+        Refusal::Gate(GateError::Denied(_)) => (StatusCode::FORBIDDEN, "forbidden", "02"),
+        Refusal::Gate(GateError::Token(_)) => (StatusCode::UNAUTHORIZED, "unauthorized", "02"),
+        Refusal::Gate(error @ GateError::Unavailable { .. }) => {
+            tracing::warn!(%error, "a query could not be authorized");
+            (StatusCode::INTERNAL_SERVER_ERROR, "internalServerError", "02")
+        }
+        Refusal::Database(error) => {
+            tracing::error!(%error, "a query failed");
+            (StatusCode::INTERNAL_SERVER_ERROR, "internalServerError", "05")
+        }
     };
-    (status, Json(json!({"title": title, "errorCode": code, "message": message}))).into_response()
+    let code = format!("OBS-V1-{letter}-{number}");
+    let body = json!({"title": title, "errorCode": code, "message": refusal.to_string()});
+    (status, Json(body)).into_response()
 }

@@ -46,8 +46,8 @@ impl World {
         let control = serve_somewhere(control, &shutdown).await;
 
         let directory = tempfile::tempdir().expect("a directory");
-        let store =
-            Store::open(&directory.path().join("logs.db"), Retention::default()).expect("opens");
+        let store = logs::Store::open(&directory.path().join("logs.db"), Retention::default())
+            .expect("opens");
         let source = Source {
             pod_uid: "u".into(),
             pod: "cart-1".into(),
@@ -86,8 +86,10 @@ impl World {
         let jwks = format!("{control}/oauth2/jwks").parse().expect("a URL");
         let instance = config.instance.clone();
         let validator = Arc::new(Validator::remote(jwks, "iss", "aud", instance.clone()));
-        let gate = gate::Gate::new(&config.control, instance);
-        let (rest, tools) = doors(&config, &store, gate, validator, &shutdown);
+        drop(store);
+        let gate = Arc::new(Gate::new(&config.control, instance));
+        let signals = signals(&config, &gate).expect("opens");
+        let (rest, tools) = doors(&config, &signals, gate, validator, &shutdown);
         let rest = serve_somewhere(rest, &shutdown).await;
         let mcp = format!("{}/mcp", serve_somewhere(tools, &shutdown).await);
         World { rest, mcp, issuer, shutdown, _directory: directory }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, params};
 
-use super::{Store, StoreError};
+use super::Store;
+use crate::asked::{Page, Place};
+use crate::database::DatabaseError;
 use crate::level::Level;
 use crate::wire::Source;
 
@@ -14,27 +16,15 @@ const COUNTED: u64 = 1000;
 /// The shortest phrase that the full-text index can find.
 const INDEXED: usize = 3;
 
-/// What to look for. Empty names mean any.
+/// What to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// The platform's namespace; never empty.
-    pub namespace: String,
-    /// Name of the project.
-    pub project: String,
-    /// Name of the component.
-    pub component: String,
-    /// Name of the environment.
-    pub environment: String,
-    /// First and last nanosecond since 1970, both included.
-    pub between: (i64, i64),
+    /// Where, when, and how many lines.
+    pub page: Page,
     /// Only these levels; empty means all.
     pub levels: Vec<Level>,
     /// Only lines with this text in them, whatever its case.
     pub phrase: String,
-    /// At most this many lines.
-    pub limit: usize,
-    /// The newest lines first, else the oldest.
-    pub newest_first: bool,
 }
 
 /// One found line.
@@ -70,9 +60,9 @@ impl Store {
     /// Finds lines. Of a component that was deleted and made anew under the same name, only the newer one's.
     ///
     /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub fn query(&self, query: &Query) -> Result<Found, StoreError> {
-        self.read(|connection| {
+    /// [`DatabaseError::Sqlite`].
+    pub fn query(&self, query: &Query) -> Result<Found, DatabaseError> {
+        self.database.read(|connection| {
             let streams = streams(connection, query)?;
             if streams.is_empty() {
                 return Ok(Found::default());
@@ -83,12 +73,12 @@ impl Store {
             } else {
                 by_stream(connection, query, &streams)?
             };
-            if query.newest_first {
+            if query.page.newest_first {
                 hits.sort_by_key(|hit| Reverse((hit.time, hit.ordinal, hit.stream)));
             } else {
                 hits.sort_by_key(|hit| (hit.time, hit.ordinal, hit.stream));
             }
-            hits.truncate(query.limit);
+            hits.truncate(query.page.limit);
             let rows = hits.into_iter().filter_map(|hit| {
                 let source = streams.get(&hit.stream)?.clone();
                 Some(Row {
@@ -112,14 +102,15 @@ struct Hit {
 }
 
 /// The streams in scope, without those of former incarnations of a component.
-fn streams(connection: &Connection, query: &Query) -> Result<BTreeMap<i64, Source>, StoreError> {
+fn streams(connection: &Connection, query: &Query) -> Result<BTreeMap<i64, Source>, DatabaseError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, pod_uid, container, pod, pod_namespace, namespace, project, component, environment, \
          project_uid, component_uid, environment_uid FROM stream \
          WHERE namespace = ?1 AND (?2 = '' OR project = ?2) AND (?3 = '' OR component = ?3) \
          AND (?4 = '' OR environment = ?4) ORDER BY id",
     )?;
-    let names = params![query.namespace, query.project, query.component, query.environment];
+    let Place { namespace, project, component, environment } = &query.page.place;
+    let names = params![namespace, project, component, environment];
     let rows = statement.query_map(names, |row| {
         let source = Source {
             pod_uid: row.get(1)?,
@@ -169,7 +160,7 @@ fn conditions(query: &Query) -> String {
 }
 
 fn direction(query: &Query) -> &'static str {
-    if query.newest_first { "DESC" } else { "ASC" }
+    if query.page.newest_first { "DESC" } else { "ASC" }
 }
 
 /// Each stream is read from its own end of the index, so a page costs at most streams × limit lines.
@@ -177,18 +168,18 @@ fn by_stream(
     connection: &Connection,
     query: &Query,
     streams: &BTreeMap<i64, Source>,
-) -> Result<(Vec<Hit>, u64), StoreError> {
+) -> Result<(Vec<Hit>, u64), DatabaseError> {
     let (conditions, order) = (conditions(query), direction(query));
     let place = "stream = ?1 AND time BETWEEN ?2 AND ?3";
     let mut page = connection.prepare_cached(&format!(
         "SELECT stream, time, ordinal, level, text FROM line WHERE {place}{conditions} \
          ORDER BY time {order}, ordinal {order} LIMIT {}",
-        query.limit
+        query.page.limit
     ))?;
     let mut count = connection.prepare_cached(&format!(
         "SELECT COUNT(*) FROM (SELECT 1 FROM line WHERE {place}{conditions} LIMIT {COUNTED})"
     ))?;
-    let (first, last) = query.between;
+    let (first, last) = query.page.between;
     let like = like(&query.phrase);
     let (mut hits, mut total) = (Vec::new(), 0);
     for stream in streams.keys() {
@@ -208,7 +199,7 @@ fn by_text(
     connection: &Connection,
     query: &Query,
     streams: &BTreeMap<i64, Source>,
-) -> Result<(Vec<Hit>, u64), StoreError> {
+) -> Result<(Vec<Hit>, u64), DatabaseError> {
     let ids: Vec<String> = streams.keys().map(i64::to_string).collect();
     let plain = Query { phrase: String::new(), ..query.clone() };
     let (conditions, order) = (conditions(&plain), direction(query));
@@ -218,10 +209,10 @@ fn by_text(
         ids.join(",")
     );
     let phrase = format!("\"{}\"", query.phrase.replace('"', "\"\""));
-    let (first, last) = query.between;
+    let (first, last) = query.page.between;
     let mut page = connection.prepare(&format!(
         "SELECT stream, time, ordinal, level, text {from} ORDER BY time {order}, ordinal {order} LIMIT {}",
-        query.limit
+        query.page.limit
     ))?;
     let rows = page.query_map(params![phrase, first, last, ""], hit)?;
     let hits = rows.collect::<Result<Vec<_>, _>>()?;

@@ -2,7 +2,8 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, retention::remove_above};
+use super::{Store, retention::remove_above};
+use crate::database::DatabaseError;
 use crate::level::Level;
 use crate::wire::{Batch, Part, Position, Source, Stored};
 
@@ -11,9 +12,9 @@ impl Store {
     /// is exceeded, the oldest lines go.
     ///
     /// # Errors
-    /// [`StoreError::Sqlite`]; nothing of the batch is stored then.
-    pub fn ingest(&self, batch: &Batch) -> Result<usize, StoreError> {
-        self.write(|connection| {
+    /// [`DatabaseError::Sqlite`]; nothing of the batch is stored then.
+    pub fn ingest(&self, batch: &Batch) -> Result<usize, DatabaseError> {
+        self.database.write(|connection| {
             let transaction = connection.transaction()?;
             let mut stored = 0;
             for part in &batch.parts {
@@ -21,7 +22,7 @@ impl Store {
             }
             transaction.commit()?;
             // A burst may outgrow the bound by an eighth until the next prune, not by more.
-            let bytes = self.0.retention.bytes;
+            let bytes = self.retention.bytes;
             while remove_above(connection, bytes.saturating_add(bytes / 8))? > 0 {}
             Ok(stored)
         })
@@ -30,9 +31,9 @@ impl Store {
     /// How far each container's log is stored.
     ///
     /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub fn positions(&self) -> Result<Vec<Stored>, StoreError> {
-        self.read(|connection| {
+    /// [`DatabaseError::Sqlite`].
+    pub fn positions(&self) -> Result<Vec<Stored>, DatabaseError> {
+        self.database.read(|connection| {
             let mut statement = connection
                 .prepare_cached("SELECT pod_uid, container, last_time, last_ordinal FROM stream")?;
             let rows = statement.query_map([], |row| {
@@ -47,7 +48,7 @@ impl Store {
     }
 }
 
-fn ingest_part(transaction: &Transaction<'_>, part: &Part) -> Result<usize, StoreError> {
+fn ingest_part(transaction: &Transaction<'_>, part: &Part) -> Result<usize, DatabaseError> {
     let (stream, mut last) = stream(transaction, &part.source)?;
     let mut insert_line = transaction.prepare_cached(
         "INSERT INTO line (stream, time, ordinal, level, text) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -83,7 +84,7 @@ fn ingest_part(transaction: &Transaction<'_>, part: &Part) -> Result<usize, Stor
 fn stream(
     transaction: &Transaction<'_>,
     source: &Source,
-) -> Result<(i64, Option<Position>), StoreError> {
+) -> Result<(i64, Option<Position>), DatabaseError> {
     let known = transaction
         .prepare_cached(
             "SELECT id, last_time, last_ordinal FROM stream WHERE pod_uid = ?1 AND container = ?2",

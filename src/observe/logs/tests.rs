@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use super::{Query, Store};
+use crate::asked::{Page, Place};
+use crate::database::Retention;
 use crate::level::Level;
-use crate::store::{Query, Retention, Store, StoreError};
 use crate::wire::{Batch, Line, Part, Position, Source};
 
 const SECOND: i64 = 1_000_000_000;
@@ -32,18 +34,13 @@ fn part(source: Source, lines: &[(i64, u32, &str)]) -> Part {
     }
 }
 
-fn query() -> Query {
-    Query {
-        namespace: "default".into(),
-        project: String::new(),
-        component: String::new(),
-        environment: String::new(),
-        between: (0, i64::MAX),
-        levels: Vec::new(),
-        phrase: String::new(),
-        limit: 100,
-        newest_first: false,
-    }
+/// Everything there is, the oldest first, changed by `change`.
+fn query(change: impl FnOnce(&mut Query)) -> Query {
+    let place = Place { namespace: "default".into(), ..Place::default() };
+    let page = Page { place, between: (0, i64::MAX), limit: 100, newest_first: false };
+    let mut query = Query { page, levels: Vec::new(), phrase: String::new() };
+    change(&mut query);
+    query
 }
 
 fn store(directory: &tempfile::TempDir, retention: Retention) -> Store {
@@ -77,7 +74,7 @@ fn a_batch_that_comes_twice_is_stored_once_and_positions_survive() {
     let kept = store(&directory, Retention::default());
     let positions = kept.positions().expect("positions");
     assert_eq!((positions.len(), positions[0].last), (1, at(7, 1)));
-    assert_eq!(texts(&kept, &query()), ["one", "two", "three", "four"]);
+    assert_eq!(texts(&kept, &query(|_| ())), ["one", "two", "three", "four"]);
 }
 
 #[test]
@@ -99,32 +96,44 @@ fn queries_narrow_by_place_time_level_and_phrase() {
             ],
         })
         .expect("stores");
-    let cart = Query { component: "cart".into(), environment: "development".into(), ..query() };
+    let cart = query(|query| {
+        query.page.place.component = "cart".into();
+        query.page.place.environment = "development".into();
+    });
     assert_eq!(
         texts(&store, &cart),
         ["level=error cannot pay", "level=info Paid \"twice\"", "100% done"]
     );
     assert_eq!(
-        texts(&store, &Query { newest_first: true, limit: 2, ..query() }),
+        texts(
+            &store,
+            &query(|query| {
+                query.page.newest_first = true;
+                query.page.limit = 2;
+            })
+        ),
         ["in production", "100% done"]
     );
     assert_eq!(
-        texts(&store, &Query { between: (2, 3), ..query() }),
+        texts(&store, &query(|query| query.page.between = (2, 3))),
         ["level=info Paid \"twice\"", "hello"]
     );
     assert_eq!(
-        texts(&store, &Query { levels: vec![Level::Error], ..query() }),
+        texts(&store, &query(|query| query.levels = vec![Level::Error])),
         ["level=error cannot pay"]
     );
     // Long phrases use the index, short ones do not; both know no case and no wildcards.
     assert_eq!(
-        texts(&store, &Query { phrase: "PAID \"twice".into(), ..query() }),
+        texts(&store, &query(|query| query.phrase = "PAID \"twice".into())),
         ["level=info Paid \"twice\""]
     );
-    assert_eq!(texts(&store, &Query { phrase: "0%".into(), ..query() }), ["100% done"]);
-    assert_eq!(texts(&store, &Query { phrase: "a%d".into(), ..query() }), [] as [&str; 0]);
-    assert_eq!(store.query(&Query { limit: 1, ..query() }).expect("queries").total, 5);
-    assert_eq!(texts(&store, &Query { namespace: "other".into(), ..query() }), [] as [&str; 0]);
+    assert_eq!(texts(&store, &query(|query| query.phrase = "0%".into())), ["100% done"]);
+    assert_eq!(texts(&store, &query(|query| query.phrase = "a%d".into())), [] as [&str; 0]);
+    assert_eq!(store.query(&query(|query| query.page.limit = 1)).expect("queries").total, 5);
+    assert_eq!(
+        texts(&store, &query(|query| query.page.place.namespace = "other".into())),
+        [] as [&str; 0]
+    );
 }
 
 #[test]
@@ -137,7 +146,7 @@ fn a_component_made_anew_does_not_inherit_lines() {
     store
         .ingest(&Batch { parts: vec![part(source("cart", "new", "b"), &[(2, 0, "after")])] })
         .expect("stores");
-    assert_eq!(texts(&store, &query()), ["after"]);
+    assert_eq!(texts(&store, &query(|_| ())), ["after"]);
 }
 
 #[test]
@@ -153,8 +162,8 @@ fn age_and_size_are_bounded_and_forgotten_text_is_not_found() {
         })
         .expect("stores");
     assert_eq!(store.prune(250 * SECOND).expect("prunes"), 1);
-    assert_eq!(texts(&store, &Query { phrase: "ancient".into(), ..query() }), [] as [&str; 0]);
-    assert_eq!(texts(&store, &query()), ["young"]);
+    assert_eq!(texts(&store, &query(|query| query.phrase = "ancient".into())), [] as [&str; 0]);
+    assert_eq!(texts(&store, &query(|_| ())), ["young"]);
     let long = "x".repeat(900);
     let many: Vec<(i64, u32, &str)> = (0..3000).map(|n| (240 * SECOND, n, long.as_str())).collect();
     store.ingest(&Batch { parts: vec![part(source("web", "2", "w"), &many)] }).expect("stores");
@@ -165,7 +174,12 @@ fn age_and_size_are_bounded_and_forgotten_text_is_not_found() {
     };
     store.prune(250 * SECOND).expect("prunes");
     assert!(size() <= 512 << 10, "{} bytes", size());
-    let left = store.query(&Query { newest_first: true, limit: 1000, ..query() }).expect("queries");
+    let left = store
+        .query(&query(|query| {
+            query.page.newest_first = true;
+            query.page.limit = 1000;
+        }))
+        .expect("queries");
     assert!((1..1000).contains(&left.total), "the newest stay: {}", left.total);
     // Forgotten lines do not come back: the position is kept.
     assert_eq!(
@@ -190,21 +204,11 @@ fn a_burst_does_not_outgrow_the_bound_until_the_next_prune() {
     }
     let bytes = std::fs::metadata(directory.path().join("logs.db")).expect("a file").len();
     assert!(bytes < 4 << 20, "nine megabytes of lines make a file of {bytes} bytes");
-    let newest = store.query(&Query { newest_first: true, limit: 1, ..query() }).expect("queries");
+    let newest = store
+        .query(&query(|query| {
+            query.page.newest_first = true;
+            query.page.limit = 1;
+        }))
+        .expect("queries");
     assert_eq!(newest.rows[0].time, 9, "the newest stay");
-}
-
-#[test]
-fn a_newer_database_and_a_bad_path_are_refused_with_words() {
-    let directory = tempfile::tempdir().expect("a directory");
-    drop(store(&directory, Retention::default()));
-    let path = directory.path().join("logs.db");
-    let connection = rusqlite::Connection::open(&path).expect("opens");
-    connection.pragma_update(None, "user_version", 99).expect("sets");
-    drop(connection);
-    let newer = Store::open(&path, Retention::default()).expect_err("newer");
-    assert!(matches!(newer, StoreError::Version { found: 99, .. }), "{newer}");
-    let missing = Store::open(&directory.path().join("no/such.db"), Retention::default())
-        .expect_err("no directory");
-    assert!(missing.to_string().contains("is the directory writable?"), "{missing}");
 }

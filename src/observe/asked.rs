@@ -1,0 +1,187 @@
+//! What every query says: where to look, when, and how much of it to show.
+
+use curtain_control::authz::Hierarchy;
+use curtain_control::mcp::Arguments;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+const DEFAULT_LIMIT: i64 = 100;
+const MAX_LIMIT: i64 = 1000;
+const MAX_DAYS: i64 = 30;
+
+/// The part of a query's body that all signals have in common.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Asked {
+    pub(crate) start_time: String,
+    pub(crate) end_time: String,
+    pub(crate) search_scope: Scope,
+    pub(crate) limit: Option<i64>,
+    pub(crate) sort_order: String,
+}
+
+/// Where to look. A workflow scope is told by `workflowRunName`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Scope {
+    pub(crate) namespace: String,
+    pub(crate) project: String,
+    pub(crate) component: String,
+    pub(crate) environment: String,
+    pub(crate) workflow_run_name: String,
+    pub(crate) task_name: String,
+}
+
+/// A checked query: one place, one stretch of time, one page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where to look.
+    pub place: Place,
+    /// First and last nanosecond since 1970, both included.
+    pub between: (i64, i64),
+    /// At most this many.
+    pub limit: usize,
+    /// The newest first, else the oldest.
+    pub newest_first: bool,
+}
+
+/// A place in the platform. Empty names mean any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The platform's namespace; never empty.
+    pub namespace: String,
+    /// Name of the project.
+    pub project: String,
+    /// Name of the component.
+    pub component: String,
+    /// Name of the environment.
+    pub environment: String,
+}
+
+impl Place {
+    /// What the control plane is asked about.
+    pub(crate) fn hierarchy(&self) -> Hierarchy {
+        Hierarchy::namespace(self.namespace.clone())
+            .project(self.project.clone())
+            .component(self.component.clone())
+    }
+}
+
+impl Asked {
+    /// From the arguments of a tool; `limit` is for a caller that names none.
+    pub(crate) fn of(arguments: &Arguments, limit: i64) -> Asked {
+        let text = |name: &str| arguments.text(name).to_owned();
+        Asked {
+            start_time: text("start_time"),
+            end_time: text("end_time"),
+            search_scope: Scope {
+                namespace: text("namespace"),
+                project: text("project"),
+                component: text("component"),
+                environment: text("environment"),
+                ..Scope::default()
+            },
+            limit: Some(arguments.integer("limit").unwrap_or(limit)),
+            sort_order: text("sort_order"),
+        }
+    }
+
+    /// Checks it. The error is a sentence for the caller.
+    pub(crate) fn check(self) -> Result<Page, String> {
+        let scope = self.search_scope;
+        if scope.namespace.is_empty() {
+            return Err("searchScope.namespace is required".into());
+        }
+        if !scope.workflow_run_name.is_empty() || !scope.task_name.is_empty() {
+            return Err("nothing is kept of workflow runs: there is no workflow engine yet".into());
+        }
+        if !scope.component.is_empty() && scope.project.is_empty() {
+            return Err("searchScope.component needs searchScope.project".into());
+        }
+        let (start, end) = (time("startTime", &self.start_time)?, time("endTime", &self.end_time)?);
+        if end < start {
+            return Err("endTime is before startTime".into());
+        }
+        if end.as_second() - start.as_second() > MAX_DAYS * 24 * 3600 {
+            return Err(format!("the time range is longer than {MAX_DAYS} days"));
+        }
+        let limit = match self.limit.unwrap_or(0) {
+            0 => DEFAULT_LIMIT,
+            limit if (1..=MAX_LIMIT).contains(&limit) => limit,
+            limit => return Err(format!("limit is {limit}; it must be between 1 and {MAX_LIMIT}")),
+        };
+        let newest_first = match self.sort_order.as_str() {
+            "" | "desc" => true,
+            "asc" => false,
+            other => return Err(format!("sortOrder is {other:?}; it must be asc or desc")),
+        };
+        Ok(Page {
+            place: Place {
+                namespace: scope.namespace,
+                project: scope.project,
+                component: scope.component,
+                environment: scope.environment,
+            },
+            between: (nanoseconds(start), nanoseconds(end)),
+            limit: usize::try_from(limit).unwrap_or(1),
+            newest_first,
+        })
+    }
+}
+
+fn time(name: &str, text: &str) -> Result<Timestamp, String> {
+    if text.is_empty() {
+        return Err(format!("{name} is required"));
+    }
+    text.parse()
+        .map_err(|_| format!("{name} is {text:?}; it must be a time such as 2026-01-31T12:00:00Z"))
+}
+
+/// `time` as the databases keep it: nanoseconds since 1970.
+pub(crate) fn nanoseconds(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn check(change: Value) -> Result<Page, String> {
+        let mut body = json!({"startTime":"2026-01-01T00:00:00Z","endTime":"2026-01-02T00:00:00Z","searchScope":{"namespace":"default"}});
+        for (name, value) in change.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        serde_json::from_value::<Asked>(body).expect("well-formed").check()
+    }
+
+    #[test]
+    fn defaults_are_a_hundred_of_the_newest() {
+        let page = check(json!({})).expect("good");
+        assert_eq!((page.limit, page.newest_first), (100, true));
+        assert_eq!(page.between.0, 1_767_225_600_000_000_000);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let cases = [
+            (json!({"startTime":""}), "startTime is required"),
+            (json!({"endTime":"noon"}), "endTime is \"noon\""),
+            (json!({"endTime":"2025-01-01T00:00:00Z"}), "endTime is before startTime"),
+            (json!({"endTime":"2026-03-01T00:00:00Z"}), "longer than 30 days"),
+            (json!({"limit":1001}), "between 1 and 1000"),
+            (json!({"sortOrder":"up"}), "asc or desc"),
+            (json!({"searchScope":{}}), "searchScope.namespace is required"),
+            (json!({"searchScope":{"namespace":"a","component":"c"}}), "needs searchScope.project"),
+            (
+                json!({"searchScope":{"namespace":"a","workflowRunName":"r"}}),
+                "no workflow engine yet",
+            ),
+        ];
+        for (change, words) in cases {
+            let error = check(change.clone()).expect_err("wrong");
+            assert!(error.contains(words), "{change}: {error}");
+        }
+    }
+}

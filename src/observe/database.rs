@@ -1,0 +1,234 @@
+//! The SQLite file of one signal, in WAL mode.
+//!
+//! One connection writes, one reads; both block, so callers go through [`run`]. A file that a newer program
+//! made is refused, never misread.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// Pages given back to the file system at once.
+const PAGES: i64 = 1000;
+
+/// What a signal's file looks like inside.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Version of the tables.
+    pub version: i64,
+    /// SQL that makes them in an empty file.
+    pub tables: &'static str,
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// What is older goes.
+    pub age: Duration,
+    /// Above this size of the database in bytes, the oldest goes.
+    pub bytes: u64,
+}
+
+impl Default for Retention {
+    /// A week, and 256 MB.
+    fn default() -> Self {
+        Retention { age: Duration::from_secs(7 * 24 * 3600), bytes: 256 << 20 }
+    }
+}
+
+impl Retention {
+    /// The oldest time that is kept at `now`, both in nanoseconds since 1970.
+    pub fn oldest(&self, now: i64) -> i64 {
+        now.saturating_sub(i64::try_from(self.age.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
+/// What went wrong with a database.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// It cannot be opened.
+    #[error("cannot open the database {path}: {source}; is the directory writable?")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// It was made by a newer version.
+    #[error(
+        "the database {path} has version {found}, this program knows {known}; run the newer program, or remove the file to start empty"
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// In the file.
+        found: i64,
+        /// In the program.
+        known: i64,
+    },
+    /// A statement failed.
+    #[error("the database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The thread that worked on it died.
+    #[error("the work on the database was interrupted")]
+    Interrupted,
+}
+
+/// The open file. Cloning shares it.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("path", &self.0.path).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Opens or makes the file.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Open`] and [`DatabaseError::Version`].
+    pub fn open(path: &Path, layout: Layout) -> Result<Database, DatabaseError> {
+        let open = || {
+            let connection = Connection::open(path)?;
+            connection.busy_timeout(Duration::from_secs(5))?;
+            // Memory is dear here: two megabytes of pages for each of the two connections.
+            connection.pragma_update(None, "cache_size", -2000)?;
+            Ok(connection)
+        };
+        let failed = |source| DatabaseError::Open { path: path.to_owned(), source };
+        let writer = open().map_err(failed)?;
+        prepare(&writer, path, layout)?;
+        let reader = open().map_err(failed)?;
+        reader.pragma_update(None, "query_only", true)?;
+        let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
+        Ok(Database(Arc::new(Inner { path: path.to_owned(), writer, reader })))
+    }
+
+    /// Changes something. Blocks.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub fn write<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        // A transaction that a panic interrupted was rolled back.
+        work(&mut self.0.writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks something up. Blocks, but not for writers.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        work(&self.0.reader.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives the space of what was removed back to the file system.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`].
+    pub fn give_back(&self) -> Result<(), DatabaseError> {
+        let mut free = u64::MAX;
+        loop {
+            // Writers come in between.
+            let left = self.write(give_back)?;
+            if left == 0 || left >= free {
+                return Ok(());
+            }
+            free = left;
+        }
+    }
+}
+
+/// Does blocking work without blocking the caller's thread.
+///
+/// # Errors
+/// Those of the work.
+pub async fn run<S: Clone + Send + 'static, T: Send + 'static>(
+    store: &S,
+    work: impl FnOnce(&S) -> Result<T, DatabaseError> + Send + 'static,
+) -> Result<T, DatabaseError> {
+    let store = store.clone();
+    tokio::task::spawn_blocking(move || work(&store))
+        .await
+        .map_err(|_| DatabaseError::Interrupted)?
+}
+
+/// Bytes in use, without what is free inside the file.
+pub(crate) fn used(connection: &Connection) -> Result<u64, DatabaseError> {
+    let number = |name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+    };
+    let pages = number("page_count")?.saturating_sub(number("freelist_count")?);
+    Ok(pages * number("page_size")?)
+}
+
+/// Gives free pages back; returns how many are left. The statement frees a page per step.
+fn give_back(connection: &mut Connection) -> Result<u64, DatabaseError> {
+    let mut statement =
+        connection.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    let mut freed = statement.query([])?;
+    while freed.next()?.is_some() {}
+    drop(freed);
+    drop(statement);
+    let left = connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0))?;
+    Ok(left.unsigned_abs())
+}
+
+/// Makes the tables in a new file, and checks the version of an old one.
+fn prepare(connection: &Connection, path: &Path, layout: Layout) -> Result<(), DatabaseError> {
+    let open = |source| DatabaseError::Open { path: path.to_owned(), source };
+    // Space that retention frees goes back to the file system step by step. Only possible before the first table.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(open)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
+    // A crash of the machine may lose the last rows together with their positions: they are fetched again.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "journal_size_limit", 4 << 20)?;
+    let Layout { version, tables } = layout;
+    match connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        .map_err(open)?
+    {
+        0 => {
+            connection
+                .execute_batch(&format!("BEGIN;{tables}PRAGMA user_version = {version};COMMIT;"))?;
+            Ok(())
+        }
+        found if found == version => Ok(()),
+        found => Err(DatabaseError::Version { path: path.to_owned(), found, known: version }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAYOUT: Layout = Layout { version: 1, tables: "CREATE TABLE thing (id INTEGER);" };
+
+    #[test]
+    fn a_newer_database_and_a_bad_path_are_refused_with_words() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("things.db");
+        drop(Database::open(&path, LAYOUT).expect("opens"));
+        let newer = Layout { version: 99, ..LAYOUT };
+        drop(Database::open(&directory.path().join("new.db"), newer).expect("opens"));
+        let error = Database::open(&directory.path().join("new.db"), LAYOUT).expect_err("newer");
+        assert!(matches!(error, DatabaseError::Version { found: 99, known: 1, .. }), "{error}");
+        let error = Database::open(&directory.path().join("no/such.db"), LAYOUT);
+        let error = error.expect_err("no directory");
+        assert!(error.to_string().contains("is the directory writable?"), "{error}");
+    }
+}

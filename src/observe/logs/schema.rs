@@ -1,0 +1,26 @@
+//! Tables of log lines.
+
+use crate::database::Layout;
+
+pub(super) const LAYOUT: Layout = Layout {
+    version: 1,
+    tables: "
+CREATE TABLE stream (
+    id INTEGER PRIMARY KEY,
+    pod_uid TEXT NOT NULL, container TEXT NOT NULL, pod TEXT NOT NULL, pod_namespace TEXT NOT NULL,
+    namespace TEXT NOT NULL, project TEXT NOT NULL, component TEXT NOT NULL, environment TEXT NOT NULL,
+    project_uid TEXT NOT NULL, component_uid TEXT NOT NULL, environment_uid TEXT NOT NULL,
+    last_time INTEGER NOT NULL, last_ordinal INTEGER NOT NULL,
+    UNIQUE (pod_uid, container)
+);
+CREATE INDEX stream_scope ON stream (namespace, project, component);
+CREATE TABLE line (
+    id INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL, time INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+    level INTEGER NOT NULL, text TEXT NOT NULL
+);
+CREATE INDEX line_place ON line (stream, time, ordinal);
+CREATE INDEX line_time ON line (time);
+CREATE VIRTUAL TABLE line_text USING fts5 (text, content='', contentless_delete=1, tokenize='trigram');
+",
+};

@@ -1,0 +1,84 @@
+//! Logs as the observer serves them: the one way from a query to its answer, for REST and MCP alike.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use curtain_control::mcp::economy::{MOST, TYPICAL};
+use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::answer::{answer, compact};
+use super::ask::LogsQuery;
+use super::{Found, Store, ingest, tools};
+use crate::database::{DatabaseError, run};
+use crate::observer::{Gate, Refusal, Signal, rest};
+
+/// What lookers at logs need.
+pub(super) const ACTION: &str = "logs:view";
+
+/// Answers queries of callers who may ask them.
+#[derive(Clone, Debug)]
+pub(crate) struct Logs {
+    store: Store,
+    gate: Arc<Gate>,
+}
+
+impl Logs {
+    pub(crate) fn new(store: Store, gate: Arc<Gate>) -> Self {
+        Logs { store, gate }
+    }
+
+    /// Checks, asks, looks.
+    async fn query(&self, call: Call<'_>, query: LogsQuery) -> Result<Found, Refusal> {
+        let query = query.check().map_err(Refusal::Invalid)?;
+        self.gate.check(call, ACTION, &query.page.place).await?;
+        Ok(run(&self.store, move |store| store.query(&query)).await?)
+    }
+}
+
+impl Signal for Logs {
+    fn rest(&self) -> Router {
+        Router::new().route("/api/v1/logs/query", post(query)).with_state(self.clone())
+    }
+
+    fn ingest(&self) -> Router {
+        ingest::routes(self.store.clone())
+    }
+
+    fn tools(&self) -> &'static [Tool] {
+        &tools::TABLE
+    }
+
+    fn call<'a>(
+        &'a self,
+        call: Call<'a>,
+        _: &'static Tool,
+        arguments: Arguments,
+    ) -> BoxFuture<'a, Result<Value, CallError>> {
+        async move {
+            let found = self.query(call, tools::query(&arguments)).await.map_err(CallError::new)?;
+            let asked = arguments.integer("limit").is_some();
+            Ok(compact(&found, if asked { MOST } else { TYPICAL }))
+        }
+        .boxed()
+    }
+
+    fn prune(&self, now: i64) -> BoxFuture<'_, Result<usize, DatabaseError>> {
+        run(&self.store, move |store| store.prune(now)).boxed()
+    }
+}
+
+async fn query(State(logs): State<Logs>, request: rest::Request) -> Response {
+    rest::ask("L", request, async |call: Call<'_>, query: LogsQuery| {
+        let started = Instant::now();
+        let found = logs.query(call, query).await?;
+        Ok(answer(&found, started.elapsed().as_millis()))
+    })
+    .await
+}

@@ -1,0 +1,48 @@
+//! The tool for log lines.
+
+use curtain_control::mcp::{Access, Arg, ArgKind, Arguments, Member, Output, Tool};
+use serde_json::Value;
+
+use super::ask::LogsQuery;
+use super::signal::ACTION;
+use crate::asked::Asked;
+
+/// Lines when the caller does not say; fewer, when they are long.
+const DEFAULT_LIMIT: i64 = 40;
+
+pub(super) static TABLE: [Tool; 1] = [Tool {
+    name: "query_component_logs",
+    description: "Find log lines of components. Narrow by component, time, level or phrase before raising the limit.",
+    toolsets: &["logs"],
+    args: &[
+        Arg::required("namespace", ArgKind::Text),
+        Arg::optional("project", ArgKind::Text),
+        Arg::optional("component", ArgKind::Text).about("needs project"),
+        Arg::optional("environment", ArgKind::Text),
+        Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
+        Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
+        Arg::optional("search_phrase", ArgKind::Text),
+        Arg::optional("log_levels", ArgKind::Texts).about("of DEBUG, INFO, WARN, ERROR"),
+        Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 40"),
+        Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc"),
+    ],
+    actions: &[ACTION],
+    access: Access::Read,
+    output: Output::Object(&[
+        Member::list("logs"),
+        Member::object("metadata"),
+        Member { name: "total", kind: "integer" },
+        Member::text("hint"),
+    ]),
+}];
+
+/// The query that the tool's arguments mean.
+pub(super) fn query(arguments: &Arguments) -> LogsQuery {
+    let levels = arguments.value("log_levels").and_then(Value::as_array);
+    let levels = levels.into_iter().flatten().filter_map(Value::as_str);
+    LogsQuery {
+        asked: Asked::of(arguments, DEFAULT_LIMIT),
+        log_levels: levels.map(str::to_owned).collect(),
+        search_phrase: arguments.text("search_phrase").to_owned(),
+    }
+}

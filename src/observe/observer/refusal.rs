@@ -1,0 +1,18 @@
+//! Why a query has no answer.
+
+use super::gate::GateError;
+use crate::database::DatabaseError;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// It makes no sense, in a sentence for the caller.
+    #[error("{0}")]
+    Invalid(String),
+    /// The caller may not, or nobody says.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
