@@ -40,9 +40,8 @@ impl Toolbox for ObserverTools {
         tool: &'static Tool,
         arguments: Arguments,
     ) -> Result<Value, CallError> {
-        let has =
-            |signal: &&Box<dyn Signal>| signal.tools().iter().any(|one| one.name == tool.name);
-        match self.signals.iter().find(has) {
+        let has = |one: &dyn Signal| one.tools().iter().any(|row| row.name == tool.name);
+        match self.signals.iter().find(|signal| has(signal.as_ref())) {
             Some(signal) => signal.call(call, tool, arguments).await,
             None => Err(CallError(format!("there is no tool {}", tool.name))),
         }
