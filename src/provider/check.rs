@@ -14,6 +14,9 @@ pub struct Check {
     /// What to do about it; empty when it is fine.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub fix: String,
+    /// The address or reference that it is about, whole: for scripts, which cannot use what is worded for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
 }
 
 /// How a check came out.
@@ -32,6 +35,12 @@ impl Check {
     /// A check called `name`, with what was seen, and the fix if it is not as it should be.
     pub fn new(name: &str, state: State, seen: impl Into<String>, fix: &str) -> Self {
         let fix = if state == State::Ok { String::new() } else { fix.to_owned() };
-        Self { name: name.to_owned(), state, seen: seen.into(), fix }
+        Self { name: name.to_owned(), state, seen: seen.into(), fix, subject: None }
+    }
+
+    /// The same, about one address or reference.
+    #[must_use]
+    pub fn of(self, subject: &str) -> Self {
+        Self { subject: Some(subject.to_owned()), ..self }
     }
 }

@@ -38,7 +38,8 @@ pub(crate) async fn all(around: &Surroundings) -> Vec<Check> {
             State::Ok,
             format!("{} {} at {} ({by})", machine.system, machine.version, engine.address()),
             "",
-        ),
+        )
+        .of(engine.address()),
         architecture(&machine, &engine),
         memory(&machine),
         processors(&machine),
@@ -123,7 +124,7 @@ fn clock(machine: &Machine) -> Check {
 async fn image(engine: &Engine) -> Check {
     let image = node_image::DEFAULT;
     let name = image.split('@').next().unwrap_or(image);
-    match node_image::present(engine, image).await {
+    let check = match node_image::present(engine, image).await {
         Ok(Some(_)) => Check::new("node image", State::Ok, name, ""),
         Ok(None) => {
             let seen = format!("{name} is not there yet");
@@ -131,7 +132,8 @@ async fn image(engine: &Engine) -> Check {
             Check::new("node image", State::Warning, seen, &fix)
         }
         Err(error) => Check::new("node image", State::Warning, error.to_string(), "restart Docker"),
-    }
+    };
+    check.of(image)
 }
 
 fn disk(machine: &Machine) -> Check {
