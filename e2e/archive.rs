@@ -93,6 +93,6 @@ fn header(size: u64, mode: u32) -> tar::Header {
     header
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

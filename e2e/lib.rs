@@ -10,6 +10,7 @@
 //! [`Engine`] is a Docker Engine in the same namespaces, for the provider that makes clusters with one, and holds a node
 //! image made for the purpose.
 
+mod actions_cache;
 mod apart;
 mod archive;
 mod browser;
@@ -19,12 +20,15 @@ mod evidence;
 mod http;
 mod image;
 mod instance;
+mod loopback;
 mod mcp;
 mod node_image;
+mod registry;
 mod releases;
 mod residue;
 mod wait;
 
+pub use actions_cache::{ActionsCache, Weather};
 pub use browser::Browser;
 pub use clients::{Clients, Output};
 pub use engine::Engine;
@@ -32,6 +36,7 @@ pub use http::{Answer, get};
 pub use image::busybox_archive;
 pub use instance::{Instance, binary};
 pub use mcp::{Agent, Server};
+pub use registry::Registry;
 pub use releases::Releases;
 pub use residue::Residue;
 pub use wait::eventually;

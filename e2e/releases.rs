@@ -2,53 +2,36 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
 };
 
-use crate::Output;
+use crate::{
+    Output,
+    loopback::{Loopback, Response},
+};
 
 /// A folder of releases and its server, which answers like a repository's `releases` does: files below
 /// `download/v<version>`, and `latest/download` sends on to one of these. The server ends when dropped.
 #[derive(Debug)]
 pub struct Releases {
     dir: tempfile::TempDir,
-    address: SocketAddr,
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    server: Loopback,
 }
 
 impl Releases {
     /// Serves no release yet; `latest` will be the latest one.
     pub fn serve(latest: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder for releases");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the loopback device");
-        let address = listener.local_addr().expect("the port");
-        let ended = Arc::new(AtomicBool::new(false));
-        let (root, latest, end) = (dir.path().to_owned(), latest.to_owned(), Arc::clone(&ended));
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if end.load(Ordering::Acquire) {
-                    return;
-                }
-                // Who breaks off has had its answer.
-                let _ = stream.and_then(|stream| answer(stream, &root, &latest));
-            }
-        });
-        Self { dir, address, ended, thread: Some(thread) }
+        let (root, latest) = (dir.path().to_owned(), latest.to_owned());
+        let server = Loopback::serve(move |request| answer(&request.path, &root, &latest));
+        Self { dir, server }
     }
 
     /// What `CURTAIN_INSTALL_BASE` is for this server.
     pub fn base(&self) -> String {
-        format!("http://{}/releases", self.address)
+        format!("http://{}/releases", self.server.address())
     }
 
     /// The folder with the files of a version.
@@ -82,41 +65,15 @@ impl Releases {
     }
 }
 
-impl Drop for Releases {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
-        // Wakes the thread up.
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// One request and its answer; the connection ends with it.
-fn answer(mut stream: TcpStream, root: &Path, latest: &str) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let line = lines.next().transpose()?.unwrap_or_default();
-    // The client has sent all of its request before it is answered.
-    for header in lines.by_ref() {
-        if header?.is_empty() {
-            break;
-        }
-    }
-    let path = line.split(' ').nth(1).and_then(|path| path.strip_prefix("/releases/"));
-    let path = path.filter(|path| !path.contains("..")).unwrap_or_default();
+fn answer(path: &str, root: &Path, latest: &str) -> Response {
+    let path = path.strip_prefix("/releases/").filter(|path| !path.contains(".."));
+    let path = path.unwrap_or_default();
     if let Some(name) = path.strip_prefix("latest/download/") {
         let to = format!("/releases/download/v{latest}/{name}");
-        let head = format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n");
-        return stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes());
+        return Response::new(302, "").with("location", to);
     }
-    let (status, body) = match fs::read(root.join(path)) {
-        Ok(body) => ("200 OK", body),
-        Err(_) => ("404 Not Found", Vec::new()),
-    };
-    let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(&body)
+    match fs::read(root.join(path)) {
+        Ok(body) => Response::new(200, body),
+        Err(_) => Response::new(404, ""),
+    }
 }
