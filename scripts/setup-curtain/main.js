@@ -5,6 +5,7 @@ const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const curtain = require('./curtain');
+const nodeImage = require('./node-image');
 const runner = require('./runner');
 
 /** Archives that `up` makes of the nodes of an instance, where temporary files are. */
@@ -32,7 +33,7 @@ function summary(name, provider, seconds, rows) {
   return `### Curtain: \`${name}\` on ${provider}, up in ${seconds.toFixed(1)} s\n\n| What | Where |\n|---|---|\n${table}\n\n`;
 }
 
-function main() {
+async function main() {
   if (process.platform !== 'linux') throw new Error(`this action is for runners with Linux; this one has ${process.platform}`);
   const name = runner.input('name') || 'default';
   // Hosted runners have an Engine, which `auto` would take with a download for its nodes.
@@ -58,7 +59,9 @@ function main() {
   runner.output('command', command.join(' '));
 
   const flags = ['--name', name, '-o', 'json', '--timeout', runner.input('timeout') || '5m', '--provider', provider];
-  if (runner.input('node-image')) flags.push('--node-image', runner.input('node-image'));
+  const asked = runner.input('node-image');
+  const loaded = provider === 'kind' ? await nodeImage.bring(ask, asked, name) : '';
+  if (loaded || asked) flags.push('--node-image', loaded || asked);
   const before = archives(name);
   // It keeps its own time; this is for when it does not.
   const up = ask(['up', ...flags], { seconds: 3600 });
@@ -98,8 +101,4 @@ function main() {
   ]));
 }
 
-try {
-  main();
-} catch (error) {
-  runner.failed(error);
-}
+main().catch(runner.failed);

@@ -3,9 +3,10 @@
 
 const fs = require('fs');
 const curtain = require('./curtain');
+const nodeImage = require('./node-image');
 const runner = require('./runner');
 
-function main() {
+async function main() {
   const command = runner.remembered('command');
   // The step never came as far as making something.
   if (!command) return;
@@ -20,10 +21,7 @@ function main() {
   if (leftovers.length > 0) throw new Error(`curtain left something: ${JSON.stringify(leftovers)}`);
   console.log(`Instance ${name} is gone: ${removed} things removed, nothing left.`);
   runner.summary(`Curtain: \`${name}\` is gone, ${removed} things removed, nothing left.\n`);
+  await nodeImage.settle();
 }
 
-try {
-  main();
-} catch (error) {
-  runner.failed(error);
-}
+main().catch(runner.failed);

@@ -46,7 +46,9 @@ module.exports = {
   mask: (secret) => secret.split(/\r?\n/).filter(Boolean).forEach((line) => command('add-mask', line)),
   /** Markdown for the job's page. */
   summary: (text) => fs.appendFileSync(place('GITHUB_STEP_SUMMARY'), text),
-  /** A line of the log that stands out, and the end of the step with a failure. */
+  /** A line of the log that stands out. */
+  warning: (text) => command('warning', text),
+  /** The same, and the end of the step with a failure. */
   failed: (error) => {
     command('error', error.message || String(error));
     process.exitCode = 1;
