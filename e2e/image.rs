@@ -27,6 +27,7 @@ pub fn busybox_archive(path: &Path, reference: &str, marker: &str) -> io::Result
         reference,
         &json!({
             "Env": ["PATH=/bin"],
+            "ExposedPorts": {"8080/tcp": {}},
             "Cmd": ["/bin/httpd", "-f", "-v", "-p", "8080", "-h", "/www"],
             "WorkingDir": "/",
         }),

@@ -53,6 +53,11 @@ impl Access {
         &self.instance
     }
 
+    /// The cluster it runs on.
+    pub fn cluster(&self) -> curtain_provider::ClusterSpec {
+        self.instance.cluster(&self.home)
+    }
+
     /// A client of the cluster's API as its administrator.
     ///
     /// # Errors
@@ -60,7 +65,7 @@ impl Access {
     pub async fn kube(&self) -> Result<kube::Client, Error> {
         pause::awake(&self.home)?;
         let provider = curtain_provider::by_name(&self.instance.provider)?;
-        kube_client(&provider.kubeconfig(&self.instance.cluster(&self.home))).await
+        kube_client(&provider.kubeconfig(&self.cluster())).await
     }
 
     /// Every user and agent with their credentials.

@@ -50,10 +50,25 @@ pub async fn deploy(access: &Access, name: &str, timeout: Duration) -> Result<St
         obstacle = obstacle(&client, &bundle) => return Err(obstacle),
     }
     let url = url(&client, &bundle, &access.endpoints().gateway).await?;
+    answering(&url, left(), |status| matches!(status, 200..=299)).await?;
+    Ok(url)
+}
+
+/// Waits until `url` answers with a status that is `good`.
+///
+/// # Errors
+/// None within `timeout`.
+pub(crate) async fn answering(
+    url: &str,
+    timeout: Duration,
+    good: impl Fn(u16) -> bool,
+) -> Result<(), Error> {
+    let started = Instant::now();
+    let left = || timeout.saturating_sub(started.elapsed());
     let mut pause = FIRST_PAUSE;
     loop {
-        let last = match probe(&url, left().min(Duration::from_secs(5))).await {
-            Ok(200..=299) => return Ok(url),
+        let last = match probe(url, left().min(Duration::from_secs(5))).await {
+            Ok(status) if good(status) => return Ok(()),
             Ok(status) => format!("it answers {status}"),
             Err(error) => error.to_string(),
         };
@@ -81,7 +96,13 @@ fn known(name: &str) -> Result<Bundle, Error> {
     found.ok_or_else(|| Error::UnknownDemo { name: name.to_owned(), known })
 }
 
-fn api(client: &kube::Client, kind: &str, plural: &str, namespace: &str) -> Api<DynamicObject> {
+/// The platform's objects of one kind in one namespace.
+pub(crate) fn api(
+    client: &kube::Client,
+    kind: &str,
+    plural: &str,
+    namespace: &str,
+) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("openchoreo.dev", "v1alpha1", kind);
     let resource = ApiResource::from_gvk_with_plural(&kind, plural);
     Api::namespaced_with(client.clone(), namespace, &resource)
@@ -136,7 +157,7 @@ async fn url(client: &kube::Client, bundle: &Bundle, gateway: &str) -> Result<St
 }
 
 /// The form of an endpoint's URL that needs no name lookup: `http://localhost:PORT/@<first host label>/…`.
-fn external(endpoint: &Value, gateway: &str) -> Option<String> {
+pub(crate) fn external(endpoint: &Value, gateway: &str) -> Option<String> {
     let http = endpoint.pointer("/externalURLs/http")?;
     let label = http["host"].as_str()?.split('.').next()?;
     let path = http["path"].as_str().unwrap_or("/").trim_start_matches('/');

@@ -247,6 +247,25 @@ pub enum Error {
         /// What it lacks.
         why: String,
     },
+    /// An image that cannot be deployed as it is.
+    #[error("cannot deploy {image}: {why}; {next}")]
+    Image {
+        /// The image, or where it was looked for.
+        image: String,
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// A component that somebody made in another way.
+    #[error(
+        "there is a component {component:?} already, which was not made by `curtain deploy`; choose another name by \
+         --component"
+    )]
+    Foreign {
+        /// The component.
+        component: String,
+    },
     /// There is no such user or agent.
     #[error("there is no identity {who:?} in this instance; there are: {known}")]
     UnknownIdentity {
@@ -298,13 +317,16 @@ impl Error {
     /// The class of this error.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::BadName { .. } | Self::TooLong { .. } | Self::Client { .. } => Kind::BadInput,
+            Self::BadName { .. }
+            | Self::TooLong { .. }
+            | Self::Client { .. }
+            | Self::Image { .. } => Kind::BadInput,
             Self::NotFound { .. }
             | Self::UnknownClient { .. }
             | Self::UnknownIdentity { .. }
             | Self::UnknownDemo { .. } => Kind::NotFound,
             Self::NoLinuxProgram => Kind::Unmet,
-            Self::Exists { .. } => Kind::Exists,
+            Self::Exists { .. } | Self::Foreign { .. } => Kind::Exists,
             Self::Busy { .. } | Self::FolderBusy { .. } => Kind::Busy,
             Self::VersionMismatch { .. } => Kind::VersionMismatch,
             Self::Timeout { .. } => Kind::Timeout,

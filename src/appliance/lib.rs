@@ -13,6 +13,7 @@ pub mod access;
 mod carried;
 pub mod clients;
 pub mod demo;
+pub mod deploy;
 pub mod doctor;
 mod down;
 mod effect;

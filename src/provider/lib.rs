@@ -13,7 +13,7 @@
 //! - listeners are on loopback only;
 //! - what somebody else made is never touched.
 //!
-//! Entry points: [`choose()`], [`by_name`], [`Provider`], [`ClusterSpec`].
+//! Entry points: [`choose()`], [`by_name`], [`Provider`], [`ClusterSpec`], [`local_image`].
 
 mod api;
 mod check;
@@ -22,6 +22,7 @@ mod choose;
 mod embedded;
 mod error;
 mod kind;
+mod local;
 mod ports;
 mod spec;
 mod surroundings;
@@ -39,6 +40,7 @@ pub use choose::{AUTO, Choice, Request, choose};
 pub use embedded::Embedded;
 pub use error::{Error, Kind};
 pub use kind::Kind as KindProvider;
+pub use local::{LocalImage, local_image};
 pub use spec::{ClusterSpec, Door, Settings};
 pub use surroundings::Surroundings;
 

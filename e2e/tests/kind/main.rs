@@ -55,6 +55,15 @@ fn the_platform_comes_up_on_nodes_works_is_paused_and_goes() {
     let url = instance.curtain(&["demo", "deploy", "greeter"]).success();
     assert_eq!(get(url.trim()).unwrap().status, 200);
 
+    // What the Engine has needs no detour by an archive.
+    let archive = instance.scratch().join("mine.tar");
+    busybox_archive(&archive, "mine:dev", "from the Engine").unwrap();
+    engine.load(&archive);
+    let deployed = instance.curtain(&["deploy", "--image", "mine:dev"]);
+    assert!(deployed.stderr.contains("from the local Docker Engine, port 8080"), "{deployed:?}");
+    assert_eq!(get(deployed.success().trim()).unwrap().body, "from the Engine\n");
+    engine.docker(&["image", "rm", "mine:dev"]).success();
+
     let archive = instance.scratch().join("shelf.tar");
     busybox_archive(&archive, IMAGE, "hello").unwrap();
     let loaded = instance.curtain(&["image", "load", &archive.to_string_lossy()]).success();

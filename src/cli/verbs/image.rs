@@ -62,20 +62,25 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-async fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure> {
+/// An archive for reading, or stdin for `-`.
+pub(super) fn open(archive: &Path) -> Result<Box<dyn Read + Send>, Failure> {
+    if archive.as_os_str() == "-" {
+        return Ok(Box::new(std::io::stdin()));
+    }
     let shown = archive.display();
-    let reader: Box<dyn Read + Send> = if archive.as_os_str() == "-" {
-        Box::new(std::io::stdin())
-    } else {
-        let file = File::open(archive).map_err(|error| {
-            Failure::new(Exit::BadInput, format!("cannot open {shown}: {error}")).next(ARCHIVE)
-        })?;
-        if file.metadata()?.is_dir() {
-            let what = format!("cannot load {shown}: it is a folder");
-            return Err(Failure::new(Exit::BadInput, what).next(ARCHIVE));
-        }
-        Box::new(file)
-    };
+    let file = File::open(archive).map_err(|error| {
+        Failure::new(Exit::BadInput, format!("cannot open {shown}: {error}")).next(ARCHIVE)
+    })?;
+    if file.metadata()?.is_dir() {
+        let what = format!("cannot load {shown}: it is a folder");
+        return Err(Failure::new(Exit::BadInput, what).next(ARCHIVE));
+    }
+    Ok(Box::new(file))
+}
+
+async fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure> {
+    let reader = open(archive)?;
+    let shown = archive.display();
     let provider = curtain_provider::by_name(&spec.provider)?;
     provider.load_image(spec, reader).await.map_err(|error| {
         let (exit, next) = match error.kind() {

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod demo;
+mod deploy;
 mod doctor;
 mod down;
 mod image;
@@ -64,6 +65,9 @@ pub(crate) enum Verb {
     /// Give container images to the cluster
     #[command(subcommand, after_help = image::EXAMPLES)]
     Image(image::Verb),
+    /// Deploy an image of your own, and print its URL once it answers
+    #[command(after_help = deploy::EXAMPLES)]
+    Deploy(deploy::Args),
     /// Deploy sample applications
     #[command(subcommand, after_help = demo::EXAMPLES)]
     Demo(demo::Verb),
@@ -155,6 +159,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Token(args) => context.within(USUAL, token::run(&args, context)).await,
         Verb::Kubeconfig(args) => kubeconfig::run(&args, context),
         Verb::Image(verb) => image::run(verb, context).await,
+        Verb::Deploy(args) => deploy::run(args, context).await,
         Verb::Demo(verb) => demo::run(&verb, context).await,
         Verb::Mcp(verb) => mcp::run(verb, context).await,
         Verb::Plan(args) => plan::run(&args, context),

@@ -33,7 +33,7 @@ use std::{
 };
 
 pub(crate) use checks::{MEMORY_MIB, find};
-pub(crate) use engine::{Engine, address};
+pub(crate) use engine::{Engine, address, optional};
 pub(crate) use machine::Machine;
 pub(crate) use node_image::{DEFAULT as DEFAULT_IMAGE, DOWNLOAD, available, present};
 

@@ -1,0 +1,69 @@
+//! `curtain deploy`.
+
+use std::path::Path;
+
+use curtain_appliance::deploy::{Deploy, Origin, deploy};
+
+use super::image::open;
+use crate::{context::Context, environment, exit::Exit, failure::Failure, output};
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  curtain deploy --image my:dev --port 8080
+  docker save my:dev | curtain deploy --image - --component my";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The image: a name in the local Docker Engine or in a registry, the path of an archive, or - for stdin
+    #[arg(long, value_name = "IMAGE")]
+    image: String,
+    /// Where the program listens [default: the port that the image names, else 8080]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// The component [default: the last part of the image's name]
+    #[arg(long, value_name = "NAME")]
+    component: Option<String>,
+    /// The project it belongs to
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    project: String,
+}
+
+/// Seconds without `--timeout`: an image may be large.
+const USUAL: u64 = 300;
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let access = context.access()?;
+    let path = Path::new(&args.image);
+    let origin = if args.image == "-" || path.is_file() {
+        Origin::Archive(open(path)?)
+    } else {
+        Origin::Name(args.image)
+    };
+    let around = environment::surroundings();
+    let asked = Deploy {
+        origin,
+        name: args.component,
+        port: args.port,
+        project: &args.project,
+        around: &around,
+    };
+    let limit = context.inner(USUAL);
+    let deployed = async { Ok(deploy(&access, asked, limit).await?) };
+    let deployed = context.within(USUAL, deployed).await?;
+    if context.is_json() {
+        output::json(&deployed);
+    } else {
+        let at = match deployed.from {
+            "engine" => "from the local Docker Engine",
+            "archive" => "from the archive",
+            "cluster" => "which the cluster had",
+            _ => "from its registry",
+        };
+        output::note(&format!(
+            "component {} in project {}: {} {at}, port {}",
+            deployed.component, deployed.project, deployed.image, deployed.port
+        ));
+        output::line(&deployed.url);
+    }
+    Ok(Exit::Ok)
+}
