@@ -51,6 +51,7 @@ pub(crate) fn config(settings: &InitSettings) -> Result<ClusterConfig, String> {
             api_names: settings.api_names.clone(),
             node_port_addresses: ranges.collect::<Result<_, _>>()?,
         },
+        sight: true,
     })
 }
 

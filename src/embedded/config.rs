@@ -36,6 +36,13 @@ pub struct ClusterConfig {
     /// How others reach the node.
     #[serde(default)]
     pub reach: Reach,
+    /// Whether the node looks at its pods' connections and counts them.
+    #[serde(default = "yes")]
+    pub sight: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A host listener that leads to one port of a Service.
@@ -266,7 +273,9 @@ mod tests {
         let config = sample(dir.path());
         let mut older: serde_json::Value =
             serde_json::from_slice(&config.encode().unwrap()).unwrap();
-        older.as_object_mut().unwrap().remove("reach").unwrap();
+        for newer in ["reach", "sight"] {
+            older.as_object_mut().unwrap().remove(newer).unwrap();
+        }
         files::write_private(&config.path(), older.to_string().as_bytes()).unwrap();
         let read = ClusterConfig::read(&config.path()).unwrap();
         assert_eq!(read, config);
@@ -299,6 +308,7 @@ mod tests {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: Reach::default(),
+            sight: true,
         }
     }
 }

@@ -71,6 +71,7 @@ fn up(home: &Path) -> Result<(), Error> {
             service_cidr: "10.96.0.0/16".parse()?,
             pod_cidr: "10.244.0.0/16".parse()?,
             reach: embedded::Reach::default(),
+            sight: true,
         },
     };
     embedded::init(&config)?;

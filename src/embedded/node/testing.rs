@@ -135,6 +135,7 @@ impl TestCluster {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: crate::Reach::default(),
+            sight: true,
         };
         crate::init(&config).unwrap();
         Self { config, dir: Some(dir) }

@@ -202,6 +202,7 @@ fn config(spec: &ClusterSpec) -> Result<ClusterConfig, Error> {
         service_cidr: range(SERVICE_CIDR)?,
         pod_cidr: range(POD_CIDR)?,
         reach: Reach::default(),
+        sight: true,
     })
 }
 

@@ -46,6 +46,7 @@ impl Cluster {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: Reach::default(),
+            sight: true,
         };
         init(&config).unwrap();
         let pki = config.pki();

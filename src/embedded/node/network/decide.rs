@@ -105,6 +105,28 @@ pub fn decide(
     }
 }
 
+/// The Service that is asked for by `destination`, and which of its ports, whether there is such a port or not.
+pub(super) fn service(
+    settings: &Settings,
+    index: &Index,
+    destination: &Destination,
+    protocol: Protocol,
+) -> Option<(Key, u16)> {
+    let address = match destination {
+        Destination::Service(key, port) => return Some((key.clone(), *port)),
+        Destination::Address(address) => address,
+    };
+    if settings.services.contains(*address.ip()) {
+        let (key, _) = index.owner(*address.ip())?;
+        return Some((key.clone(), address.port()));
+    }
+    if *address.ip() == settings.node {
+        let (key, port) = index.node_port(address.port(), protocol)?;
+        return Some((key.clone(), port.port));
+    }
+    None
+}
+
 /// One endpoint of a Service. Slices written by hand may name addresses
 /// outside the cluster, but never the host's loopback.
 fn endpoint(

@@ -11,6 +11,7 @@
 //! - every connection passes [`decide::decide`] once;
 //! - an address inside the pod or Service range without an owner is refused,
 //!   never dialled through the host;
+//! - every connection is seen, counted and never changed, as `sight` says;
 //! - every socket is made by the pod's shim and handed over, so the node needs
 //!   no privilege here and queued connections outlive a crash of the node.
 //!
@@ -36,6 +37,7 @@ mod route;
 #[cfg(test)]
 mod samples;
 mod settings;
+mod sight;
 #[cfg(test)]
 mod tests;
 mod udp;
@@ -47,6 +49,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +67,7 @@ use self::index::Index;
 use self::pods::{Pod, Pods};
 use self::pool::Pool;
 use self::sandbox::PodSockets;
+use self::sight::Sight;
 
 /// The node's side of the pod network. Clones share it.
 #[derive(Clone)]
@@ -80,6 +84,8 @@ struct Shared {
     /// Told when Services have changed.
     changed: Notify,
     gate: Gate,
+    /// What is seen of connections; none where it is off.
+    sight: Option<Arc<Sight>>,
     /// Kept until Services, then EndpointSlices, have been listed.
     listing: Mutex<(Option<Hold>, Option<Hold>)>,
 }
@@ -91,6 +97,7 @@ impl Network {
         let gate = Gate::new();
         let listing = Mutex::new((Some(gate.hold()), Some(gate.hold())));
         Self(Arc::new(Shared {
+            sight: settings.sight.then(Sight::new),
             settings,
             index: RwLock::default(),
             pods: Pods::default(),
@@ -143,6 +150,9 @@ impl Network {
     ) -> io::Result<()> {
         let listener = TcpListener::from_std(StdListener::from(sockets.listener))?;
         let udp = UdpSocket::from_std(sockets.udp.into())?;
+        if let Some(sight) = &self.0.sight {
+            sight.pod_here(&identity.uid);
+        }
         let pod = Arc::new(Pod::new(identity, Pool::new(sockets.dial, refill), sockets.raw));
         self.0.pods.insert(pod.clone());
         tokio::spawn(proxy::serve_pod(self.0.clone(), pod.clone(), listener));
@@ -163,8 +173,29 @@ impl Network {
     pub fn detach(&self, uid: &str) {
         if let Some(pod) = self.0.pods.by_uid(uid) {
             self.0.pods.remove(uid);
+            if let Some(sight) = &self.0.sight {
+                sight.pod_gone(uid);
+            }
             self.0.sessions.forget_pod(pod.identity.ip);
         }
+    }
+
+    /// Everything that is counted, in Prometheus' text format, piece by piece; none where sight is off. Names, units
+    /// and labels are in the documentation of `sight`.
+    pub fn metrics(&self) -> Option<impl Iterator<Item = Bytes> + Send + use<>> {
+        self.0.sight.as_ref().map(|sight| sight.metrics())
+    }
+
+    /// The flows that have ended since `cursor`, as far as they are kept, and those that are open: a JSON document in
+    /// pieces; none where sight is off.
+    pub fn flows(&self, cursor: u64) -> Option<impl Iterator<Item = Bytes> + Send + use<>> {
+        self.0.sight.as_ref().map(|sight| sight.flows(cursor))
+    }
+
+    /// How many bytes the pod with this uid has received and sent since it was attached; none where sight is off.
+    pub fn traffic(&self, uid: &str) -> Option<(u64, u64)> {
+        self.0.sight.as_ref()?;
+        self.0.pods.by_uid(uid).map(|pod| pod.traffic.read())
     }
 
     /// Connect to a pod as the node does, for probes and port-forwards.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use nix::sys::socket::{MsgFlags, SockaddrIn, sendto};
@@ -25,10 +26,25 @@ pub struct PodIdentity {
     pub ip: Ipv4Addr,
 }
 
+/// Bytes that have passed on behalf of a pod.
+#[derive(Default)]
+pub(super) struct Traffic {
+    pub(super) received: AtomicU64,
+    pub(super) sent: AtomicU64,
+}
+
+impl Traffic {
+    /// Received, and sent.
+    pub(super) fn read(&self) -> (u64, u64) {
+        (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
+    }
+}
+
 /// One attached pod.
 pub(super) struct Pod {
-    pub(super) identity: PodIdentity,
+    pub(super) identity: Arc<PodIdentity>,
     pub(super) pool: Pool,
+    pub(super) traffic: Traffic,
     raw: OwnedFd,
     /// Cancelled when the pod is detached.
     pub(super) gone: CancellationToken,
@@ -36,7 +52,8 @@ pub(super) struct Pod {
 
 impl Pod {
     pub(super) fn new(identity: PodIdentity, pool: Pool, raw: OwnedFd) -> Self {
-        Self { identity, pool, raw, gone: CancellationToken::new() }
+        let traffic = Traffic::default();
+        Self { identity: Arc::new(identity), pool, traffic, raw, gone: CancellationToken::new() }
     }
 
     /// Deliver a datagram into the pod, as if `source` had sent it there.

@@ -16,6 +16,7 @@ use super::dns;
 use super::index::Protocol;
 use super::pods::Pod;
 use super::relay::{relay, reset};
+use super::sight::Flow;
 
 /// How long the world outside may take to accept.
 const OUTSIDE: Duration = Duration::from_secs(30);
@@ -24,12 +25,12 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// Serve a pod's listener until the pod is detached.
 pub(super) async fn serve_pod(shared: Arc<Shared>, pod: Arc<Pod>, listener: TcpListener) {
-    let source = Source::Pod(pod.identity.ip);
     let accept = |stream: TcpStream| {
         let Ok(SocketAddr::V4(address)) = stream.local_addr() else { return };
-        let (shared, gone) = (shared.clone(), pod.gone.clone());
+        let (shared, pod) = (shared.clone(), pod.clone());
         tokio::spawn(async move {
-            connection(&shared, source, Destination::Address(address), stream, &gone).await;
+            let destination = Destination::Address(address);
+            connection(&shared, Some(&pod), destination, stream, &pod.gone).await;
         });
     };
     serve(&shared, listener, &pod.gone, accept).await;
@@ -47,7 +48,7 @@ pub(super) async fn serve_host(
         // Without it, small answers wait for the acknowledgement of the ones before.
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
-            connection(&shared, Source::Host, destination, stream, &end).await;
+            connection(&shared, None, destination, stream, &end).await;
         });
     };
     serve(&shared, listener, &end, accept).await;
@@ -79,16 +80,24 @@ async fn serve(
     }
 }
 
-/// Carry one connection to its end. A refusal, a failed dial and a connection
-/// that breaks all reach the client as a reset.
+/// Carry one connection to its end, from a pod or, without one, from the host. A refusal, a failed dial and a
+/// connection that breaks all reach the client as a reset.
 async fn connection(
     shared: &Shared,
-    source: Source,
+    from: Option<&Arc<Pod>>,
     destination: Destination,
     stream: TcpStream,
     source_gone: &CancellationToken,
 ) {
-    let route = match shared.decide(source, &destination, Protocol::Tcp) {
+    let source = from.map_or(Source::Host, |pod| Source::Pod(pod.identity.ip));
+    let decided = shared.decide(source, &destination, Protocol::Tcp);
+    let into = match decided {
+        Ok(Route::Pod(target)) => shared.pods.by_ip(*target.ip()),
+        _ => None,
+    };
+    let flow = shared.flow(from, &destination, decided, into.as_ref(), Protocol::Tcp);
+    let seen = flow.as_deref();
+    let route = match decided {
         Ok(route) => route,
         Err(refusal) => {
             tracing::debug!(?source, ?destination, %refusal, "connection refused");
@@ -102,15 +111,20 @@ async fn connection(
                 () = source_gone.cancelled() => Ok(()),
             }
         }
-        Route::Pod(target) => match shared.pods.by_ip(*target.ip()) {
-            Some(pod) => into_pod(shared, source, &pod, target.port(), &stream, source_gone).await,
+        Route::Pod(target) => match into {
+            Some(pod) => {
+                into_pod(shared, source, &pod, target.port(), &stream, source_gone, seen).await
+            }
             None => Err(io::ErrorKind::ConnectionRefused.into()),
         },
-        Route::Api(target) => outside(target, &stream, source_gone).await,
-        Route::Outside(target) => outside(target.into(), &stream, source_gone).await,
+        Route::Api(target) => outside(target, &stream, source_gone, seen).await,
+        Route::Outside(target) => outside(target.into(), &stream, source_gone, seen).await,
     };
     if let Err(error) = done {
         tracing::debug!(?source, ?destination, %error, "connection reset");
+        if let Some(flow) = seen {
+            flow.broke(&error);
+        }
         reset(&stream);
     }
 }
@@ -131,14 +145,18 @@ async fn into_pod(
     port: u16,
     stream: &TcpStream,
     source_gone: &CancellationToken,
+    flow: Option<&Flow>,
 ) -> io::Result<()> {
     let from = match source {
         Source::Pod(ip) => ip,
         Source::Host => shared.settings.node,
     };
     let upstream = dial(pod, from, port).await?;
+    if let Some(flow) = flow {
+        flow.forwarded();
+    }
     let ended = tokio::select! {
-        ended = relay(stream, &upstream) => ended,
+        ended = relay(stream, &upstream, flow) => ended,
         () = drained(source_gone) => Err(io::ErrorKind::ConnectionAborted.into()),
         () = drained(&pod.gone) => Err(io::ErrorKind::ConnectionAborted.into()),
     };
@@ -153,6 +171,7 @@ async fn outside(
     target: SocketAddr,
     stream: &TcpStream,
     source_gone: &CancellationToken,
+    flow: Option<&Flow>,
 ) -> io::Result<()> {
     let connect = timeout(OUTSIDE, TcpStream::connect(target));
     let upstream = tokio::select! {
@@ -160,8 +179,11 @@ async fn outside(
         () = source_gone.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
     };
     upstream.set_nodelay(true)?;
+    if let Some(flow) = flow {
+        flow.forwarded();
+    }
     let ended = tokio::select! {
-        ended = relay(stream, &upstream) => ended,
+        ended = relay(stream, &upstream, flow) => ended,
         () = drained(source_gone) => Err(io::ErrorKind::ConnectionAborted.into()),
     };
     if ended.is_err() {

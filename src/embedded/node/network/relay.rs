@@ -9,17 +9,20 @@ use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 
+use super::sight::{Flow, Side};
+
 const BUFFER: usize = 16 * 1024;
 /// Buffers that a thread keeps for the next connection with data.
 const KEPT: usize = 8;
 
 /// Copy both ways. One side's end is passed on as a half-close, and the other
-/// direction goes on.
+/// direction goes on. `flow` is shown what passes before it is passed on: a request is known by the time of its answer.
 ///
 /// # Errors
 /// The first failure of either side; both connections should then be [`reset`].
-pub(super) async fn relay(a: &TcpStream, b: &TcpStream) -> io::Result<()> {
-    tokio::try_join!(pump(a, b), pump(b, a))?;
+pub(super) async fn relay(a: &TcpStream, b: &TcpStream, flow: Option<&Flow>) -> io::Result<()> {
+    let seen = |side| flow.map(|flow| (flow, side));
+    tokio::try_join!(pump(a, b, seen(Side::Client)), pump(b, a, seen(Side::Server)))?;
     Ok(())
 }
 
@@ -31,14 +34,19 @@ pub(super) fn reset(stream: &impl AsFd) {
 }
 
 /// A connection that waits holds no buffer: one is taken when data is there.
-async fn pump(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+async fn pump(from: &TcpStream, to: &TcpStream, seen: Option<(&Flow, Side)>) -> io::Result<()> {
     loop {
         from.readable().await?;
         let mut buffer = Buffer::take();
         loop {
             match from.try_read(&mut buffer) {
                 Ok(0) => return finish(to),
-                Ok(length) => write_all(to, &buffer[..length]).await?,
+                Ok(length) => {
+                    if let Some((flow, side)) = seen {
+                        flow.passed(side, &buffer[..length]);
+                    }
+                    write_all(to, &buffer[..length]).await?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
@@ -122,7 +130,7 @@ mod tests {
     async fn a_half_close_leaves_the_other_direction_open() {
         let (mut client, near) = pair().await;
         let (far, mut server) = pair().await;
-        let relay = tokio::spawn(async move { relay(&near, &far).await });
+        let relay = tokio::spawn(async move { relay(&near, &far, None).await });
 
         client.write_all(b"question").await.unwrap();
         client.shutdown().await.unwrap();
@@ -145,7 +153,7 @@ mod tests {
         let (far, server) = pair().await;
         reset(&server);
         drop(server);
-        let error = relay(&near, &far).await.unwrap_err();
+        let error = relay(&near, &far, None).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         reset(&near);
         drop(near);

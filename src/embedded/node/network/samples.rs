@@ -66,5 +66,6 @@ pub(super) fn settings() -> Settings {
         dns_service: "10.96.0.10:53".parse().unwrap(),
         node_port_addresses: vec!["127.0.0.0/8".parse().unwrap()],
         resolv_conf: "/nonexistent/resolv.conf".into(),
+        sight: true,
     }
 }

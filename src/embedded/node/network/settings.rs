@@ -26,6 +26,8 @@ pub struct Settings {
     /// File that names the host's resolvers; read anew for each query that
     /// leaves the cluster, so that a laptop may change its network.
     pub resolv_conf: PathBuf,
+    /// Whether connections are looked at and counted.
+    pub sight: bool,
 }
 
 impl From<&ClusterConfig> for Settings {
@@ -39,6 +41,7 @@ impl From<&ClusterConfig> for Settings {
             dns_service: SocketAddrV4::new(config.dns_service_ip(), 53),
             node_port_addresses: config.reach.node_port_addresses.clone(),
             resolv_conf: "/etc/resolv.conf".into(),
+            sight: config.sight,
         }
     }
 }

@@ -11,6 +11,8 @@ use nix::sched::{CloneFlags, unshare};
 use super::sandbox::{self, PodSockets};
 use super::*;
 
+mod sight;
+
 /// Longer than any answer takes on a busy machine; an answer that is lost fails the test all the same.
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -21,6 +21,7 @@ use super::dns;
 use super::index::Protocol;
 use super::packet::MAX_PAYLOAD;
 use super::pods::Pod;
+use super::sight::{Flow, Side};
 
 /// A session without datagrams for this long is forgotten.
 const IDLE: Duration = Duration::from_secs(60);
@@ -45,7 +46,11 @@ struct Table {
 struct Session {
     way: Way,
     used: Instant,
+    flow: Seen,
 }
+
+/// What counts the datagrams of a session, if anything does.
+type Seen = Option<Arc<Flow>>;
 
 #[derive(Clone)]
 enum Way {
@@ -58,25 +63,31 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, ends: Ends) -> Option<Way> {
+    fn known(&self, ends: Ends) -> Option<(Way, Seen)> {
         let mut table = self.table();
         let session = table.forward.get_mut(&ends)?;
         session.used = Instant::now();
-        Some(session.way.clone())
+        Some((session.way.clone(), session.flow.clone()))
     }
 
     /// The name under which `client` knows `endpoint`, when this is an answer.
-    fn answers_as(&self, endpoint: SocketAddrV4, client: SocketAddrV4) -> Option<SocketAddrV4> {
+    fn answers_as(
+        &self,
+        endpoint: SocketAddrV4,
+        client: SocketAddrV4,
+    ) -> Option<(SocketAddrV4, Seen)> {
         let mut table = self.table();
         let name = *table.back.get(&(endpoint, client))?;
-        if let Some(session) = table.forward.get_mut(&(client, name)) {
+        let session = table.forward.get_mut(&(client, name));
+        let flow = session.and_then(|session| {
             session.used = Instant::now();
-        }
-        Some(name)
+            session.flow.clone()
+        });
+        Some((name, flow))
     }
 
     /// Remember a way; `false` when there is no room.
-    fn remember(&self, ends: Ends, way: Way) -> bool {
+    fn remember(&self, ends: Ends, way: Way, flow: Seen) -> bool {
         let mut table = self.table();
         if table.forward.len() >= MOST {
             table.forget(|session| session.used.elapsed() > IDLE);
@@ -87,7 +98,7 @@ impl Sessions {
         if let Way::Pod(endpoint) = way {
             table.back.insert((endpoint, ends.0), ends.1);
         }
-        table.forward.insert(ends, Session { way, used: Instant::now() });
+        table.forward.insert(ends, Session { way, used: Instant::now(), flow });
         true
     }
 
@@ -185,20 +196,22 @@ async fn datagram(
     if *client.ip() != pod.identity.ip {
         return;
     }
-    if let Some(name) = shared.sessions.answers_as(client, target) {
+    if let Some((name, flow)) = shared.sessions.answers_as(client, target) {
+        count(&flow, Side::Server, payload);
         return deliver(shared, name, target, payload);
     }
-    let way = match shared.sessions.known((client, target)) {
-        Some(Way::Pod(endpoint)) if !shared.pods.lives(*endpoint.ip()) => None,
+    let known = match shared.sessions.known((client, target)) {
+        Some((Way::Pod(endpoint), _)) if !shared.pods.lives(*endpoint.ip()) => None,
         known => known,
     };
-    let way = match way {
-        Some(way) => way,
+    let (way, flow) = match known {
+        Some(known) => known,
         None => match open(shared, pod, client, target, payload).await {
-            Some(way) => way,
+            Some(opened) => opened,
             None => return,
         },
     };
+    count(&flow, Side::Client, payload);
     match way {
         Way::Pod(endpoint) => deliver(shared, client, endpoint, payload),
         // Full buffers lose datagrams, as on any network.
@@ -214,9 +227,15 @@ async fn open(
     client: SocketAddrV4,
     target: SocketAddrV4,
     payload: &[u8],
-) -> Option<Way> {
+) -> Option<(Way, Seen)> {
     let source = Source::Pod(pod.identity.ip);
-    let route = shared.decide(source, &Destination::Address(target), Protocol::Udp);
+    let destination = Destination::Address(target);
+    let route = shared.decide(source, &destination, Protocol::Udp);
+    let into = match route {
+        Ok(Route::Pod(endpoint)) => shared.pods.by_ip(*endpoint.ip()),
+        _ => None,
+    };
+    let flow = shared.flow(Some(pod), &destination, route, into.as_ref(), Protocol::Udp);
     let way = match route {
         Ok(Route::Dns) => {
             let (shared, pod, query) = (shared.clone(), pod.clone(), payload.to_vec());
@@ -229,7 +248,7 @@ async fn open(
         }
         Ok(Route::Pod(endpoint)) => Way::Pod(endpoint),
         Ok(Route::Outside(address)) => {
-            Way::Outside(outside(shared, pod, client, address).await.ok()?)
+            Way::Outside(outside(shared, pod, client, address, flow.clone()).await.ok()?)
         }
         Ok(Route::Api(_)) => return None,
         Err(refusal) => {
@@ -237,7 +256,17 @@ async fn open(
             return None;
         }
     };
-    shared.sessions.remember((client, target), way.clone()).then_some(way)
+    let room = shared.sessions.remember((client, target), way.clone(), flow.clone());
+    if let (true, Some(flow)) = (room, &flow) {
+        flow.forwarded();
+    }
+    room.then_some((way, flow))
+}
+
+fn count(flow: &Seen, side: Side, payload: &[u8]) {
+    if let Some(flow) = flow {
+        flow.count(side, payload.len());
+    }
 }
 
 fn deliver(shared: &Shared, source: SocketAddrV4, target: SocketAddrV4, payload: &[u8]) {
@@ -253,6 +282,7 @@ async fn outside(
     pod: &Arc<Pod>,
     client: SocketAddrV4,
     target: SocketAddrV4,
+    flow: Seen,
 ) -> io::Result<Arc<UdpSocket>> {
     let socket = Arc::new(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?);
     socket.connect(target).await?;
@@ -269,6 +299,7 @@ async fn outside(
                 Ok(Ok(())) => {
                     let mut buffer = vec![0; MAX_PAYLOAD];
                     while let Ok(length) = answers.try_recv(&mut buffer) {
+                        count(&flow, Side::Server, &buffer[..length]);
                         let _ = pod.deliver(target, client.port(), &buffer[..length]);
                     }
                 }

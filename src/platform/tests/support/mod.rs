@@ -68,6 +68,7 @@ impl World {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: Reach::default(),
+            sight: true,
         };
         init(&config).unwrap();
         let pki = config.pki();
