@@ -113,6 +113,11 @@ fn subresources(resource: &Resource) -> Vec<Sub> {
             all.push(Sub { name: "binding", verbs: &["create"], kind: other("", "v1", "Binding") });
             all.push(Sub { name: "log", verbs: &["get"], kind: own() });
         }
+        ("", "nodes") => all.push(Sub {
+            name: "proxy",
+            verbs: &["get"],
+            kind: other("", "v1", "NodeProxyOptions"),
+        }),
         ("", "namespaces") => all.push(Sub { name: "finalize", verbs: &["update"], kind: own() }),
         ("", "serviceaccounts") => {
             let kind = other("authentication.k8s.io", "v1", "TokenRequest");

@@ -33,7 +33,7 @@ mod time;
 pub(crate) mod tests;
 
 pub use api::Api;
-pub use node::{LogError, LogOptions, NodeBackend, PodRef};
+pub use node::{LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef};
 pub use server::{Server, ServerConfig, StartError};
 pub use status::{ApiError, Cause, Details, Qualified};
 

@@ -1,4 +1,4 @@
-//! What the API server asks of the node: the door to `pods/log`.
+//! What the API server asks of the node: the door to `pods/log` and `nodes/proxy`.
 
 use std::io;
 
@@ -53,8 +53,49 @@ pub enum LogError {
     },
 }
 
+/// What is read of the node itself: `GET` of what a kubelet would serve.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Without a slash at its ends, such as `stats/summary`.
+    pub path: String,
+    /// The query's parameters.
+    pub query: Vec<(String, String)>,
+}
+
+impl PageRequest {
+    /// The first value of a parameter.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What the node answers.
+pub struct Page {
+    /// Type of the body.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: BoxStream<'static, Bytes>,
+}
+
+/// Why there is no page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    /// Nothing is served there.
+    #[error("404 page not found")]
+    NotFound,
+    /// A parameter is wrong: the sentence is shown to the user.
+    #[error("{0}")]
+    BadRequest(String),
+}
+
 /// The node, as the API server sees it.
 pub trait NodeBackend: Send + Sync {
+    /// Name of its Node object.
+    fn name(&self) -> &str;
+
+    /// Reads a page.
+    fn page(&self, request: PageRequest) -> BoxFuture<'_, Result<Page, PageError>>;
+
     /// Opens a log. Dropping the stream ends the reading.
     fn logs(
         &self,

@@ -139,7 +139,7 @@ impl Server {
         self.api.clone()
     }
 
-    /// Introduces the node, which serves `pods/log`.
+    /// Introduces the node, which serves `pods/log` and `nodes/proxy`.
     pub fn set_node(&self, node: Arc<dyn NodeBackend>) {
         self.api.set_node(node);
     }

@@ -11,6 +11,7 @@ use nix::unistd::getppid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::cgroup::Tree;
 use super::confine;
 use super::link::{Inherited, SupervisorLink};
 use super::machine::Machine;
@@ -37,7 +38,8 @@ pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
     let (inherited, channel) = Inherited::receive(control_fd)?;
     let keys = Keys::read(&config)?;
     let machine = Machine::read();
-    confine::confine(&config, &machine, channel.as_fd())?;
+    let groups = Tree::of(&config)?;
+    confine::confine(&config, &machine, groups.as_ref(), channel.as_fd())?;
     machine.check_resolvers();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,7 +48,7 @@ pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
     runtime.block_on(async {
         let supervisor =
             SupervisorLink::new(channel).map_err(Error::system("listen to the supervisor"))?;
-        run(config, machine, keys, inherited, supervisor).await
+        run(config, (machine, groups), keys, inherited, supervisor).await
     })
 }
 
@@ -72,7 +74,7 @@ impl Keys {
 
 async fn run(
     config: ClusterConfig,
-    machine: Machine,
+    (machine, groups): (Machine, Option<Tree>),
     keys: Keys,
     inherited: Inherited,
     supervisor: SupervisorLink,
@@ -97,7 +99,7 @@ async fn run(
     let (following, watching, stop) = (network.clone(), node.clone(), shutdown.clone());
     tokio::spawn(async move { following.run(watching, stop).await });
 
-    let agent = Agent::new(config, machine, node, supervisor, network, inherited.shims);
+    let agent = Agent::new(config, (machine, groups), node, supervisor, network, inherited.shims);
     server.set_node(Arc::new(agent.backend()));
     tokio::spawn(agent.run(shutdown.clone()));
 

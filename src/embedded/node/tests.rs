@@ -20,6 +20,7 @@ use super::supervisor::{ProcessRecord, read_record};
 use super::testing::TestCluster;
 use crate::{Error, FrontDoor};
 
+mod sight;
 mod volumes;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -271,7 +272,10 @@ async fn the_node_has_no_privileges() {
         let home = home.as_os_str().to_str().unwrap();
         for entry in std::fs::read_dir(format!("/proc/{node}/root/")).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            assert!(["dev", "etc", "proc", "run", "mnt", home].contains(&name.as_str()), "{name}");
+            assert!(
+                ["dev", "etc", "proc", "run", "mnt", "sys", home].contains(&name.as_str()),
+                "{name}"
+            );
         }
         if again {
             kill(node);

@@ -8,6 +8,7 @@ mod logs;
 mod options;
 mod patch;
 mod pipeline;
+mod proxy;
 mod show;
 mod subresource;
 mod update;

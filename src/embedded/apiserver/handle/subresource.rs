@@ -1,4 +1,4 @@
-//! Subresources: status and scale of every kind that has them; log and binding of pods; token of service accounts;
+//! Subresources: status and scale of every kind that has them; log and binding of pods; proxy of nodes; token of service accounts;
 //! finalize of namespaces.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::super::store::WriteError;
 use super::super::{Api, time};
 use super::pipeline::{self, Door, Outcome, SubKind};
 use super::update::{TRIES, check_uid, same_place};
-use super::{Context, list, logs, patch, show, update};
+use super::{Context, list, logs, patch, proxy, show, update};
 
 pub(super) async fn answer(
     api: &Arc<Api>,
@@ -46,6 +46,8 @@ pub(super) async fn answer(
             None => Err(ApiError::no_such_path()),
         },
         ("log", &Method::GET) if kind == ("", "pods") => logs::answer(api, &context).await,
+        ("proxy", &Method::GET) if kind == ("", "nodes") => proxy::answer(api, &context).await,
+        ("proxy", _) if kind == ("", "nodes") => Err(ApiError::method_not_allowed()),
         ("binding", &Method::POST) if kind == ("", "pods") => bind(api, &context, &body).await,
         ("token", &Method::POST) if kind == ("", "serviceaccounts") => token(api, &context, &body),
         ("finalize", &Method::PUT) if kind == ("", "namespaces") => {

@@ -17,6 +17,8 @@ pub(crate) struct ResourcePath {
     pub name: String,
     /// Subresource, empty for the object itself.
     pub subresource: String,
+    /// What follows `nodes/{name}/proxy`, without a slash at its ends.
+    pub rest: String,
 }
 
 impl ResourcePath {
@@ -34,13 +36,17 @@ impl ResourcePath {
         let Some(version) = parts.next() else { return Ok(None) };
         let rest = parts.map(decoded).collect::<Result<Vec<_>, _>>()?;
         let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-        let (namespace, rest) = match rest.as_slice() {
+        let (namespace, mut rest) = match rest.as_slice() {
             [] => return Ok(None),
             ["namespaces", name, sub @ ("status" | "finalize")] => {
                 ("", vec!["namespaces", *name, *sub])
             }
             ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest.to_vec()),
             other => ("", other.to_vec()),
+        };
+        let behind = match (group, rest.as_slice()) {
+            ("", ["nodes", _, "proxy", ..]) => rest.split_off(3).join("/"),
+            _ => String::new(),
         };
         if rest.len() > 3 || rest.iter().any(|part| part.is_empty()) {
             return Err(ApiError::no_such_path());
@@ -53,6 +59,7 @@ impl ResourcePath {
             plural: part(0),
             name: part(1),
             subresource: part(2),
+            rest: behind,
         }))
     }
 }
@@ -89,5 +96,16 @@ mod tests {
         }
         assert!(ResourcePath::parse("/api/v1/namespaces/a/pods/b/c/d").is_err());
         assert!(ResourcePath::parse("/api/v1/pods//log").is_err());
+        assert!(ResourcePath::parse("/apis/x/v1/nodes/a/proxy/b").is_err());
+    }
+
+    #[test]
+    fn what_is_behind_a_nodes_proxy_is_the_nodes() {
+        let rest = |path: &str| ResourcePath::parse(path).unwrap().unwrap().rest;
+        assert_eq!(parse("/api/v1/nodes/a/proxy/stats/summary"), "|v1||nodes|a|proxy");
+        assert_eq!(rest("/api/v1/nodes/a/proxy/stats/summary"), "stats/summary");
+        assert_eq!(rest("/api/v1/nodes/a/proxy/"), "");
+        assert_eq!(rest("/api/v1/nodes/a/proxy/x%2Fy/z"), "x/y/z");
+        assert_eq!(rest("/api/v1/nodes/a/status"), "");
     }
 }

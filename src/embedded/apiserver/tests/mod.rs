@@ -8,3 +8,4 @@ mod malformed;
 mod objects;
 mod options;
 mod protocol;
+mod proxy;

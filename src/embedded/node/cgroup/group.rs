@@ -178,7 +178,7 @@ impl Group {
     }
 
     /// The group's directory in each hierarchy with its version 1 controllers; none of them means version 2.
-    fn dirs(&self) -> Vec<(PathBuf, Vec<Controller>)> {
+    pub(super) fn dirs(&self) -> Vec<(PathBuf, Vec<Controller>)> {
         match &self.hierarchies {
             Hierarchies::V2 { mount } => vec![(mount.join(&self.path), Vec::new())],
             Hierarchies::V1 { mounts } => mounts

@@ -7,5 +7,7 @@
 
 mod detect;
 mod group;
+mod usage;
 
 pub(crate) use group::{Group, Tree};
+pub(crate) use usage::{Memory, Usage};

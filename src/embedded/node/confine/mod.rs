@@ -9,7 +9,7 @@
 //! |---|---|
 //! | a user and group of its own ([`Identity`]), no other groups | files and processes of everybody else are out of reach |
 //! | no capability, an empty bounding set, `no_new_privs` | it needs none: every socket that takes one is made elsewhere |
-//! | a root with its home, `/etc`, `/proc` and random numbers, all but its home read-only | objects, images' index and logs are in its home; resolvers and the machine's name are in `/etc` |
+//! | a root with its home, `/etc`, `/proc`, its instance's control groups and random numbers, all but its home read-only | objects, images' index and logs are in its home; resolvers and the machine's name are in `/etc`; what containers use is in their groups |
 //! | a system call filter | it mounts nothing, traces nothing and executes nothing |
 //!
 //! What is left to it: its own objects, reading container logs and the list of images, ports above 1023 on the host's
@@ -35,11 +35,13 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 pub(super) use files::prepare;
 pub(super) use identity::Identity;
 
+use super::cgroup::Tree;
 use super::machine::Machine;
 use super::sandbox;
 use crate::{ClusterConfig, Error};
 
-/// Gives up everything that the calling process, the node, does not need. `supervisor` is the socket to its parent.
+/// Gives up everything that the calling process, the node, does not need. `groups` are the instance's, whose use it
+/// reads; `supervisor` is the socket to its parent.
 ///
 /// Must be called before there is a second thread, and after everything was read that only root may read.
 ///
@@ -48,6 +50,7 @@ use crate::{ClusterConfig, Error};
 pub(super) fn confine(
     config: &ClusterConfig,
     machine: &Machine,
+    groups: Option<&Tree>,
     supervisor: BorrowedFd<'_>,
 ) -> Result<(), Error> {
     // Every connection of every pod is a descriptor or two.
@@ -55,7 +58,7 @@ pub(super) fn confine(
         getrlimit(Resource::RLIMIT_NOFILE).map_err(Error::errno("read the open file limit"))?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)
         .map_err(Error::errno("raise the open file limit"))?;
-    root::enter(config, machine)?;
+    root::enter(config, machine, groups)?;
     sandbox::drop_bounding_set().map_err(Error::system("drop the bounding set"))?;
     prctl::set_no_new_privs().map_err(Error::errno("forbid new privileges"))?;
     if let Some(Identity { uid, gid }) = Identity::of(config) {

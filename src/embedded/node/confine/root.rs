@@ -9,6 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{chdir, pivot_root};
 
+use crate::node::cgroup::Tree;
 use crate::node::machine::Machine;
 use crate::{ClusterConfig, Error};
 
@@ -20,7 +21,11 @@ pub(super) fn mount_point(config: &ClusterConfig) -> PathBuf {
 }
 
 /// Moves the calling process into its own root.
-pub(super) fn enter(config: &ClusterConfig, machine: &Machine) -> Result<(), Error> {
+pub(super) fn enter(
+    config: &ClusterConfig,
+    machine: &Machine,
+    groups: Option<&Tree>,
+) -> Result<(), Error> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(Error::errno("make the node's mount namespace"))?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
@@ -39,6 +44,9 @@ pub(super) fn enter(config: &ClusterConfig, machine: &Machine) -> Result<(), Err
     }
     if let Some(dir) = machine.resolvers_elsewhere(&seen) {
         show(&root, dir, MsFlags::MS_RDONLY)?;
+    }
+    for dir in groups.map(|tree| tree.group("").existing()).unwrap_or_default() {
+        show(&root, &dir, MsFlags::MS_RDONLY)?;
     }
     // Last, for it may be below one of the others, which would hide it.
     show(&root, &config.home, MsFlags::empty())?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::Notify;
 
@@ -11,6 +12,8 @@ use super::address::Addresses;
 use super::build::Places;
 use super::events::Recorder;
 use crate::ClusterConfig;
+use crate::apiserver::PodRef;
+use crate::node::cgroup::Tree;
 use crate::node::link::SupervisorLink;
 use crate::node::machine::Machine;
 use crate::node::network::Network;
@@ -25,6 +28,8 @@ pub(super) struct Context {
     /// The node's own address inside pods.
     pub(super) host_ip: Ipv4Addr,
     pub(super) machine: Machine,
+    /// The instance's control groups, where the machine has any.
+    pub(super) groups: Option<Tree>,
     pub(super) board: Board,
     addresses: Mutex<Addresses>,
 }
@@ -32,7 +37,7 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(
         config: ClusterConfig,
-        machine: Machine,
+        (machine, groups): (Machine, Option<Tree>),
         client: Client,
         supervisor: SupervisorLink,
         network: Network,
@@ -41,6 +46,7 @@ impl Context {
             events: Recorder::new(client.clone(), config.node_name()),
             host_ip: config.pod_cidr.host(1),
             machine,
+            groups,
             board: Board::default(),
             addresses: Mutex::new(Addresses::new(config.pod_cidr)),
             config,
@@ -55,7 +61,7 @@ impl Context {
     }
 }
 
-/// Which attempts of containers have logs, for whoever reads them.
+/// Which pods there are, and which attempts of their containers: for whoever reads logs and use.
 #[derive(Default)]
 pub(super) struct Board {
     pods: Mutex<HashMap<String, Entry>>,
@@ -63,9 +69,11 @@ pub(super) struct Board {
     pub(super) changed: Notify,
 }
 
-/// Logs of a pod.
+/// A pod.
 #[derive(Clone)]
 pub(super) struct Entry {
+    pub(super) pod: PodRef,
+    pub(super) started: Timestamp,
     pub(super) places: Places,
     /// By container name.
     pub(super) containers: BTreeMap<String, Attempt>,
@@ -76,6 +84,8 @@ pub(super) struct Entry {
 pub(super) struct Attempt {
     pub(super) number: u32,
     pub(super) running: bool,
+    /// When it was started, if it runs.
+    pub(super) since: Option<Timestamp>,
 }
 
 impl Board {
@@ -93,6 +103,10 @@ impl Board {
 
     pub(super) fn get(&self, uid: &str) -> Option<Entry> {
         self.pods().get(uid).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Entry> {
+        self.pods().values().cloned().collect()
     }
 
     pub(super) fn remove(&self, uid: &str) {

@@ -13,15 +13,15 @@ use futures::stream::{BoxStream, StreamExt as _, unfold};
 use jiff::Timestamp;
 
 use super::context::{Attempt, Context};
-use crate::apiserver::{LogError, LogOptions, NodeBackend, PodRef};
+use crate::apiserver::{LogError, LogOptions, PodRef};
 use crate::node::sandbox::sys::FileWatch;
 use crate::node::shim::numbered;
 
 /// Bytes read from a file at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// Serves logs to the API server.
-pub(crate) struct Logs {
+/// Serves logs.
+pub(super) struct Logs {
     ctx: Arc<Context>,
 }
 
@@ -51,12 +51,12 @@ impl Logs {
             (true, number) => number - 1,
         };
         let running = attempt.running && !options.previous;
-        Ok((entry.places.log(container, number), Attempt { number, running }))
+        Ok((entry.places.log(container, number), Attempt { number, running, ..*attempt }))
     }
 }
 
-impl NodeBackend for Logs {
-    fn logs(
+impl Logs {
+    pub(super) fn open(
         &self,
         pod: PodRef,
         options: LogOptions,

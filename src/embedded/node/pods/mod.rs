@@ -1,7 +1,7 @@
 //! The pod agent: what a kubelet does.
 //!
 //! It watches the pods that are bound to this node and gives each a [`worker`]; it knows the node's own object and
-//! serves logs. All it does to the cluster it does as `system:node:<name>`, with that user's rights.
+//! serves logs and what a kubelet tells of its pods. All it does to the cluster it does as `system:node:<name>`, with that user's rights.
 //!
 //! Invariants: a pod runs exactly while its object is there; what the API shows follows what has happened, never
 //! precedes it; a restart of the agent changes nothing about a pod that runs.
@@ -11,6 +11,7 @@ mod backoff;
 mod build;
 mod check;
 mod context;
+mod door;
 mod environment;
 mod events;
 mod expand;
@@ -25,6 +26,7 @@ mod quantity;
 mod register;
 mod resources;
 mod runtime;
+mod stats;
 mod status;
 mod volumes;
 mod worker;
@@ -43,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::context::Context;
 use self::worker::{Message, Worker};
+use super::cgroup::Tree;
 use super::link::SupervisorLink;
 use super::machine::Machine;
 use super::network::{Hold, Network};
@@ -68,7 +71,7 @@ impl Agent {
     /// An agent that has taken over `inherited`; needs a runtime.
     pub(crate) fn new(
         config: ClusterConfig,
-        machine: Machine,
+        machine: (Machine, Option<Tree>),
         client: Client,
         supervisor: SupervisorLink,
         network: Network,
@@ -83,9 +86,9 @@ impl Agent {
         }
     }
 
-    /// What the API server asks for logs.
-    pub(crate) fn backend(&self) -> logs::Logs {
-        logs::Logs::new(self.ctx.clone())
+    /// What the API server asks.
+    pub(crate) fn backend(&self) -> door::Door {
+        door::Door::new(self.ctx.clone())
     }
 
     /// Registers the node and looks after its pods until `shutdown`. Pods stay as they are.

@@ -25,9 +25,10 @@ use super::context::{Attempt, Context, Entry};
 use super::fields::Fields;
 use super::objects::Objects;
 use super::probe::{News, Probing};
-use super::runtime::Runtime;
+use super::runtime::{Runtime, State};
 use super::status::{self, Snapshot};
 use super::volumes::Prepared;
+use crate::apiserver::PodRef;
 use report::Report;
 use sandbox::Sandbox;
 pub(super) use sandbox::{end_stray, remove_stray, with_files};
@@ -194,15 +195,29 @@ impl Worker {
         all.find(|(one, _)| one.name == name).map(|(one, init)| (one.clone(), init))
     }
 
-    /// Tells log readers which attempts there are.
+    /// Tells readers which attempts there are.
     fn post(&self) {
         let containers = self.runtimes.iter().filter_map(|(name, runtime)| {
             let started =
                 runtime.is_running() || runtime.finished().is_some() || runtime.last.is_some();
-            let attempt = Attempt { number: runtime.restarts(), running: runtime.is_running() };
-            started.then(|| (name.clone(), attempt))
+            let since = match &runtime.state {
+                State::Running { since } => since.parse().ok(),
+                _ => None,
+            };
+            let (number, running) = (runtime.restarts(), runtime.is_running());
+            started.then(|| (name.clone(), Attempt { number, running, since }))
         });
-        let entry = Entry { places: self.places.clone(), containers: containers.collect() };
+        let pod = PodRef {
+            namespace: self.pod.namespace().unwrap_or_default(),
+            name: self.pod.name_any(),
+            uid: self.uid.clone(),
+        };
+        let entry = Entry {
+            pod,
+            started: self.start_time,
+            places: self.places.clone(),
+            containers: containers.collect(),
+        };
         self.ctx.board.put(&self.uid, entry);
     }
 
