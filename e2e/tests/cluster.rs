@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use curtain_e2e::{Clients, Instance, busybox_archive, eventually, get};
+use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const IMAGE: &str = "docker.io/library/shelf:1";
@@ -99,6 +100,30 @@ fn kubectl_runs_a_loaded_image_and_everybody_reaches_it() {
         let table = kubectl(&["get", "pods", "-l", "app=shelf"]).success();
         assert!(table.starts_with("NAME"), "{table}");
         assert_eq!(table.matches("1/1").count(), 2, "{table}");
+
+        // What a kubelet tells of its pods, and what the node's proxy has seen of them.
+        let path = "jsonpath={.items[0].metadata.name}";
+        let node = kubectl(&["get", "nodes", "-o", path]).success();
+        let raw = |page: &str| {
+            let page = format!("/api/v1/nodes/{node}/proxy/{page}");
+            kubectl(&["get", "--raw", &page]).success()
+        };
+        let summary: Value = serde_json::from_str(&raw("stats/summary")).unwrap();
+        let pods = summary["pods"].as_array().unwrap();
+        let ours = |pod: &&Value| pod["podRef"]["namespace"] == namespace;
+        let shelves: Vec<&Value> = pods.iter().filter(ours).collect();
+        assert_eq!(shelves.len(), 2, "{summary}");
+        for shelf in shelves {
+            let used = shelf["containers"][0]["memory"]["workingSetBytes"].as_u64();
+            assert!(used.is_some_and(|bytes| bytes > 0), "{shelf}");
+        }
+        let called = format!(
+            "curtain_http_requests_total{{source_namespace=\"{namespace}\",source_pod=\"caller\""
+        );
+        let metrics = raw("metrics/traffic");
+        assert!(metrics.contains(&called), "{metrics}");
+        let flows: Value = serde_json::from_str(&raw("flows?since=0")).unwrap();
+        assert!(!flows["flows"].as_array().unwrap().is_empty());
 
         kubectl(&["delete", "namespace", namespace, "--timeout=30s"]).success();
         let gone = kubectl(&["get", "namespace", namespace]);

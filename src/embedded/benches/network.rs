@@ -1,7 +1,8 @@
 //! The pod network against direct loopback, one JSON line per measurement.
 //!
 //! Two pods' namespaces, one proxy on a current-thread runtime as in the node,
-//! and a Service in an API server of its own. Needs root.
+//! and a Service in an API server of its own. Then two such pairs, one with sight and one without, in turns: what
+//! looking at requests costs. Needs root.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -22,6 +23,17 @@ use tokio_util::sync::CancellationToken;
 const A: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 9);
 const B: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 5);
 const PORT: u16 = 8080;
+/// Where HTTP is served.
+const HTTP: u16 = 8081;
+const ROUNDS: usize = 5;
+const REQUEST: &[u8] =
+    b"GET /api/v1/items/4711?full=true HTTP/1.1\r\nHost: web.shop.svc.cluster.local\r\n\
+    User-Agent: bench/1.0\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\n\
+    Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n";
+const RESPONSE: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\
+    Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n{\"answer\": true}";
+const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000000\r\n\r\n";
 const TIME: Duration = Duration::from_secs(2);
 const CONNECTIONS: usize = 16;
 
@@ -79,6 +91,92 @@ impl Pod {
             }
         });
     }
+}
+
+impl Pod {
+    /// Answer requests: a POST with a body without end.
+    async fn serve_http(&self) {
+        let listener = self.run(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, HTTP)).unwrap()).await;
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || {
+                    stream.set_nodelay(true).unwrap();
+                    let mut buffer = vec![0; 64 * 1024];
+                    while let Ok(1..) = stream.read(&mut buffer) {
+                        if buffer.starts_with(b"POST") {
+                            stream.write_all(ENDLESS).unwrap();
+                            while stream.write_all(&buffer).is_ok() {}
+                            return;
+                        }
+                        stream.write_all(RESPONSE).unwrap();
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// Requests one after the other on one connection for [`TIME`]; their durations.
+fn requests() -> Vec<Duration> {
+    let mut stream = TcpStream::connect((B, HTTP)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut buffer = vec![0; RESPONSE.len()];
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while start.elapsed() < TIME {
+        let sent = Instant::now();
+        stream.write_all(REQUEST).unwrap();
+        stream.read_exact(&mut buffer).unwrap();
+        times.push(sent.elapsed());
+    }
+    times
+}
+
+/// Bytes of one body that arrive in [`TIME`].
+fn download() -> usize {
+    let mut stream = TcpStream::connect((B, HTTP)).unwrap();
+    stream.write_all(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let (start, mut total, mut buffer) = (Instant::now(), 0, vec![0; 64 * 1024]);
+    while start.elapsed() < TIME {
+        total += stream.read(&mut buffer).unwrap();
+    }
+    total
+}
+
+/// The same with and without sight, in turns: the machine is not the same from one minute to the next.
+async fn sight(client: &kube::Client, config: &ClusterConfig, stop: &CancellationToken) {
+    let mut pairs = Vec::new();
+    for sight in [false, true] {
+        let network = Network::new(Settings { sight, ..Settings::from(config) });
+        let (following, until, client) = (network.clone(), stop.clone(), client.clone());
+        tokio::spawn(async move { following.run(client, until).await });
+        let (a, b) = (Pod::start(A), Pod::start(B));
+        a.attach(&network, A).await;
+        b.attach(&network, B).await;
+        b.serve_http().await;
+        pairs.push((a, b));
+    }
+    let (mut times, mut bytes) = ([Vec::new(), Vec::new()], [0, 0]);
+    for _ in 0..ROUNDS {
+        for (nth, (a, _)) in pairs.iter().enumerate() {
+            times[nth].extend(a.run(requests).await);
+            bytes[nth] += a.run(download).await;
+        }
+    }
+    let at = |times: &mut Vec<Duration>, share: usize| {
+        times.sort();
+        times[times.len() * share / 100].as_secs_f64() * 1e6
+    };
+    for share in [50, 90, 99] {
+        let [off, on] = times.each_mut().map(|times| at(times, share));
+        line(&format!("http_rtt_p{share}_without_sight"), off, "us");
+        line(&format!("http_rtt_p{share}_with_sight"), on, "us");
+        line(&format!("sight_added_rtt_p{share}"), on - off, "us");
+    }
+    let rate = |bytes: usize| bytes as f64 / (TIME * ROUNDS as u32).as_secs_f64() / 1e6;
+    line("http_download_without_sight", rate(bytes[0]), "MB/s");
+    line("http_download_with_sight", rate(bytes[1]), "MB/s");
+    line("sight_download_ratio", rate(bytes[1]) / rate(bytes[0]), "");
 }
 
 fn line(metric: &str, value: f64, unit: &str) {
@@ -163,6 +261,7 @@ async fn run() {
         service_cidr: "10.96.0.0/16".parse().unwrap(),
         pod_cidr: "10.244.0.0/16".parse().unwrap(),
         reach: Reach::default(),
+        sight: true,
     };
     init(&config).unwrap();
     let pki = config.pki();
@@ -200,8 +299,8 @@ async fn run() {
     .await;
 
     let network = Network::new(Settings::from(&config));
-    let (following, until) = (network.clone(), stop.clone());
-    tokio::spawn(async move { following.run(client, until).await });
+    let (following, until, watching) = (network.clone(), stop.clone(), client.clone());
+    tokio::spawn(async move { following.run(watching, until).await });
     let (a, b) = (Pod::start(A), Pod::start(B));
     a.attach(&network, A).await;
     b.attach(&network, B).await;
@@ -213,6 +312,7 @@ async fn run() {
     line("requests_ratio", proxied[1] / direct[1], "");
     line("echo_ratio", proxied[2] / direct[2], "");
     line("connects_ratio", proxied[3] / direct[3], "");
+    sight(&client, &config, &stop).await;
     stop.cancel();
 }
 
