@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Request, header};
+use http::{Method, Request, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,6 +16,10 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// Who gives tokens.
 const ASKED: &str = "the identity service";
+/// Who answers for everything else.
+const API: &str = "the API";
+/// Whom the owner of the machine acts as.
+const ADMINISTRATOR: &str = "admin@openchoreo.dev";
 /// What helps an identity that is not let in.
 const SECRET: &str = "`curtain credentials` shows who may sign in, with what the instance expects";
 
@@ -138,20 +142,53 @@ impl Access {
         Ok(format!("{}/login?code={}", self.endpoints.portal, encode(code)))
     }
 
+    /// What the REST API answers to `method` at `path`, below `/api/v1`, asked as the instance's administrator to do
+    /// what `to` says.
+    ///
+    /// # Errors
+    /// As for [`Access::token`], and what the API refuses.
+    pub async fn api(
+        &self,
+        to: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
+        let token = self.token(ADMINISTRATOR).await?;
+        let url = format!("{}/api/v1{path}", self.endpoints.api);
+        self.exchange((API, to), method, &url, &token, body).await
+    }
+
     async fn post(&self, to: &str, url: &str, token: &str) -> Result<Value, Error> {
-        let request = Request::post(url)
+        self.exchange((ASKED, to), Method::POST, url, token, Some(&json!({}))).await
+    }
+
+    async fn exchange(
+        &self,
+        (asked, to): (&'static str, &str),
+        method: Method,
+        url: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
+        let unreachable = |why: String| Error::Unreachable { what: url.to_owned(), why };
+        let request = Request::builder()
+            .method(method)
+            .uri(url)
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
-            .body(json!({}).to_string())
-            .map_err(|error| Error::Unreachable { what: url.to_owned(), why: error.to_string() })?;
+            .body(body.map(Value::to_string).unwrap_or_default())
+            .map_err(|error| unreachable(error.to_string()))?;
         let response = send(request, ANSWER).await?;
         let status = response.status();
         if !status.is_success() {
             let why = said(response.body());
-            return Err(Error::answered(status.as_u16(), ASKED, to, why, SECRET));
+            return Err(Error::answered(status.as_u16(), asked, to, why, SECRET));
         }
-        serde_json::from_slice(response.body())
-            .map_err(|error| Error::Unreachable { what: url.to_owned(), why: error.to_string() })
+        if response.body().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(response.body()).map_err(|error| unreachable(error.to_string()))
     }
 }
 
@@ -176,7 +213,7 @@ fn said(body: &[u8]) -> String {
 }
 
 /// Percent-encodes everything but what RFC 3986 calls unreserved.
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

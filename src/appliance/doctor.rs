@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_ends_a_step_that_was_begun_is_for_just_that() {
-        let agent = AgentStep { agent: "cursor-1".to_owned(), groups: Vec::new() };
+        let agent = AgentStep::reader("cursor-1".to_owned(), None);
         let (agent, home) = (Effect::Agent(agent), Effect::Home(HomeStep {}));
         let only = ends_them(&[&agent]);
         assert!(

@@ -46,6 +46,31 @@ pub enum Error {
         /// The name that was given.
         name: String,
     },
+    /// Not a name an agent can have.
+    #[error(
+        "{name:?} cannot be the name of an agent: use 1 to 40 lower-case letters, digits and dashes, \
+         with a letter or digit at both ends"
+    )]
+    BadAgent {
+        /// The name that was given.
+        name: String,
+    },
+    /// Somebody else has this name.
+    #[error("{name} is a {kind} of this instance; choose another name for the agent")]
+    Taken {
+        /// The name that was given.
+        name: String,
+        /// `user`, for example.
+        kind: String,
+    },
+    /// The agent of a client goes with the client.
+    #[error("{agent} is what {client} acts as; `curtain mcp uninstall {client}` removes both")]
+    Wired {
+        /// The agent.
+        agent: String,
+        /// The client.
+        client: String,
+    },
     /// There is no instance of this name.
     #[error("there is no instance {instance:?}{}; `curtain up` creates it", known(.others))]
     NotFound {
@@ -318,6 +343,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::BadName { .. }
+            | Self::BadAgent { .. }
             | Self::TooLong { .. }
             | Self::Client { .. }
             | Self::Image { .. } => Kind::BadInput,
@@ -326,7 +352,10 @@ impl Error {
             | Self::UnknownIdentity { .. }
             | Self::UnknownDemo { .. } => Kind::NotFound,
             Self::NoLinuxProgram => Kind::Unmet,
-            Self::Exists { .. } | Self::Foreign { .. } => Kind::Exists,
+            Self::Exists { .. }
+            | Self::Foreign { .. }
+            | Self::Taken { .. }
+            | Self::Wired { .. } => Kind::Exists,
             Self::Busy { .. } | Self::FolderBusy { .. } => Kind::Busy,
             Self::VersionMismatch { .. } => Kind::VersionMismatch,
             Self::Timeout { .. } => Kind::Timeout,

@@ -10,6 +10,7 @@
 //! [`clients`], [`access`].
 
 pub mod access;
+mod agents;
 mod carried;
 pub mod clients;
 pub mod demo;
@@ -41,6 +42,7 @@ mod support;
 mod up;
 mod world;
 
+pub use agents::{add_agent, remove_agent};
 pub use doctor::doctor;
 pub use down::{Down, TakeDown, down};
 pub use error::{Error, Kind};

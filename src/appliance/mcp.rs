@@ -33,9 +33,6 @@ pub struct Install {
     pub faults: FaultPlan,
 }
 
-/// The groups of an agent nobody has granted anything yet.
-const READ_ONLY: &str = "agents";
-
 /// Gives `install.client` a read-only identity of its own and an entry that uses it. Returns the file that was edited.
 ///
 /// # Errors
@@ -88,8 +85,7 @@ pub async fn agent(
 }
 
 fn identity_of(client: Client) -> Node {
-    let step = AgentStep { agent: client.agent(), groups: vec![READ_ONLY.to_owned()] };
-    Node::new(Effect::Agent(step), &[])
+    Node::new(Effect::Agent(AgentStep::reader(client.agent(), None)), &[])
 }
 
 /// The entry of `install` in its file as it is now.
@@ -143,7 +139,11 @@ fn wired(ledger: &Ledger, client: Option<Client>) -> Vec<Effect> {
     let ours = |effect: &Effect| match (effect, client) {
         (Effect::Client(step), Some(client)) => step.client == client.name(),
         (Effect::Agent(step), Some(client)) => step.agent == client.agent(),
-        (Effect::Client(_) | Effect::Agent(_), None) => true,
+        (Effect::Client(_), None) => true,
+        // Others were added by name, and are removed so.
+        (Effect::Agent(step), None) => {
+            clients::CLIENTS.iter().any(|client| client.agent() == step.agent)
+        }
         _ => false,
     };
     let recorded = ledger.entries().iter().rev().map(|entry| entry.effect.clone());

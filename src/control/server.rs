@@ -11,7 +11,7 @@ use curtain_role::{
 use kube::Client;
 
 use crate::{
-    authz::{Authorizer, Policies, watch_policies},
+    authz::{Authorizer, Clock, Policies, sweep, watch_policies},
     identity::{
         Directory, Issuer, KeyError, Validator,
         routes::{Identity, routes as identity_routes},
@@ -93,6 +93,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 
     let health = Health::default();
     let about = About {
+        clock: Clock::default(),
         namespace: config.namespace.clone(),
         instance: config.instance.clone(),
         hosts: AllowedHosts::new(own_names(&config)),
@@ -115,6 +116,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 
 /// What the doors need to know of themselves.
 pub(crate) struct About {
+    /// By what grants end.
+    pub(crate) clock: Clock,
     /// The namespace with the subjects' Secrets.
     pub(crate) namespace: String,
     /// The instance.
@@ -137,9 +140,10 @@ pub(crate) fn doors(
     health: &Health,
     shutdown: &Shutdown,
 ) -> (Router, Router) {
-    let About { namespace, instance, hosts, version, revision } = about;
+    let About { clock, namespace, instance, hosts, version, revision } = about;
     let (directory, policies) = (Directory::default(), Policies::default());
-    let authorizer = Authorizer::new(policies.subscribe(), instance.clone());
+    let authorizer = Authorizer::new(policies.subscribe(), clock.clone(), instance.clone());
+    tokio::spawn(sweep(client.clone(), policies.subscribe(), clock, shutdown.clone()));
     let (subjects_ready, policies_ready) = (health.check("subjects"), health.check("policies"));
     let (subjects_client, watched, stop) = (client.clone(), directory.clone(), shutdown.clone());
     tokio::spawn(async move {
@@ -148,11 +152,12 @@ pub(crate) fn doors(
     tokio::spawn(watch_policies(client.clone(), policies, policies_ready, shutdown.clone()));
 
     let validator = Arc::new(Validator::own(&issuer, directory.clone(), instance.clone()));
-    let identity = Arc::new(Identity::new(issuer, directory, instance));
+    let identity = Arc::new(Identity::new(issuer, directory.clone(), instance));
     let objects = Objects::new(client, authorizer);
     let live = Live::new(objects.clone(), planes);
     let system = System { health: health.clone(), version: version.clone(), revision };
-    let api = Api { objects: objects.clone(), live: live.clone(), shutdown: shutdown.clone() };
+    let api =
+        Api { objects: objects.clone(), live: live.clone(), directory, shutdown: shutdown.clone() };
     let rest = rest::routes(api, validator.clone(), system)
         .merge(identity_routes(identity, validator.clone()))
         .layer(hosts.clone());

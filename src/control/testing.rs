@@ -23,6 +23,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
+    authz::{Clock, GRANT_KINDS},
     identity::Issuer,
     server::{About, doors},
 };
@@ -52,6 +53,11 @@ impl Drop for Platform {
 
 impl Platform {
     pub(crate) async fn start() -> Self {
+        Self::start_at(Clock::default()).await
+    }
+
+    /// One whose grants end by `clock`.
+    pub(crate) async fn start_at(clock: Clock) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::tempdir().expect("directory");
         let shutdown = Shutdown::default();
@@ -68,6 +74,7 @@ impl Platform {
         .expect("issuer");
         let health = Health::default();
         let about = About {
+            clock,
             namespace: NAMESPACE.to_owned(),
             instance: Instance::new("ci"),
             hosts: AllowedHosts::default(),
@@ -137,6 +144,20 @@ impl Platform {
         }
         let request = request.body(Full::new(Bytes::from(body))).expect("request");
         self.http.request(request).await.expect("answer")
+    }
+
+    /// The namespaced object, as the cluster has it.
+    pub(crate) async fn find(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<DynamicObject> {
+        let gvk = GroupVersionKind::gvk("openchoreo.dev", "v1alpha1", kind);
+        let resource = ApiResource::from_gvk(&gvk);
+        let api: KubeApi<DynamicObject> =
+            KubeApi::namespaced_with(self.kube.clone(), namespace, &resource);
+        api.get_opt(name).await.expect("answer")
     }
 
     /// Puts an object into the cluster and returns it as it is there.
@@ -309,7 +330,9 @@ fn objects() -> Vec<Value> {
         }}},
         "resources": [{"id": "deployment", "template": {"apiVersion": "apps/v1", "kind": "Deployment"}}],
     });
-    vec![
+    let kinds = GRANT_KINDS.iter().map(|kind| role(kind.name, kind.actions));
+    let mut objects: Vec<Value> = kinds.collect();
+    objects.extend([
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}),
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": labels}}),
         subject("admin", "user", "admins"),
@@ -339,7 +362,8 @@ fn objects() -> Vec<Value> {
                 "sourceEnvironmentRef": {"name": "development"}, "targetEnvironmentRefs": [{"name": "production"}],
             }]}),
         )),
-    ]
+    ]);
+    objects
 }
 
 /// What the tasks of this thread write to the audit log; a `Platform` that starts later in the same test has all of its

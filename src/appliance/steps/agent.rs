@@ -32,9 +32,20 @@ pub(crate) struct AgentStep {
     pub agent: String,
     /// Its groups; they decide what it may do.
     pub groups: Vec<String>,
+    /// What to show to people, if not the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
 }
 
+/// The groups of an agent nobody has granted anything yet.
+const READ_ONLY: &str = "agents";
+
 impl AgentStep {
+    /// The agent `name` as every agent begins: it may look, and nothing else.
+    pub(crate) fn reader(name: String, display_name: Option<String>) -> Self {
+        Self { agent: name, groups: vec![READ_ONLY.to_owned()], display_name }
+    }
+
     fn secret(&self) -> String {
         format!("agent-{}", self.agent)
     }
@@ -59,20 +70,24 @@ impl Step for AgentStep {
     fn act<'a>(&'a self, world: &'a World<'_>) -> Boxed<'a, Result<(), Error>> {
         Box::pin(async move {
             let text = |value: &str| ByteString(value.as_bytes().to_vec());
+            let mut data = BTreeMap::from([
+                ("client-id".to_owned(), text(&self.agent)),
+                (
+                    "client-secret".to_owned(),
+                    text(&URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())),
+                ),
+                ("groups".to_owned(), text(&self.groups.join(","))),
+            ]);
+            if let Some(shown) = &self.display_name {
+                data.insert("display-name".to_owned(), text(shown));
+            }
             let secret = Secret {
                 metadata: ObjectMeta {
                     name: Some(self.secret()),
                     labels: Some(BTreeMap::from([(IDENTITY_LABEL.to_owned(), "agent".to_owned())])),
                     ..ObjectMeta::default()
                 },
-                data: Some(BTreeMap::from([
-                    ("client-id".to_owned(), text(&self.agent)),
-                    (
-                        "client-secret".to_owned(),
-                        text(&URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())),
-                    ),
-                    ("groups".to_owned(), text(&self.groups.join(","))),
-                ])),
+                data: Some(data),
                 ..Secret::default()
             };
             match secrets(world).await?.create(&PostParams::default(), &secret).await {
@@ -151,7 +166,7 @@ mod tests {
 
     #[test]
     fn only_bindings_of_the_agent_itself_are_its_grants() {
-        let agent = AgentStep { agent: "cursor-1".to_owned(), groups: Vec::new() };
+        let agent = AgentStep::reader("cursor-1".to_owned(), None);
         let bound = |claim: &str, value: &str| {
             agent.is_bound(&json!({"spec": {"entitlement": {"claim": claim, "value": value}}}))
         };

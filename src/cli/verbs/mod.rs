@@ -1,5 +1,6 @@
 //! The verbs for people, one file each.
 
+mod agent;
 mod credentials;
 mod demo;
 mod deploy;
@@ -71,6 +72,9 @@ pub(crate) enum Verb {
     /// Deploy sample applications
     #[command(subcommand, after_help = demo::EXAMPLES)]
     Demo(demo::Verb),
+    /// Give AI agents identities, and let them change what a person chooses
+    #[command(subcommand, after_help = agent::EXAMPLES)]
+    Agent(agent::Verb),
     /// Connect AI agents
     #[command(subcommand, after_help = mcp::EXAMPLES)]
     Mcp(mcp::Verb),
@@ -113,6 +117,7 @@ impl Verb {
     pub(crate) fn onwards(&self) -> Option<String> {
         match self {
             Self::Up(_) | Self::Down(_) | Self::Resume => Some(ONWARDS.to_owned()),
+            Self::Agent(verb) => verb.onwards(),
             Self::Mcp(verb) => verb.onwards(),
             _ => None,
         }
@@ -161,6 +166,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Image(verb) => image::run(verb, context).await,
         Verb::Deploy(args) => deploy::run(args, context).await,
         Verb::Demo(verb) => demo::run(&verb, context).await,
+        Verb::Agent(verb) => agent::run(verb, context).await,
         Verb::Mcp(verb) => mcp::run(verb, context).await,
         Verb::Plan(args) => plan::run(&args, context),
     }

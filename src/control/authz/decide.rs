@@ -1,5 +1,6 @@
 //! The decision.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Attributes, Effect, Hierarchy, Index};
@@ -65,14 +66,15 @@ impl Decision {
 }
 
 impl Index {
-    /// Decides. A deny of any entitlement wins.
+    /// Decides as of `now`. A deny of any entitlement wins.
     pub fn decide<'a>(
         &'a self,
         entitlements: impl IntoIterator<Item = (&'a str, &'a str)> + 'a,
         question: Question<'_>,
+        now: Timestamp,
     ) -> Decision {
         let mut answer = Decision::Missing { unmet: None };
-        for ((claim, value), policy) in self.of(entitlements) {
+        for ((claim, value), policy) in self.of(entitlements, now) {
             if !policy.covers(question.action) || !policy.scope.contains(question.at) {
                 continue;
             }

@@ -3,8 +3,8 @@
 use curtain_role::Instance;
 use serde_json::Value;
 
-use super::{Decision, Hierarchy, Question, grant::Grant};
-use crate::identity::Caller;
+use super::{Decision, GrantKind, Hierarchy, Question, grant::Grant};
+use crate::identity::{Caller, SubjectKind};
 
 /// Why a caller may not do something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Denial {
     unmet: Option<String>,
     /// `<namespace>/<environment>`, when it is about one.
     environment: Option<String>,
+    /// What a person can grant to the agent that asked, if there is such a kind.
+    kind: Option<&'static GrantKind>,
     instance: Instance,
 }
 
@@ -47,8 +49,18 @@ impl Denial {
             forbidden_by,
             unmet,
             environment: question.attributes.environment.clone(),
+            kind: match caller.kind {
+                SubjectKind::Agent => GrantKind::for_action(question.action),
+                SubjectKind::User | SubjectKind::Service => None,
+            },
             instance: instance.clone(),
         }
+    }
+
+    /// The same, for a change that is only `part` of the action: less can be granted.
+    pub fn of_part(mut self, part: &str) -> Self {
+        self.kind = self.kind.and(GrantKind::for_action(part)).or(self.kind);
+        self
     }
 
     /// Whether a binding forbids it outright.
@@ -59,6 +71,12 @@ impl Denial {
     /// What is missing, in one sentence.
     pub fn reason(&self) -> String {
         let Self { caller, action, at, .. } = self;
+        if self.agent_grant().is_some() {
+            return match self.environment_name() {
+                Some(name) => format!("denied: {action} in {name}"),
+                None => format!("denied: {action} on {at}"),
+            };
+        }
         let place = match &self.environment {
             Some(environment) => format!("{at}, environment {environment}"),
             None => at.to_string(),
@@ -76,6 +94,9 @@ impl Denial {
 
     /// What a person can do about it: a command that grants exactly the missing action, exactly there.
     pub fn remedy(&self) -> String {
+        if let Some(command) = self.agent_grant() {
+            return format!("A person can allow it: {command}");
+        }
         let who = "A person who may administer access can";
         match (&self.forbidden_by, &self.unmet) {
             (Some(binding), _) => format!("{who} change {binding}."),
@@ -88,6 +109,38 @@ impl Denial {
             (None, Some(binding)) => format!("{who} widen the condition of {binding}."),
             (None, None) => format!("{who} allow it: {}", self.command()),
         }
+    }
+
+    /// The command that grants a kind of change to the agent, if there is one that is enough, and every name in it can
+    /// stand in a shell's line as it is.
+    fn agent_grant(&self) -> Option<String> {
+        let kind = self.kind.filter(|_| !self.is_explicit())?;
+        let Hierarchy { namespace, project, component, resource } = &self.at;
+        if namespace.is_empty() || !resource.is_empty() {
+            return None;
+        }
+        let mut words = format!("agent grant {} {}", self.subject, kind.name);
+        let mut names = vec![self.subject.as_str()];
+        let usual = namespace == "default";
+        // Without its project, a component cannot be named.
+        let component = if project.is_empty() { "" } else { component };
+        for (flag, name) in [
+            ("namespace", if usual { "" } else { namespace }),
+            ("project", project),
+            ("component", component),
+            ("env", self.environment_name().unwrap_or_default()),
+        ] {
+            if !name.is_empty() {
+                words.push_str(&format!(" --{flag} {name}"));
+                names.push(name);
+            }
+        }
+        words.push_str(" --for 1h");
+        names.iter().all(|name| is_plain(name)).then(|| self.instance.command(&words))
+    }
+
+    fn environment_name(&self) -> Option<&str> {
+        self.environment.as_deref()?.split_once('/').map(|(_, name)| name)
     }
 
     fn command(&self) -> String {
@@ -104,6 +157,12 @@ impl Denial {
         let Self { subject, action, at, .. } = self;
         Grant { subject, action, at, environment: self.environment.as_deref() }.documents()
     }
+}
+
+/// Whether `name` means itself to every shell, and is no flag.
+fn is_plain(name: &str) -> bool {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_.@".contains(char);
+    name.chars().all(plain) && name.starts_with(|char: char| char.is_ascii_alphanumeric())
 }
 
 /// Reason and remedy.
@@ -131,22 +190,68 @@ mod tests {
         attributes: &Attributes,
         decision: Decision,
     ) -> Denial {
+        denied_to(SubjectKind::User, Question { action, at: &at, attributes }, &decision)
+    }
+
+    fn denied_to(kind: SubjectKind, question: Question<'_>, decision: &Decision) -> Denial {
         let caller = Caller {
             subject: "claude-1".into(),
-            kind: SubjectKind::Agent,
+            kind,
             groups: vec!["agents".into()],
             display_name: "Claude".into(),
             expires: 0,
         };
-        let question = Question { action, at: &at, attributes };
-        Denial::new(&caller, question, &decision, &Instance::default())
+        Denial::new(&caller, question, decision, &Instance::default())
+    }
+
+    /// What an agent is told that may not do `action`, in `environment` if that is not empty.
+    fn told(action: &str, at: &Hierarchy, environment: &str) -> String {
+        let attributes = Attributes::environment(&at.namespace, environment);
+        let missing = Decision::Missing { unmet: None };
+        let question = Question { action, at, attributes: &attributes };
+        denied_to(SubjectKind::Agent, question, &missing).to_string()
+    }
+
+    #[test]
+    fn an_agent_is_told_the_command_that_lets_it() {
+        let namespace = Hierarchy::namespace("default");
+        let web = namespace.clone().project("shop").component("web");
+        insta::assert_snapshot!(told("releasebinding:update", &namespace, "development"), @"denied: releasebinding:update in development. A person can allow it: curtain agent grant claude-1 config-fix --env development --for 1h");
+        insta::assert_snapshot!(told("releasebinding:create", &web, "staging"), @"denied: releasebinding:create in staging. A person can allow it: curtain agent grant claude-1 deploy --project shop --component web --env staging --for 1h");
+        insta::assert_snapshot!(told("releasebinding:update", &Hierarchy::namespace("team").component("web"), ""), @"denied: releasebinding:update on component web in namespace team. A person can allow it: curtain agent grant claude-1 config-fix --namespace team --for 1h");
+        let question = Question {
+            action: "releasebinding:update",
+            at: &web,
+            attributes: &Attributes::environment("default", "development"),
+        };
+        let unmet = Decision::Missing { unmet: Some("AuthzRoleBinding default/other".into()) };
+        let mut denial = denied_to(SubjectKind::Agent, question, &unmet);
+        denial.instance = Instance::new("ci");
+        let denial = denial.of_part(crate::authz::SCALE);
+        insta::assert_snapshot!(denial, @"denied: releasebinding:update in development. A person can allow it: curtain agent grant claude-1 scale --project shop --component web --env development --for 1h --name ci");
+    }
+
+    #[test]
+    fn what_no_kind_covers_and_what_a_shell_would_read_differently_is_told_in_full() {
+        let web = Hierarchy::namespace("default").project("shop").component("web");
+        for (action, at, environment) in [
+            ("component:update", web.clone(), ""),
+            ("releasebinding:update", web.clone().project("x; touch /tmp/owned"), "development"),
+            ("releasebinding:update", web.clone(), "$(id)"),
+            ("releasebinding:update", web.clone(), "--for"),
+            ("releasebinding:update", Hierarchy::cluster(), ""),
+        ] {
+            let said = told(action, &at, environment);
+            assert!(said.contains("missing permission") && said.contains("| kubectl"), "{said}");
+            assert!(!said.contains("agent grant"), "{said}");
+        }
     }
 
     #[test]
     fn says_what_is_missing_and_how_to_grant_exactly_that() {
         let at = Hierarchy::namespace("default").project("shop").component("web");
         let denial = denied("component:create", at, Decision::Missing { unmet: None });
-        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for agent claude-1. A person who may administer access can allow it: echo '{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}} {"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.project-shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
+        insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for user claude-1. A person who may administer access can allow it: echo '{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}} {"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.project-shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
     }
 
     #[test]
@@ -172,6 +277,7 @@ mod tests {
         let policy = Policy {
             binding: "".into(),
             effect: Effect::Allow,
+            ends: crate::authz::Ends::Never,
             scope: Hierarchy::cluster(),
             actions: [Pattern::All].into(),
             conditions: conditions.collect(),
@@ -264,6 +370,6 @@ mod tests {
     fn a_binding_that_forbids_is_named() {
         let forbidden = Decision::Forbidden { binding: "AuthzRoleBinding default/freeze".into() };
         let denial = denied("releasebinding:update", Hierarchy::namespace("default"), forbidden);
-        insta::assert_snapshot!(denial, @r#"AuthzRoleBinding default/freeze forbids "releasebinding:update" on namespace default to agent claude-1. A person who may administer access can change AuthzRoleBinding default/freeze."#);
+        insta::assert_snapshot!(denial, @r#"AuthzRoleBinding default/freeze forbids "releasebinding:update" on namespace default to user claude-1. A person who may administer access can change AuthzRoleBinding default/freeze."#);
     }
 }

@@ -84,7 +84,7 @@ impl Grant<'_> {
 
 /// `text` as a part of an object's name: what cannot stand in one is replaced, and a digest keeps it apart from other
 /// texts of which that is also true.
-fn slug(text: &str) -> String {
+pub(super) fn slug(text: &str) -> String {
     let plain: String = text
         .to_ascii_lowercase()
         .chars()
@@ -100,7 +100,7 @@ fn slug(text: &str) -> String {
 }
 
 /// `name`, which is plain, as one that is not too long.
-fn shortened(name: String) -> String {
+pub(super) fn shortened(name: String) -> String {
     if name.len() <= LONGEST {
         return name;
     }

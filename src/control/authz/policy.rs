@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Condition, Hierarchy};
+use jiff::Timestamp;
+
+use super::{Condition, Ends, Hierarchy};
 
 /// Which actions a role or a condition speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,8 @@ pub struct Binding {
     pub value: String,
     /// Allow or deny.
     pub effect: Effect,
+    /// Until when.
+    pub ends: Ends,
     /// The roles, each with its reach.
     pub mappings: Vec<Mapping>,
 }
@@ -102,6 +106,7 @@ pub struct Policy {
     /// Title of the binding it comes from.
     pub(crate) binding: Arc<str>,
     pub(crate) effect: Effect,
+    pub(crate) ends: Ends,
     pub(crate) scope: Hierarchy,
     pub(crate) actions: Arc<[Pattern]>,
     pub(crate) conditions: Arc<[Condition]>,
@@ -117,6 +122,8 @@ impl Policy {
 #[derive(Debug, Default)]
 pub struct Index {
     policies: BTreeMap<(String, String), Vec<Policy>>,
+    /// The bindings with an end, by namespace and name.
+    ending: Vec<(Timestamp, RoleKey)>,
 }
 
 impl Index {
@@ -128,8 +135,12 @@ impl Index {
         let shared: BTreeMap<&RoleKey, Arc<[Pattern]>> =
             roles.iter().map(|(key, role)| (key, role.actions.clone().into())).collect();
         let mut policies: BTreeMap<(String, String), Vec<Policy>> = BTreeMap::new();
+        let mut ending = Vec::new();
         for binding in bindings {
             let title: Arc<str> = binding.title().into();
+            if let Ends::At(time) = binding.ends {
+                ending.push((time, (binding.namespace.clone(), binding.name.clone())));
+            }
             let entitled =
                 policies.entry((binding.claim.clone(), binding.value.clone())).or_default();
             for mapping in &binding.mappings {
@@ -137,24 +148,37 @@ impl Index {
                 entitled.push(Policy {
                     binding: title.clone(),
                     effect: binding.effect,
+                    ends: binding.ends,
                     scope: mapping.scope.clone(),
                     actions: actions.clone(),
                     conditions: mapping.conditions.clone(),
                 });
             }
         }
-        Self { policies }
+        Self { policies, ending }
     }
 
-    /// The policies that speak of any of `entitlements`, each with its entitlement.
+    /// The policies that speak of any of `entitlements` and are not over at `now`, each with its entitlement.
     pub(crate) fn of<'a>(
         &'a self,
         entitlements: impl IntoIterator<Item = (&'a str, &'a str)> + 'a,
+        now: Timestamp,
     ) -> impl Iterator<Item = ((&'a str, &'a str), &'a Policy)> + 'a {
-        entitlements.into_iter().flat_map(|(claim, value)| {
+        entitlements.into_iter().flat_map(move |(claim, value)| {
             let found = self.policies.get(&(claim.to_owned(), value.to_owned()));
-            found.into_iter().flatten().map(move |policy| ((claim, value), policy))
+            let current = found
+                .into_iter()
+                .flatten()
+                .filter(move |policy| !policy.ends.is_over(policy.effect, now));
+            current.map(move |policy| ((claim, value), policy))
         })
+    }
+
+    /// The bindings that end by themselves, each with when, namespace (empty for a cluster binding) and name.
+    pub(super) fn ending(&self) -> impl Iterator<Item = (Timestamp, &str, &str)> {
+        self.ending
+            .iter()
+            .map(|(time, (namespace, name))| (*time, namespace.as_str(), name.as_str()))
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{ACTIONS, Effect, Hierarchy, Index};
+use super::{ACTIONS, Effect, Hierarchy, Index, parts};
 
 /// Where one action is allowed and denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -36,14 +37,15 @@ pub struct Constraints {
 pub type Profile = BTreeMap<String, Capability>;
 
 impl Index {
-    /// Everything `entitlements` can do at `place`, in what contains it, and below it.
+    /// Everything `entitlements` can do as of `now` at `place`, in what contains it, and below it.
     pub fn profile<'a>(
         &'a self,
         entitlements: impl IntoIterator<Item = (&'a str, &'a str)> + 'a,
         place: &Hierarchy,
+        now: Timestamp,
     ) -> Profile {
         let mut profile = Profile::new();
-        for (_, policy) in self.of(entitlements) {
+        for (_, policy) in self.of(entitlements, now) {
             if !policy.scope.overlaps(place) {
                 continue;
             }
@@ -69,15 +71,18 @@ impl Index {
         profile
     }
 
-    /// Whether `entitlements` have any binding that allows `action` at `place`, above or below it.
+    /// Whether `entitlements` have any binding that allows `action`, or a part of it, as of `now` at `place`, above or below it.
     pub fn can_anywhere<'a>(
         &'a self,
         entitlements: impl IntoIterator<Item = (&'a str, &'a str)> + 'a,
         action: &str,
         place: &Hierarchy,
+        now: Timestamp,
     ) -> bool {
-        self.of(entitlements).any(|(_, policy)| {
-            policy.effect == Effect::Allow && policy.scope.overlaps(place) && policy.covers(action)
+        self.of(entitlements, now).any(|(_, policy)| {
+            policy.effect == Effect::Allow
+                && policy.scope.overlaps(place)
+                && parts::with_parts(action).any(|action| policy.covers(action))
         })
     }
 }

@@ -103,7 +103,6 @@ async fn evaluates(
     let own = SubjectContext::from(&caller);
     let (nowhere, anything) = (Hierarchy::cluster(), Attributes::default());
     let may_ask = authorizer.allows(&caller, "clusterauthzrolebinding:view", &nowhere, &anything);
-    let index = authorizer.index();
     let mut answers = Vec::with_capacity(questions.len());
     for asked in &questions {
         let question = Question {
@@ -119,9 +118,9 @@ async fn evaluates(
                 }
                 let claim = other.entitlement_claim.as_str();
                 let values = other.entitlement_values.iter();
-                index.decide(values.map(|value| (claim, value.as_str())), question)
+                authorizer.decide(values.map(|value| (claim, value.as_str())), question)
             }
-            _ => index.decide(caller.entitlements(), question),
+            _ => authorizer.decide(caller.entitlements(), question),
         };
         answers.push(answer(&decision, question));
     }
@@ -141,7 +140,7 @@ async fn profile(
 ) -> Json<Value> {
     Json(json!({
         "user": SubjectContext::from(&caller),
-        "capabilities": authorizer.index().profile(caller.entitlements(), &place),
+        "capabilities": authorizer.profile(&caller, &place),
         "evaluatedAt": jiff::Timestamp::now().to_string(),
     }))
 }

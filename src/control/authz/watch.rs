@@ -8,11 +8,12 @@ use curtain_platform::types::{
 };
 use curtain_role::{Check, Shutdown};
 use futures::{StreamExt as _, stream};
-use kube::{Api, Client, ResourceExt as _, runtime::watcher};
+use kube::{Api, Client, ResourceExt, runtime::watcher};
 use tokio::sync::watch;
 
 use super::{
-    Binding, Condition, Effect, Hierarchy, Index, Pattern, Role,
+    Binding, Condition, Effect, Ends, Hierarchy, Index, Pattern, Role,
+    ends::EXPIRES_AT,
     policy::{Mapping, RoleKey},
 };
 use crate::follow::{Change, changes};
@@ -127,6 +128,16 @@ fn role(name: String, namespace: Option<String>, spec: &types::AuthzRoleSpec) ->
     ((namespace.unwrap_or_default(), name), Role { actions })
 }
 
+/// Until when `object`, a binding `name`, counts.
+fn ends(name: &str, object: &impl ResourceExt) -> Ends {
+    let said = object.annotations().get(EXPIRES_AT);
+    let ends = Ends::read(said.map(String::as_str));
+    if ends == Ends::Unreadable {
+        tracing::warn!(binding = name, said, "{EXPIRES_AT} is no time; the binding allows nothing");
+    }
+    ends
+}
+
 fn effect(effect: types::Effect) -> Effect {
     match effect {
         types::Effect::Allow => Effect::Allow,
@@ -161,6 +172,7 @@ fn binding(object: &AuthzRoleBinding) -> (RoleKey, Binding) {
         claim: object.spec.entitlement.claim.clone(),
         value: object.spec.entitlement.value.clone(),
         effect: effect(object.spec.effect),
+        ends: ends(&name, object),
         mappings: mappings.collect(),
         namespace: namespace.clone(),
         name: name.clone(),
@@ -187,6 +199,7 @@ fn cluster_binding(object: &ClusterAuthzRoleBinding) -> (RoleKey, Binding) {
         claim: object.spec.entitlement.claim.clone(),
         value: object.spec.entitlement.value.clone(),
         effect: effect(object.spec.effect),
+        ends: ends(&name, object),
         mappings: mappings.collect(),
         namespace: String::new(),
         name: name.clone(),

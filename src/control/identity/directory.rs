@@ -60,6 +60,16 @@ impl Directory {
         })
     }
 
+    /// Every subject of that kind, by name.
+    pub fn all(&self, kind: SubjectKind) -> Vec<Subject> {
+        let subjects = |entry: &Entry| entry.subject.clone();
+        let mut all: Vec<_> = self.read(|entries| {
+            entries.values().filter(|entry| entry.subject.kind == kind).map(subjects).collect()
+        });
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
     fn read<T>(&self, read: impl FnOnce(&BTreeMap<String, Entry>) -> T) -> T {
         read(&self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }

@@ -4,7 +4,9 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use super::{
-    Error, Kind, Object, Objects, Place, Verb, kind,
+    Error, Kind, Object, Objects, Place, Verb,
+    judge::{is_binding, sign},
+    kind,
     list::types,
     store::{Ask, CONTROL_PLANE_LABEL, check_name},
     view::text_at,
@@ -37,6 +39,9 @@ impl Objects {
             self.check_references(kind, namespace, &object).await?;
         }
         label(kind, &mut object);
+        if is_binding(kind) {
+            sign(&mut object, ask.caller);
+        }
         let options =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let created = self.api(kind, namespace)?.create(&options, &object).await;

@@ -9,6 +9,8 @@
 
 mod create;
 mod error;
+mod grants;
+mod judge;
 mod kinds;
 mod list;
 mod release;
@@ -19,6 +21,7 @@ mod view;
 mod watch;
 
 pub use error::Error;
+pub use grants::Wish;
 pub use kinds::{KINDS, Kind, Place, Verb, kind, kind_of};
 pub use list::{ListQuery, MOST_ITEMS, Page};
 pub use schema::parameters_schema;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Error, Kind, Object, Objects, Place, Verb,
     create::{FIELD_MANAGER, label, parse},
+    judge::{has_parts, is_binding, keep_signature, sign},
     store::{Ask, check_name},
     view::{DESCRIPTION, DISPLAY_NAME, text_at},
 };
@@ -33,32 +34,45 @@ impl Objects {
         let options =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let changed = || Error::Changed { kind: kind.kind, name: name.to_owned() };
-        let mut object = self.get_for(ask, kind, namespace, name, Verb::Update).await?;
         for _ in 0..TRIES {
-            if expected.is_some() && object.metadata.resource_version.as_deref() != expected {
+            // What has this name may be another object by the next time, with another owner.
+            let before = if has_parts(kind) {
+                self.peek(kind, namespace, name).await?
+            } else {
+                self.get_for(ask, kind, namespace, name, Verb::Update).await?
+            };
+            let mut object = before.clone();
+            let made = change(&mut object);
+            if has_parts(kind) {
+                let after = made.is_ok().then_some(&object);
+                self.judge(ask, (kind, namespace, name), &before, after).await?;
+            }
+            if expected.is_some() && before.metadata.resource_version.as_deref() != expected {
                 return Err(changed());
             }
-            let before = (object.metadata.labels.clone(), object.metadata.annotations.clone());
-            let (place, spec) =
-                (kind.place_of(namespace, &object), object.data.get("spec").cloned());
-            change(&mut object)?;
-            if kind.place_of(namespace, &object) != place {
+            made?;
+            if kind.place_of(namespace, &object) != kind.place_of(namespace, &before) {
                 let owner =
                     if kind.place == Place::Component { "projectName" } else { "componentName" };
                 return Err(Error::BadRequest(format!("spec.owner.{owner} is immutable")));
             }
             label(kind, &mut object);
-            let after = (&object.metadata.labels, &object.metadata.annotations);
-            if (&before.0, &before.1) == after && object.data.get("spec") == spec.as_ref() {
+            if is_binding(kind) {
+                keep_signature(&mut object, &before);
+            }
+            if object.metadata.labels == before.metadata.labels
+                && object.metadata.annotations == before.metadata.annotations
+                && object.data.get("spec") == before.data.get("spec")
+            {
                 return Ok(object);
+            }
+            if is_binding(kind) {
+                sign(&mut object, ask.caller);
             }
             match self.api(kind, namespace)?.replace(name, &options, &object).await {
                 Ok(replaced) => return Ok(replaced),
                 Err(error) => match Error::from_kube(error, kind, name) {
-                    Error::Changed { .. } if expected.is_none() => {
-                        // What has this name now may be another object, with another owner.
-                        object = self.get_for(ask, kind, namespace, name, Verb::Update).await?;
-                    }
+                    Error::Changed { .. } if expected.is_none() => {}
                     other => return Err(other),
                 },
             }

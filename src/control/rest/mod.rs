@@ -3,12 +3,14 @@
 //! The routes follow from the [table of kinds](crate::objects::KINDS): every kind gets list, create, read, replace and
 //! delete as its row says. What is more than that has a file of its own.
 //!
-//! Three things go beyond OpenChoreo's API, and clients that do not know them are not disturbed:
+//! Four things go beyond OpenChoreo's API, and clients that do not know them are not disturbed:
 //! - Reads carry an `ETag`; a `PUT` with `If-Match` fails with 409 when the object changed meanwhile.
 //! - A `GET` of a list or an object with `?watch=true` is answered by Server-Sent Events: `snapshot` with
 //!   `{"items": […]}` first and after every interruption, then `applied` and `deleted` with one object each.
+//! - `/api/v1/agents` shows the agents and what is granted to them, and grants and revokes.
 //! - `…/k8sresources/logs` with `?follow=true` is a stream of `log` events, one line each.
 
+mod agents;
 mod error;
 mod extract;
 mod handlers;
@@ -29,7 +31,7 @@ use curtain_role::Shutdown;
 
 use crate::{
     authz,
-    identity::{Validator, bearer},
+    identity::{Directory, Validator, bearer},
     live::Live,
     objects::{KINDS, Kind, Objects, Verb},
 };
@@ -46,6 +48,8 @@ pub struct Api {
     pub objects: Objects,
     /// The way into the planes.
     pub live: Live,
+    /// Who exists.
+    pub directory: Directory,
     /// Ends streams when the role ends.
     pub shutdown: Shutdown,
 }
@@ -59,6 +63,7 @@ pub fn routes(api: Api, validator: Arc<Validator>, system: system::System) -> Ro
     guarded
         .merge(live::routes())
         .merge(schema::routes())
+        .merge(agents::routes())
         .with_state(api.clone())
         .merge(authz::routes::routes(api.objects.authorizer().clone()))
         .layer(axum::middleware::from_fn_with_state(validator, bearer::require))

@@ -2,9 +2,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::*;
 use crate::authz::{
-    Binding, Condition, Pattern, Role,
+    Binding, Condition, Ends, Pattern, Role,
     policy::{Mapping, RoleKey},
 };
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn roles() -> BTreeMap<RoleKey, Role> {
     let role =
@@ -37,6 +39,7 @@ fn conditional(
         claim: "groups".into(),
         value: value.into(),
         effect,
+        ends: Ends::Never,
         mappings: vec![Mapping { role: (String::new(), role.into()), scope, conditions }],
     }
 }
@@ -52,8 +55,11 @@ fn ask_about(
     at: &Hierarchy,
     attributes: &Attributes,
 ) -> Decision {
-    Index::build(&roles(), bindings)
-        .decide(groups.iter().map(|group| ("groups", *group)), Question { action, at, attributes })
+    Index::build(&roles(), bindings).decide(
+        groups.iter().map(|group| ("groups", *group)),
+        Question { action, at, attributes },
+        NOW,
+    )
 }
 
 fn component() -> Hierarchy {
@@ -154,7 +160,7 @@ fn a_profile_has_what_lies_above_and_below_the_place() {
         binding("team", "deployer", Hierarchy::namespace("other"), Effect::Deny),
     ];
     let index = Index::build(&roles(), &bindings);
-    let profile = |place: &Hierarchy| index.profile([("groups", "team")], place);
+    let profile = |place: &Hierarchy| index.profile([("groups", "team")], place, NOW);
     let all = profile(&Hierarchy::cluster());
     assert_eq!(all["component:view"].allowed[0].path, "ns/default/project/shop");
     assert_eq!(all["releasebinding:create"].denied[0].path, "ns/other");
@@ -165,11 +171,39 @@ fn a_profile_has_what_lies_above_and_below_the_place() {
     assert!(index.can_anywhere(
         [("groups", "team")],
         "component:view",
-        &Hierarchy::namespace("default")
+        &Hierarchy::namespace("default"),
+        NOW,
     ));
     assert!(!index.can_anywhere(
         [("groups", "team")],
         "releasebinding:create",
-        &Hierarchy::cluster()
+        &Hierarchy::cluster(),
+        NOW,
     ));
+}
+
+#[test]
+fn a_binding_counts_until_its_end_and_not_a_moment_longer() {
+    let end = Timestamp::from_second(60).expect("time");
+    let everywhere = Hierarchy::cluster();
+    let mut granted = binding("team", "deployer", everywhere.clone(), Effect::Allow);
+    granted.ends = Ends::At(end);
+    let index = Index::build(&roles(), [&granted]);
+    let at = component();
+    let attributes = Attributes::default();
+    let question = Question { action: "releasebinding:update", at: &at, attributes: &attributes };
+    let team = [("groups", "team")];
+    let just_before = end - jiff::SignedDuration::from_nanos(1);
+    assert!(index.decide(team, question, just_before).is_allowed());
+    assert!(index.can_anywhere(team, question.action, &everywhere, just_before));
+    assert_eq!(index.decide(team, question, end), Decision::Missing { unmet: None });
+    assert!(!index.can_anywhere(team, question.action, &everywhere, end));
+    assert!(index.profile(team, &everywhere, end).is_empty());
+    let ending: Vec<_> = index.ending().collect();
+    assert_eq!(ending, [(end, "", "team-deployer")]);
+
+    granted.ends = Ends::Unreadable;
+    let index = Index::build(&roles(), [&granted]);
+    assert!(!index.decide(team, question, NOW).is_allowed());
+    assert_eq!(index.ending().count(), 0, "nothing removes what only a person understands");
 }

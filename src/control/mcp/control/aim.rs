@@ -1,38 +1,62 @@
 //! What a call is about, for its refusal.
 
-use super::{Arguments, ControlPlane, Tool, table::Row};
+use super::{Arguments, ControlPlane, Tool, deployment::change_binding, table::Row};
 use crate::{
     authz::{Attributes, Hierarchy},
     objects::Verb,
 };
 
+/// What a call is about.
+pub(super) struct Aim {
+    pub(super) at: Hierarchy,
+    pub(super) attributes: Attributes,
+    /// `Kind/name`, or nothing.
+    pub(super) object: String,
+    /// The part of the action that would do.
+    pub(super) part: Option<&'static str>,
+}
+
+impl Aim {
+    fn new(at: Hierarchy, attributes: Attributes, object: String) -> Self {
+        Self { at, attributes, object, part: None }
+    }
+}
+
 impl ControlPlane {
-    /// Where the object stands that `arguments` name at `place`, what conditions may look at, and the object, as far as
-    /// each is known. What is left open here would be granted with the rest.
+    /// Where the object stands that `arguments` name at `place`, what conditions may look at, the object, and which part
+    /// of the action would do, as far as each is known. What is left open here would be granted with the rest.
     pub(super) async fn aim(
         &self,
         (tool, action): (&'static Tool, &str),
         place: &Hierarchy,
         arguments: &Arguments,
-    ) -> (Hierarchy, Attributes, String) {
+    ) -> Aim {
         let namespace = place.namespace.as_str();
         let asked = Attributes::environment(namespace, arguments.text("environment"));
         let about = Row::of(tool).and_then(Row::about);
-        let Some((kind, argument)) = about else { return (place.clone(), asked, String::new()) };
+        let Some((kind, argument)) = about else {
+            return Aim::new(place.clone(), asked, String::new());
+        };
         let name = arguments.text(argument);
         // The audit line is to name objects, and this may be anything.
         let object = if kind.names(name) { kind.object(name) } else { String::new() };
         // What is to be made is not there yet; and where the project is known, all is that counts.
         let known = action == kind.action(Verb::Create) || !place.project.is_empty();
         if known || object.is_empty() {
-            return (place.clone(), asked, object);
+            return Aim::new(place.clone(), asked, object);
         }
         match self.objects.peek(kind, namespace, name).await {
             Ok(found) => {
                 let attributes = kind.attributes(namespace, &found.data, Verb::View);
-                (kind.place_of(namespace, &found), attributes, object)
+                let mut aim = Aim::new(kind.place_of(namespace, &found), attributes, object);
+                if tool.name == "update_release_binding" {
+                    let mut changed = found.clone();
+                    change_binding(&mut changed, arguments);
+                    aim.part = self.objects.part(namespace, &found, &changed).await;
+                }
+                aim
             }
-            Err(_) => (place.clone(), asked, object),
+            Err(_) => Aim::new(place.clone(), asked, object),
         }
     }
 }

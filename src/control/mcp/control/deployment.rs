@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Arguments, Ask, ControlPlane, Error, kind};
 use crate::objects::Object;
+use curtain_platform::types::labels::RESTARTED_AT;
 
 /// Arguments that are members of a binding's spec.
 const OVERRIDES: [(&str, &str); 3] = [
@@ -17,6 +18,22 @@ fn overrides(spec: &mut Value, arguments: &Arguments) {
         if let Some(value) = arguments.value(argument) {
             spec[member] = value.clone();
         }
+    }
+}
+
+/// Does to a binding what a call of `update_release_binding` says.
+pub(super) fn change_binding(object: &mut Object, arguments: &Arguments) {
+    let spec = &mut object.data["spec"];
+    if let Some(release) = arguments.optional("release_name") {
+        spec["releaseName"] = json!(release);
+    }
+    if let Some(state) = arguments.optional("release_state") {
+        spec["state"] = json!(state);
+    }
+    overrides(spec, arguments);
+    if arguments.flag("restart") == Some(true) {
+        let annotations = object.metadata.annotations.get_or_insert_default();
+        annotations.insert(RESTARTED_AT.to_owned(), jiff::Timestamp::now().to_string());
     }
 }
 
@@ -48,14 +65,7 @@ impl ControlPlane {
     ) -> Result<Value, Error> {
         let (namespace, name) = (arguments.text("namespace_name"), arguments.text("binding_name"));
         let change = |object: &mut Object| {
-            let spec = &mut object.data["spec"];
-            if let Some(release) = arguments.optional("release_name") {
-                spec["releaseName"] = json!(release);
-            }
-            if let Some(state) = arguments.optional("release_state") {
-                spec["state"] = json!(state);
-            }
-            overrides(spec, arguments);
+            change_binding(object, arguments);
             Ok(())
         };
         self.objects.modify(ask, kind("ReleaseBinding"), namespace, name, None, change).await?;

@@ -125,8 +125,7 @@ impl Toolbox for ControlPlane {
     }
 
     async fn lists(&self, call: Call<'_>, action: &'static str) -> bool {
-        let index = self.objects.authorizer().index();
-        index.can_anywhere(call.caller.entitlements(), action, &Hierarchy::cluster())
+        self.objects.authorizer().can_anywhere(call.caller, action, &Hierarchy::cluster())
     }
 
     async fn admits(
@@ -137,15 +136,18 @@ impl Toolbox for ControlPlane {
         arguments: &Arguments,
     ) -> Result<(), String> {
         let (authorizer, caller) = (self.objects.authorizer(), call.caller);
-        if authorizer.index().can_anywhere(caller.entitlements(), action, place) {
+        if authorizer.can_anywhere(caller, action, place) {
             return Ok(());
         }
         // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
-        let (at, attributes, object) = self.aim((tool, action), place, arguments).await;
-        let question = Question { action, at: &at, attributes: &attributes };
-        authorizer
-            .authorize(caller, Via::Mcp, question, &object)
-            .map_err(|denial| denial.to_string())
+        let aim = self.aim((tool, action), place, arguments).await;
+        let question = Question { action, at: &aim.at, attributes: &aim.attributes };
+        authorizer.authorize(caller, Via::Mcp, question, &aim.object).map_err(|denial| {
+            match aim.part {
+                Some(part) => denial.of_part(part).to_string(),
+                None => denial.to_string(),
+            }
+        })
     }
 
     async fn call(

@@ -224,7 +224,7 @@ rows! {
     deployment Update "update_release_binding" "Change release, state or overrides; what is not given stays."
         (NAMESPACE, BINDING, Arg::optional("release_name", Text),
          Arg::optional("release_state", OneOf(&["Active", "Undeploy"])), TYPE_CONFIGS, TRAIT_CONFIGS,
-         OVERRIDES)
+         OVERRIDES, Arg::optional("restart", Flag).about("start the pods anew"))
         needs ["releasebinding:update"] about "ReleaseBinding" in "binding_name"
         => change(update_release_binding);
     deployment Delete "delete_release_binding" "Take a component off an environment."

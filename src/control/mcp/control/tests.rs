@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::testing::Platform;
 
+mod grants;
 mod refusals;
 
 #[derive(Clone, Default)]
@@ -227,13 +228,14 @@ async fn a_read_only_agent_sees_no_writing_tool_and_is_refused_with_the_remedy()
         let binding = json!({"namespace_name": "team", "project_name": "shop", "component_name": "web",
             "environment": "development", "release_name": "r"});
         let refused = call(&agent, "create_release_binding", binding).await.expect_err("refused");
-        let only_there = r#"resource.environment == \"team/development\""#;
+        let only_there = "agent grant one deploy --namespace team --project shop --component web \
+                          --env development --for 1h --name ci";
         assert!(refused.contains(only_there), "{refused}");
         let change = json!({"namespace_name": "team", "binding_name": "web-production"});
         let refused = call(&agent, "update_release_binding", change).await.expect_err("refused");
-        let place = "component shop/web in namespace team, environment team/production";
-        let only_there = r#"resource.environment == \"team/production\""#;
-        assert!(refused.contains(place) && refused.contains(only_there), "{refused}");
+        let told = "denied: releasebinding:update in production. A person can allow it: curtain agent grant one \
+                    config-fix --namespace team --project shop --component web --env production --for 1h --name ci";
+        assert!(refused.contains(told), "{refused}");
         good(&agent, "list_projects", json!({"namespace_name": "team"})).await;
     }
     // Without the filter the tool is listed, and refused by the service itself.

@@ -1,0 +1,24 @@
+//! Parts of an action that can be granted alone.
+//!
+//! To update a release binding is to change everything about how a component runs somewhere. Who holds the action may do
+//! all of it; who holds a part may make a change that is that and nothing else.
+
+/// To set another number of replicas.
+pub const SCALE: &str = "releasebinding:scale";
+/// To start the pods anew.
+pub const RESTART: &str = "releasebinding:restart";
+/// To go back to an earlier release.
+pub const ROLLBACK: &str = "releasebinding:rollback";
+
+/// The parts of `action`.
+pub fn parts(action: &str) -> &'static [&'static str] {
+    match action {
+        "releasebinding:update" => &[SCALE, RESTART, ROLLBACK],
+        _ => &[],
+    }
+}
+
+/// `action` and its parts.
+pub(super) fn with_parts<'a>(action: &'a str) -> impl Iterator<Item = &'a str> {
+    std::iter::once(action).chain(parts(action).iter().copied())
+}
