@@ -80,6 +80,55 @@ fn an_agent_reads_asks_is_granted_writes_and_is_stopped() {
         if bindings.contains("claude-1") { Err(bindings) } else { Ok(()) }
     });
 
+    // All of it is on record: what it looked at, asked in vain, was granted by whom, and did.
+    let hour = jiff::SignedDuration::from_hours(1);
+    let now = jiff::Timestamp::now();
+    let logs = json!({"namespace": "default", "project": "default", "component": "greeter", "environment": "development",
+        "start_time": (now - hour).to_string(), "end_time": now.to_string()});
+    claude.call("query_component_logs", logs).unwrap();
+    let records = |words: &[&str]| -> Vec<Value> {
+        let all: Vec<&str> =
+            ["audit", "-o", "json"].into_iter().chain(words.iter().copied()).collect();
+        serde_json::from_str(&instance.curtain(&all).success()).unwrap()
+    };
+    let has = |records: &[Value], wanted: Value| {
+        let fits =
+            |one: &Value| wanted.as_object().unwrap().iter().all(|(key, value)| one[key] == *value);
+        assert!(records.iter().any(fits), "no {wanted} in {records:#?}");
+    };
+    eventually("the observer's query to be on record", LIMIT, || {
+        let seen = records(&["--by", "claude-1", "--action", "logs:view"]);
+        if seen.iter().any(|one| one["via"] == "observer") {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}"))
+        }
+    });
+    let by_claude = records(&["--by", "claude-1", "--since", "1h", "--limit", "1000"]);
+    has(
+        &by_claude,
+        json!({"call": "list_release_bindings", "result": "allowed", "actorKind": "agent"}),
+    );
+    has(
+        &by_claude,
+        json!({"call": "update_release_binding", "result": "denied", "environment": "default/development"}),
+    );
+    has(
+        &by_claude,
+        json!({"call": "update_release_binding", "result": "allowed", "action": "releasebinding:update",
+            "object": "ReleaseBinding/greeter-development", "grantedBy": "admin@openchoreo.dev"}),
+    );
+    let by_admin = records(&["--by", "admin"]);
+    for action in ["grant", "revoke"] {
+        has(
+            &by_admin,
+            json!({"action": action, "result": "allowed", "actor": "admin@openchoreo.dev"}),
+        );
+    }
+    assert!(records(&["--denied"]).iter().all(|one| one["result"] == "denied"));
+    let table = instance.curtain(&["audit", "--by", "claude-1", "--changes"]).success();
+    assert!(table.contains("ReleaseBinding/greeter-development"), "{table}");
+
     instance.curtain(&["agent", "remove", "claude-1"]).success();
     assert!(!instance.curtain(&["agent", "list"]).success().contains("claude-1"));
     drop(claude);

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use http::Method;
+
 use crate::{
     Error, FaultPlan, Home, Homes,
     access::Access,
@@ -46,7 +48,8 @@ pub async fn add_agent(
     plan::perform(&[Node::new(Effect::Agent(step), &[])], &world, faults).await
 }
 
-/// Removes the identity `name` that [`add_agent`] made, with what was granted to it.
+/// Removes the identity `name` that [`add_agent`] made, with what was granted to it. Returns why the API could not put that
+/// on record, if it could not: what is left then is removed all the same.
 ///
 /// # Errors
 /// An agent that was not added, or that a client acts as; the step if it could not be undone.
@@ -56,18 +59,21 @@ pub async fn remove_agent(
     name: &str,
     timeout: Duration,
     progress: &dyn Progress,
-) -> Result<(), Error> {
+) -> Result<Option<Error>, Error> {
     let started = Instant::now();
     let instance = existing(homes, home)?;
     let _lock = held(homes, home, timeout).await?;
     pause::awake(home)?;
     let ledger = Ledger::open(&home.ledger())?;
     let effect = recorded(&ledger, name)?;
+    let (to, path) =
+        (format!("revoke what was granted to {name}"), format!("/agents/{name}/grants"));
+    let revoked = Access::to(homes, home)?.api(&to, Method::DELETE, &path, None).await;
     let left = timeout.saturating_sub(started.elapsed());
     let world = World::new(home, Some(instance), ledger, progress, left);
     let undone = plan::undo(&[effect], &world, &FaultPlan::default()).await;
     match undone.failed.into_iter().next() {
-        None => Ok(()),
+        None => Ok(revoked.err()),
         Some((step, source)) => Err(Error::Step { step, source: Box::new(source) }),
     }
 }

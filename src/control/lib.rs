@@ -5,8 +5,10 @@
 //! is a role of its own.
 //!
 //! Invariants: one function decides every request ([`authz`]), whichever door it came through; every decision about a
-//! change leaves an audit line; the API server of the cluster is the only store.
+//! change leaves an audit line, and the change a record ([`audit`]); of everything else the API server of the cluster is
+//! the only store.
 
+pub mod audit;
 pub mod authz;
 mod follow;
 pub mod hub;

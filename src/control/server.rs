@@ -11,9 +11,10 @@ use curtain_role::{
 use kube::Client;
 
 use crate::{
+    audit::{Audit, Retention, StoreError, observed_routes},
     authz::{Authorizer, Clock, Policies, sweep, watch_policies},
     identity::{
-        Directory, Issuer, KeyError, Validator,
+        Directory, Doorman, Issuer, KeyError, Validator,
         routes::{Identity, routes as identity_routes},
         watch_subjects,
     },
@@ -36,6 +37,12 @@ pub struct Config {
     pub namespace: String,
     /// Directory with the signing key, `tls.key`.
     pub identity_dir: PathBuf,
+    /// Directory of the audit records; it must exist.
+    pub data: PathBuf,
+    /// How many of those are kept.
+    pub retention: Retention,
+    /// The user that may tell what the observer was asked, such as `system:serviceaccount:NAMESPACE:observer`.
+    pub observer: String,
     /// `iss` of tokens.
     pub issuer: String,
     /// `aud` of tokens.
@@ -73,6 +80,9 @@ pub enum Error {
     /// No client for the cluster.
     #[error(transparent)]
     Kube(#[from] KubeError),
+    /// The audit records cannot be kept.
+    #[error(transparent)]
+    Audit(#[from] StoreError),
     /// A door cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -92,8 +102,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let client = config.kube.client().await?;
 
     let health = Health::default();
+    let clock = Clock::default();
+    let (path, retention) = (config.data.join("audit.redb"), config.retention);
+    let by = clock.clone();
+    let opened = tokio::task::spawn_blocking(move || Audit::open(&path, retention, by)).await;
+    let audit = opened.map_err(|_| StoreError::Interrupted)??;
     let about = About {
-        clock: Clock::default(),
+        clock,
+        audit: audit.clone(),
+        observer: config.observer.clone(),
         namespace: config.namespace.clone(),
         instance: config.instance.clone(),
         hosts: AllowedHosts::new(own_names(&config)),
@@ -106,18 +123,23 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let (rest_listener, mcp_listener) =
         (listen(config.listen).await?, listen(config.mcp_listen).await?);
     tracing::info!(rest = %config.listen, mcp = %config.mcp_listen, "api-server listens");
-    tokio::try_join!(
+    let served = tokio::try_join!(
         async { Ok(serve(rest_listener, rest, shutdown.clone()).await?) },
         async { Ok(serve(mcp_listener, mcp, shutdown.clone()).await?) },
         async { Ok(health.serve(config.health_listen, shutdown.clone()).await?) },
-    )
-    .map(drop)
+    );
+    audit.flush().await;
+    served.map(drop)
 }
 
 /// What the doors need to know of themselves.
 pub(crate) struct About {
     /// By what grants end.
     pub(crate) clock: Clock,
+    /// Where records go.
+    pub(crate) audit: Audit,
+    /// The user that the observer is.
+    pub(crate) observer: String,
     /// The namespace with the subjects' Secrets.
     pub(crate) namespace: String,
     /// The instance.
@@ -140,7 +162,7 @@ pub(crate) fn doors(
     health: &Health,
     shutdown: &Shutdown,
 ) -> (Router, Router) {
-    let About { clock, namespace, instance, hosts, version, revision } = about;
+    let About { clock, audit, observer, namespace, instance, hosts, version, revision } = about;
     let (directory, policies) = (Directory::default(), Policies::default());
     let authorizer = Authorizer::new(policies.subscribe(), clock.clone(), instance.clone());
     tokio::spawn(sweep(client.clone(), policies.subscribe(), clock, shutdown.clone()));
@@ -153,15 +175,22 @@ pub(crate) fn doors(
 
     let validator = Arc::new(Validator::own(&issuer, directory.clone(), instance.clone()));
     let identity = Arc::new(Identity::new(issuer, directory.clone(), instance));
+    let doorman = Doorman::new(client.clone(), &observer);
     let objects = Objects::new(client, authorizer);
     let live = Live::new(objects.clone(), planes);
     let system = System { health: health.clone(), version: version.clone(), revision };
-    let api =
-        Api { objects: objects.clone(), live: live.clone(), directory, shutdown: shutdown.clone() };
+    let api = Api {
+        objects: objects.clone(),
+        live: live.clone(),
+        directory,
+        audit: audit.clone(),
+        shutdown: shutdown.clone(),
+    };
     let rest = rest::routes(api, validator.clone(), system)
         .merge(identity_routes(identity, validator.clone()))
+        .merge(observed_routes(audit.clone(), doorman))
         .layer(hosts.clone());
-    let tools = mcp::ControlPlane::new(objects, live, version);
+    let tools = mcp::ControlPlane::new(objects, live, audit, version);
     let mcp = mcp::router(tools, validator, shutdown.token()).layer(hosts);
     (rest, mcp)
 }

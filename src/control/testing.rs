@@ -23,12 +23,14 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
+    audit::{Audit, Retention},
     authz::{Clock, GRANT_KINDS},
     identity::Issuer,
     server::{About, doors},
 };
 
 const NAMESPACE: &str = "openchoreo-control-plane";
+const RETENTION: Retention = Retention { age: Duration::from_secs(3600), bytes: 1 << 20 };
 
 /// A running api-server; everything ends when it is dropped.
 pub(crate) struct Platform {
@@ -74,7 +76,10 @@ impl Platform {
         .expect("issuer");
         let health = Health::default();
         let about = About {
+            audit: Audit::open(&directory.path().join("audit.redb"), RETENTION, clock.clone())
+                .expect("audit"),
             clock,
+            observer: "observer".into(),
             namespace: NAMESPACE.to_owned(),
             instance: Instance::new("ci"),
             hosts: AllowedHosts::default(),

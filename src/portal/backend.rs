@@ -158,6 +158,10 @@ impl User<'_> {
         self.call(Method::POST, path, Some(body), None).await.map(|(value, _)| value)
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, BackendError> {
+        self.call(Method::DELETE, path, None, None).await.map(|(value, _)| value)
+    }
+
     /// Replaces an object, if it still has this version.
     pub(crate) async fn put(
         &self,

@@ -16,6 +16,7 @@ mod actions;
 mod assets;
 mod backend;
 mod error;
+mod grants;
 mod live;
 mod login;
 mod model;

@@ -75,6 +75,52 @@ pub(crate) async fn project(
     })
 }
 
+/// What agents may do, and did. Grants end and calls come without a change of any object, so it is asked again and again.
+pub(crate) async fn agents(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Event>(4);
+    tokio::spawn(async move {
+        let shutdown = portal.shutdown.clone();
+        let work = async {
+            let mut shown = String::new();
+            loop {
+                let user = portal.backend.of(&session.token);
+                let event = match pages::activity::Activity::read(&user).await {
+                    Ok(activity) => {
+                        let fragment = activity.show(&session.form_key).into_string();
+                        (fragment != shown).then(|| {
+                            let event = Event::default().event("replace").data(one_line(&fragment));
+                            shown = fragment;
+                            event
+                        })
+                    }
+                    Err(BackendError::SignedOut) => {
+                        let _ = sender.send(Event::default().event("end").data("signed out")).await;
+                        return;
+                    }
+                    Err(error) => {
+                        Some(Event::default().event("trouble").data(one_line(&error.to_string())))
+                    }
+                };
+                if let Some(event) = event
+                    && sender.send(event).await.is_err()
+                {
+                    return;
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = sender.closed() => {}
+            () = shutdown.wait() => {}
+        }
+    });
+    events(receiver)
+}
+
 /// Sends `replace` with the rendered part after every change in what is watched, `trouble` when
 /// the API does not answer, and `end` when the session is over.
 fn stream(

@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use crate::session::{Cookie, Sessions};
-use crate::{Error, actions, assets, live, login, pages};
+use crate::{Error, actions, assets, grants, live, login, pages};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
@@ -85,6 +85,9 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .route(&format!("{component}/logs/live"), get(live::logs))
         .route("/environments", get(pages::environments::show))
         .route("/agents", get(pages::agents::show))
+        .route("/agents/live", get(live::agents))
+        .route("/agents/grant", post(grants::grant))
+        .route("/agents/revoke", post(grants::revoke))
         .route("/login", get(login::show).post(login::password))
         .route("/logout", post(login::logout))
         .route("/assets/{name}", get(assets::serve))

@@ -1,8 +1,8 @@
 //! `curtain api-server`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use curtain_control::server::Config;
+use curtain_control::{audit::Retention, server::Config};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -22,6 +22,18 @@ pub(crate) struct Flags {
     /// Folder with the signing key
     #[arg(long, default_value = "/var/run/curtain/identity")]
     identity: PathBuf,
+    /// Folder of the audit records
+    #[arg(long, default_value = "/data")]
+    data: PathBuf,
+    /// Days that audit records are kept
+    #[arg(long, default_value_t = 30)]
+    audit_days: u64,
+    /// Megabytes that audit records may have
+    #[arg(long, default_value_t = 32)]
+    audit_megabytes: u64,
+    /// The user that may tell what the observer was asked
+    #[arg(long, default_value = "system:serviceaccount:openchoreo-observability-plane:observer")]
+    observer: String,
     /// Issuer of tokens
     #[arg(long, default_value = "http://openchoreo.localhost")]
     issuer: String,
@@ -47,6 +59,12 @@ impl Flags {
             kube: self.common.kube(),
             namespace: self.namespace,
             identity_dir: self.identity,
+            data: self.data,
+            retention: Retention {
+                age: Duration::from_secs(self.audit_days.saturating_mul(24 * 3600)),
+                bytes: self.audit_megabytes << 20,
+            },
+            observer: self.observer,
             issuer: self.issuer,
             audience: self.audience,
             instance: self.instance.instance(),

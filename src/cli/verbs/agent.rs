@@ -1,5 +1,7 @@
 //! `curtain agent`: identities for AI agents, and what a person grants to them.
 
+mod list;
+
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -7,19 +9,11 @@ use curtain_appliance::{
     access::{Access, encode},
     add_agent, remove_agent,
 };
-use curtain_control::authz::{Granted, grant_kinds_help};
+use curtain_control::authz::grant_kinds_help;
 use http::Method;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    args,
-    context::Context,
-    exit::Exit,
-    failure::Failure,
-    output::{self, table},
-    progress,
-};
+use crate::{args, context::Context, exit::Exit, failure::Failure, output, progress};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -125,23 +119,21 @@ impl Verb {
 /// Seconds these verbs may take without `--timeout`.
 const USUAL: u64 = 30;
 
-/// An agent as the API shows it.
-#[derive(Deserialize)]
-struct Shown {
-    name: String,
-    grants: Vec<Granted>,
-}
-
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Add { agent, display_name } => add(&agent, display_name.as_deref(), context).await,
         Verb::Remove { agent } => {
             let (homes, home) = (&context.homes, &context.home);
-            remove_agent(homes, home, &agent, context.timeout(USUAL), &*progress::shown()).await?;
+            let limit = context.timeout(USUAL);
+            let unrecorded = remove_agent(homes, home, &agent, limit, &*progress::shown()).await?;
+            if let Some(error) = unrecorded {
+                context
+                    .note(&format!("what was granted to it is not on record as revoked: {error}"));
+            }
             say(context, &json!({ "removed": agent }), &format!("removed identity {agent}"));
             Ok(Exit::Ok)
         }
-        Verb::List => context.within(USUAL, list(context)).await,
+        Verb::List => context.within(USUAL, list::show(context)).await,
         Verb::Grant(grant) => context.within(USUAL, self::grant(&grant, context)).await,
         Verb::Revoke { agent, kinds, all: _ } => {
             context.within(USUAL, revoke(&agent, &kinds, context)).await
@@ -166,64 +158,6 @@ async fn add(agent: &str, display_name: Option<&str>, context: &Context) -> Resu
         ));
     }
     Ok(Exit::Ok)
-}
-
-async fn list(context: &Context) -> Result<Exit, Failure> {
-    let access = context.access()?;
-    let answer = access.api("list the agents", Method::GET, "/agents", None).await?;
-    if context.is_json() {
-        output::json(&answer["items"]);
-        return Ok(Exit::Ok);
-    }
-    let shown: Vec<Shown> = serde_json::from_value(answer["items"].clone())
-        .map_err(|error| Failure::new(Exit::Failed, format!("the API's answer: {error}")))?;
-    if shown.is_empty() {
-        output::line("There are no agents.");
-        context.note("`curtain agent add NAME` makes one, `curtain mcp install CLIENT` wires one.");
-        return Ok(Exit::Ok);
-    }
-    let mut rows =
-        vec![["AGENT", "MAY", "WHERE", "LEFT", "GRANTED BY"].map(str::to_owned).to_vec()];
-    for agent in shown {
-        if agent.grants.is_empty() {
-            rows.push(vec![agent.name, "read".to_owned()]);
-            continue;
-        }
-        for grant in &agent.grants {
-            rows.push(row(&agent.name, grant));
-        }
-    }
-    output::line(table(&rows).trim_end());
-    Ok(Exit::Ok)
-}
-
-fn row(agent: &str, grant: &Granted) -> Vec<String> {
-    let denies = if grant.denies { "not " } else { "" };
-    let place = match (grant.namespace.as_str(), grant.place.as_str()) {
-        ("", "") => "everywhere".to_owned(),
-        ("", place) => place.to_owned(),
-        (namespace, "") => format!("namespace {namespace}"),
-        (namespace, place) => format!("namespace {namespace}, {place}"),
-    };
-    vec![
-        agent.to_owned(),
-        format!("{denies}{}", grant.roles.join(",")),
-        place,
-        grant.remaining_seconds.map_or("for good".to_owned(), left),
-        grant.granted_by.clone().unwrap_or_else(|| "-".to_owned()),
-    ]
-}
-
-/// A time as people say it, in its two largest units.
-fn left(seconds: i64) -> String {
-    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
-    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{rest}s"),
-        (0, 0, _) => format!("{minutes}m {rest}s"),
-        (0, ..) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
 }
 
 async fn grant(grant: &Grant, context: &Context) -> Result<Exit, Failure> {
@@ -297,40 +231,5 @@ async fn grants_of(access: &Access, agent: &str) -> Result<String, Failure> {
                 format!("there is no agent {agent:?} in this instance; there are: {known}");
             Err(Failure::new(Exit::NotFound, message).next("`curtain agent add NAME` makes one"))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_is_said_in_two_units() {
-        let said = [1, 59, 60, 3_599, 3_600, 86_400 + 7_260].map(left);
-        assert_eq!(said, ["1s", "59s", "1m 0s", "59m 59s", "1h 0m", "1d 2h"]);
-    }
-
-    #[test]
-    fn a_grant_is_one_line_of_the_table() {
-        let grant = Granted {
-            binding: "claude-1-scale".into(),
-            namespace: "default".into(),
-            roles: vec!["scale".into()],
-            place: "environment development".into(),
-            denies: false,
-            expires_at: Some("2026-01-01T00:00:00Z".into()),
-            remaining_seconds: Some(90),
-            granted_by: Some("admin@openchoreo.dev".into()),
-        };
-        assert_eq!(
-            row("claude-1", &grant),
-            [
-                "claude-1",
-                "scale",
-                "namespace default, environment development",
-                "1m 30s",
-                "admin@openchoreo.dev"
-            ]
-        );
     }
 }

@@ -1,6 +1,7 @@
 //! The verbs for people, one file each.
 
 mod agent;
+mod audit;
 mod credentials;
 mod demo;
 mod deploy;
@@ -75,6 +76,9 @@ pub(crate) enum Verb {
     /// Give AI agents identities, and let them change what a person chooses
     #[command(subcommand, after_help = agent::EXAMPLES)]
     Agent(agent::Verb),
+    /// Show who did what, and who let them
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(audit::Args),
     /// Connect AI agents
     #[command(subcommand, after_help = mcp::EXAMPLES)]
     Mcp(mcp::Verb),
@@ -166,6 +170,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Image(verb) => image::run(verb, context).await,
         Verb::Deploy(args) => deploy::run(args, context).await,
         Verb::Demo(verb) => demo::run(&verb, context).await,
+        Verb::Audit(args) => context.within(USUAL, audit::run(&args, context)).await,
         Verb::Agent(verb) => agent::run(verb, context).await,
         Verb::Mcp(verb) => mcp::run(verb, context).await,
         Verb::Plan(args) => plan::run(&args, context),

@@ -110,6 +110,7 @@ catalogue! {
     "rcareport" Project: "view" "update";
     "finopsreport" Project: "view" "update";
     "finops" Component: "view";
+    "audit" Namespace: "view";
 }
 
 #[cfg(test)]
@@ -120,7 +121,8 @@ mod tests {
 
     #[test]
     fn has_every_action_once() {
+        // OpenChoreo's, and audit:view.
         let names: BTreeSet<_> = ACTIONS.iter().map(Action::name).collect();
-        assert_eq!((names.len(), ACTIONS.len()), (159, 159));
+        assert_eq!((names.len(), ACTIONS.len()), (160, 160));
     }
 }

@@ -1,10 +1,13 @@
 //! The line that a decision leaves.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, Question};
 use crate::identity::Caller;
 
 /// Which door a request came through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Via {
     /// The REST API.
     Rest,

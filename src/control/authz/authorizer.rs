@@ -6,7 +6,7 @@ use curtain_role::Instance;
 use tokio::sync::watch;
 
 use super::{Attributes, Clock, Decision, Denial, Hierarchy, Index, Profile, Question, Via, audit};
-use crate::identity::Caller;
+use crate::{audit::trail, identity::Caller};
 
 /// Decides with the newest policies, and audits. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -73,6 +73,7 @@ impl Authorizer {
         object: &str,
     ) -> Result<(), Box<Denial>> {
         let decision = self.decide(caller.entitlements(), question);
+        trail::decided(question, object, &decision);
         let reading = question.action.ends_with(":view");
         if !(reading && decision.is_allowed()) {
             audit(caller, via, question, object, &decision);

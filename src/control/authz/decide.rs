@@ -29,6 +29,9 @@ pub enum Decision {
         binding: String,
         /// Its entitlement, `claim:value`.
         entitlement: String,
+        /// Who granted it, if that is known.
+        #[serde(default, rename = "grantedBy", skip_serializing_if = "Option::is_none")]
+        granted_by: Option<String>,
     },
     /// No binding allows it.
     Missing {
@@ -53,7 +56,7 @@ impl Decision {
     pub(super) fn reason(&self, question: Question<'_>) -> String {
         let (action, path) = (question.action, question.at.path());
         match self {
-            Self::Allowed { binding, entitlement } => {
+            Self::Allowed { binding, entitlement, .. } => {
                 format!("{binding} allows {action} on {path} to {entitlement}")
             }
             Self::Forbidden { binding } => format!("{binding} forbids {action} on {path}"),
@@ -88,6 +91,7 @@ impl Index {
                     answer = Decision::Allowed {
                         binding: policy.binding.to_string(),
                         entitlement: format!("{claim}:{value}"),
+                        granted_by: policy.granted_by.as_deref().map(str::to_owned),
                     };
                 }
                 Effect::Allow => {

@@ -40,5 +40,6 @@ pub use parts::{RESTART, ROLLBACK, SCALE, parts};
 pub use policy::{Binding, Effect, Index, Pattern, Policy, Role};
 pub use profile::{Capability, Profile};
 pub use sweep::sweep;
+pub(crate) use terms::described;
 pub use terms::{Granted, Terms};
 pub use watch::{Policies, watch_policies};

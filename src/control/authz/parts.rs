@@ -19,6 +19,6 @@ pub fn parts(action: &str) -> &'static [&'static str] {
 }
 
 /// `action` and its parts.
-pub(super) fn with_parts<'a>(action: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn with_parts(action: &str) -> impl Iterator<Item = &str> {
     std::iter::once(action).chain(parts(action).iter().copied())
 }

@@ -74,6 +74,8 @@ pub struct Binding {
     pub effect: Effect,
     /// Until when.
     pub ends: Ends,
+    /// Who granted it, if that is known.
+    pub granted_by: Option<Arc<str>>,
     /// The roles, each with its reach.
     pub mappings: Vec<Mapping>,
 }
@@ -107,6 +109,7 @@ pub struct Policy {
     pub(crate) binding: Arc<str>,
     pub(crate) effect: Effect,
     pub(crate) ends: Ends,
+    pub(crate) granted_by: Option<Arc<str>>,
     pub(crate) scope: Hierarchy,
     pub(crate) actions: Arc<[Pattern]>,
     pub(crate) conditions: Arc<[Condition]>,
@@ -149,6 +152,7 @@ impl Index {
                     binding: title.clone(),
                     effect: binding.effect,
                     ends: binding.ends,
+                    granted_by: binding.granted_by.clone(),
                     scope: mapping.scope.clone(),
                     actions: actions.clone(),
                     conditions: mapping.conditions.clone(),

@@ -118,33 +118,55 @@ impl Granted {
             Ends::At(time) if now < time => Some(time.duration_since(now).as_secs().max(1)),
             Ends::At(_) | Ends::Unreadable => return None,
         };
-        let mut roles: Vec<String> = Vec::new();
-        let mut places: Vec<String> = Vec::new();
-        for mapping in spec["roleMappings"].as_array().into_iter().flatten() {
-            roles.push(mapping["roleRef"]["name"].as_str().unwrap_or_default().to_owned());
-            let mut parts = Vec::new();
-            for level in ["namespace", "project", "component", "resource"] {
-                let value = mapping["scope"][level].as_str().filter(|value| !value.is_empty());
-                parts.extend(value.map(|value| format!("{level} {value}")));
-            }
-            let conditions = mapping["conditions"].as_array().into_iter().flatten();
-            parts.extend(conditions.filter_map(|one| one["expression"].as_str()).map(words));
-            let place = parts.join(", ");
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
+        let (roles, place) = reach(spec);
         Some(Self {
             binding: binding.name_any(),
             namespace: binding.namespace().unwrap_or_default(),
             roles,
-            place: places.join("; "),
+            place,
             denies: spec["effect"] == "deny",
             expires_at,
             remaining_seconds,
             granted_by: annotation(GRANTED_BY),
         })
     }
+}
+
+/// What a binding with `spec` gives, and where.
+fn reach(spec: &Value) -> (Vec<String>, String) {
+    let mut roles: Vec<String> = Vec::new();
+    let mut places: Vec<String> = Vec::new();
+    for mapping in spec["roleMappings"].as_array().into_iter().flatten() {
+        roles.push(mapping["roleRef"]["name"].as_str().unwrap_or_default().to_owned());
+        let mut parts = Vec::new();
+        for level in ["namespace", "project", "component", "resource"] {
+            let value = mapping["scope"][level].as_str().filter(|value| !value.is_empty());
+            parts.extend(value.map(|value| format!("{level} {value}")));
+        }
+        let conditions = mapping["conditions"].as_array().into_iter().flatten();
+        parts.extend(conditions.filter_map(|one| one["expression"].as_str()).map(words));
+        let place = parts.join(", ");
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    (roles, places.join("; "))
+}
+
+/// What `binding` says, for a record: `config-fix to claude-1 in environment development until …`.
+pub(crate) fn described(binding: &DynamicObject) -> String {
+    let spec = &binding.data["spec"];
+    let (roles, place) = reach(spec);
+    let who = spec["entitlement"]["value"].as_str().unwrap_or_default();
+    let denies = if spec["effect"] == "deny" { "no " } else { "" };
+    let mut text = format!("{denies}{} to {who}", roles.join(", "));
+    if !place.is_empty() {
+        text.push_str(&format!(" in {place}"));
+    }
+    if let Some(end) = binding.annotations().get(EXPIRES_AT) {
+        text.push_str(&format!(" until {end}"));
+    }
+    text
 }
 
 /// A condition as people read it: the usual one as the environment's name, another one as it is.

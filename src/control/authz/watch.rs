@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     Binding, Condition, Effect, Ends, Hierarchy, Index, Pattern, Role,
-    ends::EXPIRES_AT,
+    ends::{EXPIRES_AT, GRANTED_BY},
     policy::{Mapping, RoleKey},
 };
 use crate::follow::{Change, changes};
@@ -173,6 +173,7 @@ fn binding(object: &AuthzRoleBinding) -> (RoleKey, Binding) {
         value: object.spec.entitlement.value.clone(),
         effect: effect(object.spec.effect),
         ends: ends(&name, object),
+        granted_by: object.annotations().get(GRANTED_BY).map(|who| who.as_str().into()),
         mappings: mappings.collect(),
         namespace: namespace.clone(),
         name: name.clone(),
@@ -200,6 +201,7 @@ fn cluster_binding(object: &ClusterAuthzRoleBinding) -> (RoleKey, Binding) {
         value: object.spec.entitlement.value.clone(),
         effect: effect(object.spec.effect),
         ends: ends(&name, object),
+        granted_by: object.annotations().get(GRANTED_BY).map(|who| who.as_str().into()),
         mappings: mappings.collect(),
         namespace: String::new(),
         name: name.clone(),

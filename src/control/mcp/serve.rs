@@ -22,6 +22,7 @@ use super::{
     Access, Arguments, Call, CallError, Tool, Toolbox, options::Options, schema::describe,
 };
 use crate::{
+    audit::trail,
     authz::Hierarchy,
     identity::{Caller, Secret, Validator, bearer},
 };
@@ -180,23 +181,39 @@ impl<T: Toolbox> ServerHandler for Server<T> {
         let tool = self.find(&params.name).ok_or_else(unknown)?;
         let arguments = match Arguments::check(tool, params.arguments) {
             Ok(arguments) => arguments,
-            Err(reason) => return Ok(failure(reason)),
+            Err(reason) => return Ok(failure(reason).into()),
         };
-        self.gate(&request, tool, &arguments).await?;
+        let place = arguments.place();
+        let (answer, trail) = trail::follow(self.answer(&request, tool, arguments)).await;
+        let failed = answer.as_ref().map_or(true, |result| result.is_error == Some(true));
+        self.0.keep(request.call(), (tool, &place), &trail, failed).await;
+        answer.map(Into::into)
+    }
+}
+
+impl<T: Toolbox> Server<T> {
+    /// Judges the call and does it.
+    async fn answer(
+        &self,
+        request: &Request,
+        tool: &'static Tool,
+        arguments: Arguments,
+    ) -> Result<CallToolResult, ErrorData> {
+        self.gate(request, tool, &arguments).await?;
         let call = self.0.call(request.call(), tool, arguments);
         let result = tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| {
             let seconds = PATIENCE.as_secs();
             Err(CallError(format!("{} took longer than {seconds} s and was given up", tool.name)))
         });
         Ok(match result {
-            Ok(value) => CallToolResult::structured(value).into(),
+            Ok(value) => CallToolResult::structured(value),
             Err(CallError(reason)) => failure(reason),
         })
     }
 }
 
-fn failure(reason: String) -> CallToolResponse {
-    CallToolResult::error(vec![ContentBlock::text(reason)]).into()
+fn failure(reason: String) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(reason)])
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Arguments, Tool};
 use crate::{
+    audit::Trail,
     authz::Hierarchy,
     identity::{Caller, Secret},
 };
@@ -65,6 +66,19 @@ pub trait Toolbox: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), String>> + Send {
         let _ = (call, tool, action, place, arguments);
         future::ready(Ok(()))
+    }
+
+    /// Keeps a record of a call of `tool` at `place`, which left `trail`, before it is answered. `failed` says whether it
+    /// was not done.
+    fn keep(
+        &self,
+        call: Call<'_>,
+        (tool, place): (&'static Tool, &Hierarchy),
+        trail: &Trail,
+        failed: bool,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (call, tool, place, trail, failed);
+        future::ready(())
     }
 
     /// Does it. `arguments` are checked against the tool's table row.

@@ -11,6 +11,7 @@ use super::{
     store::{Ask, CONTROL_PLANE_LABEL, check_name},
     view::text_at,
 };
+use crate::{audit::trail, authz::described};
 use curtain_platform::types::labels;
 
 /// The name under which the api-server's changes are kept apart.
@@ -45,7 +46,11 @@ impl Objects {
         let options =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let created = self.api(kind, namespace)?.create(&options, &object).await;
-        created.map_err(|error| Error::from_kube(error, kind, &name))
+        let created = created.map_err(|error| Error::from_kube(error, kind, &name))?;
+        if is_binding(kind) {
+            trail::given("grant", &described(&created));
+        }
+        Ok(created)
     }
 
     async fn check_references(

@@ -44,6 +44,9 @@ pub enum Error {
     /// A plane that is needed for the answer cannot be reached.
     #[error("{0}")]
     PlaneUnavailable(String),
+    /// The audit records cannot be read.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::StoreError),
     /// The API server of the cluster did not do its part.
     #[error("the cluster's API server did not answer as expected: {0}")]
     Cluster(#[source] Box<kube::Error>),

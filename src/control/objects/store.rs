@@ -5,9 +5,10 @@ use kube::{
     api::{DeleteParams, Preconditions},
 };
 
-use super::{Error, Kind, Object, Place, Verb, kind};
+use super::{Error, Kind, Object, Place, Verb, judge::is_binding, kind};
 use crate::{
-    authz::{Attributes, Authorizer, Hierarchy, Question, Via},
+    audit::trail,
+    authz::{Attributes, Authorizer, Hierarchy, Question, Via, described},
     identity::Caller,
 };
 
@@ -145,11 +146,16 @@ impl Objects {
         name: &str,
     ) -> Result<(), Error> {
         let object = self.get_for(ask, kind, namespace, name, Verb::Delete).await?;
-        let preconditions = Preconditions { uid: object.metadata.uid, resource_version: None };
+        let uid = object.metadata.uid.clone();
+        let preconditions = Preconditions { uid, resource_version: None };
         let options =
             DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         let deleted = self.api(kind, namespace)?.delete(name, &options).await;
-        deleted.map(|_| ()).map_err(|error| Error::from_kube(error, kind, name))
+        deleted.map_err(|error| Error::from_kube(error, kind, name))?;
+        if is_binding(kind) {
+            trail::given("revoke", &described(&object));
+        }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     store::{Ask, check_name},
     view::{DESCRIPTION, DISPLAY_NAME, text_at},
 };
+use crate::{audit::trail, authz::described};
 
 /// How often a change is worked out anew when somebody else was faster.
 const TRIES: usize = 5;
@@ -70,7 +71,12 @@ impl Objects {
                 sign(&mut object, ask.caller);
             }
             match self.api(kind, namespace)?.replace(name, &options, &object).await {
-                Ok(replaced) => return Ok(replaced),
+                Ok(replaced) => {
+                    if is_binding(kind) {
+                        trail::given("grant", &described(&replaced));
+                    }
+                    return Ok(replaced);
+                }
                 Err(error) => match Error::from_kube(error, kind, name) {
                     Error::Changed { .. } if expected.is_none() => {}
                     other => return Err(other),

@@ -34,11 +34,18 @@ async fn list(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiErro
     });
     let names: Vec<String> = agents.iter().map(|agent| agent.name.clone()).collect();
     let grants = api.objects.grants(call.ask(), &names).await?;
+    let counts = api.audit.counts();
     let items: Vec<Value> = agents
         .iter()
         .zip(grants)
         .map(|(agent, grants)| {
-            json!({"name": agent.name, "displayName": agent.display_name, "grants": grants})
+            let activity = counts.get(&agent.name).cloned().unwrap_or_default();
+            json!({
+                "name": agent.name,
+                "displayName": agent.display_name,
+                "grants": grants,
+                "activity": activity,
+            })
         })
         .collect();
     let kinds: Vec<Value> = GRANT_KINDS

@@ -34,11 +34,17 @@ impl IntoResponse for ApiError {
             Error::Exists { .. } | Error::Changed { .. } => (StatusCode::CONFLICT, "CONFLICT"),
             Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "UNPROCESSABLE_CONTENT"),
             Error::PlaneUnavailable(_) => (StatusCode::BAD_GATEWAY, "PLANE_UNAVAILABLE"),
-            Error::Cluster(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
+            Error::Audit(_) | Error::Cluster(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR")
+            }
         };
         let message = match &self.0 {
             Error::Denied(denial) => {
                 format!("You do not have permission to perform this operation: {denial}")
+            }
+            Error::Audit(source) => {
+                tracing::error!(error = %source, "audit records cannot be read");
+                "Internal server error".to_owned()
             }
             Error::Cluster(source) => {
                 // The cause may speak of the cluster's inside; it is for the log.

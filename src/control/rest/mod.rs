@@ -3,14 +3,16 @@
 //! The routes follow from the [table of kinds](crate::objects::KINDS): every kind gets list, create, read, replace and
 //! delete as its row says. What is more than that has a file of its own.
 //!
-//! Four things go beyond OpenChoreo's API, and clients that do not know them are not disturbed:
+//! Five things go beyond OpenChoreo's API, and clients that do not know them are not disturbed:
 //! - Reads carry an `ETag`; a `PUT` with `If-Match` fails with 409 when the object changed meanwhile.
 //! - A `GET` of a list or an object with `?watch=true` is answered by Server-Sent Events: `snapshot` with
 //!   `{"items": […]}` first and after every interruption, then `applied` and `deleted` with one object each.
 //! - `/api/v1/agents` shows the agents and what is granted to them, and grants and revokes.
+//! - `/api/v1/audit` shows who did what, to whoever may see it, and to everybody what they did themselves.
 //! - `…/k8sresources/logs` with `?follow=true` is a stream of `log` events, one line each.
 
 mod agents;
+mod audit;
 mod error;
 mod extract;
 mod handlers;
@@ -30,6 +32,7 @@ use axum::{
 use curtain_role::Shutdown;
 
 use crate::{
+    audit::Audit,
     authz,
     identity::{Directory, Validator, bearer},
     live::Live,
@@ -50,6 +53,8 @@ pub struct Api {
     pub live: Live,
     /// Who exists.
     pub directory: Directory,
+    /// Who did what.
+    pub audit: Audit,
     /// Ends streams when the role ends.
     pub shutdown: Shutdown,
 }
@@ -64,8 +69,10 @@ pub fn routes(api: Api, validator: Arc<Validator>, system: system::System) -> Ro
         .merge(live::routes())
         .merge(schema::routes())
         .merge(agents::routes())
+        .merge(audit::routes())
         .with_state(api.clone())
         .merge(authz::routes::routes(api.objects.authorizer().clone()))
+        .layer(axum::middleware::from_fn_with_state(api.audit.clone(), audit::follow))
         .layer(axum::middleware::from_fn_with_state(validator, bearer::require))
         .merge(system::routes(system))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))

@@ -376,7 +376,7 @@ async fn permissions_can_be_asked_for() {
     assert_eq!(profile["user"]["entitlement_values"], json!(["developers"]));
     assert_eq!(profile["capabilities"]["component:create"]["allowed"][0]["path"], "*");
     let (_, actions) = platform.send(&token, Method::GET, "/api/v1/authz/actions", None).await;
-    assert_eq!(actions.as_array().map(Vec::len), Some(159));
+    assert_eq!(actions.as_array().map(Vec::len), Some(160));
 }
 
 #[tokio::test]

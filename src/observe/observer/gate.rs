@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use curtain_control::audit::Observed;
 use curtain_control::authz::{Attributes, Decision, Denial, Question, Via, audit};
-use curtain_control::identity::Secret;
+use curtain_control::identity::{Secret, SubjectKind};
 use curtain_control::mcp::Call;
 use curtain_role::{HttpClient, Instance, http_client};
 use http::{Request, StatusCode, Uri, header};
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::witness::Witness;
 use crate::asked::Place;
 
 /// How long an answer holds.
@@ -55,6 +57,7 @@ pub(crate) struct Gate {
     /// By a number that nobody outside can work out, and so cannot make two questions share an answer.
     answers: Mutex<HashMap<u64, Answer>>,
     numbers: RandomState,
+    witness: Witness,
 }
 
 /// When it was given, and the decision if it was a refusal.
@@ -77,7 +80,13 @@ impl Gate {
     pub(super) fn new(base: &Uri, instance: Instance) -> Self {
         let base = base.to_string().trim_end_matches('/').to_owned();
         let (answers, numbers) = (Mutex::default(), RandomState::new());
-        Gate { base, instance, client: http_client(), answers, numbers }
+        let witness = Witness::default();
+        Gate { base, instance, client: http_client(), answers, numbers, witness }
+    }
+
+    /// The same, of which `witness` tells what was asked.
+    pub(super) fn witnessed(self, witness: Witness) -> Self {
+        Gate { witness, ..self }
     }
 
     /// Whether the caller may do `action` at a place. Each refusal leaves its audit line here, where it is acted on:
@@ -105,8 +114,14 @@ impl Gate {
                 answer
             }
         };
+        let object = format!("{kind}/{id}");
+        // What people look at is theirs; what they may not see, and whatever an agent asks, is recorded.
+        if answer.is_err() || caller.kind == SubjectKind::Agent {
+            let (now, refused) = (jiff::Timestamp::now(), answer.as_ref().err());
+            self.witness.saw(Observed::new(caller, question, &object, refused, now));
+        }
         answer.map_err(|refused| {
-            audit(caller, Via::Observer, question, &format!("{kind}/{id}"), &refused);
+            audit(caller, Via::Observer, question, &object, &refused);
             let denial = Denial::new(caller, question, &refused, &self.instance);
             GateError::Denied(denial.to_string())
         })

@@ -13,6 +13,7 @@ mod refusal;
 pub(crate) mod rest;
 mod signal;
 mod tools;
+mod witness;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use curtain_control::identity::Validator;
+use curtain_control::identity::{Doorman, Validator};
 use curtain_control::mcp;
 use curtain_role::origin::AllowedHosts;
 use curtain_role::{
@@ -31,6 +32,8 @@ use http::Uri;
 pub(crate) use gate::Gate;
 pub(crate) use refusal::Refusal;
 pub(crate) use signal::Signal;
+
+use witness::Witness;
 
 use crate::asked::nanoseconds;
 use crate::database::{DatabaseError, Retention};
@@ -104,13 +107,15 @@ pub enum Error {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let health = Health::default();
     let ready = health.check("database");
-    let gate = Arc::new(Gate::new(&config.control, config.instance.clone()));
+    let witness = Witness::start(&config.control, shutdown.clone());
+    let gate = Gate::new(&config.control, config.instance.clone()).witnessed(witness);
+    let gate = Arc::new(gate);
     let (set_up, asked) = (config.clone(), gate.clone());
     let opened = tokio::task::spawn_blocking(move || signals(&set_up, &asked)).await;
     let signals = opened.map_err(|_| DatabaseError::Interrupted)??;
     ready.pass();
 
-    let doorman = ingest::Doorman::new(config.kube.client().await?, &config.collector);
+    let doorman = Doorman::new(config.kube.client().await?, &config.collector);
     let jwks = format!("{}/oauth2/jwks", config.control.to_string().trim_end_matches('/'));
     let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
     let instance = config.instance.clone();
@@ -207,7 +212,7 @@ pub(crate) mod testing {
         let instance = Instance::default();
         let gate = Arc::new(Gate::new(&Uri::from_static("http://127.0.0.1:1"), instance));
         let lines = Logs::new(store.clone(), gate).ingest();
-        let router = ingest::guarded(lines, ingest::Doorman::new(client, user));
+        let router = ingest::guarded(lines, Doorman::new(client, user));
         let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let listener = listen(address).await.expect("binds");
         let address = listener.local_addr().expect("an address");

@@ -1,6 +1,8 @@
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
+use curtain_control::audit::OBSERVED_PATH;
 use curtain_control::identity::{Issuer, Subject, SubjectKind};
 use curtain_role::http_client;
 use http::{Request, header};
@@ -16,6 +18,8 @@ struct World {
     mcp: String,
     issuer: Issuer,
     shutdown: Shutdown,
+    /// What the control plane is told, with the token that proves who tells.
+    told: tokio::sync::Mutex<Told>,
     _directory: tempfile::TempDir,
 }
 
@@ -23,6 +27,17 @@ impl Drop for World {
     fn drop(&mut self) {
         self.shutdown.trigger();
     }
+}
+
+type Told = tokio::sync::mpsc::UnboundedReceiver<(String, Value)>;
+
+async fn observed(
+    State(sender): State<tokio::sync::mpsc::UnboundedSender<(String, Value)>>,
+    headers: http::HeaderMap,
+    Json(body): Json<Value>,
+) {
+    let token = headers[header::AUTHORIZATION].to_str().expect("text").to_owned();
+    sender.send((token, body)).expect("the test listens");
 }
 
 async fn serve_somewhere(router: Router, shutdown: &Shutdown) -> String {
@@ -38,11 +53,13 @@ impl World {
         let issuer = Issuer::new(key.serialize_pem().as_bytes(), "iss".into(), "aud".into())
             .expect("an issuer");
         let shutdown = Shutdown::default();
+        let (sender, told) = tokio::sync::mpsc::unbounded_channel();
         let jwks = issuer.jwks();
         let control = Router::new()
             .route("/oauth2/jwks", get(move || async move { Json(jwks) }))
             .route("/api/v1/authz/profile", get(profile))
-            .route("/api/v1/authz/evaluates", post(evaluate));
+            .route("/api/v1/authz/evaluates", post(evaluate))
+            .route(OBSERVED_PATH, post(observed).with_state(sender));
         let control = serve_somewhere(control, &shutdown).await;
 
         let directory = tempfile::tempdir().expect("a directory");
@@ -87,12 +104,15 @@ impl World {
         let instance = config.instance.clone();
         let validator = Arc::new(Validator::remote(jwks, "iss", "aud", instance.clone()));
         drop(store);
-        let gate = Arc::new(Gate::new(&config.control, instance));
+        let token = directory.path().join("token");
+        std::fs::write(&token, "role-token\n").expect("writes");
+        let witness = Witness::with_token(&config.control, token, shutdown.clone());
+        let gate = Arc::new(Gate::new(&config.control, instance).witnessed(witness));
         let signals = signals(&config, &gate).expect("opens");
         let (rest, tools) = doors(&config, &signals, gate, validator, &shutdown);
         let rest = serve_somewhere(rest, &shutdown).await;
         let mcp = format!("{}/mcp", serve_somewhere(tools, &shutdown).await);
-        World { rest, mcp, issuer, shutdown, _directory: directory }
+        World { rest, mcp, issuer, shutdown, told: told.into(), _directory: directory }
     }
 
     fn token(&self, name: &str) -> String {
@@ -271,6 +291,26 @@ async fn agents_ask_by_tool_with_their_own_token() {
     assert!(
         wrong["content"][0]["text"].as_str().unwrap_or_default().contains("start_time is required"),
         "{wrong}"
+    );
+}
+
+#[tokio::test]
+async fn the_control_plane_is_told_by_the_role_itself_what_agents_ask() {
+    let world = World::new().await;
+    // What a person looks at is not told.
+    assert_eq!(world.query("dev", json!({})).await.0, 200);
+    assert_eq!(world.query("claude", json!({})).await.0, 403);
+    let mut told = world.told.lock().await;
+    let heard = tokio::time::timeout(Duration::from_secs(10), told.recv()).await;
+    let (token, body) = heard.expect("it is told").expect("a request");
+    assert_eq!(token, "Bearer role-token");
+    let one = &body[0];
+    assert_eq!(body.as_array().map(Vec::len), Some(1), "{body}");
+    assert_eq!((&one["actor"], &one["actorKind"]), (&json!("claude"), &json!("agent")));
+    assert_eq!((&one["action"], &one["object"]), (&json!("logs:view"), &json!("Component/cart")));
+    assert_eq!(
+        (&one["at"], &one["decision"]["result"]),
+        (&json!("ns/default/project/shop/component/cart"), &json!("missing"))
     );
 }
 

@@ -1,9 +1,10 @@
 //! Agents and identity: who you are, what you may do, and how an assistant gets to work here.
 
+use super::activity::Activity;
 use super::layout::{self, Section};
 use super::{Page, parts};
 use crate::error::BackendError;
-use crate::model::text;
+use crate::model::{text, title};
 use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::State;
@@ -27,11 +28,23 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
         Err(BackendError::Forbidden(_) | BackendError::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
+    let activity = Activity::read(&user).await?;
+    let environments = match user.list("/namespaces/default/environments").await {
+        Err(BackendError::Forbidden(_) | BackendError::NotFound(_)) => Vec::new(),
+        other => other?,
+    };
     let curtain = |words: &str| portal.instance.command(words);
     let content = html! {
         div.heading {
             h1 { "Agents" }
             p.lead { "An assistant gets an identity of its own, which may read and nothing else until somebody grants more." }
+        }
+        (parts::live("/agents/live", activity.show(&session.form_key)))
+        @if !activity.agents.is_empty() {
+            section {
+                h2.label { "Let an agent change something" }
+                (grant_form(&activity, &environments, &session.form_key))
+            }
         }
         section {
             h2.label { "Connect an assistant" }
@@ -51,6 +64,37 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
     };
     let page = layout::page(&session, &portal.instance, Section::Agents, "Agents", &[], content);
     Ok(Html(page.into_string()))
+}
+
+/// How long a grant may be made here, in minutes and words.
+const TIMES: [(&str, &str); 4] =
+    [("15", "15 minutes"), ("60", "an hour"), ("480", "eight hours"), ("1440", "a day")];
+
+fn grant_form(activity: &Activity, environments: &[Value], form_key: &str) -> Markup {
+    html! {
+        form.card method="post" action="/agents/grant" {
+            input type="hidden" name="form_key" value=(form_key);
+            label { "Agent " select name="agent" {
+                @for agent in &activity.agents { option { (text(agent, "/name")) } }
+            } } " "
+            label { "may " select name="kind" {
+                @for kind in &activity.kinds {
+                    option value=(text(kind, "/name")) { (text(kind, "/name")) ": " (text(kind, "/description")) }
+                }
+            } } " "
+            label { "in " select name="environment" {
+                @for environment in environments {
+                    option value=(text(environment, "/metadata/name")) { (title(environment)) }
+                }
+                option value="" { "every environment" }
+            } } " "
+            label { "project " input name="project" placeholder="every one"; } " "
+            label { "for " select name="minutes" {
+                @for (minutes, words) in TIMES { option value=(minutes) selected[minutes == "60"] { (words) } }
+            } } " "
+            button.primary type="submit" { "Grant" }
+        }
+    }
 }
 
 fn you(name: &str, profile: &Value) -> Markup {

@@ -1,5 +1,6 @@
 //! The pages. [`layout`] is around each; a page is one file: what it reads, and how it looks.
 
+pub(crate) mod activity;
 pub(crate) mod agents;
 pub(crate) mod component;
 pub(crate) mod environments;

@@ -324,6 +324,42 @@ async fn environments_and_agents_have_their_pages() {
 }
 
 #[tokio::test]
+async fn agents_are_shown_with_what_they_may_and_did_and_a_person_grants_and_revokes() {
+    let browser = Browser::signed_in().await;
+    let page = browser.page("/agents").await;
+    assert!(page.contains("4 reads · 0 writes · 1 denied"), "{page}");
+    assert!(page.contains("granted by admin@openchoreo.dev") && page.contains("config-fix"));
+    assert!(page.contains("ReleaseBinding/&lt;b&gt;web&lt;/b&gt;"), "what an agent names is text");
+    assert!(page.contains("set the number of replicas"));
+
+    let grant = "agent=claude-1&kind=scale&environment=development&project=&minutes=60";
+    let forged = format!("form_key=x&{grant}");
+    let forged = browser.post("/agents/grant", &forged, Some("http://localhost:8080")).await;
+    assert_eq!(forged.status(), StatusCode::FORBIDDEN);
+    assert!(browser.wire.written.lock().unwrap().is_empty());
+    let answer = browser.submit("/agents/grant", grant).await;
+    assert_eq!((answer.status(), location(&answer)), (StatusCode::SEE_OTHER, "/agents"));
+    let answer = browser.submit("/agents/revoke", "agent=claude-1&kind=scale").await;
+    assert_eq!((answer.status(), location(&answer)), (StatusCode::SEE_OTHER, "/agents"));
+    let everything = browser.submit("/agents/revoke", "agent=claude-1&kind=").await;
+    assert_ne!(everything.status(), StatusCode::SEE_OTHER, "an empty name is not everything");
+    let wish = json!({"kind": "scale", "environment": "development", "seconds": 3600});
+    let path = "/agents/claude-1/grants".to_owned();
+    let written = browser.wire.written.lock().unwrap().clone();
+    assert_eq!(
+        written,
+        [
+            ("POST".to_owned(), path.clone(), wish, None),
+            ("DELETE".to_owned(), path, json!({"kind": "scale"}), None),
+        ]
+    );
+
+    let mut live = browser.get("/agents/live").await.into_body();
+    let event = event(&mut live).await;
+    assert!(event.starts_with("event: replace") && event.contains("4 reads"), "{event}");
+}
+
+#[tokio::test]
 async fn an_api_that_is_away_is_said_to_be() {
     let mut browser = Browser::signed_in().await;
     let config = Config {

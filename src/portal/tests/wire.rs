@@ -56,7 +56,9 @@ impl Wire {
             .route("/api/v1/authz/evaluates", post(evaluates))
             .route("/api/v1/authz/profile", get(profile))
             .route("/api/v1/logs/query", post(logs))
-            .route("/api/v1/{*path}", get(read).post(create).put(replace))
+            .route("/api/v1/agents", get(agents))
+            .route("/api/v1/audit", get(audit))
+            .route("/api/v1/{*path}", get(read).post(create).put(replace).delete(remove))
             .with_state(self.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -182,6 +184,41 @@ async fn read(
             (StatusCode::NOT_FOUND, Json(body)).into_response()
         }
     }
+}
+
+async fn agents() -> Json<Value> {
+    Json(json!({
+        "items": [{
+            "name": "claude-1", "displayName": "Claude",
+            "activity": {"reads": 4, "writes": 0, "denied": 1, "failed": 0, "lastSeen": "2026-01-02T03:04:05Z"},
+            "grants": [{"binding": "x", "namespace": "default", "roles": ["config-fix"],
+                "where": "environment development", "expiresAt": "2026-01-02T04:04:05Z",
+                "remainingSeconds": 3600, "grantedBy": "admin@openchoreo.dev"}],
+        }],
+        "kinds": [{"name": "scale", "description": "set the number of replicas, and nothing else"}],
+    }))
+}
+
+async fn audit() -> Json<Value> {
+    Json(json!({"items": [{
+        "id": 1, "time": "2026-01-02T03:04:05Z", "actor": "claude-1", "actorKind": "agent", "via": "mcp",
+        "call": "update_release_binding", "action": "releasebinding:update", "result": "denied",
+        "object": "ReleaseBinding/<b>web</b>", "environment": "default/production",
+    }], "pagination": {}}))
+}
+
+async fn remove(
+    State(wire): State<Wire>,
+    Path(path): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Json<Value> {
+    wire.written.lock().unwrap().push((
+        "DELETE".to_owned(),
+        format!("/{path}"),
+        json!(query),
+        None,
+    ));
+    Json(json!({"revoked": []}))
 }
 
 async fn create(State(wire): State<Wire>, Path(path): Path<String>, body: Bytes) -> Response {

@@ -40,6 +40,7 @@ fn conditional(
         value: value.into(),
         effect,
         ends: Ends::Never,
+        granted_by: None,
         mappings: vec![Mapping { role: (String::new(), role.into()), scope, conditions }],
     }
 }
@@ -96,7 +97,8 @@ fn the_answer_names_the_binding() {
         ask(&bindings, &["x", "admins"], "namespace:create", &Hierarchy::cluster()),
         Decision::Allowed {
             binding: "ClusterAuthzRoleBinding admins-admin".into(),
-            entitlement: "groups:admins".into()
+            entitlement: "groups:admins".into(),
+            granted_by: None,
         }
     );
 }

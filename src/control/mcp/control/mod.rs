@@ -5,6 +5,7 @@
 //! an additional member.
 
 mod aim;
+mod audit;
 mod components;
 mod deployment;
 mod platform;
@@ -17,9 +18,11 @@ mod workloads;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{About, Arguments, Call, CallError, Tool, Toolbox};
+use super::{About, Access, Arguments, Call, CallError, Tool, Toolbox};
 use crate::{
+    audit::{Audit, Record, Trail},
     authz::{Hierarchy, Question, Via},
+    identity::SubjectKind,
     live::Live,
     objects::{Ask, Error, ListQuery, Objects, kind},
 };
@@ -41,6 +44,7 @@ const INSTRUCTIONS: &str = "Curtain is an OpenChoreo-compatible developer platfo
 pub struct ControlPlane {
     objects: Objects,
     live: Live,
+    audit: Audit,
     version: String,
 }
 
@@ -49,9 +53,9 @@ type Handler =
     for<'a> fn(&'a ControlPlane, Ask<'a>, &'a Arguments) -> BoxFuture<'a, Result<Value, Error>>;
 
 impl ControlPlane {
-    /// Tools over `objects` and `live`.
-    pub fn new(objects: Objects, live: Live, version: String) -> Self {
-        Self { objects, live, version }
+    /// Tools over `objects` and `live`; calls are kept in `audit`.
+    pub fn new(objects: Objects, live: Live, audit: Audit, version: String) -> Self {
+        Self { objects, live, audit, version }
     }
 
     async fn list(
@@ -148,6 +152,26 @@ impl Toolbox for ControlPlane {
                 None => denial.to_string(),
             }
         })
+    }
+
+    async fn keep(
+        &self,
+        call: Call<'_>,
+        (tool, place): (&'static Tool, &Hierarchy),
+        trail: &Trail,
+        failed: bool,
+    ) {
+        if tool.access == Access::Read && call.caller.kind != SubjectKind::Agent {
+            return;
+        }
+        let how = (Via::Mcp, tool.name.to_owned());
+        let mut record = Record::of(call.caller, how, trail, failed, self.audit.now());
+        // A list is judged item by item.
+        if record.action.is_empty() {
+            record.action = tool.actions.first().map_or_else(String::new, ToString::to_string);
+            record.at = place.path();
+        }
+        self.audit.keep(record).await;
     }
 
     async fn call(

@@ -269,4 +269,12 @@ rows! {
          Arg::optional("tail_lines", Integer).about("default 50"))
         needs ["logs:view"] about "ReleaseBinding" in "release_binding_name"
         => call(resource_logs, Output::Object(&[Member::list("logEntries"), Member::text("hint")]));
+    pe Read "query_audit" "Who did what, newest first: changes of all, and everything agents did."
+        (Arg::optional("actor", Text), Arg::optional("action", Text).about("as releasebinding:*"),
+         Arg::optional("result", OneOf(&["allowed", "denied", "failed"])), Arg::optional("changes_only", Flag),
+         Arg::optional("since", Text).about("as 15m"), SCOPE_NAMESPACE, LIMIT, CURSOR)
+        needs ["audit:view"]
+        => call(query_audit, Output::Object(&[
+            Member::list("records"), Member::text("next_cursor"), Member::text("hint"),
+        ]));
 }

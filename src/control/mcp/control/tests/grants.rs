@@ -237,3 +237,31 @@ async fn only_who_administers_access_grants_and_only_what_makes_sense() {
     let (status, put) = platform.send(&admin, Method::PUT, &forged, Some(binding)).await;
     assert_eq!((status, granted_by(&put)), (200, json!("admin")), "{put}");
 }
+
+#[tokio::test]
+async fn the_calls_of_an_agent_are_there_for_who_looks_into_them() {
+    let (platform, agent, _) = stage(&Hands::default()).await;
+    good(&agent, "list_projects", json!({"namespace_name": "team"})).await;
+    good(&agent, "get_component", json!({"namespace_name": "team", "component_name": "web"})).await;
+    let fix = change(json!({"release_state": "Undeploy"}));
+    update(&agent, &fix).await.expect_err("refused");
+    let admin = connect(&platform, "admin", "", stateless()).await;
+    let answer = good(&admin, "query_audit", json!({"actor": "one", "since": "1h"})).await;
+    let lines: Vec<&str> = answer["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .filter_map(|line| line.as_str()?.split_once(' ').map(|(_, rest)| rest))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "one denied releasebinding:update ReleaseBinding/web-production team/production",
+            "one allowed component:view Component/web",
+            "one allowed project:view",
+        ]
+    );
+    let denied = good(&admin, "query_audit", json!({"result": "denied", "limit": 1})).await;
+    assert_eq!(denied["records"].as_array().map(Vec::len), Some(1), "{denied}");
+    assert!(!names(&agent).await.contains(&"query_audit".to_owned()), "only for whom it may serve");
+}

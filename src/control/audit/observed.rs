@@ -1,0 +1,99 @@
+//! What the observer was asked. It is another process, so it tells by a door of its own, which lets in nobody else: no
+//! agent can make up a record, of itself or of another.
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    middleware,
+    routing::post,
+};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Audit, Outcome, Record};
+use crate::{
+    authz::{Decision, Question, Via},
+    identity::{Caller, Doorman, SubjectKind, require_role},
+};
+
+/// Where the observer posts a list of [`Observed`].
+pub const OBSERVED_PATH: &str = "/api/v1/audit/observed";
+/// The longest list, in bytes.
+const LONGEST: usize = 256 << 10;
+
+/// A query that was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    time: Timestamp,
+    actor: String,
+    actor_kind: SubjectKind,
+    action: String,
+    object: String,
+    at: String,
+    environment: Option<String>,
+    decision: Option<Decision>,
+}
+
+impl Observed {
+    /// That `caller` asked `question` about `object` at `time`; `refused` if it was.
+    pub fn new(
+        caller: &Caller,
+        question: Question<'_>,
+        object: &str,
+        refused: Option<&Decision>,
+        time: Timestamp,
+    ) -> Self {
+        Self {
+            time,
+            actor: caller.subject.clone(),
+            actor_kind: caller.kind,
+            action: question.action.to_owned(),
+            object: object.to_owned(),
+            at: question.at.path(),
+            environment: question.attributes.environment.clone(),
+            decision: refused.cloned(),
+        }
+    }
+
+    fn record(self) -> Record {
+        let binding = match &self.decision {
+            Some(Decision::Forbidden { binding }) => binding.clone(),
+            Some(Decision::Missing { unmet }) => unmet.clone().unwrap_or_default(),
+            Some(Decision::Allowed { .. }) | None => String::new(),
+        };
+        let result = if self.decision.is_some() { Outcome::Denied } else { Outcome::Allowed };
+        Record {
+            time: self.time,
+            actor: self.actor,
+            actor_kind: self.actor_kind,
+            via: Via::Observer,
+            call: "query".to_owned(),
+            action: self.action,
+            object: self.object,
+            at: self.at,
+            environment: self.environment.unwrap_or_default(),
+            result,
+            binding,
+            granted_by: String::new(),
+            note: String::new(),
+        }
+    }
+}
+
+/// The observer's door.
+pub(crate) fn routes(audit: Audit, doorman: Doorman) -> Router {
+    Router::new()
+        .route(OBSERVED_PATH, post(keep))
+        .layer(middleware::from_fn_with_state(doorman, require_role))
+        .layer(DefaultBodyLimit::max(LONGEST))
+        .with_state(audit)
+}
+
+async fn keep(State(audit): State<Audit>, Json(observed): Json<Vec<Observed>>) -> StatusCode {
+    for one in observed {
+        audit.keep(one.record()).await;
+    }
+    StatusCode::NO_CONTENT
+}

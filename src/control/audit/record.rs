@@ -1,0 +1,118 @@
+//! One record.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::trail::Trail;
+use crate::{
+    authz::{Decision, Via},
+    identity::{Caller, SubjectKind},
+};
+
+/// The form of stored records.
+pub(super) const VERSION: u8 = 1;
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It was allowed and done.
+    Allowed,
+    /// The caller may not.
+    Denied,
+    /// It was not done for another reason.
+    Failed,
+}
+
+/// What somebody did, or was not allowed to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// When it was answered.
+    pub time: Timestamp,
+    /// The subject.
+    pub actor: String,
+    /// What the subject is.
+    pub actor_kind: SubjectKind,
+    /// Through which door.
+    pub via: Via,
+    /// The tool, or method and route.
+    pub call: String,
+    /// `resource:verb`; `grant` and `revoke` for what people grant.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub action: String,
+    /// `Kind/name`, as far as it is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object: String,
+    /// Where: `ns/default/project/shop`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub at: String,
+    /// `<namespace>/<environment>`, when it is about one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub environment: String,
+    /// How it ended.
+    pub result: Outcome,
+    /// The binding that allowed or forbade it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub binding: String,
+    /// Who granted that binding.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub granted_by: String,
+    /// What was granted or revoked, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+impl Record {
+    /// The record of `call`, which `caller` made `via` a door, and which left `trail`. `failed` says whether it was not
+    /// done.
+    pub(crate) fn of(
+        caller: &Caller,
+        (via, call): (Via, String),
+        trail: &Trail,
+        failed: bool,
+        time: Timestamp,
+    ) -> Self {
+        let mut record = Self {
+            time,
+            actor: caller.subject.clone(),
+            actor_kind: caller.kind,
+            via,
+            call,
+            action: String::new(),
+            object: String::new(),
+            at: String::new(),
+            environment: String::new(),
+            result: if failed { Outcome::Failed } else { Outcome::Allowed },
+            binding: String::new(),
+            granted_by: String::new(),
+            note: String::new(),
+        };
+        let Some(decided) = trail.telling() else { return record };
+        record.action.clone_from(&decided.action);
+        record.object.clone_from(&decided.object);
+        record.at.clone_from(&decided.at);
+        record.environment = decided.environment.clone().unwrap_or_default();
+        match &decided.decision {
+            Decision::Allowed { binding, granted_by, .. } => {
+                record.binding.clone_from(binding);
+                record.granted_by = granted_by.clone().unwrap_or_default();
+            }
+            Decision::Forbidden { binding } => record.binding.clone_from(binding),
+            Decision::Missing { unmet } => record.binding = unmet.clone().unwrap_or_default(),
+        }
+        if failed && !decided.decision.is_allowed() {
+            record.result = Outcome::Denied;
+        }
+        if let Some(given) = trail.given() {
+            record.action = given.action.to_owned();
+            record.note.clone_from(&given.words);
+        }
+        record
+    }
+
+    /// Whether it is about looking only.
+    pub fn is_read(&self) -> bool {
+        self.action.ends_with(":view") || (self.action.is_empty() && self.call.starts_with("GET "))
+    }
+}
