@@ -3,7 +3,9 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
-use curtain_embedded::apiserver::{LogError, LogOptions, NodeBackend, PodRef};
+use curtain_embedded::apiserver::{
+    LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef,
+};
 use futures::{StreamExt as _, future::BoxFuture, stream, stream::BoxStream};
 use http::Method;
 use http_body_util::BodyExt as _;
@@ -17,6 +19,14 @@ const BINDING: &str = "/api/v1/namespaces/team/releasebindings/web-development/k
 struct Node;
 
 impl NodeBackend for Node {
+    fn name(&self) -> &str {
+        "node"
+    }
+
+    fn page(&self, _: PageRequest) -> BoxFuture<'_, Result<Page, PageError>> {
+        Box::pin(async { Err(PageError::NotFound) })
+    }
+
     fn logs(
         &self,
         pod: PodRef,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use curtain_embedded::apiserver::{
-    LogError, LogOptions, NodeBackend, PodRef, Server, ServerConfig,
+    LogError, LogOptions, NodeBackend, Page as NodePage, PageError, PageRequest, PodRef, Server,
+    ServerConfig,
 };
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -41,6 +42,14 @@ impl Log {
 }
 
 impl NodeBackend for Log {
+    fn name(&self) -> &str {
+        "n"
+    }
+
+    fn page(&self, _: PageRequest) -> BoxFuture<'_, Result<NodePage, PageError>> {
+        Box::pin(async { Err(PageError::NotFound) })
+    }
+
     fn logs(
         &self,
         _: PodRef,
