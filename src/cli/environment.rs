@@ -85,6 +85,13 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// All of them, for a program that is not ours to know. What is no text is left out.
+#[cfg(target_os = "linux")]
+pub(crate) fn all() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// A path from a variable, made absolute.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(variable(name)?);

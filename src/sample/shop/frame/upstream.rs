@@ -1,0 +1,304 @@
+//! Calls to other services: with a limit, a span, the trace's context, and an error that says who failed and why.
+
+use std::{error::Error as _, time::Duration};
+
+use bytes::Bytes;
+use curtain_otlp::trace::SpanKind;
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tonic::client::Grpc;
+
+use super::{
+    Call, Failure, Frame, Settings,
+    failure::status,
+    rpc::{Raw, parts},
+    span::Span,
+    tls::Trust,
+    trace::{self, Context},
+};
+
+/// The longest answer that is read.
+const LONGEST: usize = 256 * 1024;
+
+/// Another service.
+pub(crate) struct Upstream {
+    name: &'static str,
+    /// `host:port`.
+    address: String,
+    trust: Option<Trust>,
+}
+
+impl Upstream {
+    /// The service `name`, where `UPSTREAM_<NAME>` says, or else `<NAME>_ADDRESS`, which the platform sets.
+    pub(crate) fn new(settings: &Settings, name: &'static str) -> Result<Self, Failure> {
+        let [by_hand, given] = Self::variables(name);
+        let address =
+            settings.text(&by_hand).or_else(|| settings.text(&given)).ok_or_else(|| {
+                Failure::own(format!("bad configuration: neither {by_hand} nor {given} is set"))
+            })?;
+        let address = address.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        Ok(Self { name, address, trust: None })
+    }
+
+    /// The variables that say where the service `name` is; the first that is set counts.
+    pub(crate) fn variables(name: &str) -> [String; 2] {
+        let upper = name.to_uppercase().replace('-', "_");
+        [format!("UPSTREAM_{upper}"), format!("{upper}_ADDRESS")]
+    }
+
+    /// The same, spoken to over TLS; its authority's certificate is got from `authority`, an address of it.
+    pub(crate) fn with_trust(mut self, authority: Self) -> Self {
+        self.trust = Some(Trust::new(self.name, authority));
+        self
+    }
+
+    /// Asks over HTTP on behalf of `call`; `route` is `path` without what differs from call to call.
+    pub(crate) async fn http(
+        &self,
+        call: &Call,
+        method: Method,
+        (route, path): (&str, &str),
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let json = Some("application/json").filter(|_| !body.is_empty());
+        let asked = Asked { method, route, path, body: body.into(), content: json, cookie: None };
+        let (_, body) = self.exchange(&call.frame, Some(call.context), asked).await?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            Failure::new(
+                StatusCode::BAD_GATEWAY,
+                format!("{} answered no JSON: {error}", self.name),
+            )
+        })
+    }
+
+    /// The same with anything as content; redirections count as success.
+    pub(crate) async fn exchange(
+        &self,
+        frame: &Frame,
+        parent: Option<Context>,
+        asked: Asked<'_>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let context = frame.sampler.start(parent);
+        let name = format!("{} {}", asked.method, asked.route);
+        let mut span = Span::begin(context, parent, SpanKind::Client, name);
+        span.set("http.request.method", asked.method.as_str());
+        span.set("url.template", asked.route);
+        self.describe(&mut span);
+        let outcome = within(frame.limit()?, self, self.send(frame, &context, asked)).await;
+        if let Ok((status, _)) = &outcome {
+            span.set("http.response.status_code", status.as_u16());
+        }
+        let outcome = outcome.and_then(|(status, body)| match status.as_u16() {
+            200..=399 => Ok((status, body)),
+            _ => Err(Failure::from_upstream(self.name, status, said(&body).trim())),
+        });
+        frame.end(span, outcome.as_ref().err());
+        outcome
+    }
+
+    async fn send(
+        &self,
+        frame: &Frame,
+        context: &Context,
+        asked: Asked<'_>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let mut request = Request::builder()
+            .method(asked.method)
+            .uri(format!("http://{}{}", self.address, asked.path))
+            .header(trace::HEADER, context.header());
+        if let Some(content) = asked.content {
+            request = request.header(header::CONTENT_TYPE, content);
+        }
+        if let Some(cookie) = asked.cookie {
+            request = request.header(header::COOKIE, cookie);
+        }
+        let request =
+            request.body(Full::new(asked.body)).map_err(|error| self.unreachable(&error))?;
+        let answer =
+            frame.client.request(request).await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), LONGEST).collect().await;
+        let body = body.map_err(|error| self.unreachable(error.as_ref()))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    /// Asks over gRPC on behalf of `call`.
+    pub(crate) async fn rpc<A: Message + Default>(
+        &self,
+        call: &Call,
+        path: &'static str,
+        asks: &impl Message,
+    ) -> Result<A, Failure> {
+        let frame = &call.frame;
+        let context = call.context.child();
+        let mut span =
+            Span::begin(context, Some(call.context), SpanKind::Client, path[1..].to_owned());
+        let (service, method) = parts(path);
+        span.set("rpc.system", "grpc");
+        span.set("rpc.service", service);
+        span.set("rpc.method", method);
+        self.describe(&mut span);
+        let message = Bytes::from(asks.encode_to_vec());
+        let exchange = async {
+            match self.call(call, &context, path, message.clone()).await {
+                // Its authority is as old as its process: perhaps there is another by now.
+                Err(failure) if self.trust.as_ref().is_some_and(|trust| trust.forget(&failure)) => {
+                    self.call(call, &context, path, message).await
+                }
+                outcome => outcome,
+            }
+        };
+        let outcome = within(frame.limit()?, self, exchange).await;
+        let code = outcome
+            .as_ref()
+            .map_or_else(|failure| super::failure::code(failure.status), |_| tonic::Code::Ok);
+        span.set("rpc.grpc.status_code", i64::from(code as i32));
+        frame.end(span, outcome.as_ref().err());
+        A::decode(outcome?).map_err(|error| {
+            Failure::new(
+                StatusCode::BAD_GATEWAY,
+                format!("{} answered nonsense: {error}", self.name),
+            )
+        })
+    }
+
+    async fn call(
+        &self,
+        call: &Call,
+        context: &Context,
+        path: &'static str,
+        message: Bytes,
+    ) -> Result<Bytes, Failure> {
+        let tcp = self.connect(&call.frame).await?;
+        match &self.trust {
+            None => self.converse(tcp, "http", context, path, message).await,
+            Some(trust) => {
+                let tls = trust.wrap(call, tcp, self).await?;
+                self.converse(tls, "https", context, path, message).await
+            }
+        }
+    }
+
+    /// A connection of its own for each call: it shows at once when the other side has changed.
+    async fn connect(&self, frame: &Frame) -> Result<TcpStream, Failure> {
+        let (host, port) = self
+            .address
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
+            .ok_or_else(|| {
+                Failure::unreachable(self.name, &self.address, "it is no host and port")
+            })?;
+        let found = frame.resolver.lookup(host).await.map_err(|error| self.unreachable(&error))?;
+        let mut last = None;
+        for address in found {
+            match TcpStream::connect((address, port)).await {
+                Ok(stream) => {
+                    // Many small messages: none waits for the next.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(match last {
+            Some(error) => self.unreachable(&error),
+            None => Failure::unreachable(self.name, &self.address, "the name has no address"),
+        })
+    }
+
+    async fn converse(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        scheme: &str,
+        context: &Context,
+        path: &'static str,
+        message: Bytes,
+    ) -> Result<Bytes, Failure> {
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .map_err(|error| self.unreachable(&error))?;
+        let connection = tokio::spawn(connection);
+        let origin: Uri = format!("{scheme}://{}", self.address)
+            .parse()
+            .map_err(|error| self.unreachable(&error))?;
+        let service = tower::service_fn(move |request| sender.send_request(request));
+        let mut grpc = Grpc::with_origin(service, origin);
+        let mut request = tonic::Request::new(message);
+        if let Ok(value) = context.header().parse() {
+            request.metadata_mut().insert(trace::HEADER, value);
+        }
+        let answer = match grpc.ready().await {
+            Ok(()) => grpc.unary(request, http::uri::PathAndQuery::from_static(path), Raw).await,
+            Err(error) => return Err(self.unreachable(&error)),
+        };
+        connection.abort();
+        match answer {
+            Ok(answer) => Ok(answer.into_inner()),
+            // Not the other side's words: the connection broke.
+            Err(broken) if broken.source().is_some() => Err(self.unreachable(&broken)),
+            Err(said) => {
+                Err(Failure::from_upstream(self.name, status(said.code()), said.message()))
+            }
+        }
+    }
+
+    fn describe(&self, span: &mut Span) {
+        let (host, port) = self.address.rsplit_once(':').unwrap_or((&self.address, ""));
+        span.set("peer.service", self.name);
+        span.set("server.address", host);
+        if let Ok(port) = port.parse::<u16>() {
+            span.set("server.port", port);
+        }
+    }
+
+    /// The innermost reason is the one that helps.
+    pub(super) fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+        let mut reason = error;
+        while let Some(inner) = reason.source() {
+            reason = inner;
+        }
+        Failure::unreachable(self.name, &self.address, &reason.to_string())
+    }
+}
+
+/// A request over HTTP.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: Method,
+    pub(crate) route: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) body: Bytes,
+    pub(crate) content: Option<&'static str>,
+    pub(crate) cookie: Option<HeaderValue>,
+}
+
+async fn within<T>(
+    limit: Duration,
+    upstream: &Upstream,
+    exchange: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(limit, exchange).await.unwrap_or_else(|_| {
+        let why = format!("{} did not answer within {} ms", upstream.name, limit.as_millis());
+        Err(Failure::new(StatusCode::GATEWAY_TIMEOUT, why))
+    })
+}
+
+/// What an answer says: the reason that our own services give, or its beginning.
+fn said(body: &[u8]) -> String {
+    let reason = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|body| Some(body.get("error")?.as_str()?.to_owned()));
+    reason.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned())
+}
