@@ -20,6 +20,13 @@ pub fn get(url: &str) -> Result<Answer, String> {
     send(Method::GET, url, None)
 }
 
+/// Posts a form as a browser with `cookie` does.
+pub fn post_form(url: &str, cookie: &str, form: &str) -> Result<Answer, String> {
+    let kind = "application/x-www-form-urlencoded";
+    let headers = [("content-type", kind), ("cookie", cookie)];
+    send_with(Method::POST, url, &headers, form.to_owned())
+}
+
 /// Posts JSON and takes a JSON answer, whatever its status.
 pub(crate) fn post(url: &str, body: &Value) -> Result<Value, String> {
     let answer = send(Method::POST, url, Some(body.to_string()))?;
@@ -32,15 +39,23 @@ pub(crate) fn delete(url: &str) -> Result<Answer, String> {
 }
 
 fn send(method: Method, url: &str, body: Option<String>) -> Result<Answer, String> {
+    let headers: &[_] = if body.is_some() { &[("content-type", "application/json")] } else { &[] };
+    send_with(method, url, headers, body.unwrap_or_default())
+}
+
+fn send_with(
+    method: Method,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Result<Answer, String> {
     let line = format!("{method} {url}");
     let uri: Uri = url.parse().map_err(|error| format!("{line}: {error}"))?;
     let mut request = Request::builder().method(method).uri(uri);
-    if body.is_some() {
-        request = request.header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
     }
-    let request = request
-        .body(Full::from(body.unwrap_or_default()))
-        .map_err(|error| format!("{line}: {error}"))?;
+    let request = request.body(Full::from(body)).map_err(|error| format!("{line}: {error}"))?;
     let runtime = curtain_role::runtime().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let ask = async {

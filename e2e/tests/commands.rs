@@ -70,7 +70,7 @@ fn scripts_read_what_the_contract_says_and_nothing_else() {
     let nobody = instance.curtain(&["token", "--as", "nobody"]);
     assert_eq!(nobody.code, Exit::NotFound as i32, "{nobody:?}");
     assert!(nobody.stderr.contains("developer@"), "it names those there are: {nobody:?}");
-    let unknown = instance.curtain(&["demo", "deploy", "shop"]);
+    let unknown = instance.curtain(&["demo", "deploy", "bazaar"]);
     assert_eq!(unknown.code, Exit::NotFound as i32, "{unknown:?}");
     assert!(unknown.stderr.contains("greeter"), "{unknown:?}");
     let checks = object(instance.curtain(&["doctor", "-o", "json"]));

@@ -1,4 +1,7 @@
-//! Sample systems: bundles that are deployed on request, as a user would.
+//! Sample systems: bundles that are deployed on request, as a user would, and broken to see what happens.
+
+mod breaking;
+mod faults;
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +19,9 @@ use crate::{
     identity::refused,
     steps::bundle::instance_scope,
 };
+
+pub use breaking::{Broken, Healed, break_service, heal};
+pub use faults::{FAULTS, Fault, variables};
 
 /// First pause between two tries of the URL; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -202,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_greeter_is_a_demo_and_no_part_of_the_platform() {
-        assert_eq!(names().unwrap(), ["greeter"]);
-        assert!(matches!(known("shop"), Err(Error::UnknownDemo { .. })));
+        assert_eq!(names().unwrap(), ["greeter", "shop"]);
+        assert!(matches!(known("bazaar"), Err(Error::UnknownDemo { .. })));
     }
 }

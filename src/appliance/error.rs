@@ -213,6 +213,44 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// There is no such service in the shop.
+    #[error("there is no service {name:?} in the shop; there are: {known}")]
+    UnknownService {
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// There is no such fault, or not for this service.
+    #[error(
+        "{service} has no fault {name:?}; it has: {known}; `curtain demo faults` tells what they do"
+    )]
+    UnknownFault {
+        /// The name that was given.
+        name: String,
+        /// The service.
+        service: String,
+        /// The names there are for it.
+        known: String,
+    },
+    /// A service of the shop does not run where it was meant.
+    #[error(
+        "{service} does not run in {environment}; `curtain demo deploy shop` brings it to development"
+    )]
+    NotDeployed {
+        /// The service.
+        service: String,
+        /// The environment.
+        environment: String,
+    },
+    /// A service is broken already.
+    #[error("{service} is broken by {fault} already; `curtain demo heal {service}` ends that")]
+    Broken {
+        /// The service.
+        service: String,
+        /// The fault.
+        fault: String,
+    },
     /// The instance's API or front door does not answer.
     #[error("{what} does not answer: {why}; `curtain status` says more, `curtain up` repairs")]
     Unreachable {
@@ -350,7 +388,10 @@ impl Error {
             Self::NotFound { .. }
             | Self::UnknownClient { .. }
             | Self::UnknownIdentity { .. }
-            | Self::UnknownDemo { .. } => Kind::NotFound,
+            | Self::UnknownDemo { .. }
+            | Self::UnknownService { .. }
+            | Self::UnknownFault { .. }
+            | Self::NotDeployed { .. } => Kind::NotFound,
             Self::NoLinuxProgram => Kind::Unmet,
             Self::Exists { .. }
             | Self::Foreign { .. }
@@ -385,6 +426,7 @@ impl Error {
             | Self::Stored { .. }
             | Self::Injected { .. }
             | Self::Lacking { .. }
+            | Self::Broken { .. }
             | Self::Answered { .. } => Kind::Other,
         }
     }

@@ -2,38 +2,83 @@
 
 use clap::Subcommand;
 use curtain_appliance::demo;
+use serde_json::json;
 
 use crate::{context::Context, exit::Exit, failure::Failure, output};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  curtain demo deploy greeter";
+  curtain demo deploy shop
+  curtain demo break checkout
+  curtain demo heal checkout";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Deploy a sample application and print its URL once it answers
     #[command(after_help = "\
 Examples:
-  curtain demo deploy greeter
+  curtain demo deploy shop            # eleven services, with visitors
   curl $(curtain demo deploy greeter)")]
     Deploy {
-        /// The sample: greeter
+        /// The sample: shop or greeter
         demo: String,
     },
     /// Remove a sample application
     #[command(after_help = "\
 Examples:
-  curtain demo remove greeter")]
+  curtain demo remove shop")]
     Remove {
-        /// The sample: greeter
+        /// The sample: shop or greeter
         demo: String,
     },
+    /// Break a service of the shop
+    #[command(after_help = "\
+Examples:
+  curtain demo break checkout                    # a bad setting: no orders any more
+  curtain demo break prices --fault latency
+  curtain demo faults                            # all of them")]
+    Break {
+        /// The service, such as checkout
+        service: String,
+        /// What is wrong with it [default: expired-certificate for payment, full-queue for mail, else bad-config]
+        #[arg(long)]
+        fault: Option<String>,
+        /// Where
+        #[arg(long, value_name = "ENVIRONMENT", default_value = "development")]
+        env: String,
+    },
+    /// Undo what `break` did, and nothing else
+    #[command(after_help = "\
+Examples:
+  curtain demo heal checkout
+  curtain demo heal --all")]
+    Heal {
+        /// The service, such as checkout
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        service: Option<String>,
+        /// Every service that is broken
+        #[arg(long)]
+        all: bool,
+        /// Only there [default: every environment]
+        #[arg(long, value_name = "ENVIRONMENT")]
+        env: Option<String>,
+    },
+    /// List the faults of the shop, and what one sees of each
+    #[command(after_help = "\
+Examples:
+  curtain demo faults
+  curtain demo faults -o json")]
+    Faults,
 }
 
 /// Seconds a sample may take to answer without `--timeout`.
 const USUAL: u64 = 60;
 
 pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+    if matches!(verb, Verb::Faults) {
+        faults(context);
+        return Ok(Exit::Ok);
+    }
     let access = context.access()?;
     let limit = context.inner(USUAL);
     match verb {
@@ -41,7 +86,7 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
             let deployed = async { Ok(demo::deploy(&access, name, limit).await?) };
             let url = context.within(USUAL, deployed).await?;
             if context.is_json() {
-                output::json(&serde_json::json!({ "demo": name, "url": url }));
+                output::json(&json!({ "demo": name, "url": url }));
             } else {
                 output::line(&url);
             }
@@ -50,11 +95,77 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
             let removed = async { Ok(demo::remove(&access, name, limit).await?) };
             let removed = context.within(USUAL, removed).await?;
             if context.is_json() {
-                output::json(&serde_json::json!({ "demo": name, "removed": removed }));
+                output::json(&json!({ "demo": name, "removed": removed }));
             } else {
                 output::note(&format!("{name}: {removed} objects removed"));
             }
         }
+        Verb::Break { service, fault, env } => {
+            let breaking = demo::break_service(&access, service, fault.as_deref(), env);
+            let broken = context.within(USUAL, async { Ok(breaking.await?) }).await?;
+            if context.is_json() {
+                output::json(&broken);
+            } else {
+                output::line(&format!("{service} in {env}: {}", broken.fault.change));
+                output::line(&format!("Changed: {} of {}", broken.field, broken.changed));
+                output::line(&format!("To see:  {}", broken.fault.see));
+                context.note(&format!("`curtain demo heal {service}` undoes it"));
+            }
+        }
+        Verb::Heal { service, env, .. } => {
+            let healing = demo::heal(&access, service.as_deref(), env.as_deref());
+            let healed = context.within(USUAL, async { Ok(healing.await?) }).await?;
+            if context.is_json() {
+                output::json(&json!({ "healed": healed }));
+                return Ok(Exit::Ok);
+            }
+            for one in &healed {
+                output::line(&format!(
+                    "{} in {}: no more {}",
+                    one.service, one.environment, one.fault
+                ));
+                if !one.kept.is_empty() {
+                    output::note(&format!(
+                        "changed by somebody since, and kept: {}",
+                        one.kept.join(", ")
+                    ));
+                }
+            }
+            if healed.is_empty() {
+                output::note("nothing is broken");
+            }
+        }
+        Verb::Faults => {}
     }
     Ok(Exit::Ok)
+}
+
+fn faults(context: &Context) {
+    if context.is_json() {
+        output::json(&json!({ "faults": demo::FAULTS }));
+        return;
+    }
+    for fault in demo::FAULTS {
+        let where_from = match fault.services.len() {
+            10.. => "any service".to_owned(),
+            _ => fault.services.join(", "),
+        };
+        output::line(&format!("{} ({where_from})", context.style.bold(fault.name)));
+        output::line(&format!("  {}", fault.change));
+        output::line(&format!("  {}", context.style.dim(&format!("to see: {}", fault.see))));
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// The appliance knows the services' variables by name only.
+    #[test]
+    fn every_fault_is_a_setting_that_its_service_knows() {
+        for (service, variable, _) in demo::variables() {
+            let known = curtain_sample::shop::variables(service);
+            assert!(known.contains(&variable), "{service} knows {known:?} and not {variable}");
+        }
+    }
 }

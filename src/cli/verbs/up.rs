@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use curtain_appliance::{Before, Facts, Instance, Plane, Stay, Up, memory, status, up};
+use curtain_appliance::{Before, Facts, Instance, Plane, Stay, Up, demo, memory, status, up};
 use curtain_provider::Request;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   curtain up                          # the platform on this machine
+  curtain up --demo                   # and a shop of eleven services on it, with visitors
   curtain up --name ci -o json        # another instance beside it, for a script
   curtain up --provider kind          # Kubernetes in Docker; `embedded` needs no Docker
   curtain up --merge-kubeconfig       # its context in your kubeconfig, until `curtain down`
@@ -26,6 +27,9 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     cluster: Cluster,
+    /// Deploy the sample shop too
+    #[arg(long)]
+    demo: bool,
     /// Leave nodes that do not come up, to be looked at
     #[arg(long)]
     keep: bool,
@@ -87,7 +91,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
             ));
         }
     }
+    let shop = if args.demo { Some(shop(context).await?) } else { None };
     if context.is_json() {
+        let mut facts = serde_json::json!(facts);
+        if let Some(url) = shop {
+            facts["demo"] = serde_json::json!({ "name": SHOP, "url": url });
+        }
         output::json(&facts);
     } else {
         let status = async { Ok(status(&context.homes, &context.home).await?) };
@@ -95,9 +104,30 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         let planes = context.within(super::USUAL, status).await.map(|status| status.planes);
         let memory = memory::of(&context.home).await.iter().map(|process| process.pss).sum();
         let flag = context.home.name().flag();
-        output::line(&block(&facts, &planes.unwrap_or_default(), memory, &flag, context.style));
+        let text = block(
+            &facts,
+            &planes.unwrap_or_default(),
+            memory,
+            &flag,
+            shop.as_deref(),
+            context.style,
+        );
+        output::line(&text);
     }
     Ok(Exit::Ok)
+}
+
+/// The sample of `--demo`.
+const SHOP: &str = "shop";
+/// Seconds it may take to answer without `--timeout`.
+const SHOP_USUAL: u64 = 60;
+
+/// Deploys the shop and returns its URL.
+async fn shop(context: &Context) -> Result<String, Failure> {
+    let access = context.access()?;
+    let limit = context.inner(SHOP_USUAL);
+    let deployed = async { Ok(demo::deploy(&access, SHOP, limit).await?) };
+    context.within(SHOP_USUAL, deployed).await
 }
 
 /// What every verb that brings an instance up asks for.
@@ -139,7 +169,14 @@ pub(super) fn failure(error: curtain_appliance::Error, context: &Context) -> Fai
 }
 
 /// What people see in the end: at most 20 lines.
-fn block(facts: &Facts, planes: &[Plane], memory: u64, flag: &str, style: Style) -> String {
+fn block(
+    facts: &Facts,
+    planes: &[Plane],
+    memory: u64,
+    flag: &str,
+    shop: Option<&str>,
+    style: Style,
+) -> String {
     let row = |name: &str, value: &str, note: &str| {
         let note = if note.is_empty() { String::new() } else { format!("  {}", style.dim(note)) };
         format!("  {}{value}{note}", style.dim(&format!("{name:<9}")))
@@ -192,15 +229,19 @@ fn block(facts: &Facts, planes: &[Plane], memory: u64, flag: &str, style: Style)
         row("Cluster", &facts.kubeconfig.display().to_string(), ""),
         row("Planes", &planes, ""),
     ];
+    let sample = shop.map(|url| row("Shop", url, ""));
     let last = [
         String::new(),
         "  Next".to_owned(),
-        next("demo deploy greeter", "an application, and its URL"),
+        match shop {
+            None => next("demo deploy shop", "an application of eleven services, and its URL"),
+            Some(_) => next("demo break checkout", "trouble to be found, until `demo heal`"),
+        },
         next("open", "the portal, signed in"),
         next("mcp install claude-code", "your agent, connected (read-only)"),
         next("down", "all of it gone, without a trace"),
     ];
-    first.into_iter().chain(expires).chain(last).collect::<Vec<_>>().join("\n")
+    first.into_iter().chain(sample).chain(expires).chain(last).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -238,12 +279,14 @@ mod tests {
             plane("control", vec![deployment]),
             Plane { note: Some("no engine".into()), ..plane("workflow", Vec::new()) },
         ];
-        let text = block(&facts, &planes, 168_000_000, " --name ci", Style::plain());
+        let text = block(&facts, &planes, 168_000_000, " --name ci", None, Style::plain());
         assert!(text.lines().count() <= 20);
         insta::assert_snapshot!(text);
         let expires = "2026-05-04T03:02:01Z".parse().ok();
-        let text = block(&Facts { expires, ..facts }, &planes, 0, "", Style::plain());
-        assert!(text.lines().count() <= 20);
+        let shop = Some("http://localhost:19080/@http-web/");
+        let text = block(&Facts { expires, ..facts }, &planes, 0, "", shop, Style::plain());
+        assert!(text.lines().count() <= 20, "{text}");
+        assert!(text.contains("  Shop     http://localhost:19080/@http-web/"), "{text}");
         assert!(text.contains("  Expires  2026-05-04T03:02:01Z"), "{text}");
     }
 }

@@ -67,6 +67,10 @@ fn every_document_is_of_its_kind() {
             }
             "ClusterObservabilityPlane" => _ = read::<ClusterObservabilityPlane>(&name, &document),
             "ClusterWorkflowPlane" => _ = read::<ClusterWorkflowPlane>(&name, &document),
+            "ClusterTrait" => {
+                let found = read::<ClusterTrait>(&name, &document).spec;
+                assert!(!found.patches.is_empty() || !found.creates.is_empty(), "{name}");
+            }
             "Component" => _ = read::<Component>(&name, &document),
             "DeploymentPipeline" => {
                 let pipeline = read::<DeploymentPipeline>(&name, &document).spec;
@@ -76,6 +80,7 @@ fn every_document_is_of_its_kind() {
             }
             "Environment" => _ = read::<Environment>(&name, &document),
             "Project" => _ = read::<Project>(&name, &document),
+            "ReleaseBinding" => _ = read::<ReleaseBinding>(&name, &document),
             "Workload" => _ = read::<Workload>(&name, &document),
             other => panic!("{name} is of the unexpected kind {other}"),
         }
