@@ -59,10 +59,8 @@ fn the_shop_sells_breaks_heals_and_goes() {
     sells(url);
 
     // Its visitors buy, too.
-    let cell = kubectl(
-        &instance,
-        &["get", "namespace", "-l", "openchoreo.dev/project=shop", "-o", "name"],
-    );
+    let selector = "openchoreo.dev/project=shop,openchoreo.dev/environment=development";
+    let cell = kubectl(&instance, &["get", "namespace", "-l", selector, "-o", "name"]);
     let cell = cell.trim().trim_start_matches("namespace/").to_owned();
     let label = "openchoreo.dev/component=web";
     eventually("two visitors who bought something", LIMIT, || {
@@ -118,9 +116,11 @@ fn the_shop_sells_breaks_heals_and_goes() {
     sells(url);
 
     instance.curtain(&["demo", "remove", "shop"]).success();
-    for kind in ["components", "workloads", "releasebindings", "traits", "renderedreleases"] {
+    for kind in ["components", "workloads", "releasebindings"] {
         assert_eq!(kubectl(&instance, &["get", kind, "-A", "-o", "name"]), "", "{kind} are left");
     }
+    let left = kubectl(&instance, &["get", "projects,renderedreleases", "-A", "-o", "name"]);
+    assert!(!left.contains("shop"), "{left}");
     eventually("the end of the shop's pods", LIMIT, || {
         let pods = kubectl(
             &instance,

@@ -2,6 +2,8 @@
 
 mod breaking;
 mod faults;
+mod image;
+mod record;
 
 use std::time::{Duration, Instant};
 

@@ -7,43 +7,21 @@ use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, PostParams},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     api,
     faults::{self, Change, Fault, PROJECT},
+    image::Image,
+    record::{ANNOTATION, Record, VARIABLES, record, restore, set},
 };
 use crate::{Error, access::Access, identity::refused};
 
-/// Holds a [`Record`] as JSON.
-const ANNOTATION: &str = "curtain.dev/fault";
 /// Where the shop's objects are.
-const NAMESPACE: &str = "default";
-/// Where the container's own variables are changed.
-const VARIABLES: &str = "/spec/workloadOverrides/container/env";
+pub(super) const NAMESPACE: &str = "default";
 /// How often a change is tried again that somebody else's overtook.
 const TRIES: usize = 5;
-
-/// What a fault changed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Record {
-    fault: String,
-    #[serde(default)]
-    variables: Vec<Changed>,
-    #[serde(default)]
-    image: Option<Changed>,
-    /// Whether the binding had no overrides of the workload at all.
-    #[serde(default)]
-    bare: bool,
-}
-
-/// One change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Changed {
-    before: Value,
-    after: Value,
-}
 
 /// A service that was broken.
 #[derive(Clone, Debug, Serialize)]
@@ -214,197 +192,10 @@ async fn find(
     })
 }
 
-fn name_of(object: &DynamicObject) -> &str {
+pub(super) fn name_of(object: &DynamicObject) -> &str {
     object.metadata.name.as_deref().unwrap_or_default()
 }
 
-fn text<'o>(object: &'o DynamicObject, path: &str) -> &'o str {
+pub(super) fn text<'o>(object: &'o DynamicObject, path: &str) -> &'o str {
     object.data.pointer(path).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn record(binding: &DynamicObject) -> Option<Record> {
-    let text = binding.metadata.annotations.as_ref()?.get(ANNOTATION)?;
-    // One that nobody can read is still a fault, of which nothing can be put back.
-    Some(serde_json::from_str(text).unwrap_or_default())
-}
-
-/// Sets `variables` in the binding, and tells what was there.
-fn set(binding: &mut DynamicObject, variables: &[Value]) -> Record {
-    let bare = binding.data.pointer("/spec/workloadOverrides").is_none();
-    let container = &mut binding.data["spec"]["workloadOverrides"]["container"];
-    if !container["env"].is_array() {
-        container["env"] = json!([]);
-    }
-    let mut changed = Vec::new();
-    if let Some(entries) = container["env"].as_array_mut() {
-        for after in variables {
-            let after = after.clone();
-            let before = match entries.iter_mut().find(|entry| entry["key"] == after["key"]) {
-                Some(entry) => std::mem::replace(entry, after.clone()),
-                None => {
-                    entries.push(after.clone());
-                    Value::Null
-                }
-            };
-            changed.push(Changed { before, after });
-        }
-    }
-    Record { variables: changed, bare, ..Record::default() }
-}
-
-/// Puts back what still is as the fault left it, and names the rest.
-fn restore(binding: &mut DynamicObject, record: &Record) -> Vec<String> {
-    let mut kept = Vec::new();
-    let entries = binding.data.pointer_mut(VARIABLES).and_then(Value::as_array_mut);
-    let Some(entries) = entries else { return kept };
-    for Changed { before, after } in &record.variables {
-        let key = &after["key"];
-        match entries.iter().position(|entry| entry["key"] == *key) {
-            Some(at) if entries[at] == *after => match before {
-                Value::Null => drop(entries.remove(at)),
-                before => entries[at] = before.clone(),
-            },
-            Some(_) => kept.push(key.as_str().unwrap_or_default().to_owned()),
-            None => {}
-        }
-    }
-    let is_empty = entries.is_empty();
-    let overrides = &binding.data["spec"]["workloadOverrides"];
-    let nothing_else = overrides.as_object().is_none_or(|all| all.len() == 1)
-        && overrides["container"].as_object().is_none_or(|all| all.len() == 1);
-    if record.bare
-        && is_empty
-        && nothing_else
-        && let Some(spec) = binding.data["spec"].as_object_mut()
-    {
-        spec.remove("workloadOverrides");
-    }
-    kept
-}
-
-/// The image of a service's workload.
-struct Image {
-    workloads: Api<DynamicObject>,
-    workload: DynamicObject,
-    /// The newest release of the component.
-    newest: String,
-}
-
-impl Image {
-    const PATH: &str = "/spec/container/image";
-
-    async fn of(client: &Client, service: &str) -> Result<Self, Error> {
-        let workloads = api(client, "Workload", "workloads", NAMESPACE);
-        let workload = workloads.get(service).await.map_err(refused("read the workload"))?;
-        let components = api(client, "Component", "components", NAMESPACE);
-        let component = components.get(service).await.map_err(refused("read the component"))?;
-        let newest = text(&component, "/status/latestRelease/name").to_owned();
-        Ok(Self { workloads, workload, newest })
-    }
-
-    /// What becomes of the image. Only where the newest release runs does another one follow by itself.
-    fn record(
-        &self,
-        binding: &DynamicObject,
-        service: &str,
-        environment: &str,
-    ) -> Result<Record, Error> {
-        if text(binding, "/spec/releaseName") != self.newest {
-            return Err(Error::NotDeployed {
-                service: format!("the newest release of {service}"),
-                environment: environment.to_owned(),
-            });
-        }
-        let before = json!(text(&self.workload, Self::PATH));
-        let changed = Changed { before, after: self.missing() };
-        Ok(Record { image: Some(changed), ..Record::default() })
-    }
-
-    /// The same image with a tag that does not exist.
-    fn missing(&self) -> Value {
-        let now = text(&self.workload, Self::PATH);
-        json!(format!("{}:no-such-tag", now.rsplit_once(':').map_or(now, |(name, _)| name)))
-    }
-
-    async fn break_it(mut self) -> Result<(), Error> {
-        self.write(self.missing()).await
-    }
-
-    /// Whether the image was still the one of the fault.
-    async fn heal(mut self, changed: &Changed) -> Result<bool, Error> {
-        let now = json!(text(&self.workload, Self::PATH));
-        if now == changed.after {
-            self.write(changed.before.clone()).await?;
-        }
-        // It never got that far, perhaps.
-        Ok(now == changed.after || now == changed.before)
-    }
-
-    async fn write(&mut self, image: Value) -> Result<(), Error> {
-        self.workload.data["spec"]["container"]["image"] = image;
-        let parameters =
-            PostParams { field_manager: Some("curtain".into()), ..PostParams::default() };
-        let name = name_of(&self.workload).to_owned();
-        let written = self.workloads.replace(&name, &parameters, &self.workload).await;
-        written.map(drop).map_err(refused("change the workload"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn binding(spec: Value) -> DynamicObject {
-        serde_json::from_value(json!({ "metadata": { "name": "b" }, "spec": spec })).unwrap()
-    }
-
-    #[test]
-    fn what_was_there_before_comes_back_exactly() {
-        let own = json!({ "key": "TAX_PERCENT", "value": "7" });
-        let other = json!({ "key": "OTHER", "value": "1" });
-        for spec in [
-            json!({}),
-            json!({ "workloadOverrides": {} }),
-            json!({ "workloadOverrides": { "container": { "env": [own, other] } } }),
-            json!({ "workloadOverrides": { "container": { "env": [other], "files": [{ "key": "f" }] } } }),
-        ] {
-            let mut changed = binding(spec.clone());
-            let record = set(&mut changed, &[json!({ "key": "TAX_PERCENT", "value": "nineteen" })]);
-            let entries = changed.data.pointer(VARIABLES).unwrap().as_array().unwrap();
-            assert!(entries.iter().any(|entry| entry["value"] == "nineteen"), "{changed:?}");
-            assert_eq!(restore(&mut changed, &record), Vec::<String>::new());
-            let env = |spec: &Value| {
-                spec.pointer("/workloadOverrides/container/env")
-                    .cloned()
-                    .filter(|e| *e != json!([]))
-            };
-            assert_eq!(env(&changed.data["spec"]), env(&spec));
-            if spec == json!({}) {
-                assert_eq!(changed.data["spec"], spec);
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_user_changed_meanwhile_is_kept() {
-        let mut changed = binding(json!({}));
-        let fault = [json!({ "key": "A", "value": "bad" }), json!({ "key": "B", "value": "bad" })];
-        let record = set(&mut changed, &fault);
-        let entries = changed.data.pointer_mut(VARIABLES).unwrap();
-        entries[0]["value"] = json!("good");
-        entries.as_array_mut().unwrap().push(json!({ "key": "C", "value": "new" }));
-        assert_eq!(restore(&mut changed, &record), ["A"]);
-        let left = changed.data.pointer(VARIABLES).unwrap();
-        assert_eq!(*left, json!([{ "key": "A", "value": "good" }, { "key": "C", "value": "new" }]));
-    }
-
-    #[test]
-    fn a_record_survives_its_annotation() {
-        let mut broken = binding(json!({}));
-        let record = set(&mut broken, &[json!({ "key": "A", "value": "bad" })]);
-        let text = serde_json::to_string(&record).unwrap();
-        broken.metadata.annotations = Some([(ANNOTATION.to_owned(), text)].into());
-        assert_eq!(super::record(&broken), Some(record));
-        assert_eq!(super::record(&binding(json!({}))), None);
-    }
 }

@@ -1,8 +1,8 @@
 //! What all services of the shop share, so that a service is only its own idea.
 //!
 //! A service names its [routes](Route) and answers a [`Call`] with a [`Reply`] or a [`Failure`]; it asks others through
-//! an [`Upstream`]. Around that the [server](server) reads and writes trace context, records spans, counts, logs, and
-//! makes the [faults](faults) that were switched on.
+//! an [`Upstream`]. Around that the [server](serve) reads and writes trace context, records spans, counts, logs, and
+//! makes the [faults] that were switched on.
 //!
 //! Invariants: nothing here reads the environment or prints; every call to another service has a limit; queues and
 //! bodies are bounded; probes and scrapes are neither counted, logged nor traced.
