@@ -9,6 +9,10 @@ const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1000;
 const MAX_DAYS: i64 = 30;
 
+/// What a query for workflow runs is told.
+pub(crate) const NO_WORKFLOWS: &str =
+    "nothing is kept of workflow runs: there is no workflow engine yet";
+
 /// The part of a query's body that all signals have in common.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -93,7 +97,7 @@ impl Asked {
             return Err("searchScope.namespace is required".into());
         }
         if !scope.workflow_run_name.is_empty() || !scope.task_name.is_empty() {
-            return Err("nothing is kept of workflow runs: there is no workflow engine yet".into());
+            return Err(NO_WORKFLOWS.into());
         }
         if !scope.component.is_empty() && scope.project.is_empty() {
             return Err("searchScope.component needs searchScope.project".into());

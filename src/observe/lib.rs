@@ -13,10 +13,15 @@
 mod asked;
 pub mod collector;
 pub mod database;
+pub mod events;
+mod forget;
 mod level;
 pub mod logs;
 pub mod observer;
+mod owner;
+pub mod traces;
 pub mod wire;
 
 pub use asked::{Page, Place};
 pub use level::Level;
+pub use owner::Owner;

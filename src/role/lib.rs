@@ -25,7 +25,7 @@ pub use health::{Check, Health, HealthError};
 pub use http::{HttpClient, http_client};
 pub use instance::Instance;
 pub use kubernetes::{KubeAccess, KubeError};
-pub use server::{ServeError, listen, serve};
+pub use server::{ServeError, listen, serve, serve_peers};
 pub use shutdown::Shutdown;
 
 /// The runtime of a role: one thread, all drivers on.

@@ -1,6 +1,6 @@
 //! Serving HTTP until the role is asked to end.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{future::IntoFuture, io, net::SocketAddr, time::Duration};
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -48,6 +48,29 @@ pub async fn serve(
     let asked = shutdown.clone();
     let served =
         axum::serve(listener, router).with_graceful_shutdown(async move { asked.wait().await });
+    bounded(served.into_future(), shutdown).await
+}
+
+/// As [`serve`], for handlers that want to know who calls: they take `ConnectInfo<SocketAddr>`.
+///
+/// # Errors
+/// [`ServeError::Ended`].
+pub async fn serve_peers(
+    listener: TcpListener,
+    router: Router,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    let asked = shutdown.clone();
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served =
+        axum::serve(listener, router).with_graceful_shutdown(async move { asked.wait().await });
+    bounded(served.into_future(), shutdown).await
+}
+
+async fn bounded(
+    served: impl Future<Output = io::Result<()>>,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
     let too_long = async {
         shutdown.wait().await;
         tokio::time::sleep(AFTERMATH).await;

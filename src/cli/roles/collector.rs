@@ -17,6 +17,12 @@ pub(crate) struct Flags {
     /// Label selector of the pods to follow
     #[arg(long, default_value = SELECTOR)]
     selector: String,
+    /// Port for spans by gRPC
+    #[arg(long, default_value_t = 4317)]
+    otlp_grpc_port: u16,
+    /// Port for spans by HTTP
+    #[arg(long, default_value_t = 4318)]
+    otlp_http_port: u16,
 }
 
 impl Flags {
@@ -25,6 +31,8 @@ impl Flags {
             observer: self.observer,
             token: self.token,
             selector: self.selector,
+            otlp_grpc_listen: self.common.at(self.otlp_grpc_port),
+            otlp_http_listen: self.common.at(self.otlp_http_port),
             health_listen: self.common.at(self.common.health_port),
             kube: self.common.kube(),
         }

@@ -1,12 +1,18 @@
-//! The role `collector`: follows the logs of components and posts them to the observer.
+//! The role `collector`: follows the logs of components and the events of their objects, takes the spans that they send,
+//! and posts all of it to the observer.
 //!
 //! It watches the pods that carry the platform's labels and reads each started container through
 //! `pods/log?follow`, the same on every provider. It has no state: on a start it asks the observer how far each
-//! log is stored, and goes on there. When the observer is away, a few megabytes wait here and the rest in the
-//! containers' log files.
+//! log is stored, and goes on there; events it lists again. When the observer is away, a few megabytes wait here and the
+//! rest in the containers' log files, in the API server, and with those who send spans.
 
+mod belongs;
+mod door;
+mod events;
 mod follow;
+mod homes;
 mod lines;
+mod otlp;
 mod pods;
 mod ship;
 
@@ -14,7 +20,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use curtain_role::{Backoff, Health, HealthError, KubeAccess, KubeError, Shutdown};
+use curtain_role::{
+    Backoff, Health, HealthError, KubeAccess, KubeError, ServeError, Shutdown, listen,
+};
 use futures::StreamExt;
 use http::Uri;
 use k8s_openapi::api::core::v1::Pod;
@@ -25,7 +33,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::wire::Position;
+use door::Door;
 use follow::Follower;
+use homes::Homes;
 use pods::{Progress, containers};
 use ship::{Inlet, Shipper};
 
@@ -41,6 +51,10 @@ pub struct Config {
     pub token: PathBuf,
     /// Label selector of the pods to follow, such as [`SELECTOR`].
     pub selector: String,
+    /// Where spans come by gRPC.
+    pub otlp_grpc_listen: SocketAddr,
+    /// Where spans come by HTTP.
+    pub otlp_http_listen: SocketAddr,
     /// Where the health checks listen.
     pub health_listen: SocketAddr,
     /// The API server of the cluster.
@@ -53,6 +67,9 @@ pub enum Error {
     /// No client for the cluster.
     #[error(transparent)]
     Kube(#[from] KubeError),
+    /// A door for spans cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The health checks cannot be served.
     #[error(transparent)]
     Health(#[from] HealthError),
@@ -65,20 +82,40 @@ pub enum Error {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let health = Health::default();
     let client = config.kube.client().await?;
-    let work = collect(&config, client, &health, shutdown.clone());
+    let homes = Homes::default();
+    let door = Door::new(config.observer.clone(), config.token.clone());
+    let listeners =
+        (listen(config.otlp_grpc_listen).await?, listen(config.otlp_http_listen).await?);
+    let events = events::Follower::new(client.clone(), homes.clone(), door.clone());
+    let spans = otlp::Receiver::new(homes.clone(), door.clone());
+    let work = collect(&config, client, (&health, homes), door, shutdown.clone());
     tokio::try_join!(
         async {
             work.await;
             Ok(())
         },
-        health.clone().serve(config.health_listen, shutdown.clone()),
+        async {
+            events.run(&health, shutdown.clone()).await;
+            Ok(())
+        },
+        async { spans.serve(listeners, shutdown.clone()).await.map_err(Error::from) },
+        async {
+            let health = health.clone().serve(config.health_listen, shutdown.clone());
+            health.await.map_err(Error::from)
+        },
     )?;
     Ok(())
 }
 
-async fn collect(config: &Config, client: Client, health: &Health, shutdown: Shutdown) {
+async fn collect(
+    config: &Config,
+    client: Client,
+    (health, homes): (&Health, Homes),
+    door: Door,
+    shutdown: Shutdown,
+) {
     let (connected, watching) = (health.check("observer"), health.check("pods"));
-    let (shipper, inlet) = Shipper::new(config.observer.clone(), config.token.clone());
+    let (shipper, inlet) = Shipper::new(door);
     let Some(stored) = shipper.positions(&shutdown).await else { return };
     connected.pass();
     let stored = stored.into_iter().map(|s| ((s.pod_uid, s.container), s.last)).collect();
@@ -108,14 +145,22 @@ async fn collect(config: &Config, client: Client, health: &Health, shutdown: Shu
             Some(Ok(Event::Init)) => listed.clear(),
             Some(Ok(Event::InitApply(pod))) => {
                 listed.extend(pod.uid());
+                homes.apply(&pod);
                 readers.apply(&pod);
             }
             Some(Ok(Event::InitDone)) => {
                 readers.keep(&listed);
+                homes.keep(&listed);
                 watching.pass();
             }
-            Some(Ok(Event::Apply(pod))) => readers.apply(&pod),
-            Some(Ok(Event::Delete(pod))) => readers.remove(&pod),
+            Some(Ok(Event::Apply(pod))) => {
+                homes.apply(&pod);
+                readers.apply(&pod);
+            }
+            Some(Ok(Event::Delete(pod))) => {
+                homes.remove(&pod);
+                readers.remove(&pod);
+            }
         }
     }
     drop(readers);

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
+use crate::owner::Owner;
 use crate::wire::Source;
 
 /// How far a container has come.
@@ -41,21 +42,19 @@ fn progress(status: &ContainerStatus) -> Option<Progress> {
 }
 
 fn source(pod: &Pod, container: &str) -> Source {
-    let label = |name: &str| {
-        pod.labels().get(&format!("openchoreo.dev/{name}")).cloned().unwrap_or_default()
-    };
+    let owner = Owner::of(pod.labels());
     Source {
         pod_uid: pod.uid().unwrap_or_default(),
         pod: pod.name_any(),
         pod_namespace: pod.namespace().unwrap_or_default(),
         container: container.to_owned(),
-        namespace: label("namespace"),
-        project: label("project"),
-        component: label("component"),
-        environment: label("environment"),
-        project_uid: label("project-uid"),
-        component_uid: label("component-uid"),
-        environment_uid: label("environment-uid"),
+        namespace: owner.namespace,
+        project: owner.project,
+        component: owner.component,
+        environment: owner.environment,
+        project_uid: owner.project_uid,
+        component_uid: owner.component_uid,
+        environment_uid: owner.environment_uid,
     }
 }
 

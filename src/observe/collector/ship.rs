@@ -1,15 +1,14 @@
 //! Sending lines to the observer: bounded, in order, until it says that it has them.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use curtain_role::{Backoff, HttpClient, Shutdown, http_client};
-use http::{Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
+use curtain_role::{Backoff, Shutdown};
+use http::Method;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::door::{Door, PATIENCE};
 use crate::wire::{Batch, LINES_PATH, Line, POSITIONS_PATH, Part, Source, Stored};
 
 /// Bytes of lines that may wait in all; then readers wait, and the containers' log files keep the rest.
@@ -20,10 +19,8 @@ const OVERHEAD: usize = 64;
 const BATCH_BYTES: usize = 512 << 10;
 /// or when its first line is this old.
 const BATCH_AGE: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_secs(20);
-const MAX_REPLY: usize = 16 << 20;
 /// Time for the last lines once the end was asked for, whoever does not answer: what is not stored then is read again.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 struct Waiting {
     source: Arc<Source>,
@@ -50,39 +47,18 @@ impl Inlet {
     }
 }
 
-/// Posts to the observer with the pod's token.
+/// Posts lines to the observer.
 pub(super) struct Shipper {
-    observer: Uri,
-    token: PathBuf,
-    client: HttpClient,
+    door: Door,
     lines: mpsc::UnboundedReceiver<Waiting>,
 }
 
-/// Why a request to the observer did not work.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ShipError {
-    #[error("cannot read the token {path}: {source}")]
-    Token { path: PathBuf, source: std::io::Error },
-    #[error("the observer at {url} cannot be reached: {reason}")]
-    Unreachable { url: String, reason: String },
-    #[error("the observer at {url} answered {status}: {body}")]
-    Refused { url: String, status: StatusCode, body: String },
-}
-
-impl ShipError {
-    /// The batch itself is wrong: sending it again cannot help.
-    fn is_final(&self) -> bool {
-        let wrong = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
-        matches!(self, ShipError::Refused { status, .. } if wrong.contains(status))
-    }
-}
-
 impl Shipper {
-    pub(super) fn new(observer: Uri, token: PathBuf) -> (Shipper, Inlet) {
+    pub(super) fn new(door: Door) -> (Shipper, Inlet) {
         // Bounded by the bytes that the semaphore gives out.
         let (sender, lines) = mpsc::unbounded_channel();
         let inlet = Inlet { room: Arc::new(Semaphore::new(WAITING)), lines: sender };
-        (Shipper { observer, token, client: http_client(), lines }, inlet)
+        (Shipper { door, lines }, inlet)
     }
 
     /// How far each container's log is stored; asks until it is told or `shutdown`.
@@ -90,7 +66,7 @@ impl Shipper {
         let mut backoff = Backoff::default();
         loop {
             let answer = tokio::select! {
-                answer = self.request(Method::GET, POSITIONS_PATH, Bytes::new()) => answer,
+                answer = self.door.request(Method::GET, POSITIONS_PATH, Bytes::new()) => answer,
                 () = shutdown.wait() => return None,
             };
             let error = match answer {
@@ -129,14 +105,14 @@ impl Shipper {
             };
             let Some(first) = first else { return };
             let batch = self.gather(first).await;
-            if !self.send(batch, shutdown).await {
+            if !self.door.deliver(LINES_PATH, encode(&batch), "lines", shutdown).await {
                 break;
             }
         }
         while let Ok(first) = self.lines.try_recv() {
             let batch = self.gather(first).await;
             let body = encode(&batch);
-            if self.request(Method::POST, LINES_PATH, body).await.is_err() {
+            if self.door.request(Method::POST, LINES_PATH, body).await.is_err() {
                 return;
             }
         }
@@ -157,63 +133,6 @@ impl Shipper {
         }
         batch
     }
-
-    /// False when the end was asked for before the observer had the batch.
-    async fn send(&self, batch: Vec<Waiting>, shutdown: &Shutdown) -> bool {
-        let body = encode(&batch);
-        let mut backoff = Backoff::default();
-        loop {
-            let error = match self.request(Method::POST, LINES_PATH, body.clone()).await {
-                Ok(_) => return true,
-                Err(error) if error.is_final() => {
-                    tracing::error!(%error, lines = batch.len(), "lines are lost: the observer does not take them");
-                    return true;
-                }
-                Err(error) => error,
-            };
-            let pause = backoff.next().unwrap_or(PATIENCE);
-            tracing::warn!(%error, retry_in = ?pause, "lines wait");
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = shutdown.wait() => return false,
-            }
-        }
-    }
-
-    async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ShipError> {
-        let url = format!("{}{path}", self.observer.to_string().trim_end_matches('/'));
-        // Read each time: the kubelet renews it.
-        let token = tokio::fs::read_to_string(&self.token)
-            .await
-            .map_err(|source| ShipError::Token { path: self.token.clone(), source })?;
-        let unreachable = |reason: String| ShipError::Unreachable { url: url.clone(), reason };
-        let request = Request::builder()
-            .method(method)
-            .uri(&url)
-            .header(header::AUTHORIZATION, format!("Bearer {}", token.trim()))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| unreachable(error.to_string()))?;
-        let exchange = async {
-            let response = self
-                .client
-                .request(request)
-                .await
-                .map_err(|error| unreachable(error.to_string()))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_REPLY).collect().await;
-            let body = body.map_err(|error| unreachable(error.to_string()))?.to_bytes();
-            if status.is_success() {
-                return Ok(body);
-            }
-            let body = String::from_utf8_lossy(&body).chars().take(500).collect();
-            Err(ShipError::Refused { url: url.clone(), status, body })
-        };
-        let answer = tokio::time::timeout(PATIENCE, exchange).await;
-        answer.unwrap_or_else(|_| {
-            Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs())))
-        })
-    }
 }
 
 /// Lines by source, each in its order.
@@ -233,13 +152,15 @@ fn encode(batch: &[Waiting]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use http::Uri;
+
     use super::*;
     use crate::wire::Position;
 
     #[tokio::test]
     async fn readers_wait_when_the_buffer_is_full() {
         let (mut shipper, inlet) =
-            Shipper::new(Uri::from_static("http://127.0.0.1:1"), "none".into());
+            Shipper::new(Door::new(Uri::from_static("http://127.0.0.1:1"), "none".into()));
         let source = Arc::new(Source::default());
         let line = || Line(Position::default(), "x".repeat(1 << 20));
         for _ in 0..3 {
@@ -257,7 +178,8 @@ mod tests {
         let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let token = tempfile::NamedTempFile::new().unwrap();
         let address = format!("http://{}", deaf.local_addr().unwrap());
-        let (shipper, inlet) = Shipper::new(address.parse().unwrap(), token.path().to_owned());
+        let (shipper, inlet) =
+            Shipper::new(Door::new(address.parse().unwrap(), token.path().to_owned()));
         let line = Line(Position::default(), "x".to_owned());
         assert!(inlet.put(&Arc::new(Source::default()), line).await);
         let shutdown = Shutdown::default();

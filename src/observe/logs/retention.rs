@@ -3,7 +3,8 @@
 use rusqlite::{Connection, params};
 
 use super::Store;
-use crate::database::{DatabaseError, used};
+use crate::database::DatabaseError;
+use crate::forget::forget;
 
 /// Lines removed in one transaction, so that writers never wait long.
 const CHUNK: i64 = 100;
@@ -16,22 +17,7 @@ impl Store {
     /// [`DatabaseError::Sqlite`].
     pub fn prune(&self, now: i64) -> Result<usize, DatabaseError> {
         let (database, oldest) = (&self.database, self.retention.oldest(now));
-        let mut removed = 0;
-        loop {
-            let gone = database.write(|connection| remove(connection, oldest))?;
-            removed += gone;
-            if gone == 0 {
-                break;
-            }
-        }
-        let bytes = self.retention.bytes;
-        loop {
-            let gone = database.write(|connection| remove_above(connection, bytes))?;
-            removed += gone;
-            if gone == 0 {
-                break;
-            }
-        }
+        let removed = forget(database, self.retention, now, remove)?;
         database.write(|connection| {
             connection.execute(
                 "DELETE FROM stream WHERE last_time < ?1 AND NOT EXISTS (SELECT 1 FROM line WHERE stream = stream.id)",
@@ -44,16 +30,8 @@ impl Store {
     }
 }
 
-/// Removes the oldest lines if more than `bytes` are in use; returns how many.
-pub(super) fn remove_above(
-    connection: &mut Connection,
-    bytes: u64,
-) -> Result<usize, DatabaseError> {
-    if used(connection)? > bytes { remove(connection, i64::MAX) } else { Ok(0) }
-}
-
 /// Removes the oldest lines before `before`; returns how many.
-fn remove(connection: &mut Connection, before: i64) -> Result<usize, DatabaseError> {
+pub(super) fn remove(connection: &mut Connection, before: i64) -> Result<usize, DatabaseError> {
     let transaction = connection.transaction()?;
     let ids: Vec<i64> = {
         let mut statement = transaction

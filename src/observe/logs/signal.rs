@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::answer::{answer, compact};
 use super::ask::LogsQuery;
 use super::{Found, Store, ingest, tools};
+use crate::asked::NO_WORKFLOWS;
 use crate::database::{DatabaseError, run};
 use crate::observer::{Gate, Refusal, Signal, rest};
 
@@ -58,10 +59,13 @@ impl Signal for Logs {
     fn call<'a>(
         &'a self,
         call: Call<'a>,
-        _: &'static Tool,
+        tool: &'static Tool,
         arguments: Arguments,
     ) -> BoxFuture<'a, Result<Value, CallError>> {
         async move {
+            if tool.name == tools::OF_WORKFLOWS {
+                return Err(CallError::new(NO_WORKFLOWS));
+            }
             let found = self.query(call, tools::query(&arguments)).await.map_err(CallError::new)?;
             let asked = arguments.integer("limit").is_some();
             Ok(compact(&found, if asked { MOST } else { TYPICAL }))

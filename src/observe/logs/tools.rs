@@ -10,31 +10,57 @@ use crate::asked::Asked;
 /// Lines when the caller does not say; fewer, when they are long.
 const DEFAULT_LIMIT: i64 = 40;
 
-pub(super) static TABLE: [Tool; 1] = [Tool {
-    name: "query_component_logs",
-    description: "Find log lines of components. Narrow by component, time, level or phrase before raising the limit.",
-    toolsets: &["logs"],
-    args: &[
-        Arg::required("namespace", ArgKind::Text),
-        Arg::optional("project", ArgKind::Text),
-        Arg::optional("component", ArgKind::Text).about("needs project"),
-        Arg::optional("environment", ArgKind::Text),
-        Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
-        Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
-        Arg::optional("search_phrase", ArgKind::Text),
-        Arg::optional("log_levels", ArgKind::Texts).about("of DEBUG, INFO, WARN, ERROR"),
-        Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 40"),
-        Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc"),
-    ],
-    actions: &[ACTION],
-    access: Access::Read,
-    output: Output::Object(&[
-        Member::list("logs"),
-        Member::object("metadata"),
-        Member { name: "total", kind: "integer" },
-        Member::text("hint"),
-    ]),
-}];
+const OUTPUT: Output = Output::Object(&[
+    Member::list("logs"),
+    Member::object("metadata"),
+    Member { name: "total", kind: "integer" },
+    Member::text("hint"),
+]);
+
+/// What runs of workflows wrote.
+pub(super) const OF_WORKFLOWS: &str = "query_workflow_logs";
+
+pub(super) static TABLE: [Tool; 2] = [
+    Tool {
+        name: "query_component_logs",
+        description: "Find log lines of components. Narrow by component, time, level or phrase before raising the limit.",
+        toolsets: &["logs"],
+        args: &[
+            Arg::required("namespace", ArgKind::Text),
+            Arg::optional("project", ArgKind::Text),
+            Arg::optional("component", ArgKind::Text).about("needs project"),
+            Arg::optional("environment", ArgKind::Text),
+            Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
+            Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
+            Arg::optional("search_phrase", ArgKind::Text),
+            Arg::optional("log_levels", ArgKind::Texts).about("of DEBUG, INFO, WARN, ERROR"),
+            Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 40"),
+            Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc"),
+        ],
+        actions: &[ACTION],
+        access: Access::Read,
+        output: OUTPUT,
+    },
+    Tool {
+        name: OF_WORKFLOWS,
+        description: "Find log lines of workflow runs.",
+        toolsets: &["logs"],
+        args: &[
+            Arg::required("namespace", ArgKind::Text),
+            Arg::optional("workflow_run_name", ArgKind::Text),
+            Arg::optional("task_name", ArgKind::Text),
+            Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
+            Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
+            Arg::optional("search_phrase", ArgKind::Text),
+            Arg::optional("log_levels", ArgKind::Texts).about("of DEBUG, INFO, WARN, ERROR"),
+            Arg::optional("limit", ArgKind::Integer),
+            Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])),
+        ],
+        actions: &[ACTION],
+        access: Access::Read,
+        output: OUTPUT,
+    },
+];
 
 /// The query that the tool's arguments mean.
 pub(super) fn query(arguments: &Arguments) -> LogsQuery {

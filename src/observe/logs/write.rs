@@ -2,8 +2,9 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, retention::remove_above};
+use super::{Store, retention::remove};
 use crate::database::DatabaseError;
+use crate::forget::bound;
 use crate::level::Level;
 use crate::wire::{Batch, Part, Position, Source, Stored};
 
@@ -21,9 +22,7 @@ impl Store {
                 stored += ingest_part(&transaction, part)?;
             }
             transaction.commit()?;
-            // A burst may outgrow the bound by an eighth until the next prune, not by more.
-            let bytes = self.retention.bytes;
-            while remove_above(connection, bytes.saturating_add(bytes / 8))? > 0 {}
+            bound(connection, self.retention, remove)?;
             Ok(stored)
         })
     }

@@ -37,7 +37,9 @@ use witness::Witness;
 
 use crate::asked::nanoseconds;
 use crate::database::{DatabaseError, Retention};
+use crate::events::{self, Events};
 use crate::logs::{self, Logs};
+use crate::traces::{self, Traces};
 
 /// How often retention is applied.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -142,8 +144,12 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 
 /// All kinds of telemetry, with their databases opened. Blocks.
 fn signals(config: &Config, gate: &Arc<Gate>) -> Result<Arc<[Box<dyn Signal>]>, DatabaseError> {
-    let store = logs::Store::open(&config.data.join("logs.db"), config.retention)?;
-    let signals: [Box<dyn Signal>; 1] = [Box::new(Logs::new(store, gate.clone()))];
+    let (retention, path) = (config.retention, |name: &str| config.data.join(name));
+    let signals: [Box<dyn Signal>; 3] = [
+        Box::new(Logs::new(logs::Store::open(&path("logs.db"), retention)?, gate.clone())),
+        Box::new(Events::new(events::Store::open(&path("events.db"), retention)?, gate.clone())),
+        Box::new(Traces::new(traces::Store::open(&path("traces.db"), retention)?, gate.clone())),
+    ];
     Ok(Arc::new(signals))
 }
 
@@ -212,7 +218,26 @@ pub(crate) mod testing {
         let instance = Instance::default();
         let gate = Arc::new(Gate::new(&Uri::from_static("http://127.0.0.1:1"), instance));
         let lines = Logs::new(store.clone(), gate).ingest();
-        let router = ingest::guarded(lines, Doorman::new(client, user));
+        serve_posts(lines, client, user, address, shutdown).await
+    }
+
+    /// The routes of events and spans.
+    pub(crate) fn routes(events: &events::Store, traces: &traces::Store) -> Router {
+        let gate =
+            Arc::new(Gate::new(&Uri::from_static("http://127.0.0.1:1"), Instance::default()));
+        let traces = Traces::new(traces.clone(), gate.clone()).ingest();
+        Events::new(events.clone(), gate).ingest().merge(traces)
+    }
+
+    /// Serves routes for the collector at `address`, or somewhere; returns where.
+    pub(crate) async fn serve_posts(
+        routes: Router,
+        client: kube::Client,
+        user: &str,
+        address: Option<SocketAddr>,
+        shutdown: &Shutdown,
+    ) -> SocketAddr {
+        let router = ingest::guarded(routes, Doorman::new(client, user));
         let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let listener = listen(address).await.expect("binds");
         let address = listener.local_addr().expect("an address");

@@ -9,6 +9,9 @@ pub(crate) enum Refusal {
     /// It makes no sense, in a sentence for the caller.
     #[error("{0}")]
     Invalid(String),
+    /// What was named is not there, in a sentence for the caller.
+    #[error("{0}")]
+    Missing(String),
     /// The caller may not, or nobody says.
     #[error(transparent)]
     Gate(#[from] GateError),

@@ -53,7 +53,12 @@ pub(crate) async fn ask<Q: DeserializeOwned>(
             return refuse(letter, &reason);
         }
     };
-    match answer(Call { caller: &caller, token: &token }, query).await {
+    reply(letter, answer(Call { caller: &caller, token: &token }, query).await)
+}
+
+/// The answer, or in the signal's own codes why there is none.
+pub(crate) fn reply(letter: &str, answer: Result<Value, Refusal>) -> Response {
+    match answer {
         Ok(answer) => Json(answer).into_response(),
         Err(refusal) => refuse(letter, &refusal),
     }
@@ -62,6 +67,7 @@ pub(crate) async fn ask<Q: DeserializeOwned>(
 fn refuse(letter: &str, refusal: &Refusal) -> Response {
     let (status, title, number) = match refusal {
         Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, "badRequest", "01"),
+        Refusal::Missing(_) => (StatusCode::NOT_FOUND, "notFound", "07"),
         Refusal::Gate(GateError::Denied(_)) => (StatusCode::FORBIDDEN, "forbidden", "02"),
         Refusal::Gate(GateError::Token(_)) => (StatusCode::UNAUTHORIZED, "unauthorized", "02"),
         Refusal::Gate(error @ GateError::Unavailable { .. }) => {

@@ -83,6 +83,8 @@ impl World {
             vec![Line(at(1), "level=info hello".into()), Line(at(2), "level=error oh no".into())];
         store.ingest(&Batch { parts: vec![Part { source, lines }] }).expect("stores");
 
+        others(directory.path());
+
         let nowhere: SocketAddr = ([127, 0, 0, 1], 0).into();
         let config = Config {
             listen: nowhere,
@@ -146,9 +148,24 @@ impl World {
         self.post(&url, &[bearer], &body(change)).await
     }
 
+    /// Status and body of a query by GET.
+    async fn get(&self, who: &str, path: &str) -> (u16, Value) {
+        let request = Request::get(format!("{}{path}", self.rest))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token(who)))
+            .body(Full::new(Bytes::new()))
+            .expect("a request");
+        let response = http_client().request(request).await.expect("an answer");
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
     async fn call(&self, who: &str, arguments: Value) -> Value {
-        let params = json!({"name":"query_component_logs","arguments":arguments});
-        self.mcp(who, "tools/call", params).await
+        self.tool(who, "query_component_logs", arguments).await
+    }
+
+    async fn tool(&self, who: &str, name: &str, arguments: Value) -> Value {
+        self.mcp(who, "tools/call", json!({"name": name, "arguments": arguments})).await
     }
 
     async fn mcp(&self, who: &str, method: &str, params: Value) -> Value {
@@ -163,6 +180,50 @@ impl World {
         answer["result"].clone()
     }
 }
+
+/// An event of the cart, and a trace through it and through a component of another project.
+fn others(directory: &std::path::Path) {
+    let owner = |project: &str| crate::Owner {
+        namespace: "default".into(),
+        project: project.into(),
+        component: "cart".into(),
+        environment: "development".into(),
+        ..crate::Owner::default()
+    };
+    let time = 1_767_225_601_000_000_000;
+    let event = events::wire::Event {
+        uid: "e".into(),
+        first: time,
+        last: time,
+        count: 3,
+        r#type: "Warning".into(),
+        reason: "BackOff".into(),
+        message: "back-off".into(),
+        object_kind: "Pod".into(),
+        object_name: "cart-1".into(),
+        object_namespace: "dp".into(),
+        owner: owner("shop"),
+    };
+    let store = events::Store::open(&directory.join("events.db"), Retention::default());
+    let batch = events::wire::Batch { events: vec![event] };
+    store.expect("opens").ingest(&batch).expect("stores");
+    let part = |project: &str, span: &str, parent: Option<&str>| {
+        let span = json!({"trace": TRACE, "span": span, "parent": parent, "name": "GET", "kind": 2,
+            "start": time, "duration": 1000, "status": 2, "message": "oh no", "attributes": {"a": 1},
+            "events": [{"name": "exception"}]});
+        let resource = r#"{"service.name":"cart"}"#;
+        json!({"source": {"owner": owner(project), "pod": "cart-1", "resource": resource}, "spans": [span]})
+    };
+    let parts = [
+        part("shop", "00000000000000aa", None),
+        part("bank", "00000000000000bb", Some("00000000000000aa")),
+    ];
+    let batch = serde_json::from_value(json!({"parts": parts})).expect("a batch");
+    let store = traces::Store::open(&directory.join("traces.db"), Retention::default());
+    store.expect("opens").ingest(&batch).expect("stores");
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn body(change: Value) -> Value {
     let mut body = json!({"startTime":"2026-01-01T00:00:00Z","endTime":"2026-01-01T01:00:00Z",
@@ -182,18 +243,20 @@ fn subject(headers: &http::HeaderMap) -> Value {
     serde_json::from_slice::<Value>(&claims).expect("JSON")["sub"].take()
 }
 
-/// Only `dev` may look at logs anywhere.
+/// Only `dev` may look at anything anywhere.
 async fn profile(headers: http::HeaderMap) -> Json<Value> {
     let places =
         if subject(&headers) == "dev" { json!([{"path": "ns/default"}]) } else { json!([]) };
-    Json(json!({"capabilities": {"logs:view": {"allowed": places, "denied": []}}}))
+    let one = json!({"allowed": places, "denied": []});
+    Json(json!({"capabilities": {"logs:view": one, "events:view": one, "traces:view": one}}))
 }
 
 /// Decides by the token alone, as the control plane does, and insists on the form of the question. The agent `staged`
 /// may look in another environment, and to `banned` it is forbidden.
 async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Json<Value> {
     let question = &questions[0];
-    assert_eq!(question["action"], "logs:view");
+    let actions = ["logs:view", "events:view", "traces:view"];
+    assert!(actions.iter().any(|action| question["action"] == *action), "{question}");
     assert_eq!(question["context"]["resource"]["environment"], "default/development");
     let allowed =
         subject(&headers) == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
@@ -283,7 +346,7 @@ async fn agents_ask_by_tool_with_their_own_token() {
     assert_eq!(refused["isError"], true);
     let text = refused["content"][0]["text"].as_str().unwrap_or_default();
     assert!(text.contains("missing permission \"logs:view\""), "{text}");
-    for (who, tools) in [("dev", 1), ("claude", 0)] {
+    for (who, tools) in [("dev", 7), ("claude", 0)] {
         let listed = world.mcp(who, "tools/list", json!({})).await;
         assert_eq!(listed["tools"].as_array().map(Vec::len), Some(tools), "{who}: {listed}");
     }
@@ -312,6 +375,97 @@ async fn the_control_plane_is_told_by_the_role_itself_what_agents_ask() {
         (&one["at"], &one["decision"]["result"]),
         (&json!("ns/default/project/shop/component/cart"), &json!("missing"))
     );
+}
+
+#[tokio::test]
+async fn events_and_traces_are_for_those_who_may_look_there() {
+    let world = World::new().await;
+    let query = async |who: &str, path: &str, change: Value| {
+        let bearer = (header::AUTHORIZATION, format!("Bearer {}", world.token(who)));
+        world.post(&format!("{}{path}", world.rest), &[bearer], &body(change)).await
+    };
+    let (status, found) = query("dev", "/api/v1/events/query", json!({})).await;
+    assert_eq!((status, &found["total"]), (200, &json!(1)), "{found}");
+    let event = &found["events"][0];
+    assert_eq!(
+        (&event["reason"], &event["timestamp"]),
+        (&json!("BackOff"), &json!("2026-01-01T00:00:01Z"))
+    );
+    assert_eq!(
+        (&event["metadata"]["objectName"], &event["metadata"]["componentName"]),
+        (&json!("cart-1"), &json!("cart"))
+    );
+    let (status, refused) = query("claude", "/api/v1/events/query", json!({})).await;
+    assert_eq!((status, &refused["errorCode"]), (403, &json!("OBS-V1-E-02")));
+
+    let (status, found) = query("dev", "/api/v1alpha1/traces/query", json!({})).await;
+    assert_eq!(status, 200, "{found}");
+    let trace = &found["traces"][0];
+    assert_eq!(
+        (&trace["traceId"], &trace["spanCount"]),
+        (&json!(TRACE), &json!(1)),
+        "of the project only"
+    );
+    assert_eq!((&trace["hasErrors"], &trace["rootSpanKind"]), (&json!(true), &json!("Server")));
+    let spans = format!("/api/v1alpha1/traces/{TRACE}/spans");
+    let (_, found) =
+        query("dev", &format!("{spans}/query"), json!({"includeAttributes": true})).await;
+    let span = &found["spans"][0];
+    assert_eq!((&found["total"], &span["attributes"]["a"]), (&json!(1), &json!(1)), "{found}");
+    assert_eq!(span["status"], json!({"code": "error", "message": "oh no"}));
+    let (_, found) = query("dev", &format!("{spans}/query"), json!({})).await;
+    assert!(found["spans"][0].get("attributes").is_none(), "{found}");
+
+    // A span is found by its ids alone, and is shown to those who may look at its own place.
+    let (status, span) = world.get("dev", &format!("{spans}/00000000000000aa")).await;
+    assert_eq!((status, &span["events"][0]["name"]), (200, &json!("exception")), "{span}");
+    assert_eq!(span["resourceAttributes"]["openchoreo.dev/component"], "cart");
+    assert_eq!(world.get("claude", &format!("{spans}/00000000000000aa")).await.0, 403);
+    let (status, refused) = world.get("dev", &format!("{spans}/00000000000000bb")).await;
+    assert_eq!((status, &refused["errorCode"]), (403, &json!("OBS-V1-T-02")));
+    let message = refused["message"].as_str().unwrap_or_default();
+    assert!(message.contains("\"traces:view\" on component bank/cart"), "{message}");
+    let (status, missing) = world.get("dev", &format!("{spans}/00000000000000cc")).await;
+    assert_eq!((status, &missing["errorCode"]), (404, &json!("OBS-V1-T-07")));
+    assert_eq!(world.get("dev", &format!("{spans}/cc")).await.0, 400);
+}
+
+#[tokio::test]
+async fn agents_read_events_and_traces_by_tool() {
+    let world = World::new().await;
+    let place = json!({"namespace":"default","project":"shop","component":"cart","environment":"development",
+        "start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-01T01:00:00Z"});
+    let answer = world.tool("dev", "query_component_events", place.clone()).await;
+    assert_eq!(answer["structuredContent"]["events"][0]["count"], 3, "{answer}");
+    let answer = world.tool("dev", "query_traces", place.clone()).await;
+    assert_eq!(answer["structuredContent"]["traces"][0]["errors"], 1, "{answer}");
+    let mut spans = place.clone();
+    spans["trace_id"] = TRACE.into();
+    let answer = world.tool("dev", "query_trace_spans", spans).await;
+    assert_eq!(answer["structuredContent"]["errors"][0]["message"], "oh no", "{answer}");
+    let ids = json!({"trace_id": TRACE, "span_id": "00000000000000aa"});
+    let answer = world.tool("dev", "get_span_details", ids.clone()).await;
+    assert_eq!(answer["structuredContent"]["attributes"]["a"], 1, "{answer}");
+    for (who, tool, arguments, words) in [
+        ("claude", "get_span_details", ids, "missing permission \"traces:view\""),
+        ("claude", "query_component_events", place.clone(), "missing permission \"events:view\""),
+        (
+            "dev",
+            "query_workflow_events",
+            json!({"namespace": "default", "start_time": "a", "end_time": "b"}),
+            "no workflow engine yet",
+        ),
+        (
+            "dev",
+            "query_workflow_logs",
+            json!({"namespace": "default", "start_time": "a", "end_time": "b"}),
+            "no workflow engine yet",
+        ),
+    ] {
+        let refused = world.tool(who, tool, arguments).await;
+        let text = refused["content"][0]["text"].as_str().unwrap_or_default();
+        assert!(refused["isError"] == true && text.contains(words), "{tool}: {refused}");
+    }
 }
 
 /// Where the log goes.

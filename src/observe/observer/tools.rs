@@ -20,8 +20,9 @@ impl Toolbox for ObserverTools {
         About {
             name: "openchoreo-observer",
             version: self.version.clone(),
-            instructions: "Logs of the components of a Curtain platform (OpenChoreo-compatible). Times are RFC 3339. \
-                Start with a short range, one component and log_levels [\"ERROR\",\"WARN\"].",
+            instructions: "Logs, Kubernetes events and traces of the components of a Curtain platform \
+                (OpenChoreo-compatible). Times are RFC 3339. Start with a short range, one component and log_levels \
+                [\"ERROR\",\"WARN\"]; query_component_events says why pods do not start.",
         }
     }
 

@@ -24,6 +24,11 @@ use crate::database::Retention;
 use crate::logs::{Query, Store};
 use crate::observer::testing;
 
+mod events;
+mod observed;
+
+pub(super) use observed::{Observed, observed};
+
 /// One container's log, as a node keeps it: lines with their times, and whether the container still runs.
 #[derive(Clone)]
 struct Log(Arc<watch::Sender<Kept>>);
@@ -189,16 +194,23 @@ async fn lines_arrive_once_and_in_order_whoever_restarts() {
 
     let observer = Shutdown::default();
     let address = testing::ingest(&store, client.clone(), user, None, &observer).await;
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config {
         observer: format!("http://{address}").parse().expect("a URL"),
         token,
         selector: SELECTOR.into(),
-        health_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        otlp_grpc_listen: nowhere,
+        otlp_http_listen: nowhere,
+        health_listen: nowhere,
         kube: KubeAccess::InCluster,
     };
     let start = |shutdown: &Shutdown| {
         let (config, client, shutdown) = (config.clone(), client.clone(), shutdown.clone());
-        tokio::spawn(async move { collect(&config, client, &Health::default(), shutdown).await })
+        let door = Door::new(config.observer.clone(), config.token.clone());
+        tokio::spawn(async move {
+            let (health, homes) = (Health::default(), Homes::default());
+            collect(&config, client, (&health, homes), door, shutdown).await;
+        })
     };
     let first = Shutdown::default();
     let running = start(&first);

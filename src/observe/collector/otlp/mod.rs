@@ -1,0 +1,92 @@
+//! Taking spans by OTLP, over gRPC and over HTTP, from whoever is in the cluster.
+//!
+//! The pod that a span comes from is the one that has the sender's address: what a sender says of itself counts only
+//! where no pod of a component has it. A request is taken when its spans have found room in a bounded queue; when there
+//! is none it is told to come again, which is what exporters do. Behind the queue spans wait for the observer.
+
+mod convert;
+mod grpc;
+mod http;
+mod json;
+mod queue;
+mod take;
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use curtain_role::origin::AllowedHosts;
+use curtain_role::{ServeError, Shutdown, serve_peers};
+use tokio::net::TcpListener;
+
+use super::door::Door;
+use super::homes::Homes;
+use queue::{Inlet, Queue};
+
+/// Names of our Service, which exporters have from upstream's charts.
+const NAMES: [&str; 2] =
+    ["opentelemetry-collector", "opentelemetry-collector.openchoreo-observability-plane"];
+
+/// Takes spans and posts them.
+pub(super) struct Receiver {
+    homes: Homes,
+    door: Door,
+}
+
+/// What the handlers of both doors share.
+#[derive(Clone)]
+struct Shared {
+    homes: Homes,
+    inlet: Inlet,
+}
+
+impl Receiver {
+    pub(super) fn new(homes: Homes, door: Door) -> Receiver {
+        Receiver { homes, door }
+    }
+
+    /// Serves gRPC and HTTP until `shutdown`. Nobody is answered before the pods are known.
+    pub(super) async fn serve(
+        self,
+        (by_grpc, by_http): (TcpListener, TcpListener),
+        shutdown: Shutdown,
+    ) -> Result<(), ServeError> {
+        tokio::select! {
+            () = self.homes.listed() => {}
+            () = shutdown.wait() => return Ok(()),
+        }
+        let (queue, inlet) = Queue::new(self.door);
+        let shared = Shared { homes: self.homes, inlet };
+        let grpc = guarded(grpc::router(shared.clone()));
+        let http = guarded(http::router(shared));
+        let shipping = tokio::spawn(queue.run(shutdown.clone()));
+        tokio::try_join!(
+            serve_peers(by_grpc, grpc, shutdown.clone()),
+            serve_peers(by_http, http, shutdown.clone()),
+        )?;
+        let _ = shipping.await;
+        Ok(())
+    }
+}
+
+/// For programs in the cluster, not for pages in a browser.
+fn guarded(router: Router) -> Router {
+    router.layer(middleware::from_fn(no_pages)).layer(AllowedHosts::new(NAMES))
+}
+
+async fn no_pages(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(::http::header::ORIGIN) {
+        tracing::warn!("a page of a browser sent spans; it was refused");
+        let words = "spans are taken from programs, not from pages\n";
+        return (::http::StatusCode::FORBIDDEN, words).into_response();
+    }
+    next.run(request).await
+}
+
+/// Who sent a request.
+type Peer = axum::extract::ConnectInfo<SocketAddr>;
+
+#[cfg(test)]
+mod tests;

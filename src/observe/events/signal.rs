@@ -1,0 +1,94 @@
+//! Events as the observer serves them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use curtain_control::mcp::economy::{MOST, TYPICAL};
+use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::answer::{answer, compact};
+use super::wire::{Batch, EVENTS_PATH};
+use super::{Found, Store, tools};
+use crate::asked::{Asked, NO_WORKFLOWS};
+use crate::database::{DatabaseError, run};
+use crate::observer::{Gate, Refusal, Signal, intake, rest};
+
+/// What lookers at events need.
+pub(super) const ACTION: &str = "events:view";
+
+/// Answers queries of callers who may ask them.
+#[derive(Clone, Debug)]
+pub(crate) struct Events {
+    store: Store,
+    gate: Arc<Gate>,
+}
+
+impl Events {
+    pub(crate) fn new(store: Store, gate: Arc<Gate>) -> Self {
+        Events { store, gate }
+    }
+
+    /// Checks, asks, looks.
+    async fn query(&self, call: Call<'_>, asked: Asked) -> Result<Found, Refusal> {
+        let page = asked.check().map_err(Refusal::Invalid)?;
+        self.gate.check(call, ACTION, &page.place).await?;
+        Ok(run(&self.store, move |store| store.query(&page)).await?)
+    }
+}
+
+impl Signal for Events {
+    fn rest(&self) -> Router {
+        Router::new().route("/api/v1/events/query", post(query)).with_state(self.clone())
+    }
+
+    fn ingest(&self) -> Router {
+        Router::new().route(EVENTS_PATH, post(take)).with_state(self.store.clone())
+    }
+
+    fn tools(&self) -> &'static [Tool] {
+        &tools::TABLE
+    }
+
+    fn call<'a>(
+        &'a self,
+        call: Call<'a>,
+        tool: &'static Tool,
+        arguments: Arguments,
+    ) -> BoxFuture<'a, Result<Value, CallError>> {
+        async move {
+            if tool.name == tools::OF_WORKFLOWS {
+                return Err(CallError::new(NO_WORKFLOWS));
+            }
+            let asked = Asked::of(&arguments, tools::DEFAULT_LIMIT);
+            let found = self.query(call, asked).await.map_err(CallError::new)?;
+            let asked = arguments.integer("limit").is_some();
+            Ok(compact(&found, if asked { MOST } else { TYPICAL }))
+        }
+        .boxed()
+    }
+
+    fn prune(&self, now: i64) -> BoxFuture<'_, Result<usize, DatabaseError>> {
+        run(&self.store, move |store| store.prune(now)).boxed()
+    }
+}
+
+async fn query(State(events): State<Events>, request: rest::Request) -> Response {
+    rest::ask("E", request, async |call: Call<'_>, asked: Asked| {
+        let started = Instant::now();
+        let found = events.query(call, asked).await?;
+        Ok(answer(&found, started.elapsed().as_millis()))
+    })
+    .await
+}
+
+async fn take(State(store): State<Store>, body: Bytes) -> Response {
+    intake::take(&store, body, |store: &Store, batch: Batch| store.ingest(&batch)).await
+}
