@@ -23,8 +23,17 @@ use crate::Shutdown;
 /// What a role waits for before it calls itself ready: a handful of named checks.
 ///
 /// A role without checks is ready as soon as it answers.
-#[derive(Debug, Clone, Default)]
-pub struct Health(Arc<RwLock<Vec<Check>>>);
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Arc<RwLock<Vec<Check>>>,
+    metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Health").field("checks", &self.checks).finish_non_exhaustive()
+    }
+}
 
 /// One named condition of readiness, unmet until [`Check::pass`].
 #[derive(Debug, Clone)]
@@ -64,18 +73,24 @@ impl Health {
     /// Adds a condition that readiness waits for.
     pub fn check(&self, name: &'static str) -> Check {
         let check = Check { name, passed: Arc::default() };
-        self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).push(check.clone());
+        self.checks.write().unwrap_or_else(std::sync::PoisonError::into_inner).push(check.clone());
         check
     }
 
     /// Names of the conditions that are not met, in the order they were added.
     pub fn waiting_for(&self) -> Vec<&'static str> {
-        let checks = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let checks = self.checks.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         checks
             .iter()
             .filter(|check| !check.passed.load(Ordering::Relaxed))
             .map(|check| check.name)
             .collect()
+    }
+
+    /// The same with a page `/metrics`, in Prometheus' text format.
+    pub fn metrics(mut self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.metrics = Some(Arc::new(text));
+        self
     }
 
     /// Serves `/healthz` (200 while the process answers) and `/readyz` (200, or 503 naming what is awaited).
@@ -113,9 +128,10 @@ impl Health {
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let (status, text) = match request.uri().path() {
-            "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
-            "/readyz" => match self.waiting_for() {
+        let (status, text) = match (request.uri().path(), &self.metrics) {
+            ("/metrics", Some(metrics)) => (StatusCode::OK, metrics()),
+            ("/healthz", _) => (StatusCode::OK, "ok\n".to_owned()),
+            ("/readyz", _) => match self.waiting_for() {
                 waiting if waiting.is_empty() => (StatusCode::OK, "ok\n".to_owned()),
                 waiting => (
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -152,7 +168,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let addr = listener.local_addr().expect("address");
         let shutdown = Shutdown::default();
-        let server = tokio::spawn(health.serve_on(listener, shutdown.clone()));
+        let served = health.clone().metrics(|| "requests 7\n".to_owned());
+        let server = tokio::spawn(served.serve_on(listener, shutdown.clone()));
 
         assert_eq!(get(addr, "/healthz").await.0, 200);
         assert_eq!(get(addr, "/readyz").await, (503, "waiting for watches, tunnel\n".into()));
@@ -162,6 +179,7 @@ mod tests {
         link.fail();
         assert_eq!(get(addr, "/readyz").await, (503, "waiting for tunnel\n".into()));
         assert_eq!(get(addr, "/").await.0, 404);
+        assert_eq!(get(addr, "/metrics").await, (200, "requests 7\n".into()));
 
         shutdown.trigger();
         server.await.expect("server ends on shutdown");

@@ -334,7 +334,7 @@ fn resolve(world: &World, route: &Key, backend: &types::BackendRef) -> Result<Ta
     };
     let host = service.cluster_ip.clone();
     let host = host.unwrap_or_else(|| format!("{}.{namespace}.svc", backend.name));
-    Ok(Target { host, port: port.port, h2c: port.h2c })
+    Ok(Target { host, port: port.port, h2c: port.h2c, service: key })
 }
 
 fn granted(world: &World, route: &Key, service: &Key) -> bool {

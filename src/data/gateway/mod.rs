@@ -19,6 +19,7 @@
 mod compile;
 mod cookies;
 mod cors;
+mod counts;
 mod filter;
 mod forward;
 mod host;
@@ -42,6 +43,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use curtain_role::{Health, HealthError, Instance, KubeAccess, KubeError, Shutdown};
 use tokio::sync::Notify;
 
+use self::counts::Counts;
 use self::router::Router;
 use self::upstream::Upstream;
 use self::world::{Key, World};
@@ -54,7 +56,7 @@ pub const CONTROLLER_NAME: &str = "curtain.dev/gateway";
 pub struct Config {
     /// Address to listen on; ports come from the Gateway object.
     pub bind: IpAddr,
-    /// Port of `/healthz` and `/readyz`, usually 8086.
+    /// Port of `/healthz`, `/readyz` and `/metrics`, usually 8086.
     pub health_port: u16,
     /// Namespace of the Gateway object.
     pub namespace: String,
@@ -92,6 +94,7 @@ struct Shared {
     changed: Notify,
     router: RwLock<Arc<Router>>,
     upstream: Upstream,
+    counts: Counts,
     strip_cookies: bool,
     instance: Instance,
 }
@@ -124,9 +127,12 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         changed: Notify::new(),
         router: RwLock::default(),
         upstream: Upstream::new(),
+        counts: Counts::default(),
         strip_cookies: config.strip_cookies,
         instance: config.instance,
     });
+    let counted = shared.clone();
+    let health = health.metrics(move || counted.counts.text());
     let health_address = SocketAddr::new(config.bind, config.health_port);
     tokio::select! {
         ended = health.serve(health_address, shutdown.clone()) => ended?,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use curtain_role::Instance;
@@ -100,7 +101,11 @@ async fn route(
     let target = target.ok_or_else(no_backend)?;
     let uri = target_uri(entry, target, path, asked.query)?;
     let caller = Caller { peer, host: authority_value, prefix };
-    forward_to(shared, entry, target, uri, caller, request).await
+    let (method, started) = (request.method().clone(), Instant::now());
+    let answered = forward_to(shared, entry, target, uri, caller, request).await;
+    let status = answered.as_ref().map_or_else(|(status, _)| *status, Response::status);
+    shared.counts.add((target, &entry.path, &method), status, started.elapsed());
+    answered
 }
 
 /// Tells an unknown host, however it was named, from a known one whose routes do not fit.

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Method};
 
 use super::filter::Filters;
 use super::host::Host;
+use super::world::Key;
 
 /// All listeners by port.
 #[derive(Debug, Default)]
@@ -72,6 +73,8 @@ pub(super) struct Target {
     pub(super) port: u16,
     /// Whether it speaks HTTP/2 without TLS.
     pub(super) h2c: bool,
+    /// The Service that it is.
+    pub(super) service: Key,
 }
 
 /// The parts of a request that are matched.

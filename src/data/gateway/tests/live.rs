@@ -72,6 +72,7 @@ async fn serve(world: World) -> SocketAddr {
         changed: tokio::sync::Notify::new(),
         router: router.into(),
         upstream: Upstream::new(),
+        counts: Default::default(),
         strip_cookies: true,
         instance: curtain_role::Instance::new("ci"),
     });
