@@ -17,6 +17,7 @@ pub mod events;
 mod forget;
 mod level;
 pub mod logs;
+pub mod metrics;
 pub mod observer;
 mod owner;
 pub mod traces;

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use curtain_observe::{database::Retention, observer::Config};
+use curtain_observe::{database::Retention, metrics::Prices, observer::Config};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -26,6 +26,12 @@ pub(crate) struct Flags {
     /// Megabytes that each database may have
     #[arg(long, default_value_t = 256)]
     retention_megabytes: u64,
+    /// What a core costs in an hour, in US dollars
+    #[arg(long, default_value_t = Prices::default().cpu_hour)]
+    cpu_hour_price: f64,
+    /// What a GiB of memory costs in an hour, in US dollars
+    #[arg(long, default_value_t = Prices::default().memory_hour)]
+    memory_hour_price: f64,
     /// Base URL of the control plane
     #[arg(long, default_value = "http://openchoreo-api.openchoreo-control-plane:8080")]
     api: http::Uri,
@@ -57,6 +63,7 @@ impl Flags {
                 age: Duration::from_secs(self.retention_days.saturating_mul(24 * 3600)),
                 bytes: self.retention_megabytes << 20,
             },
+            prices: Prices { cpu_hour: self.cpu_hour_price, memory_hour: self.memory_hour_price },
             control: self.api,
             issuer: self.issuer,
             audience: self.audience,

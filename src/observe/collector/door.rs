@@ -32,7 +32,7 @@ pub(super) enum DoorError {
 
 impl DoorError {
     /// What was sent is wrong itself: sending it again cannot help.
-    fn is_final(&self) -> bool {
+    pub(super) fn is_final(&self) -> bool {
         let wrong = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
         matches!(self, DoorError::Refused { status, .. } if wrong.contains(status))
     }

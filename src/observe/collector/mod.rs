@@ -1,5 +1,5 @@
-//! The role `collector`: follows the logs of components and the events of their objects, takes the spans that they send,
-//! and posts all of it to the observer.
+//! The role `collector`: follows the logs of components and the events of their objects, measures what they use and ask
+//! of each other, takes the spans that they send, and posts all of it to the observer.
 //!
 //! It watches the pods that carry the platform's labels and reads each started container through
 //! `pods/log?follow`, the same on every provider. It has no state: on a start it asks the observer how far each
@@ -12,6 +12,7 @@ mod events;
 mod follow;
 mod homes;
 mod lines;
+mod meter;
 mod otlp;
 mod pods;
 mod ship;
@@ -36,6 +37,7 @@ use crate::wire::Position;
 use door::Door;
 use follow::Follower;
 use homes::Homes;
+use meter::Meter;
 use pods::{Progress, containers};
 use ship::{Inlet, Shipper};
 
@@ -82,13 +84,14 @@ pub enum Error {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let health = Health::default();
     let client = config.kube.client().await?;
-    let homes = Homes::default();
+    let told = Told::default();
     let door = Door::new(config.observer.clone(), config.token.clone());
     let listeners =
         (listen(config.otlp_grpc_listen).await?, listen(config.otlp_http_listen).await?);
-    let events = events::Follower::new(client.clone(), homes.clone(), door.clone());
-    let spans = otlp::Receiver::new(homes.clone(), door.clone());
-    let work = collect(&config, client, (&health, homes), door, shutdown.clone());
+    let events = events::Follower::new(client.clone(), told.homes.clone(), door.clone());
+    let spans = otlp::Receiver::new(told.homes.clone(), door.clone());
+    let meter = Meter::new(client.clone(), told.measured.clone(), door.clone());
+    let work = collect(&config, client, (&health, told), door, shutdown.clone());
     tokio::try_join!(
         async {
             work.await;
@@ -96,6 +99,10 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         },
         async {
             events.run(&health, shutdown.clone()).await;
+            Ok(())
+        },
+        async {
+            meter.run(shutdown.clone()).await;
             Ok(())
         },
         async { spans.serve(listeners, shutdown.clone()).await.map_err(Error::from) },
@@ -110,7 +117,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 async fn collect(
     config: &Config,
     client: Client,
-    (health, homes): (&Health, Homes),
+    (health, told): (&Health, Told),
     door: Door,
     shutdown: Shutdown,
 ) {
@@ -145,26 +152,51 @@ async fn collect(
             Some(Ok(Event::Init)) => listed.clear(),
             Some(Ok(Event::InitApply(pod))) => {
                 listed.extend(pod.uid());
-                homes.apply(&pod);
+                told.apply(&pod);
                 readers.apply(&pod);
             }
             Some(Ok(Event::InitDone)) => {
                 readers.keep(&listed);
-                homes.keep(&listed);
+                told.keep(&listed);
                 watching.pass();
             }
             Some(Ok(Event::Apply(pod))) => {
-                homes.apply(&pod);
+                told.apply(&pod);
                 readers.apply(&pod);
             }
             Some(Ok(Event::Delete(pod))) => {
-                homes.remove(&pod);
+                told.remove(&pod);
                 readers.remove(&pod);
             }
         }
     }
     drop(readers);
     let _ = shipping.await;
+}
+
+/// Who is told about each pod, beside the readers of its logs.
+#[derive(Clone, Default)]
+struct Told {
+    homes: Homes,
+    measured: meter::Pods,
+}
+
+impl Told {
+    fn apply(&self, pod: &Pod) {
+        self.homes.apply(pod);
+        self.measured.apply(pod);
+    }
+
+    fn remove(&self, pod: &Pod) {
+        self.homes.remove(pod);
+        self.measured.remove(pod);
+    }
+
+    /// A new list is complete: other pods are gone.
+    fn keep(&self, uids: &[String]) {
+        self.homes.keep(uids);
+        self.measured.keep(uids, true);
+    }
 }
 
 /// The followers of all containers.

@@ -39,6 +39,7 @@ use crate::asked::nanoseconds;
 use crate::database::{DatabaseError, Retention};
 use crate::events::{self, Events};
 use crate::logs::{self, Logs};
+use crate::metrics::{self, Metrics, Prices};
 use crate::traces::{self, Traces};
 
 /// How often retention is applied.
@@ -59,6 +60,8 @@ pub struct Config {
     pub data: PathBuf,
     /// How much each of them keeps.
     pub retention: Retention,
+    /// What resources cost.
+    pub prices: Prices,
     /// Base URL of the control plane's REST API: decisions and signing keys.
     pub control: Uri,
     /// `iss` of tokens.
@@ -145,10 +148,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 /// All kinds of telemetry, with their databases opened. Blocks.
 fn signals(config: &Config, gate: &Arc<Gate>) -> Result<Arc<[Box<dyn Signal>]>, DatabaseError> {
     let (retention, path) = (config.retention, |name: &str| config.data.join(name));
-    let signals: [Box<dyn Signal>; 3] = [
+    let signals: [Box<dyn Signal>; 4] = [
         Box::new(Logs::new(logs::Store::open(&path("logs.db"), retention)?, gate.clone())),
         Box::new(Events::new(events::Store::open(&path("events.db"), retention)?, gate.clone())),
         Box::new(Traces::new(traces::Store::open(&path("traces.db"), retention)?, gate.clone())),
+        Box::new(Metrics::new(
+            metrics::Store::open(&path("metrics.db"), retention)?,
+            gate.clone(),
+            config.prices,
+        )),
     ];
     Ok(Arc::new(signals))
 }

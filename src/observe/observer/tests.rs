@@ -40,6 +40,31 @@ async fn observed(
     sender.send((token, body)).expect("the test listens");
 }
 
+/// A minute of what `cart` uses.
+fn measure(directory: &std::path::Path) {
+    use crate::metrics::names::{CPU, CPU_REQUEST, MEMORY};
+    use crate::metrics::wire::{Batch, Labels, Part, Sample, Value};
+    let store = metrics::Store::open(&directory.join("metrics.db"), Retention::default());
+    let store = store.expect("opens");
+    let owner = crate::Owner {
+        namespace: "default".into(),
+        project: "shop".into(),
+        component: "cart".into(),
+        environment: "development".into(),
+        ..crate::Owner::default()
+    };
+    let sample = |name: &str, value: f64| Sample {
+        name: name.into(),
+        labels: Labels::from([("pod".into(), "cart-1".into())]),
+        value: Value::Gauge(value),
+    };
+    for time in (1_767_225_600..1_767_225_660).step_by(5) {
+        let samples = vec![sample(CPU, 2e7), sample(CPU_REQUEST, 1e8), sample(MEMORY, 1e6)];
+        let batch = Batch { time, parts: vec![Part { owner: owner.clone(), samples }] };
+        store.ingest(&batch, time).expect("stores");
+    }
+}
+
 async fn serve_somewhere(router: Router, shutdown: &Shutdown) -> String {
     let listener = listen(([127, 0, 0, 1], 0).into()).await.expect("binds");
     let address = listener.local_addr().expect("an address");
@@ -84,6 +109,7 @@ impl World {
         store.ingest(&Batch { parts: vec![Part { source, lines }] }).expect("stores");
 
         others(directory.path());
+        measure(directory.path());
 
         let nowhere: SocketAddr = ([127, 0, 0, 1], 0).into();
         let config = Config {
@@ -93,6 +119,7 @@ impl World {
             health_listen: nowhere,
             data: directory.path().to_owned(),
             retention: Retention::default(),
+            prices: Prices::default(),
             control: control.parse().expect("a URL"),
             issuer: "iss".into(),
             audience: "aud".into(),
@@ -255,8 +282,9 @@ async fn profile(headers: http::HeaderMap) -> Json<Value> {
 /// may look in another environment, and to `banned` it is forbidden.
 async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Json<Value> {
     let question = &questions[0];
-    let actions = ["logs:view", "events:view", "traces:view"];
-    assert!(actions.iter().any(|action| question["action"] == *action), "{question}");
+    let action = question["action"].as_str().expect("an action");
+    let known = ["logs:view", "events:view", "traces:view", "metrics:view", "finops:view"];
+    assert!(known.contains(&action), "{action}");
     assert_eq!(question["context"]["resource"]["environment"], "default/development");
     let allowed =
         subject(&headers) == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
@@ -465,6 +493,67 @@ async fn agents_read_events_and_traces_by_tool() {
         let refused = world.tool(who, tool, arguments).await;
         let text = refused["content"][0]["text"].as_str().unwrap_or_default();
         assert!(refused["isError"] == true && text.contains(words), "{tool}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_and_costs_are_asked_for_over_rest_and_by_tool() {
+    let world = World::new().await;
+    let bearer = |who: &str| (header::AUTHORIZATION, format!("Bearer {}", world.token(who)));
+    let url = format!("{}/api/v1/metrics/query", world.rest);
+    let resource = body(json!({"metric": "resource", "step": "1m"}));
+    let (status, answer) = world.post(&url, &[bearer("dev")], &resource).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["cpuUsage"], json!([{"timestamp": "2026-01-01T00:00:00Z", "value": 0.02}]));
+    assert_eq!(answer["diskReadBytes"], json!([]));
+    assert_eq!(world.post(&url, &[bearer("claude")], &resource).await.0, 403);
+    let (status, answer) =
+        world.post(&url, &[bearer("dev")], &body(json!({"metric": "gpu"}))).await;
+    assert_eq!((status, &answer["errorCode"]), (400, &json!("OBS-V1-M-01")));
+
+    let url = format!("{}/api/v1alpha1/metrics/runtime-topology", world.rest);
+    let (status, answer) = world.post(&url, &[bearer("dev")], &body(json!({}))).await;
+    assert_eq!((status, &answer["edges"]), (200, &json!([])), "{answer}");
+    let nowhere = json!({"searchScope": {"namespace": "default", "project": "shop"}});
+    let (status, answer) = world.post(&url, &[bearer("dev")], &body(nowhere)).await;
+    assert_eq!((status, &answer["errorCode"]), (400, &json!("OBS-V1-RG-01")));
+
+    let costs =
+        format!("{}/api/v1alpha1/costs/namespaces/default/environments/development", world.rest);
+    for (path, member) in [("", "efficiency"), ("/recommendations", "recommendation")] {
+        let url = format!(
+            "{costs}{path}?project=shop&component=cart&startTime=2026-01-01T00:00:00Z&endTime=2026-01-01T01:00:00Z"
+        );
+        let get = async |who: &str| {
+            let (name, value) = bearer(who);
+            let request = Request::get(&url).header(name, value).body(Full::new(Bytes::new()));
+            let answer =
+                http_client().request(request.expect("a request")).await.expect("an answer");
+            let status = answer.status().as_u16();
+            let body = answer.into_body().collect().await.expect("a body").to_bytes();
+            (status, serde_json::from_slice::<Value>(&body).unwrap_or_default())
+        };
+        let (status, answer) = get("dev").await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["items"][0]["component"], "cart", "{answer}");
+        assert!(!answer["items"][0][member].is_null(), "{answer}");
+        assert_eq!(get("claude").await.0, 403);
+    }
+
+    let arguments = json!({"namespace":"default","project":"shop","component":"cart","environment":"development",
+        "start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-01T00:01:00Z"});
+    for (tool, member) in [
+        ("query_resource_metrics", "series"),
+        ("query_http_metrics", "series"),
+        ("query_topology", "components"),
+        ("query_app_metrics", "series"),
+        ("query_costs", "costs"),
+        ("query_recommendations", "recommendations"),
+    ] {
+        let params = json!({"name": tool, "arguments": arguments});
+        let result = world.mcp("dev", "tools/call", params.clone()).await;
+        assert!(!result["structuredContent"][member].is_null(), "{tool}: {result}");
+        assert_eq!(world.mcp("claude", "tools/call", params).await["isError"], true, "{tool}");
     }
 }
 

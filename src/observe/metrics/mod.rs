@@ -1,0 +1,63 @@
+//! Metrics: what components use and ask of each other, measured every few seconds.
+//!
+//! * [`wire`] is what the collector posts, and [`names`] what it calls things.
+//! * A [`Store`] keeps it: all values of a component at one moment are one packed row. Values of the last two hours
+//!   stand for five seconds each, those of the last day for a minute, and older ones for a quarter of an hour.
+//! * [`resources`], [`requests`], [`topology`], [`costs`] and [`application`] answer.
+//!
+//! Counters are kept as what they grew by, so a sum over time is a sum of rows. A gauge of a coarser row is the mean over
+//! the time in which its component was measured, where a pod that was not there counts as nothing. A moment that comes
+//! twice changes nothing the second time.
+
+mod answer;
+mod application;
+mod ask;
+mod bills;
+mod costs;
+mod drawn;
+mod health;
+pub mod names;
+mod packed;
+mod requests;
+mod resources;
+mod retention;
+mod scan;
+mod schema;
+mod signal;
+mod statistics;
+mod tools;
+mod topology;
+mod usage;
+pub mod wire;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use costs::Prices;
+pub(crate) use signal::Metrics;
+pub use usage::Usage;
+
+use crate::database::{Database, DatabaseError, Retention};
+
+/// The database of samples. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+    retention: Retention,
+    known: Arc<write::Known>,
+}
+
+impl Store {
+    /// Opens or makes the database file.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Open`] and [`DatabaseError::Version`].
+    pub fn open(path: &Path, retention: Retention) -> Result<Store, DatabaseError> {
+        let database = Database::open(path, schema::LAYOUT)?;
+        Ok(Store { database, retention, known: Arc::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

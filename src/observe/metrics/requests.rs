@@ -1,0 +1,160 @@
+//! What components were asked over HTTP, over time and by route.
+
+use std::collections::BTreeMap;
+
+use super::Store;
+use super::ask::Window;
+use super::names::{HTTP_IN, METHOD, PROTOCOL, ROUTE, STATUS};
+use super::scan::{Measured, Series};
+use super::wire::{Requests, Value};
+use crate::database::DatabaseError;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// As it should.
+    Good,
+    /// The caller was wrong.
+    Refused,
+    /// The one that was asked was.
+    Failed,
+}
+
+/// HTTP: below 400, below 500, or not. gRPC: by its number. Without an answer it has failed.
+pub(super) fn outcome(protocol: &str, status: &str) -> Outcome {
+    match (protocol, status.parse::<u16>()) {
+        (_, Err(_)) => Outcome::Failed,
+        ("grpc", Ok(0)) => Outcome::Good,
+        // Unknown, deadline exceeded, resources exhausted, unimplemented, internal, unavailable, data loss.
+        ("grpc", Ok(2 | 4 | 8 | 12..=15)) => Outcome::Failed,
+        ("grpc", Ok(_)) => Outcome::Refused,
+        (_, Ok(..400)) => Outcome::Good,
+        (_, Ok(400..500)) => Outcome::Refused,
+        (_, Ok(_)) => Outcome::Failed,
+    }
+}
+
+/// Requests with their outcomes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Asked {
+    pub(super) all: Requests,
+    /// Of them, not good.
+    pub(super) unsuccessful: u64,
+    /// Of these, failed.
+    pub(super) failed: u64,
+    /// The unsuccessful ones by status.
+    pub(super) statuses: BTreeMap<String, u64>,
+}
+
+impl Asked {
+    /// Adds requests of a series.
+    pub(super) fn add(&mut self, series: &Series, requests: &Requests) {
+        self.all.add(requests);
+        let status = series.label(STATUS);
+        let outcome = outcome(series.label(PROTOCOL), status);
+        if outcome != Outcome::Good {
+            self.unsuccessful += requests.count;
+            *self.statuses.entry(status.to_owned()).or_default() += requests.count;
+        }
+        if outcome == Outcome::Failed {
+            self.failed += requests.count;
+        }
+    }
+
+    /// Adds others.
+    pub(super) fn join(&mut self, other: &Asked) {
+        self.all.add(&other.all);
+        self.unsuccessful += other.unsuccessful;
+        self.failed += other.failed;
+        for (status, count) in &other.statuses {
+            *self.statuses.entry(status.clone()).or_default() += count;
+        }
+    }
+
+    /// Which part of them has failed, 0 to 1.
+    pub(super) fn failing(&self) -> f64 {
+        self.failed as f64 / self.all.count.max(1) as f64
+    }
+}
+
+/// What was asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Http {
+    /// By step; `None` where nothing was measured.
+    pub(super) steps: Vec<Option<Asked>>,
+    /// By component, method and route.
+    pub(super) routes: BTreeMap<(String, String, String), Asked>,
+}
+
+impl Store {
+    /// What the components of a place were asked.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`].
+    pub(super) fn requests(&self, window: &Window) -> Result<Http, DatabaseError> {
+        self.scan(
+            &window.place,
+            window.between,
+            |name| name == HTTP_IN,
+            |connection, scan| {
+                let mut measured: Vec<Measured> = Vec::new();
+                measured.resize_with(window.steps(), Measured::default);
+                let mut http = Http { steps: vec![None; window.steps()], ..Http::default() };
+                let mut by_series = vec![Requests::default(); scan.series.len()];
+                let steps = &mut http.steps;
+                scan.each(
+                    connection,
+                    |_, moment| measured[window.step_of(moment)].add(moment),
+                    |moment, series, value| {
+                        let Value::Requests(requests) = value else { return };
+                        let step = steps[window.step_of(moment)].get_or_insert_default();
+                        step.add(&scan.series[series], &requests);
+                        by_series[series].add(&requests);
+                    },
+                )?;
+                // Nothing was asked of anybody who was never asked anything: no series at all, then.
+                let asked = http.steps.iter().any(Option::is_some);
+                for (step, measured) in http.steps.iter_mut().zip(&measured) {
+                    if asked && step.is_none() && measured.ticks() > 0 {
+                        *step = Some(Asked::default());
+                    }
+                }
+                for (series, requests) in scan.series.iter().zip(&by_series) {
+                    let component = scan.owners[series.owner].component.clone();
+                    let route = (
+                        component,
+                        series.label(METHOD).to_owned(),
+                        series.label(ROUTE).to_owned(),
+                    );
+                    if requests.count > 0 {
+                        http.routes.entry(route).or_default().add(series, requests);
+                    }
+                }
+                Ok(http)
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_told_by_protocol() {
+        let cases = [
+            ("http1", "204", Outcome::Good),
+            ("http2", "304", Outcome::Good),
+            ("http1", "404", Outcome::Refused),
+            ("http1", "503", Outcome::Failed),
+            ("http1", "none", Outcome::Failed),
+            ("grpc", "0", Outcome::Good),
+            ("grpc", "5", Outcome::Refused),
+            ("grpc", "14", Outcome::Failed),
+            ("grpc", "none", Outcome::Failed),
+        ];
+        for (protocol, status, wanted) in cases {
+            assert_eq!(outcome(protocol, status), wanted, "{protocol} {status}");
+        }
+    }
+}

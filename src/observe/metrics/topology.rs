@@ -1,0 +1,208 @@
+//! Who calls whom, from what was seen of requests and connections.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Store;
+use super::ask::Window;
+use super::health::{self, State};
+use super::names::{
+    CONNECTIONS, CONNECTIONS_IN, HTTP_IN, HTTP_OUT, PEER, PEER_ENVIRONMENT, PEER_NAME,
+    PEER_NAMESPACE, PEER_PROJECT, PEER_PROJECT_UID, PEER_UID, PROTOCOL, SERVICE, VERDICT,
+};
+use super::requests::Asked;
+use super::scan::{Measured, Series};
+use super::wire::{Requests, Value};
+use crate::asked::Place;
+use crate::database::DatabaseError;
+use crate::owner::Owner;
+
+/// One end of a call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Node {
+    /// A component in an environment. Of its uids those of the component and the project are known.
+    Component(Box<Owner>),
+    /// A gateway, by its name.
+    Gateway(String),
+    /// Something that is not of the platform, by its host.
+    External(String),
+}
+
+impl Node {
+    fn of(owner: &Owner) -> Node {
+        Node::Component(Box::new(Owner { environment_uid: String::new(), ..owner.clone() }))
+    }
+
+    fn peer(series: &Series) -> Node {
+        let label = |name: &str| series.label(name).to_owned();
+        match series.label(PEER) {
+            "component" => Node::Component(Box::new(Owner {
+                namespace: label(PEER_NAMESPACE),
+                project: label(PEER_PROJECT),
+                component: label(PEER_NAME),
+                environment: label(PEER_ENVIRONMENT),
+                project_uid: label(PEER_PROJECT_UID),
+                component_uid: label(PEER_UID),
+                environment_uid: String::new(),
+            })),
+            "gateway" => Node::Gateway(label(PEER_NAME)),
+            _ => Node::External(label(PEER_NAME)),
+        }
+    }
+
+    /// Whether it is a component of that project in that environment.
+    pub(super) fn is_in(&self, place: &Place) -> bool {
+        matches!(self, Node::Component(owner) if owner.namespace == place.namespace
+            && owner.project == place.project && owner.environment == place.environment)
+    }
+
+    fn is_component(&self, name: &str) -> bool {
+        matches!(self, Node::Component(owner) if owner.component == name)
+    }
+
+    /// In few words.
+    pub(super) fn name(&self, place: &Place) -> String {
+        match self {
+            Node::Component(owner) if self.is_in(place) => owner.component.clone(),
+            Node::Component(owner) => format!("{}/{}", owner.project, owner.component),
+            Node::Gateway(name) => format!("gateway:{name}"),
+            Node::External(host) => format!("external:{host}"),
+        }
+    }
+}
+
+/// Connections by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Connections {
+    pub(super) forwarded: f64,
+    pub(super) denied: f64,
+    pub(super) failed: f64,
+}
+
+/// Calls from one end to another.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Edge {
+    pub(super) source: Node,
+    pub(super) target: Node,
+    /// The Service that was asked for, if there was one.
+    pub(super) service: String,
+    pub(super) asked: Asked,
+    pub(super) connections: Connections,
+    pub(super) protocols: BTreeSet<String>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Topology {
+    /// Those over which anything went.
+    pub(super) edges: Vec<Edge>,
+    /// How the components of the place are, by name.
+    pub(super) states: BTreeMap<String, State>,
+    /// In how many seconds all this was.
+    pub(super) seconds: f64,
+}
+
+type Edges = BTreeMap<(Node, Node, String), Edge>;
+
+impl Store {
+    /// The calls of a project in an environment; those of one component, if the place names it.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`].
+    pub(super) fn topology(&self, window: &Window) -> Result<Topology, DatabaseError> {
+        let calls = [HTTP_IN, HTTP_OUT, CONNECTIONS, CONNECTIONS_IN];
+        let wanted = |name: &str| calls.contains(&name) || health::NAMES.contains(&name);
+        let component = window.place.component.as_str();
+        let place = Place { component: String::new(), ..window.place.clone() };
+        self.scan(&place, window.between, wanted, |connection, scan| {
+            let mut measured = Measured::default();
+            let mut sums: Vec<Option<Value>> = vec![None; scan.series.len()];
+            let states = RefCell::new(health::States::new(&scan));
+            scan.each(
+                connection,
+                |owner, moment| {
+                    measured.add(moment);
+                    states.borrow_mut().moment(owner, moment);
+                },
+                |moment, series, value| {
+                    if health::NAMES.contains(&scan.series[series].name.as_str()) {
+                        states.borrow_mut().value(moment, series, &value);
+                        return;
+                    }
+                    match (&mut sums[series], value) {
+                        (Some(Value::Increase(sum)), Value::Increase(value)) => *sum += value,
+                        (Some(Value::Requests(sum)), Value::Requests(value)) => sum.add(&value),
+                        (sum, value) => *sum = Some(value),
+                    }
+                },
+            )?;
+            let mut edges = Edges::new();
+            for (series, sum) in scan.series.iter().zip(sums) {
+                if let Some(sum) = sum {
+                    add(&mut edges, &scan.owners[series.owner], series, &sum);
+                }
+            }
+            let touches = |edge: &Edge| {
+                component.is_empty()
+                    || edge.source.is_component(component)
+                    || edge.target.is_component(component)
+            };
+            let edges = edges.into_values().filter(touches).collect();
+            let mut states = states.into_inner().finish();
+            states.retain(|name, _| component.is_empty() || name == component);
+            Ok(Topology { edges, states, seconds: measured.seconds() })
+        })
+    }
+}
+
+/// Adds what was seen of one series.
+fn add(edges: &mut Edges, owner: &Owner, series: &Series, sum: &Value) {
+    let (own, peer) = (Node::of(owner), Node::peer(series));
+    let comes_in = [HTTP_IN, CONNECTIONS_IN].contains(&series.name.as_str());
+    let (source, target) = if comes_in { (peer, own) } else { (own, peer) };
+    let service = series.label(SERVICE).to_owned();
+    let edge = edges.entry((source.clone(), target.clone(), service.clone())).or_insert(Edge {
+        source,
+        target,
+        service,
+        asked: Asked::default(),
+        connections: Connections::default(),
+        protocols: BTreeSet::new(),
+    });
+    match sum {
+        Value::Requests(requests) if requests.count > 0 => {
+            edge.asked.add(series, requests);
+            edge.protocols.insert(series.label(PROTOCOL).to_owned());
+        }
+        Value::Increase(count) => match series.label(VERDICT) {
+            "denied" => edge.connections.denied += count,
+            "failed" => edge.connections.failed += count,
+            _ => edge.connections.forwarded += count,
+        },
+        _ => {}
+    }
+}
+
+impl Topology {
+    /// What a component of the place was asked, by everybody.
+    pub(super) fn asked_of(&self, place: &Place, component: &str) -> Asked {
+        let mut all = Asked { all: Requests::default(), ..Asked::default() };
+        for edge in &self.edges {
+            if edge.target.is_in(place) && edge.target.is_component(component) {
+                all.join(&edge.asked);
+            }
+        }
+        all
+    }
+
+    /// The calls of a component of the place.
+    pub(super) fn calls_of<'a>(
+        &'a self,
+        place: &'a Place,
+        component: &'a str,
+    ) -> impl Iterator<Item = &'a Edge> {
+        let of =
+            move |edge: &&Edge| edge.source.is_in(place) && edge.source.is_component(component);
+        self.edges.iter().filter(of)
+    }
+}
