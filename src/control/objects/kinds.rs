@@ -109,6 +109,8 @@ kinds! {
     "ComponentRelease" "componentreleases" "componentrelease" OfComponent NO_UPDATE by "component";
     "ReleaseBinding" "releasebindings" "releasebinding" OfComponent CRUD by "component";
     "DeploymentPipeline" "deploymentpipelines" "deploymentpipeline" InNamespace CRUD;
+    "ObservabilityAlertsNotificationChannel" "observabilityalertsnotificationchannels"
+        "observabilityalertsnotificationchannel" InNamespace CRUD;
 }
 
 /// The row of `kind`, which the code names and the table has.

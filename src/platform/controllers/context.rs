@@ -27,7 +27,7 @@ macro_rules! followed {
 }
 followed! {
     ClusterComponentType ClusterDataPlane ClusterObservabilityPlane ClusterTrait ClusterWorkflowPlane Component
-    ComponentRelease DeploymentPipeline Environment Project ReleaseBinding RenderedRelease Trait Workload
+    ComponentRelease DeploymentPipeline Environment ObservabilityAlertsNotificationChannel Project ReleaseBinding RenderedRelease Trait Workload
 }
 
 /// Why a pass over an object failed. The queue tries again; conditions say what people should know.

@@ -10,6 +10,7 @@
 //! API checks the same before it writes.
 
 mod binding;
+mod channel;
 mod component;
 mod context;
 mod environment;
@@ -129,7 +130,12 @@ async fn work(ctx: &Context) {
 
 /// Whether a pass waits for a plane, and not only for the control plane.
 fn reaches_a_plane(key: &Key) -> bool {
-    matches!(key.what, What::RenderedRelease | What::ClusterDataPlane)
+    matches!(
+        key.what,
+        What::RenderedRelease
+            | What::ClusterDataPlane
+            | What::ObservabilityAlertsNotificationChannel
+    )
 }
 
 async fn one(ctx: &Context, key: Key) {
@@ -157,6 +163,7 @@ async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error> {
         What::RenderedRelease => rendered::reconcile(ctx, key).await,
         What::Project => project::reconcile(ctx, key).await,
         What::Environment => environment::reconcile(ctx, key).await,
+        What::ObservabilityAlertsNotificationChannel => channel::reconcile(ctx, key).await,
         What::DeploymentPipeline => pipeline::reconcile(ctx, key).await,
         What::ClusterDataPlane => plane::data(ctx, key).await,
         What::ClusterObservabilityPlane => plane::observability(ctx, key).await,

@@ -20,6 +20,7 @@ pub(crate) enum What {
     ComponentRelease,
     DeploymentPipeline,
     Environment,
+    ObservabilityAlertsNotificationChannel,
     Project,
     ReleaseBinding,
     RenderedRelease,
@@ -28,7 +29,7 @@ pub(crate) enum What {
 }
 
 impl What {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::ClusterComponentType,
         Self::ClusterDataPlane,
         Self::ClusterObservabilityPlane,
@@ -38,6 +39,7 @@ impl What {
         Self::ComponentRelease,
         Self::DeploymentPipeline,
         Self::Environment,
+        Self::ObservabilityAlertsNotificationChannel,
         Self::Project,
         Self::ReleaseBinding,
         Self::RenderedRelease,
@@ -56,6 +58,9 @@ impl What {
             Self::ComponentRelease => types::ComponentRelease::INFO,
             Self::DeploymentPipeline => types::DeploymentPipeline::INFO,
             Self::Environment => types::Environment::INFO,
+            Self::ObservabilityAlertsNotificationChannel => {
+                types::ObservabilityAlertsNotificationChannel::INFO
+            }
             Self::Project => types::Project::INFO,
             Self::ReleaseBinding => types::ReleaseBinding::INFO,
             Self::RenderedRelease => types::RenderedRelease::INFO,

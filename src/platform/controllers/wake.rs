@@ -87,6 +87,13 @@ pub(super) fn wake(store: &Store, delta: &Delta, mut ask: impl FnMut(Key)) {
                     .for_each(|p| ask(key_of(What::DeploymentPipeline, p)));
             }
         }
+        // The default of an environment is in what is rendered for it, and passes on when it goes.
+        What::ObservabilityAlertsNotificationChannel if asked_for => {
+            bindings(store, ns, |b| b.links.environment == entry.links.environment, &mut ask);
+            if gone || entry.deleting() {
+                channels(store, ns, &entry.links.environment, &mut ask);
+            }
+        }
         What::DeploymentPipeline if asked_for => {
             for project in store.of(What::Project, ns) {
                 let refers = project
@@ -106,6 +113,7 @@ pub(super) fn wake(store: &Store, delta: &Delta, mut ask: impl FnMut(Key)) {
                 .for_each(|e| ask(key_of(What::Environment, e)));
         }
         What::Environment if asked_for => {
+            channels(store, ns, &key.name, &mut ask);
             bindings(store, ns, |b| *b.links.environment == *key.name, &mut ask);
             for release in store.of(What::RenderedRelease, ns) {
                 if *release.links.environment == *key.name {
@@ -121,6 +129,7 @@ pub(super) fn wake(store: &Store, delta: &Delta, mut ask: impl FnMut(Key)) {
                         .is_some_and(|r| key.what == What::ClusterDataPlane && r.name != key.name)
                 });
                 if !other {
+                    channels(store, environment.namespace(), environment.name(), &mut ask);
                     bindings(
                         store,
                         environment.namespace(),
@@ -167,6 +176,13 @@ fn bindings(
 ) {
     for binding in store.of(What::ReleaseBinding, namespace).filter(|b| which(b)) {
         ask(key_of(What::ReleaseBinding, binding));
+    }
+}
+
+fn channels(store: &Store, namespace: &str, environment: &str, ask: &mut impl FnMut(Key)) {
+    let all = store.of(What::ObservabilityAlertsNotificationChannel, namespace);
+    for channel in all.filter(|channel| *channel.links.environment == *environment) {
+        ask(key_of(What::ObservabilityAlertsNotificationChannel, channel));
     }
 }
 

@@ -27,13 +27,18 @@ pub struct Column {
     pub name: &'static str,
     /// JSON path of the value.
     pub path: &'static str,
-    /// `string` or `date`.
+    /// `string`, `integer` or `date`.
     pub r#type: &'static str,
 }
 
 /// A column of text.
 pub(super) const fn text(name: &'static str, path: &'static str) -> Column {
     Column { name, path, r#type: "string" }
+}
+
+/// A column of whole numbers.
+pub(super) const fn integer(name: &'static str, path: &'static str) -> Column {
+    Column { name, path, r#type: "integer" }
 }
 
 /// The age of the object.

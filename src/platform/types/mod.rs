@@ -7,6 +7,7 @@
 //! the differences listed in `crd.rs`. Opaque parts (templates, parameters) are [`serde_json::Value`] and are stored and
 //! passed on as they came.
 
+mod alert_rule;
 mod authz;
 mod component;
 mod component_release;
@@ -18,6 +19,7 @@ mod gateway;
 mod kind;
 #[cfg(test)]
 mod manifests;
+mod notification_channel;
 mod plane;
 mod project;
 mod registry;
@@ -28,6 +30,7 @@ mod schema;
 mod traits;
 mod workload;
 
+pub use alert_rule::*;
 pub use authz::*;
 pub use component::*;
 pub use component_release::*;
@@ -37,6 +40,7 @@ pub use crd::{crd, crd_yaml};
 pub use environment::*;
 pub use gateway::*;
 pub use kind::*;
+pub use notification_channel::*;
 pub use plane::*;
 pub use project::*;
 pub use registry::*;

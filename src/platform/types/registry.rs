@@ -1,6 +1,6 @@
 //! The table of kinds.
 
-use super::kind::{AGE, kinds, text};
+use super::kind::{AGE, integer, kinds, text};
 use super::*;
 
 kinds! {
@@ -90,6 +90,23 @@ kinds! {
         spec: EnvironmentSpec, status: ConditionsStatus;
         plural: "environments", short: ["env", "envs"], scope: Namespaced;
         columns: []
+    }
+    /// When what a component does is worth telling somebody.
+    ObservabilityAlertRule {
+        spec: ObservabilityAlertRuleSpec, status: ObservabilityAlertRuleStatus;
+        plural: "observabilityalertrules", short: [], scope: Namespaced;
+        columns: [
+            text("Severity", ".spec.severity"),
+            text("Enabled", ".spec.enabled"),
+            text("Phase", ".status.phase"),
+            AGE
+        ]
+    }
+    /// How people are told of alerts in an environment.
+    ObservabilityAlertsNotificationChannel {
+        spec: ObservabilityAlertsNotificationChannelSpec, status: NoStatus;
+        plural: "observabilityalertsnotificationchannels", short: [], scope: Namespaced;
+        columns: [text("Type", ".spec.type"), AGE, integer("Notifications", ".status.notificationCount")]
     }
     /// The owner of components.
     Project {

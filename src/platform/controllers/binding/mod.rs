@@ -6,6 +6,7 @@ mod memo;
 mod readiness;
 mod rendering;
 
+use super::channel;
 use super::context::{Context, Error, SOON, is_new, now};
 use super::names;
 use super::queue::Outcome;
@@ -29,6 +30,8 @@ struct Subject {
     component: Entry,
     project: Entry,
     workload_type: Option<WorkloadType>,
+    /// The environment's default notification channel.
+    default_channel: Option<String>,
 }
 
 /// Why a binding cannot be rendered: the condition's reason and message.
@@ -192,6 +195,7 @@ fn gather(store: &Store, binding: &Entry, spec: &ReleaseBindingSpec) -> Result<S
         component: component.clone(),
         project: project.clone(),
         workload_type,
+        default_channel: channel::default_of(store, namespace, &spec.environment),
     })
 }
 

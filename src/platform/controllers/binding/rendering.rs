@@ -125,7 +125,8 @@ fn inputs(binding: &Entry, subject: &Subject) -> String {
         text.push_str(&format!("{} ", entry.uid()));
     }
     let restarted = binding.annotation(labels::RESTARTED_AT);
-    text.push_str(&format!("{restarted:?} {:?}", ground.data_plane.meta.annotations));
+    let channel = &subject.default_channel;
+    text.push_str(&format!("{restarted:?} {channel:?} {:?}", ground.data_plane.meta.annotations));
     text
 }
 
@@ -162,7 +163,7 @@ fn render(
         binding: spec,
         environment: render::Environment {
             gateway: subject.ground.environment_spec.gateway.as_ref(),
-            default_notification_channel: None,
+            default_notification_channel: subject.default_channel.as_deref(),
         },
         data_plane: render::DataPlane {
             gateway: plane.gateway.as_ref(),

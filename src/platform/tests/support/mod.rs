@@ -145,7 +145,7 @@ impl World {
 
     fn api(&self, kind: &str, namespace: &str) -> Api<DynamicObject> {
         let (group, version, plural) = match kind {
-            "Namespace" | "Service" | "ServiceAccount" | "ConfigMap" | "Pod" => ("", "v1", None),
+            "Namespace" | "Service" | "ServiceAccount" | "ConfigMap" | "Pod" | "Secret" => ("", "v1", None),
             "Deployment" => ("apps", "v1", None),
             "NetworkPolicy" => ("networking.k8s.io", "v1", Some("networkpolicies")),
             "HTTPRoute" => ("gateway.networking.k8s.io", "v1", None),
@@ -281,6 +281,7 @@ fn defaults() -> Vec<Value> {
         "planes/planes.yaml",
         "component-types/service.yaml",
         "component-types/worker.yaml",
+        "traits/observability-alert-rule.yaml",
         "deployment-pipeline.yaml",
         "environments.yaml",
         "project.yaml",
