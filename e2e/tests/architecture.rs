@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("platform", &["cel", "schema", "template", "role"]),
     ("control", &["cel", "platform", "role", "schema", "tunnel"]),
     ("data", &["role", "tunnel"]),
-    ("observe", &["control", "otlp", "role"]),
+    ("observe", &["control", "otlp", "platform", "role", "template"]),
     ("portal", &["role"]),
     (
         "cli",

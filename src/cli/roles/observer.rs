@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use curtain_observe::{database::Retention, metrics::Prices, observer::Config};
+use curtain_observe::{
+    alerts::Options, database::Retention, metrics::Prices, observer::Config,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -32,6 +34,12 @@ pub(crate) struct Flags {
     /// What a GiB of memory costs in an hour, in US dollars
     #[arg(long, default_value_t = Prices::default().memory_hour)]
     memory_hour_price: f64,
+    /// Seconds that an alert rule waits after it fired before it fires again
+    #[arg(long, default_value_t = 300)]
+    alert_suppression: u64,
+    /// Base URL of the agent that looks for causes of alerts; none by default
+    #[arg(long)]
+    rca_url: Option<http::Uri>,
     /// Base URL of the control plane
     #[arg(long, default_value = "http://openchoreo-api.openchoreo-control-plane:8080")]
     api: http::Uri,
@@ -64,6 +72,10 @@ impl Flags {
                 bytes: self.retention_megabytes << 20,
             },
             prices: Prices { cpu_hour: self.cpu_hour_price, memory_hour: self.memory_hour_price },
+            alerts: Options {
+                suppression: Duration::from_secs(self.alert_suppression),
+                rca: self.rca_url,
+            },
             control: self.api,
             issuer: self.issuer,
             audience: self.audience,

@@ -250,4 +250,4 @@ impl Readers {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

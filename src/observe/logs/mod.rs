@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod count;
 mod ingest;
 mod query;
 mod retention;

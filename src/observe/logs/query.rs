@@ -233,7 +233,7 @@ fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
 }
 
 /// The phrase as a LIKE pattern that means only itself.
-fn like(phrase: &str) -> String {
+pub(super) fn like(phrase: &str) -> String {
     let escaped = phrase.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }

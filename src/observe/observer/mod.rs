@@ -29,12 +29,13 @@ use curtain_role::{
 };
 use http::Uri;
 
-pub(crate) use gate::Gate;
+pub(crate) use gate::{Gate, GateError};
 pub(crate) use refusal::Refusal;
 pub(crate) use signal::Signal;
 
 use witness::Witness;
 
+use crate::alerts::{self, Alerts, Telemetry};
 use crate::asked::nanoseconds;
 use crate::database::{DatabaseError, Retention};
 use crate::events::{self, Events};
@@ -62,6 +63,8 @@ pub struct Config {
     pub retention: Retention,
     /// What resources cost.
     pub prices: Prices,
+    /// How alerts are handled.
+    pub alerts: alerts::Options,
     /// Base URL of the control plane's REST API: decisions and signing keys.
     pub control: Uri,
     /// `iss` of tokens.
@@ -120,7 +123,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let signals = opened.map_err(|_| DatabaseError::Interrupted)??;
     ready.pass();
 
-    let doorman = Doorman::new(config.kube.client().await?, &config.collector);
+    let client = config.kube.client().await?;
+    signals.iter().for_each(|signal| signal.start(&client, &shutdown));
+    let doorman = Doorman::new(client, &config.collector);
     let jwks = format!("{}/oauth2/jwks", config.control.to_string().trim_end_matches('/'));
     let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
     let instance = config.instance.clone();
@@ -148,15 +153,16 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 /// All kinds of telemetry, with their databases opened. Blocks.
 fn signals(config: &Config, gate: &Arc<Gate>) -> Result<Arc<[Box<dyn Signal>]>, DatabaseError> {
     let (retention, path) = (config.retention, |name: &str| config.data.join(name));
-    let signals: [Box<dyn Signal>; 4] = [
-        Box::new(Logs::new(logs::Store::open(&path("logs.db"), retention)?, gate.clone())),
+    let lines = logs::Store::open(&path("logs.db"), retention)?;
+    let samples = metrics::Store::open(&path("metrics.db"), retention)?;
+    let alerts = alerts::Store::open(&path("alerts.db"), retention)?;
+    let measure = Telemetry { logs: lines.clone(), metrics: samples.clone() };
+    let signals: [Box<dyn Signal>; 5] = [
+        Box::new(Logs::new(lines, gate.clone())),
         Box::new(Events::new(events::Store::open(&path("events.db"), retention)?, gate.clone())),
         Box::new(Traces::new(traces::Store::open(&path("traces.db"), retention)?, gate.clone())),
-        Box::new(Metrics::new(
-            metrics::Store::open(&path("metrics.db"), retention)?,
-            gate.clone(),
-            config.prices,
-        )),
+        Box::new(Metrics::new(samples, gate.clone(), config.prices)),
+        Box::new(Alerts::new(alerts, measure, gate.clone(), config.alerts.clone())),
     ];
     Ok(Arc::new(signals))
 }

@@ -2,7 +2,9 @@
 
 use axum::Router;
 use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use curtain_role::Shutdown;
 use futures::future::BoxFuture;
+use kube::Client;
 use serde_json::Value;
 
 use crate::database::DatabaseError;
@@ -28,4 +30,7 @@ pub(crate) trait Signal: Send + Sync + 'static {
 
     /// Forgets what retention no longer covers at `now`, nanoseconds since 1970; returns how many rows that were.
     fn prune(&self, now: i64) -> BoxFuture<'_, Result<usize, DatabaseError>>;
+
+    /// Starts what it does by itself, until `shutdown`.
+    fn start(&self, _client: &Client, _shutdown: &Shutdown) {}
 }

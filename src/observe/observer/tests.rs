@@ -107,6 +107,7 @@ impl World {
         let lines =
             vec![Line(at(1), "level=info hello".into()), Line(at(2), "level=error oh no".into())];
         store.ingest(&Batch { parts: vec![Part { source, lines }] }).expect("stores");
+        crate::alerts::testing::seed(directory.path());
 
         others(directory.path());
         measure(directory.path());
@@ -120,6 +121,7 @@ impl World {
             data: directory.path().to_owned(),
             retention: Retention::default(),
             prices: Prices::default(),
+            alerts: crate::alerts::Options::default(),
             control: control.parse().expect("a URL"),
             issuer: "iss".into(),
             audience: "aud".into(),
@@ -158,7 +160,16 @@ impl World {
         headers: &[(header::HeaderName, String)],
         body: &Value,
     ) -> (u16, Value) {
-        let mut request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
+        self.send(Request::post(url), headers, body).await
+    }
+
+    async fn send(
+        &self,
+        request: http::request::Builder,
+        headers: &[(header::HeaderName, String)],
+        body: &Value,
+    ) -> (u16, Value) {
+        let mut request = request.header(header::CONTENT_TYPE, "application/json");
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -185,6 +196,16 @@ impl World {
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.expect("a body").to_bytes();
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// Asks about alerts and incidents: a query, or with `change` an update.
+    async fn alerts(&self, who: &str, path: &str, change: Value) -> (u16, Value) {
+        let url = format!("{}/api/v1alpha1/{path}", self.rest);
+        let bearer = [(header::AUTHORIZATION, format!("Bearer {}", self.token(who)))];
+        match path.ends_with("/query") {
+            true => self.send(Request::post(url), &bearer, &body(change)).await,
+            false => self.send(Request::put(url), &bearer, &change).await,
+        }
     }
 
     async fn call(&self, who: &str, arguments: Value) -> Value {
@@ -283,8 +304,9 @@ async fn profile(headers: http::HeaderMap) -> Json<Value> {
 async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Json<Value> {
     let question = &questions[0];
     let action = question["action"].as_str().expect("an action");
-    let known = ["logs:view", "events:view", "traces:view", "metrics:view", "finops:view"];
-    assert!(known.contains(&action), "{action}");
+    let (resource, verb) = action.split_once(':').expect("resource:verb");
+    let known = ["logs", "events", "traces", "metrics", "finops", "alerts", "incidents"];
+    assert!(known.contains(&resource) && ["view", "update"].contains(&verb), "{action}");
     assert_eq!(question["context"]["resource"]["environment"], "default/development");
     let allowed =
         subject(&headers) == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
@@ -342,6 +364,68 @@ async fn rest_answers_whom_the_control_plane_allows() {
 
     let (status, answer) = world.query("dev", json!({"limit": 5000})).await;
     assert_eq!((status, &answer["errorCode"]), (400, &json!("OBS-V1-L-01")));
+}
+
+#[tokio::test]
+async fn alerts_and_incidents_are_shown_to_whom_the_control_plane_allows() {
+    let world = World::new().await;
+    let (status, answer) = world.alerts("dev", "alerts/query", json!({})).await;
+    assert_eq!((status, &answer["total"]), (200, &json!(1)), "{answer}");
+    let alert = &answer["alerts"][0];
+    assert_eq!(
+        (&alert["timestamp"], &alert["alertValue"]),
+        (&json!("2026-01-01T00:00:01Z"), &json!("3"))
+    );
+    let metadata = &alert["metadata"];
+    assert_eq!(metadata["labels"]["componentName"], "cart");
+    let condition = json!({"operator": "gt", "threshold": 2, "window": "30s", "interval": "5s"});
+    assert_eq!(metadata["alertRule"]["condition"], condition);
+    assert_eq!(metadata["alertRule"]["source"], json!({"type": "log", "query": "oh no"}));
+    let (status, answer) = world.alerts("dev", "notifications/query", json!({})).await;
+    assert_eq!((status, &answer["total"]), (200, &json!(2)), "{answer}");
+    let elsewhere = json!({"startTime": "2026-01-02T00:00:00Z", "endTime": "2026-01-02T01:00:00Z"});
+    assert_eq!(world.alerts("dev", "alerts/query", elsewhere).await.1["total"], 0);
+    let (status, answer) = world.alerts("claude", "alerts/query", json!({})).await;
+    assert_eq!((status, &answer["errorCode"]), (403, &json!("FORBIDDEN")), "{answer}");
+    let (status, answer) = world.alerts("dev", "alerts/query", json!({"limit": 5000})).await;
+    assert_eq!((status, &answer["errorCode"]), (400, &json!("VALIDATION_ERROR")), "{answer}");
+
+    let (_, answer) = world.alerts("dev", "incidents/query", json!({})).await;
+    let incident = &answer["incidents"][0];
+    assert_eq!((&incident["status"], &incident["alertId"]), (&json!("active"), &alert["alertId"]));
+    let path = format!("incidents/{}", incident["incidentId"].as_str().expect("an id"));
+    let seen = json!({"status": "acknowledged", "notes": "looking"});
+    let (status, answer) = world.alerts("claude", &path, seen.clone()).await;
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer.to_string().contains("incidents:update"), "{answer}");
+    let (status, answer) = world.alerts("dev", &path, seen).await;
+    assert_eq!((status, &answer["notes"]), (200, &json!("looking")), "{answer}");
+    assert!(answer["acknowledgedAt"].is_string(), "{answer}");
+    for (path, status, code) in [
+        (path.as_str(), "active", "INVALID_STATUS_TRANSITION"),
+        (path.as_str(), "closed", "VALIDATION_ERROR"),
+        ("incidents/none", "resolved", "INCIDENT_NOT_FOUND"),
+    ] {
+        let (_, answer) = world.alerts("dev", path, json!({"status": status})).await;
+        assert_eq!(answer["errorCode"], code, "{answer}");
+    }
+
+    let arguments = json!({"namespace":"default","project":"shop","component":"cart","environment":"development",
+        "start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-01T01:00:00Z"});
+    let ask = async |tool: &str, who: &str| {
+        world.mcp(who, "tools/call", json!({"name": tool, "arguments": arguments})).await
+    };
+    let answer = ask("query_alerts", "dev").await;
+    let alert = &answer["structuredContent"]["alerts"][0];
+    assert_eq!(
+        (&alert["rule"], &alert["component"]),
+        (&json!("errors"), &json!("shop/cart")),
+        "{answer}"
+    );
+    assert!(alert.get("resolvedAt").is_none(), "{answer}");
+    let answer = ask("query_incidents", "dev").await;
+    assert_eq!(answer["structuredContent"]["incidents"][0]["notes"], "looking", "{answer}");
+    assert_eq!(ask("query_incidents", "claude").await["isError"], true);
 }
 
 #[tokio::test]

@@ -20,10 +20,10 @@ impl Toolbox for ObserverTools {
         About {
             name: "openchoreo-observer",
             version: self.version.clone(),
-            instructions: "Logs, Kubernetes events, metrics and traces of the components of a Curtain platform \
-                (OpenChoreo-compatible). Times are RFC 3339. When something is wrong, start with query_topology; \
-                query_component_events says why pods do not start. Ask for logs with a short range, one component and \
-                log_levels [\"ERROR\",\"WARN\"].",
+            instructions: "Logs, Kubernetes events, metrics, traces, alerts and incidents of the components of a Curtain \
+                platform (OpenChoreo-compatible). Times are RFC 3339. When something is wrong, start with \
+                query_topology and query_incidents; query_component_events says why pods do not start. Ask for logs \
+                with a short range, one component and log_levels [\"ERROR\",\"WARN\"].",
         }
     }
 

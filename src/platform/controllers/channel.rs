@@ -65,9 +65,8 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
         return finalize(ctx, &channel).await;
     }
     let spec = channel.spec::<Channel>()?;
-    let lonely = ctx.read(|store| {
-        !of(store, &key.namespace, &spec.environment).any(|other| is_default(other))
-    });
+    let lonely = ctx
+        .read(|store| !of(store, &key.namespace, &spec.environment).any(|other| is_default(other)));
     if lonely {
         // The answer to this write brings the channel back here.
         let patch = json!({ "spec": { "isEnvDefault": true } });
@@ -243,9 +242,8 @@ async fn put(
         "metadata": { "name": name, "namespace": NAMESPACE, "labels": labels },
         "data": data,
     });
-    let path = format!(
-        "/api/v1/namespaces/{NAMESPACE}/{plural}/{name}?fieldManager={MANAGER}&force=true"
-    );
+    let path =
+        format!("/api/v1/namespaces/{NAMESPACE}/{plural}/{name}?fieldManager={MANAGER}&force=true");
     let (body, patch) = (body.to_string().into_bytes(), "application/apply-patch+yaml");
     send(&remote.client, "apply", &name, http::Method::PATCH, &path, patch, body).await.map(drop)
 }

@@ -127,9 +127,7 @@ async fn the_trait_makes_a_rule_on_the_observability_plane() {
     assert!(labels["openchoreo.dev/component-uid"].is_string(), "{labels}");
 
     // An environment may ask for an incident; what makes no sense is refused with words.
-    let configure = |incident: Value| {
-        json!({ "spec": { "traitEnvironmentConfigs": { "errors": { "actions": { "incident": incident } } } } })
-    };
+    let configure = |incident: Value| json!({ "spec": { "traitEnvironmentConfigs": { "errors": { "actions": { "incident": incident } } } } });
     let wrong = configure(json!({ "triggerAiRca": true }));
     world.merge("ReleaseBinding", "default", "greeter-development", wrong).await;
     let binding = world.until("ReleaseBinding", "default", "greeter-development", refused).await;

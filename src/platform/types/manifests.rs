@@ -66,7 +66,6 @@ fn every_document_is_of_its_kind() {
                 assert_eq!(gateway.http.unwrap().host, "openchoreoapis.localhost");
             }
             "ClusterObservabilityPlane" => _ = read::<ClusterObservabilityPlane>(&name, &document),
-            "ClusterTrait" => _ = read::<ClusterTrait>(&name, &document),
             "ClusterWorkflowPlane" => _ = read::<ClusterWorkflowPlane>(&name, &document),
             "ClusterTrait" => {
                 let found = read::<ClusterTrait>(&name, &document).spec;

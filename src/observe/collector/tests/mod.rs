@@ -102,7 +102,7 @@ where
     .boxed()
 }
 
-async fn cluster(directory: &std::path::Path, stop: CancellationToken) -> Server {
+pub(crate) async fn cluster(directory: &std::path::Path, stop: CancellationToken) -> Server {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::new(vec![]).expect("parameters");
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

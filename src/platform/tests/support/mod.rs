@@ -145,7 +145,9 @@ impl World {
 
     fn api(&self, kind: &str, namespace: &str) -> Api<DynamicObject> {
         let (group, version, plural) = match kind {
-            "Namespace" | "Service" | "ServiceAccount" | "ConfigMap" | "Pod" | "Secret" => ("", "v1", None),
+            "Namespace" | "Service" | "ServiceAccount" | "ConfigMap" | "Pod" | "Secret" => {
+                ("", "v1", None)
+            }
             "Deployment" => ("apps", "v1", None),
             "NetworkPolicy" => ("networking.k8s.io", "v1", Some("networkpolicies")),
             "HTTPRoute" => ("gateway.networking.k8s.io", "v1", None),

@@ -1,0 +1,80 @@
+//! Alerts: rules evaluated over what the observer keeps, what came of them, and who is told.
+//!
+//! * [`engine`] follows the ObservabilityAlertRules and has each of them looked at in its interval; [`measure`] finds
+//!   the number, [`judge`] decides what it means.
+//! * [`notify`] tells the channels, with retries, and keeps what it could not deliver.
+//! * [`signal`] answers queries.
+//!
+//! Invariants: a rule has at most one alert at a time for its component, which the database itself sees to. An alert,
+//! its incident and what is to be delivered are written in one transaction, so a crash neither loses nor doubles one.
+
+mod answer;
+mod delivery;
+mod duration;
+mod engine;
+mod entry;
+mod incident;
+mod judge;
+mod measure;
+mod notify;
+mod query;
+mod refusal;
+mod retention;
+mod rule;
+mod schema;
+mod signal;
+mod status;
+mod tools;
+
+use std::path::Path;
+use std::time::Duration;
+
+use http::Uri;
+
+pub(crate) use measure::Telemetry;
+pub(crate) use signal::Alerts;
+
+use crate::database::{Database, DatabaseError, Retention};
+
+/// The namespace that the observer and the settings of channels are in.
+pub(crate) const NAMESPACE: &str = "openchoreo-observability-plane";
+
+/// How alerts are handled.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A rule that fired waits this long before it fires again, unless its condition is changed.
+    pub suppression: Duration,
+    /// Where alerts go whose rule wants an agent to look for the cause; nowhere when absent.
+    pub rca: Option<Uri>,
+}
+
+impl Default for Options {
+    /// Five minutes, and no agent.
+    fn default() -> Self {
+        Options { suppression: Duration::from_secs(300), rca: None }
+    }
+}
+
+/// The database of alerts. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    database: Database,
+    retention: Retention,
+}
+
+impl Store {
+    /// Opens or makes the database file.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Open`] and [`DatabaseError::Version`].
+    pub(crate) fn open(path: &Path, retention: Retention) -> Result<Store, DatabaseError> {
+        Ok(Store { database: Database::open(path, schema::LAYOUT)?, retention })
+    }
+}
+
+#[cfg(test)]
+mod live_tests;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+
+use super::delivery::{Attempt, Event};
+use super::entry::{Alert, Incident};
+use super::incident::{Change, Unchanged};
+use super::judge::{Look, Outcome};
+use super::measure::{Measure, Telemetry};
+use super::rule::Rule;
+use super::testing::{SECOND, START, look, object, open, rule};
+use super::{Store, status};
+use crate::asked::{Page, Place};
+use crate::database::Retention;
+use crate::logs;
+use crate::wire::{Batch, Line, Part, Position, Source};
+
+fn page() -> Page {
+    Page {
+        place: Place { namespace: "default".into(), ..Place::default() },
+        between: (0, i64::MAX),
+        limit: 100,
+        newest_first: false,
+    }
+}
+
+fn alerts(store: &Store) -> Vec<Alert> {
+    store.alerts(&page()).expect("finds").rows
+}
+
+fn incidents(store: &Store) -> Vec<Incident> {
+    store.incidents(&page()).expect("finds").rows
+}
+
+/// What is to be told: the channel and the event of each.
+fn planned(store: &Store) -> Vec<(String, Event)> {
+    let found = store.deliveries(&page()).expect("finds").rows;
+    found.into_iter().map(|delivery| (delivery.channel, delivery.event)).collect()
+}
+
+#[test]
+fn each_operator_compares_with_the_threshold() {
+    for (operator, holds) in [
+        ("gt", [false, false, true]),
+        ("gte", [false, true, true]),
+        ("lt", [true, false, false]),
+        ("lte", [true, true, false]),
+        ("eq", [false, true, false]),
+    ] {
+        let condition =
+            json!({"window": "1m", "interval": "1s", "operator": operator, "threshold": 2});
+        let rule = rule(&json!({ "condition": condition }));
+        assert_eq!([1.0, 2.0, 3.0].map(|value| rule.holds(value)), holds, "{operator}");
+    }
+}
+
+#[test]
+fn rules_that_make_no_sense_say_why() {
+    let condition = |window: &str, interval: &str| json!({"condition": {"window": window, "interval": interval, "operator": "gt", "threshold": 1}});
+    for (change, words) in [
+        (condition("soon", "1m"), "condition.window is \"soon\""),
+        (condition("1m", "500ms"), "between 1s and 168h"),
+        (condition("1m", "5m"), "no longer than the window"),
+        (condition("1000h", "1m"), "between 1s and 168h"),
+    ] {
+        let error = Rule::of(&object(&change)).expect_err("wrong");
+        assert!(error.contains(words), "{error}");
+    }
+    let mut bare = object(&json!({}));
+    bare.metadata.labels = None;
+    let error = Rule::of(&bare).expect_err("wrong");
+    assert!(error.contains("openchoreo.dev/namespace"), "{error}");
+    assert_eq!(Rule::of(&object(&json!({"enabled": false}))), Ok(None));
+}
+
+#[test]
+fn lines_are_counted_in_the_window_and_for_the_component_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let logs = logs::Store::open(&directory.path().join("logs.db"), Retention::default());
+    let logs = logs.expect("opens");
+    let write = |pod: &str, component: &str, lines: &[(i64, &str)]| {
+        let source = Source {
+            pod_uid: pod.into(),
+            container: "main".into(),
+            namespace: "default".into(),
+            component: "cart".into(),
+            component_uid: component.into(),
+            environment_uid: "e".into(),
+            ..Source::default()
+        };
+        let line = |(second, text): &(i64, &str)| {
+            Line(Position { time: START + second * SECOND, ordinal: 0 }, (*text).to_owned())
+        };
+        let lines = lines.iter().map(line).collect();
+        logs.ingest(&Batch { parts: vec![Part { source, lines }] }).expect("stores");
+    };
+    write("1", "c", &[(0, "oh no"), (10, "OH NO!"), (20, "fine"), (31, "oh no, 100% broken")]);
+    write("2", "c", &[(12, "well, oh no")]);
+    // The component that had the name before.
+    write("3", "old", &[(13, "oh no")]);
+    let telemetry = Telemetry { logs };
+    let count = |query: &str, second: i64| {
+        let rule = rule(&json!({"source": {"type": "log", "query": query}}));
+        telemetry.value(&rule.facts, rule.between(START + second * SECOND)).expect("counts")
+    };
+    // At second 31 the window begins at second 1.
+    assert_eq!(count("oh no", 31), Some(3.0));
+    assert_eq!(count("oh no", 30), Some(3.0), "the first line is still inside");
+    assert_eq!(
+        (count("0%", 31), count("%", 30), count("_", 31)),
+        (Some(1.0), Some(0.0), Some(0.0))
+    );
+    assert_eq!((count("", 31), count("oh no", 100)), (Some(4.0), Some(0.0)));
+    let metric = rule(&json!({"source": {"type": "metric", "metric": "cpu_usage"}}));
+    let error = telemetry.offers(&metric.facts).expect_err("nothing is kept");
+    assert!(error.contains("no metrics are kept here"), "{error}");
+}
+
+#[test]
+fn an_alert_begins_once_and_is_over_when_it_was_quiet_for_a_window() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let rule = rule(&json!({}));
+    assert_eq!(look(&store, &rule, 0, 2.0), Outcome::Same);
+    assert_eq!(look(&store, &rule, 5, 3.0), Outcome::Fired);
+    assert_eq!(look(&store, &rule, 10, 9.0), Outcome::Same);
+    // Another process with the same file, as after a kill.
+    let store = open(directory.path());
+    assert_eq!(look(&store, &rule, 15, 9.0), Outcome::Same);
+    assert_eq!((alerts(&store).len(), incidents(&store).len()), (1, 1));
+    assert_eq!(
+        (alerts(&store)[0].value.as_str(), incidents(&store)[0].status.as_str()),
+        ("3", "active")
+    );
+    assert_eq!(planned(&store), [("ops".to_owned(), Event::Trigger), (String::new(), Event::Rca)]);
+
+    // Quiet for less than the window, loud again: it goes on.
+    assert_eq!(look(&store, &rule, 20, 0.0), Outcome::Same);
+    assert_eq!(look(&store, &rule, 45, 0.0), Outcome::Same);
+    assert_eq!(look(&store, &rule, 47, 3.0), Outcome::Same);
+    assert_eq!(look(&store, &rule, 50, 0.0), Outcome::Same);
+    assert_eq!(look(&store, &rule, 79, 0.0), Outcome::Same);
+    assert_eq!(look(&store, &rule, 80, 0.0), Outcome::Resolved);
+    assert_eq!(alerts(&store)[0].resolved, Some(START + 80 * SECOND));
+    let incident = &incidents(&store)[0];
+    assert_eq!(incident.status, "resolved");
+    assert!(incident.notes.contains("has not held for 30s"), "{}", incident.notes);
+    assert_eq!(planned(&store).last(), Some(&("ops".to_owned(), Event::Resolve)));
+    assert_eq!(look(&store, &rule, 85, 0.0), Outcome::Same);
+}
+
+#[test]
+fn a_rule_that_fired_waits_unless_it_is_changed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let rule_of = |threshold: i64| {
+        rule(
+            &json!({"condition": {"window": "30s", "interval": "5s", "operator": "gt", "threshold": threshold}}),
+        )
+    };
+    assert_eq!(look(&store, &rule_of(2), 0, 3.0), Outcome::Fired);
+    // The threshold is raised above the value: over at once, and without waiting for a window.
+    assert_eq!(look(&store, &rule_of(5), 1, 3.0), Outcome::Resolved);
+    assert!(incidents(&store)[0].notes.contains("the rule was changed"));
+    // Lowered: it fires although it fired a moment ago.
+    assert_eq!(look(&store, &rule_of(1), 2, 3.0), Outcome::Fired);
+    assert_eq!(look(&store, &rule_of(1), 3, 0.0), Outcome::Same);
+    assert_eq!(look(&store, &rule_of(1), 33, 0.0), Outcome::Resolved);
+    // The same condition has to wait, and is told when it has waited.
+    assert_eq!(look(&store, &rule_of(1), 40, 9.0), Outcome::Same);
+    assert_eq!(look(&store, &rule_of(1), 303, 9.0), Outcome::Fired);
+    assert_eq!(alerts(&store).len(), 3);
+}
+
+#[test]
+fn nothing_known_is_nothing_wrong_and_a_rule_that_is_gone_takes_its_alert_along() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let rule = rule(&json!({}));
+    let unknown = |second: i64| {
+        let (now, suppression) = (START + second * SECOND, Duration::ZERO);
+        store.judge(&rule, Look { value: None, now, suppression, rca: false }).expect("judges")
+    };
+    assert_eq!(unknown(0), Outcome::Same);
+    assert_eq!(look(&store, &rule, 1, 3.0), Outcome::Fired);
+    assert_eq!((unknown(2), unknown(32)), (Outcome::Same, Outcome::Resolved));
+    assert_eq!(look(&store, &rule, 400, 3.0), Outcome::Fired);
+    let now = START + 401 * SECOND;
+    assert_eq!(store.end(|_| true, "gone", now).expect("ends"), 0);
+    let stays = |key: &(String, String)| key.1 != "cart-errors";
+    assert_eq!(store.end(stays, "gone", now).expect("ends"), 1);
+    assert_eq!(incidents(&store)[1].notes, "gone");
+}
+
+#[test]
+fn incidents_go_forward_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    assert_eq!(look(&store, &rule(&json!({})), 0, 3.0), Outcome::Fired);
+    let id = incidents(&store)[0].id.clone();
+    let update = |status: &str, notes: Option<&str>, second: i64| {
+        let notes = notes.map(str::to_owned);
+        let change = Change { status: status.into(), notes, description: None };
+        store.update(&id, change, "dev", START + second * SECOND).expect("writes")
+    };
+    let seen = update("acknowledged", Some("looking"), 1).expect("may");
+    assert_eq!((seen.acknowledged, seen.notes.as_str()), (Some(START + SECOND), "looking"));
+    let seen = update("acknowledged", None, 2).expect("may");
+    assert_eq!((seen.acknowledged, seen.notes.as_str()), (Some(START + SECOND), "looking"));
+    assert_eq!(
+        update("active", None, 3),
+        Err(Unchanged::Transition { from: "acknowledged".into() })
+    );
+    let seen = update("resolved", None, 4).expect("may");
+    assert_eq!(
+        (seen.resolved, seen.description.as_str()),
+        (Some(START + 4 * SECOND), "It fails \"often\"")
+    );
+    assert!(update("acknowledged", None, 5).is_err());
+    assert_eq!(
+        update("resolved", Some("done"), 6).expect("may").resolved,
+        Some(START + 4 * SECOND)
+    );
+    let unknown = store.update("none", Change::default(), "dev", START).expect("looks");
+    assert_eq!(unknown, Err(Unchanged::Unknown));
+}
+
+#[test]
+fn a_delivery_is_tried_again_later_and_ends_as_a_dead_letter() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    assert_eq!(look(&store, &rule(&json!({})), 0, 3.0), Outcome::Fired);
+    let mut now = START;
+    let mut pauses = Vec::new();
+    let dead = loop {
+        let (due, next) = store.due(now).expect("reads");
+        let Some(errand) = due.into_iter().find(|errand| errand.delivery.channel == "ops") else {
+            let next = next.expect("one is left");
+            pauses.push((next - now) / SECOND);
+            now = next;
+            continue;
+        };
+        assert_eq!(
+            errand.incident.as_ref().map(|incident| &incident.alert),
+            Some(&errand.alert.id)
+        );
+        let failed = Attempt::Failed("no answer".into());
+        let dead = store.attempted(&errand.delivery, failed, now).expect("writes");
+        for other in store.due(now).expect("reads").0 {
+            assert_eq!(store.attempted(&other.delivery, Attempt::Done, now).expect("writes"), None);
+        }
+        if dead.is_some() {
+            break dead;
+        }
+    };
+    assert_eq!((dead.as_deref(), pauses), (Some("no answer"), vec![1, 5, 20, 60, 300, 900]));
+    let states: Vec<_> = store.deliveries(&page()).expect("finds").rows;
+    let states: Vec<_> =
+        states.iter().map(|d| (d.state.as_str(), d.attempts, d.error.as_str())).collect();
+    assert_eq!(states, [("dead", 7, "no answer"), ("delivered", 1, "")]);
+    assert_eq!(store.due(i64::MAX).expect("reads"), (Vec::new(), None));
+}
+
+#[test]
+fn what_is_old_and_over_is_forgotten_with_all_that_belongs_to_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let rule = rule(&json!({}));
+    assert_eq!(look(&store, &rule, 0, 3.0), Outcome::Fired);
+    let later = START + 30 * 24 * 3600 * SECOND;
+    assert_eq!(store.prune(later).expect("prunes"), 0, "it is not over");
+    look(&store, &rule, 1, 0.0);
+    assert_eq!(look(&store, &rule, 31, 0.0), Outcome::Resolved);
+    assert_eq!(store.prune(START + 60 * SECOND).expect("prunes"), 0, "it is not old");
+    assert_eq!(store.prune(later).expect("prunes"), 1);
+    assert_eq!((alerts(&store).len(), incidents(&store).len(), planned(&store).len()), (0, 0, 0));
+}
+
+#[test]
+fn the_status_is_written_when_it_says_something_new() {
+    let now = Time(Timestamp::from_second(1_767_225_600).expect("a time"));
+    let mut object = object(&json!({}));
+    let told = status::of(&object, &Ok(()), now.clone()).expect("news");
+    assert_eq!((told.phase.as_deref(), told.observed_generation), (Some("Ready"), Some(1)));
+    assert_eq!(told.backend_monitor_id.as_deref(), Some("dp-shop/cart-errors"));
+    object.status = Some(told);
+    assert_eq!(status::of(&object, &Ok(()), now.clone()), None);
+    let told = status::of(&object, &Err("no".into()), now.clone()).expect("news");
+    let told: Value = serde_json::to_value(told).expect("JSON");
+    assert_eq!(
+        (&told["phase"], &told["conditions"][0]["reason"]),
+        (&json!("Error"), &json!("SyncFailed"))
+    );
+    assert_eq!(told["conditions"][0]["message"], "no");
+}
+
+#[test]
+fn a_database_of_another_version_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path: &Path = &directory.path().join("alerts.db");
+    drop(Store::open(path, Retention::default()).expect("opens"));
+    let connection = rusqlite::Connection::open(path).expect("opens");
+    connection.pragma_update(None, "user_version", 2).expect("writes");
+    let error = Store::open(path, Retention::default()).expect_err("newer");
+    assert!(error.to_string().contains("run the newer program"), "{error}");
+}

@@ -1,0 +1,51 @@
+//! The tools for alerts and incidents.
+
+use curtain_control::mcp::{Access, Arg, ArgKind, Member, Output, Tool};
+
+use super::signal::{ALERTS, INCIDENTS};
+
+/// Entries when the caller does not say; fewer, when they are long.
+pub(super) const DEFAULT_LIMIT: i64 = 20;
+
+/// The tool for incidents; the other one is for alerts.
+pub(super) const QUERY_INCIDENTS: &str = "query_incidents";
+
+const ARGS: &[Arg] = &[
+    Arg::required("namespace", ArgKind::Text),
+    Arg::optional("project", ArgKind::Text),
+    Arg::optional("component", ArgKind::Text).about("needs project"),
+    Arg::optional("environment", ArgKind::Text),
+    Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
+    Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
+    Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 20"),
+    Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc"),
+];
+
+pub(super) static TABLE: [Tool; 2] = [
+    Tool {
+        name: "query_alerts",
+        description: "Find alerts that fired for components, with the rule and value of each.",
+        toolsets: &["alerts"],
+        args: ARGS,
+        actions: &[ALERTS],
+        access: Access::Read,
+        output: Output::Object(&[
+            Member::list("alerts"),
+            Member { name: "total", kind: "integer" },
+            Member::text("hint"),
+        ]),
+    },
+    Tool {
+        name: QUERY_INCIDENTS,
+        description: "Find incidents of components, with their status and notes.",
+        toolsets: &["alerts"],
+        args: ARGS,
+        actions: &[INCIDENTS],
+        access: Access::Read,
+        output: Output::Object(&[
+            Member::list("incidents"),
+            Member { name: "total", kind: "integer" },
+            Member::text("hint"),
+        ]),
+    },
+];
