@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::Store;
@@ -136,8 +136,12 @@ impl Store {
             let mut errands = Vec::with_capacity(due.len());
             for delivery in due {
                 let sql = format!("SELECT {ALERT} FROM alert_entries WHERE id = ?1");
-                let alert =
-                    connection.prepare_cached(&sql)?.query_row([&delivery.alert], Alert::read)?;
+                let mut statement = connection.prepare_cached(&sql)?;
+                // Forgotten between these two lines.
+                let Some(alert) = statement.query_row([&delivery.alert], Alert::read).optional()?
+                else {
+                    continue;
+                };
                 let sql = format!("SELECT {INCIDENT} FROM incident_entries WHERE alert_id = ?1");
                 let mut statement = connection.prepare_cached(&sql)?;
                 let incident =

@@ -116,6 +116,7 @@ impl<M: Measure> Engine<M> {
             }
             Err(why) => {
                 schedule.remove(&name);
+                self.end(move |key| *key != name, BROKEN).await;
                 Err(why)
             }
         };
@@ -193,3 +194,4 @@ impl<M: Measure> Engine<M> {
 /// The notes of incidents whose rule ended.
 const GONE: &str = "Resolved by itself: the rule is gone.";
 const DISABLED: &str = "Resolved by itself: the rule was switched off.";
+const BROKEN: &str = "Resolved by itself: the rule was changed, and cannot be evaluated.";

@@ -19,6 +19,7 @@ mod measure;
 mod notify;
 mod query;
 mod refusal;
+mod rest;
 mod retention;
 mod rule;
 mod schema;
