@@ -42,6 +42,10 @@ pub(crate) struct Common {
 
 /// A verb for people, or a part that a container runs.
 #[derive(Debug, Subcommand)]
+#[cfg_attr(
+    target_os = "linux",
+    expect(clippy::large_enum_variant, reason = "there is one, made once")
+)]
 pub(crate) enum Verb {
     #[command(flatten)]
     User(verbs::Verb),

@@ -2,9 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use curtain_observe::{
-    alerts::Options, database::Retention, metrics::Prices, observer::Config,
-};
+use curtain_observe::{alerts::Options, database::Retention, metrics::Prices, observer::Config};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Flags {

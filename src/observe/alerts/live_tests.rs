@@ -115,10 +115,10 @@ async fn a_rule_is_evaluated_told_of_and_over_across_a_restart() {
     rule.metadata.generation = None;
     rules.create(&PostParams::default(), &rule).await.expect("creates");
     let mut metric = rule.clone();
-    metric.metadata.name = Some("cart-cpu".into());
-    metric.spec.source = typed(json!({"type": "metric", "metric": "cpu_usage"}));
+    metric.metadata.name = Some("cart-costs".into());
+    metric.spec.source = typed(json!({"type": "budget"}));
     rules.create(&PostParams::default(), &metric).await.expect("creates");
-    for (name, phase) in [("cart-errors", "Ready"), ("cart-cpu", "Error")] {
+    for (name, phase) in [("cart-errors", "Ready"), ("cart-costs", "Error")] {
         until(name, async || {
             let status = rules.get(name).await.expect("reads").status?;
             (status.phase.as_deref() == Some(phase)).then_some(())

@@ -1,8 +1,22 @@
 //! The number that a rule compares.
 
+use std::time::Duration;
+
 use super::rule::Facts;
 use crate::database::DatabaseError;
-use crate::logs;
+use crate::{logs, metrics};
+
+/// What a metric rule can compare. The first two are OpenChoreo's.
+const METRICS: [&str; 4] = [CPU_USAGE, MEMORY_USAGE, HTTP_ERROR_RATE, HTTP_LATENCY_P99];
+/// Percent of the limit of the component's pods, over the window.
+const CPU_USAGE: &str = "cpu_usage";
+/// Percent of the limit of the component's pods, now.
+const MEMORY_USAGE: &str = "memory_usage";
+/// Percent of the requests to the component that failed.
+const HTTP_ERROR_RATE: &str = "http_error_rate";
+/// Milliseconds.
+const HTTP_LATENCY_P99: &str = "http_latency_p99";
+const SECOND: i64 = 1_000_000_000;
 
 /// Where numbers come from.
 pub(crate) trait Measure: Clone + Send + Sync + 'static {
@@ -18,12 +32,36 @@ pub(crate) trait Measure: Clone + Send + Sync + 'static {
 pub(crate) struct Telemetry {
     /// Lines.
     pub(crate) logs: logs::Store,
+    /// Samples.
+    pub(crate) metrics: metrics::Store,
+}
+
+impl Telemetry {
+    fn metric(&self, rule: &Facts, between: (i64, i64)) -> Result<Option<f64>, DatabaseError> {
+        let (first, last) = (between.0 / SECOND, between.1 / SECOND);
+        let usage = || {
+            let window = Duration::from_secs((last - first).unsigned_abs());
+            self.metrics.usage_of_limits(&rule.place, window, last)
+        };
+        let answers = || self.metrics.answers(&rule.place, (first, last));
+        Ok(match rule.metric.as_str() {
+            CPU_USAGE => usage()?.and_then(|usage| usage.cpu),
+            MEMORY_USAGE => usage()?.and_then(|usage| usage.memory),
+            HTTP_ERROR_RATE => answers()?.map(|answers| answers.failed),
+            HTTP_LATENCY_P99 => answers()?.and_then(|answers| answers.p99).map(|p99| p99 * 1000.0),
+            _ => None,
+        })
+    }
 }
 
 impl Measure for Telemetry {
     fn offers(&self, rule: &Facts) -> Result<(), String> {
         match rule.source.as_str() {
             "log" => Ok(()),
+            "metric" if METRICS.contains(&rule.metric.as_str()) => Ok(()),
+            "metric" => {
+                Err(format!("source.metric is {:?}; there are {}", rule.metric, METRICS.join(", ")))
+            }
             other => Err(format!(
                 "rules of the source type {other} cannot be evaluated: no {other}s are kept here"
             )),
@@ -31,6 +69,9 @@ impl Measure for Telemetry {
     }
 
     fn value(&self, rule: &Facts, between: (i64, i64)) -> Result<Option<f64>, DatabaseError> {
+        if rule.source == "metric" {
+            return self.metric(rule, between);
+        }
         let uids = (rule.component_uid.as_str(), rule.environment_uid.as_str());
         // Lines of one window are far fewer than a float can count.
         Ok(Some(self.logs.count(uids, &rule.query, between)? as f64))

@@ -28,6 +28,7 @@ pub(super) fn respond(codes: Codes, refusal: &Refusal) -> Response {
             tracing::warn!(%error, "a query could not be authorized");
             (StatusCode::SERVICE_UNAVAILABLE, "internalServerError", "AUTHZ_UNAVAILABLE")
         }
+        Refusal::Missing(_) => (StatusCode::NOT_FOUND, "notFound", "NOT_FOUND"),
         Refusal::Database(error) => {
             tracing::error!(%error, "a query failed");
             (StatusCode::INTERNAL_SERVER_ERROR, "internalServerError", codes.failed)

@@ -15,8 +15,8 @@ use super::testing::{SECOND, START, look, object, open, rule};
 use super::{Store, status};
 use crate::asked::{Page, Place};
 use crate::database::Retention;
-use crate::logs;
 use crate::wire::{Batch, Line, Part, Position, Source};
+use crate::{logs, metrics};
 
 fn page() -> Page {
     Page {
@@ -101,7 +101,8 @@ fn lines_are_counted_in_the_window_and_for_the_component_alone() {
     write("2", "c", &[(12, "well, oh no")]);
     // The component that had the name before.
     write("3", "old", &[(13, "oh no")]);
-    let telemetry = Telemetry { logs };
+    let metrics = metrics::Store::open(&directory.path().join("metrics.db"), Retention::default());
+    let telemetry = Telemetry { logs, metrics: metrics.expect("opens") };
     let count = |query: &str, second: i64| {
         let rule = rule(&json!({"source": {"type": "log", "query": query}}));
         telemetry.value(&rule.facts, rule.between(START + second * SECOND)).expect("counts")
@@ -114,9 +115,13 @@ fn lines_are_counted_in_the_window_and_for_the_component_alone() {
         (Some(1.0), Some(0.0), Some(0.0))
     );
     assert_eq!((count("", 31), count("oh no", 100)), (Some(4.0), Some(0.0)));
-    let metric = rule(&json!({"source": {"type": "metric", "metric": "cpu_usage"}}));
-    let error = telemetry.offers(&metric.facts).expect_err("nothing is kept");
-    assert!(error.contains("no metrics are kept here"), "{error}");
+    for (source, words) in [
+        (json!({"type": "metric", "metric": "disk"}), "there are cpu_usage, memory_usage, http_"),
+        (json!({"type": "budget"}), "no budgets are kept here"),
+    ] {
+        let error = telemetry.offers(&rule(&json!({"source": source})).facts).expect_err("unknown");
+        assert!(error.contains(words), "{error}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! twice changes nothing the second time.
 
 mod answer;
+mod answers;
 mod application;
 mod ask;
 mod bills;
@@ -34,6 +35,7 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use answers::Answers;
 pub use costs::Prices;
 pub(crate) use signal::Metrics;
 pub use usage::Usage;

@@ -226,6 +226,19 @@ fn a_database_that_grows_too_large_loses_its_oldest_rows() {
 }
 
 #[test]
+fn answers_count_what_the_component_got_wrong_and_not_its_callers() {
+    let (store, _directory) = filled(2);
+    let between = (BEGIN, BEGIN + 119);
+    let of = |component: &str| store.answers(&place(component), between).expect("asks");
+    let payment = of("payment").expect("was asked");
+    assert!((payment.failed - 60.0).abs() < 1e-9, "{payment:?}");
+    assert!(payment.p99.is_some_and(|p99| p99 > 1.0), "{payment:?}");
+    assert_eq!(of("cart").expect("was asked").failed, 0.0, "its 404s are its callers' business");
+    assert_eq!(of("mail"), None);
+    assert_eq!(store.answers(&place("cart"), (BEGIN - 60, BEGIN - 1)).expect("asks"), None);
+}
+
+#[test]
 fn usage_of_limits_is_of_all_pods_together_and_of_now() {
     let (store, _directory) = filled(10);
     let now = BEGIN + 10 * 60;
