@@ -28,3 +28,6 @@ pub mod wire;
 pub use asked::{Page, Place};
 pub use level::Level;
 pub use owner::Owner;
+
+/// The namespace of this plane: of collector, observer, and the settings of notification channels.
+const NAMESPACE: &str = "openchoreo-observability-plane";

@@ -37,9 +37,6 @@ pub(crate) use signal::Alerts;
 
 use crate::database::{Database, DatabaseError, Retention};
 
-/// The namespace that the observer and the settings of channels are in.
-pub(crate) const NAMESPACE: &str = "openchoreo-observability-plane";
-
 /// How alerts are handled.
 #[derive(Clone, Debug)]
 pub struct Options {

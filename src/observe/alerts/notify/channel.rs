@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 
-use crate::alerts::NAMESPACE;
+use crate::NAMESPACE;
 
 /// How long the API server may take.
 const PATIENCE: Duration = Duration::from_secs(10);

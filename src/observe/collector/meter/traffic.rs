@@ -13,6 +13,7 @@ use super::exposition::Kinds;
 use super::gathered::Gathered;
 use super::growth::Growth;
 use super::known::{Part, Pods};
+use crate::NAMESPACE;
 use crate::metrics::names::{
     CONNECTIONS, CONNECTIONS_IN, HTTP_IN, HTTP_OUT, METHOD, PEER, PEER_ENVIRONMENT, PEER_NAME,
     PEER_NAMESPACE, PEER_PROJECT, PEER_PROJECT_UID, PEER_UID, PROTOCOL, ROUTE, SERVICE, STATUS,
@@ -70,6 +71,9 @@ impl Traffic {
             return;
         }
         let mut labels = line.labels();
+        if is_own(&labels) {
+            return;
+        }
         if line.name == TCP {
             *self.connections.entry(labels).or_default() += grown;
             return;
@@ -107,6 +111,13 @@ impl Traffic {
             gathered.increase(owner, name, kept, count);
         }
     }
+}
+
+/// Whether it is the observability plane that asks or is told: measuring is not what is measured.
+fn is_own(labels: &Labels) -> bool {
+    ["source_namespace", "destination_namespace"]
+        .iter()
+        .any(|end| labels.get(*end).is_some_and(|namespace| namespace == NAMESPACE))
 }
 
 impl Seen {

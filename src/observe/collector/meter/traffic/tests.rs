@@ -67,6 +67,16 @@ curtain_http_request_duration_seconds_sum{source_namespace="dp",source_pod="web-
 }
 
 #[test]
+fn what_the_observability_plane_asks_and_is_told_is_no_traffic() {
+    let text = r#"
+curtain_http_requests_total{source_namespace="openchoreo-observability-plane",source_pod="collector-1",destination_namespace="dp",destination_pod="web-1",protocol="http1",method="GET",route="/metrics",status="200"} 9
+curtain_http_requests_total{source_namespace="dp",source_pod="web-1",destination_namespace="openchoreo-observability-plane",destination_pod="collector-1",destination_service="opentelemetry-collector",protocol="http1",method="POST",route="/v1/traces",status="200"} 9
+curtain_tcp_connections_total{source_namespace="dp",source_pod="web-1",destination_namespace="openchoreo-observability-plane",destination_service="opentelemetry-collector",protocol="tcp",verdict="forwarded"} 9
+"#;
+    assert_eq!(grown(text, None), [""; 0]);
+}
+
+#[test]
 fn other_projects_hosts_and_gateways_are_told_apart() {
     let text = r#"
 curtain_http_requests_total{source_namespace="dp",source_pod="web-1",destination_namespace="dp",destination_pod="bank-1",destination_service="bank",protocol="grpc",method="POST",route="/b",status="14"} 1
