@@ -16,13 +16,14 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::Store;
 use super::engine::Engine;
 use super::measure::Measure;
 use super::notify::tests::receiver;
 use super::notify::{Courier, Directory};
 use super::rule::Facts;
 use super::testing::{object, open};
-use super::{NAMESPACE, Store};
+use crate::NAMESPACE;
 use crate::asked::{Page, Place};
 use crate::collector::tests::cluster;
 use crate::database::DatabaseError;
