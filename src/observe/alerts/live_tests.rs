@@ -131,6 +131,12 @@ async fn a_rule_is_evaluated_told_of_and_over_across_a_restart() {
     let told = || received.lock().expect("lock").clone();
     until("the first notification", async || (!told().is_empty()).then_some(())).await;
     assert_eq!(told()[0].1["alertName"], "errors");
+    // What is not noted yet would be told again by the next one, rather than not at all.
+    until("the note of it", async || {
+        let found = store.deliveries(&everything()).expect("finds").rows;
+        found.iter().all(|one| one.state == "delivered").then_some(())
+    })
+    .await;
     assert_eq!(store.incidents(&everything()).expect("finds").rows[0].status, "active");
     shutdown.trigger();
     drop(store);
