@@ -56,8 +56,19 @@ async function patiently(attempt) {
   }
 }
 
-// The runner's variables for a proxy count here, too, where Node knows how.
-if (http.setGlobalProxyFromEnv) http.setGlobalProxyFromEnv();
+let proxied = false;
+
+/** The runner's variables for a proxy count here, too, where Node knows how. It throws where they are no URLs. */
+function proxy() {
+  if (proxied || !http.setGlobalProxyFromEnv) return;
+  try {
+    http.setGlobalProxyFromEnv();
+  } catch {
+    // What Node says has the variable's value in it, which may have a password.
+    throw Object.assign(new Error('what `http_proxy` or `https_proxy` says is no URL'), { final: true });
+  }
+  proxied = true;
+}
 
 /** The answer to one request, its body yet to be read. Not by `fetch`, which may end Node when a connection closes. */
 function ask(what, url, { seconds, body, ...options }) {
@@ -85,6 +96,7 @@ async function request(what, url, options) {
 /** Calls a method of the service. */
 function call(method, message) {
   return patiently(async () => {
+    proxy();
     const answer = await request(method, new URL(SERVICE + method, process.env.ACTIONS_RESULTS_URL), {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${process.env.ACTIONS_RUNTIME_TOKEN}` },
