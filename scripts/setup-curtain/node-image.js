@@ -46,14 +46,16 @@ async function archive(engine, args, { from, into }) {
   return said;
 }
 
-/** The id of the image in the Engine, by the rules of `up`: one of that name without any digest came from a file. */
+/** The id of the image that the Engine has from a registry, by that digest. */
+function pulled(engine, name, digest) {
+  return docker(engine, 'image', 'inspect', '--format', '{{.Id}}', `${name.replace(/:[^/:]*$/, '')}@${digest}`);
+}
+
+/** Whether the image is in the Engine, by the rules of `up`: one of that name without any digest came from a file. */
 function present(engine, name, digest) {
-  const format = '{{.Id}} {{json .RepoDigests}}';
-  const look = (reference) => docker(engine, 'image', 'inspect', '--format', format, reference);
-  const exact = look(`${name.replace(/:[^/:]*$/, '')}@${digest}`);
-  if (exact) return exact.split(' ')[0];
-  const [id, digests] = (look(name) || '').split(' ');
-  return id && (digests === '[]' || digests === 'null' || digests.includes(digest)) ? id : undefined;
+  if (pulled(engine, name, digest)) return true;
+  const digests = docker(engine, 'image', 'inspect', '--format', '{{json .RepoDigests}}', name);
+  return digests === '[]' || digests === 'null' || (digests || '').includes(digest);
 }
 
 /** The image that `up` will want and where; or why there is nothing to do for it. */
@@ -105,6 +107,8 @@ async function restore({ engine, prefix }, name) {
   const found = cache.may('read') ? await cache.find(prefix, CONTENT) : undefined;
   if (!found) return undefined;
   const id = `sha256:${found.key.slice(prefix.length)}`;
+  // Anything else may be the beginning of another image's id, or a line for the runner in the log.
+  if (!/^sha256:[0-9a-f]{64}$/.test(id)) throw new Error(`the cache's entry ${found.key} does not end with an id`);
   // Another job on this machine may have loaded it.
   if (docker(engine, 'tag', id, name) !== undefined) return found.key;
   try {
@@ -139,9 +143,9 @@ async function bring(ask, asked, instance) {
   return loaded;
 }
 
-/** Saves the image that `up` pulled, unless another job did meanwhile. */
+/** Saves the image that `up` pulled, unless another job did meanwhile. What came from a file is not known to be it. */
 async function save({ engine, name, digest, prefix }) {
-  const id = present(engine, name, digest);
+  const id = pulled(engine, name, digest);
   // `up` did not come as far.
   if (!id || !cache.may('write') || await cache.find(prefix, CONTENT)) return;
   const key = prefix + id.replace('sha256:', '');
