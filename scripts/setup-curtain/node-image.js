@@ -126,21 +126,19 @@ async function restore({ engine, prefix }, name) {
 /** Before `up`: the name of the image that was loaded for it, or '' where it gets its image by itself. */
 async function bring(ask, asked, instance) {
   if (runner.input('cache') === 'false') return '';
-  const name = `curtain.local/setup-curtain:${instance}`;
-  let want;
-  let key;
+  const own = `curtain.local/setup-curtain:${instance}`;
   try {
-    want = wanted(ask, asked);
-    if (!want.not) key = await restore(want, name);
-    console.log(key ? `Node image: loaded, from the cache's entry ${key}.`
-      : `Node image: not from the cache, as ${want.not || 'it is not there yet'}.`);
+    const want = wanted(ask, asked);
+    // Before anything is loaded, so that post.js takes it away also where the job is cancelled meanwhile.
+    if (!want.not) runner.remember('node-image', JSON.stringify({ ...want, own }));
+    const key = want.not ? undefined : await restore(want, own);
+    const not = want.not || (cache.may('read') ? 'it is not there yet' : 'this job may not read that');
+    console.log(key ? `Node image: loaded, from the cache's entry ${key}.` : `Node image: not from the cache, as ${not}.`);
+    return key ? own : '';
   } catch (error) {
     runner.warning(`The node image is not from the cache, as that failed: ${error.message}`);
+    return '';
   }
-  if (!want || want.not) return '';
-  const loaded = key ? name : '';
-  runner.remember('node-image', JSON.stringify({ ...want, loaded }));
-  return loaded;
 }
 
 /** Saves the image that `up` pulled, unless another job did meanwhile. What came from a file is not known to be it. */
@@ -162,9 +160,9 @@ async function save({ engine, name, digest, prefix }) {
 async function settle() {
   const want = JSON.parse(runner.remembered('node-image') || 'null');
   if (!want) return;
-  if (want.loaded) {
-    if (docker(want.engine, 'image', 'rm', want.loaded) === undefined) {
-      runner.warning(`The node image ${want.loaded} stays: a container uses it, or the Engine does not answer`);
+  if (docker(want.engine, 'image', 'inspect', '--format', '{{.Id}}', want.own)) {
+    if (docker(want.engine, 'image', 'rm', want.own) === undefined) {
+      runner.warning(`The node image ${want.own} stays: a container uses it, or the Engine does not answer`);
     }
     return;
   }
