@@ -16,7 +16,7 @@ const SERVICE = '/twirp/github.actions.results.api.v1.CacheService/';
 const BLOCK = 16 << 20;
 const HANDS = 4;
 const ATTEMPTS = 3;
-/** Seconds for a request, for a download, and during which nothing comes. */
+/** Seconds for a request, for all attempts at a download, and during which nothing comes. */
 const REQUEST = 60;
 const DOWNLOAD = 600;
 const STALLED = 15;
@@ -71,11 +71,10 @@ function proxy() {
 }
 
 /** The answer to one request, its body yet to be read. Not by `fetch`, which may end Node when a connection closes. */
-function ask(what, url, { seconds, body, ...options }) {
+function ask(what, url, { signal, body, ...options }) {
   return new Promise((resolve, reject) => {
     const { request } = String(url).startsWith('http:') ? http : https;
-    const limits = { timeout: STALLED * 1000, signal: AbortSignal.timeout(seconds * 1000) };
-    const asked = request(url, { ...options, ...limits }, resolve);
+    const asked = request(url, { ...options, timeout: STALLED * 1000, signal }, resolve);
     asked.on('timeout', () => asked.destroy(new Error(`nothing came for ${STALLED} s`)));
     asked.on('error', (error) => reject(new Error(`${what}: ${error.code || error.message}`)));
     asked.end(body);
@@ -89,7 +88,10 @@ async function request(what, url, options) {
   if (status >= 200 && status < 300) return answer;
   let why = '';
   // The service says why in JSON; storage answers with XML, which repeats what it was asked.
-  try { why = `, ${JSON.parse(await text(answer)).msg}`; } catch { /* Its status has to do. */ }
+  try {
+    const { msg } = JSON.parse(await text(answer));
+    if (msg) why = `, ${msg}`;
+  } catch { /* Its status has to do. */ }
   throw Object.assign(new Error(`${what}: status ${status}${why}`), { status, final: status < 500 && status !== 408 });
 }
 
@@ -101,7 +103,7 @@ function call(method, message) {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${process.env.ACTIONS_RUNTIME_TOKEN}` },
       body: JSON.stringify(message),
-      seconds: REQUEST,
+      signal: AbortSignal.timeout(REQUEST * 1000),
     });
     try {
       return JSON.parse(await text(answer));
@@ -120,11 +122,15 @@ async function find(prefix, of) {
 
 /** Writes what is at `url` into `file`; what breaks off is an error. */
 function download(url, file) {
+  // What is slow once is slow again: attempts are for what breaks off.
+  const signal = AbortSignal.timeout(DOWNLOAD * 1000);
   return patiently(async () => {
-    const answer = await request('download', url, { seconds: DOWNLOAD });
+    const answer = await request('download', url, { signal });
     await pipeline(answer, fs.createWriteStream(file)).catch((error) => {
       throw new Error(`download: ${error.code || error.message}`);
     });
+  }).catch((error) => {
+    throw signal.aborted ? new Error(`download: not done in ${DOWNLOAD} s`) : error;
   });
 }
 
@@ -132,7 +138,7 @@ function download(url, file) {
 async function upload(url, file) {
   const { size } = fs.statSync(file);
   const put = (query, body) => patiently(async () => (await request('upload', `${url}&${query}`, {
-    method: 'PUT', headers: STORAGE, body, seconds: REQUEST,
+    method: 'PUT', headers: STORAGE, body, signal: AbortSignal.timeout(REQUEST * 1000),
   })).resume());
   const count = Math.ceil(size / BLOCK);
   const ids = Array.from({ length: count }, (_, at) => Buffer.from(String(at).padStart(6, '0')).toString('base64'));

@@ -125,7 +125,7 @@ async function restore({ engine, prefix }, name) {
 
 /** Before `up`: the name of the image that was loaded for it, or '' where it gets its image by itself. */
 async function bring(ask, asked, instance) {
-  if (runner.input('cache') === 'false') return '';
+  if (runner.input('cache').toLowerCase() === 'false') return '';
   const own = `curtain.local/setup-curtain:${instance}`;
   try {
     const want = wanted(ask, asked);
@@ -145,14 +145,16 @@ async function bring(ask, asked, instance) {
 async function save({ engine, name, digest, prefix }) {
   const id = pulled(engine, name, digest);
   // `up` did not come as far.
-  if (!id || !cache.may('write') || await cache.find(prefix, CONTENT)) return;
+  if (!id || !cache.may('write')) return;
+  if (cache.may('read') && await cache.find(prefix, CONTENT)) return;
   const key = prefix + id.replace('sha256:', '');
   await temporary(async (file) => {
     const checked = { params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } };
     const into = [zlib.createZstdCompress(checked), fs.createWriteStream(file)];
     await archive(engine, ['save', id], { into });
     const bytes = await cache.save(key, CONTENT, file);
-    if (bytes > 0) console.log(`Node image: saved as the cache's entry ${key}, ${Math.ceil(bytes / 1e6)} MB.`);
+    console.log(bytes > 0 ? `Node image: saved as the cache's entry ${key}, ${Math.ceil(bytes / 1e6)} MB.`
+      : `Node image: not saved, as another job saves the cache's entry ${key}, or began to.`);
   });
 }
 
