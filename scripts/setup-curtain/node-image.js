@@ -129,7 +129,7 @@ async function bring(ask, asked, instance) {
   const own = `curtain.local/setup-curtain:${instance}`;
   try {
     const want = wanted(ask, asked);
-    // Before anything is loaded, so that post.js takes it away also where the job is cancelled meanwhile.
+    // Before anything has that name, so that post.js takes it away also where the job is cancelled before `up`.
     if (!want.not) runner.remember('node-image', JSON.stringify({ ...want, own }));
     const key = want.not ? undefined : await restore(want, own);
     const not = want.not || (cache.may('read') ? 'it is not there yet' : 'this job may not read that');
