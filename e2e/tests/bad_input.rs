@@ -112,6 +112,18 @@ fn a_taken_port_is_replaced_and_stays_with_the_instance() {
 }
 
 #[test]
+fn a_proxy_is_not_asked_for_what_is_on_this_machine() {
+    let mut instance = Instance::prepare();
+    // One that is not there, and one that is no URL.
+    instance.set("https_proxy", "http://127.0.0.1:9");
+    instance.set("HTTPS_PROXY", "://");
+    instance.set("http_proxy", "http://127.0.0.1:9");
+    instance.start();
+    instance.curtain(&["demo", "deploy", "greeter"]).success();
+    instance.down();
+}
+
+#[test]
 fn broken_files_and_types_are_explained_and_nothing_is_lost() {
     let instance = Instance::up();
 

@@ -8,7 +8,6 @@ use std::{
 };
 
 use curtain_provider::{ClusterSpec, Leftover, Provider};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -122,11 +121,8 @@ pub(crate) async fn kube_client(path: &std::path::Path) -> Result<kube::Client, 
         what: format!("the cluster of {}", path.display()),
         why,
     };
-    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| unreachable(error.to_string()))?;
     let mut config =
-        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
+        curtain_provider::direct(path).await.map_err(|error| unreachable(error.to_string()))?;
     config.connect_timeout = Some(Duration::from_secs(5));
     kube::Client::try_from(config).map_err(|error| unreachable(error.to_string()))
 }

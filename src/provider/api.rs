@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
 /// First pause between two tries of the API; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
@@ -46,6 +46,23 @@ pub(crate) async fn wait(
     }
 }
 
+/// How the API that `kubeconfig` leads to is reached: directly, as it is on this machine, whatever the environment says
+/// about proxies.
+///
+/// # Errors
+/// A kubeconfig that cannot be used.
+pub async fn direct(kubeconfig: &Path) -> Result<kube::Config, KubeconfigError> {
+    let mut kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        // Without one here the environment is asked, and what it says need not even be a URL.
+        cluster.proxy_url = Some("http://localhost".to_owned());
+    }
+    let options = KubeConfigOptions::default();
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    config.proxy_url = None;
+    Ok(config)
+}
+
 /// Asks the API once whether it is ready.
 ///
 /// # Errors
@@ -55,11 +72,7 @@ pub(crate) async fn answers(kubeconfig: &Path) -> Result<(), String> {
         return Err("its keys are not made yet".to_owned());
     }
     let ask = async {
-        let kubeconfig = Kubeconfig::read_from(kubeconfig).map_err(|error| error.to_string())?;
-        let config =
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .map_err(|error| error.to_string())?;
+        let config = direct(kubeconfig).await.map_err(|error| error.to_string())?;
         let client = kube::Client::try_from(config).map_err(|error| error.to_string())?;
         let request =
             http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;

@@ -34,6 +34,7 @@ use std::{
     time::Duration,
 };
 
+pub use api::direct;
 pub use check::{Check, State};
 pub use choose::{AUTO, Choice, Request, choose};
 #[cfg(target_os = "linux")]
