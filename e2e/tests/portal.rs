@@ -64,6 +64,40 @@ fn a_person_signs_in_by_link_and_sees_a_component_live() {
     instance.down();
 }
 
+#[test]
+fn the_shop_is_seen_breaking() {
+    let instance = Instance::up();
+    instance.curtain(&["demo", "deploy", "shop"]).success();
+    let browser = Browser::start();
+    // The shop is the one project in use, so signing in leads to it.
+    let link = instance.curtain(&["open", "--print"]).success();
+    browser.open(link.trim());
+    let failing = "return document.querySelectorAll('svg.wide path.flow.fails').length";
+    eventually("calls that are drawn", Duration::from_secs(60), || {
+        let calls =
+            browser.script("return document.querySelectorAll('svg.wide path.flow').length")?;
+        if calls.as_u64() > Some(5) { Ok(()) } else { Err(browser.text()) }
+    });
+    let link =
+        "return document.querySelector('svg.wide a[href$=\"/components/checkout\"]')?.ariaLabel";
+    assert!(
+        browser.script(link).unwrap().as_str().is_some_and(|words| words.starts_with("checkout"))
+    );
+    shoot(&browser, "shop");
+
+    // The page tells of it without being loaded again.
+    instance.curtain(&["demo", "break", "checkout"]).success();
+    eventually("a call that fails", Duration::from_secs(90), || {
+        let (calls, text) = (browser.script(failing)?, browser.text());
+        let seen = calls.as_u64() > Some(0) && text.contains("unhealthy");
+        if seen { Ok(()) } else { Err(text) }
+    });
+    shoot(&browser, "shop-broken");
+    drop(browser);
+    instance.curtain(&["demo", "remove", "shop"]).success();
+    instance.down();
+}
+
 /// Keeps a picture where `CURTAIN_E2E_PICTURES` says, for people to look at.
 fn shoot(browser: &Browser, name: &str) {
     if let Some(dir) = std::env::var_os("CURTAIN_E2E_PICTURES") {

@@ -204,16 +204,19 @@ impl User<'_> {
 
     /// Log lines of a component, from the observer.
     pub(crate) async fn logs(&self, query: &Value) -> Result<Vec<Value>, BackendError> {
-        let url = format!("{}/api/v1/logs/query", self.backend.observer);
-        let request = self.request(Method::POST, &url);
-        let (status, _, mut value) = self.backend.send(request, query.to_string().into()).await?;
-        if !status.is_success() {
-            return Err(refused(status, &value));
-        }
-        match value["logs"].take() {
+        let mut answer = self.observed("/api/v1/logs/query", query).await?;
+        match answer["logs"].take() {
             Value::Array(lines) => Ok(lines),
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// What the observer answers to a query.
+    pub(crate) async fn observed(&self, path: &str, query: &Value) -> Result<Value, BackendError> {
+        let url = format!("{}{path}", self.backend.observer);
+        let request = self.request(Method::POST, &url);
+        let (status, _, value) = self.backend.send(request, query.to_string().into()).await?;
+        if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
     }
 
     /// Answers whether the person may do these things, each `(action, hierarchy, environment)` with

@@ -15,11 +15,13 @@
 mod actions;
 mod assets;
 mod backend;
+mod diagram;
 mod error;
 mod grants;
 mod live;
 mod login;
 mod model;
+mod overview;
 mod pages;
 mod server;
 mod session;

@@ -8,6 +8,7 @@ use crate::backend::User;
 use crate::error::{BackendError, PageError};
 use crate::login::encode;
 use crate::model;
+use crate::overview::Overview;
 use crate::pages;
 use crate::pages::component::Place;
 use crate::server::Portal;
@@ -31,6 +32,8 @@ const SETTLE: Duration = Duration::from_millis(120);
 const RETRY: Duration = Duration::from_secs(2);
 /// Between questions for new log lines.
 const LOGS_PAUSE: Duration = Duration::from_millis(800);
+/// Between questions for the traffic of a project.
+const TRAFFIC_PAUSE: Duration = Duration::from_secs(4);
 /// Log lines asked for at once.
 const MOST_LINES: usize = 500;
 
@@ -75,10 +78,45 @@ pub(crate) async fn project(
     })
 }
 
+/// What goes on in a project. Traffic changes without a change of any object, so it is asked again and again.
+pub(crate) async fn overview(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path((namespace, project)): Path<(String, String)>,
+    Query(asked): Query<pages::overview::Asked>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let (instance, own) = (portal.instance.clone(), pages::project::href(&namespace, &project));
+    poll(portal, session, TRAFFIC_PAUSE, move |user| {
+        let (namespace, project, asked) = (namespace.clone(), project.clone(), asked.clone());
+        let (instance, own) = (instance.clone(), own.clone());
+        Box::pin(async move {
+            let now = Overview::read(&user, &namespace, &project, asked.environment()).await?;
+            Ok(pages::overview::show(&instance, &own, &now).into_string())
+        })
+    })
+}
+
 /// What agents may do, and did. Grants end and calls come without a change of any object, so it is asked again and again.
 pub(crate) async fn agents(
     State(portal): State<Arc<Portal>>,
     SignedIn(session): SignedIn,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let form_key = session.form_key.clone();
+    poll(portal, session, RETRY, move |user| {
+        let form_key = form_key.clone();
+        Box::pin(async move {
+            Ok(pages::activity::Activity::read(&user).await?.show(&form_key).into_string())
+        })
+    })
+}
+
+/// Sends `replace` with the rendered part whenever it has become another, asking after each pause;
+/// `trouble` when the API does not answer, and `end` when the session is over.
+fn poll(
+    portal: Arc<Portal>,
+    session: Arc<Session>,
+    pause: Duration,
+    render: impl for<'a> Fn(User<'a>) -> Fragment<'a> + Send + Sync + 'static,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let (sender, receiver) = tokio::sync::mpsc::channel::<Event>(4);
     tokio::spawn(async move {
@@ -86,16 +124,12 @@ pub(crate) async fn agents(
         let work = async {
             let mut shown = String::new();
             loop {
-                let user = portal.backend.of(&session.token);
-                let event = match pages::activity::Activity::read(&user).await {
-                    Ok(activity) => {
-                        let fragment = activity.show(&session.form_key).into_string();
-                        (fragment != shown).then(|| {
-                            let event = Event::default().event("replace").data(one_line(&fragment));
-                            shown = fragment;
-                            event
-                        })
-                    }
+                let event = match render(portal.backend.of(&session.token)).await {
+                    Ok(fragment) => (fragment != shown).then(|| {
+                        let event = Event::default().event("replace").data(one_line(&fragment));
+                        shown = fragment;
+                        event
+                    }),
                     Err(BackendError::SignedOut) => {
                         let _ = sender.send(Event::default().event("end").data("signed out")).await;
                         return;
@@ -109,7 +143,7 @@ pub(crate) async fn agents(
                 {
                     return;
                 }
-                tokio::time::sleep(RETRY).await;
+                tokio::time::sleep(pause).await;
             }
         };
         tokio::select! {

@@ -4,6 +4,7 @@ use crate::error::{BackendError, PageError};
 use crate::pages;
 use crate::server::Portal;
 use crate::session::{SignedIn, same};
+use crate::token::Token;
 use axum::Form;
 use axum::extract::{Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -37,10 +38,11 @@ pub(crate) async fn show(
     let grant = [("grant_type", LOGIN_CODE_GRANT), ("code", code.as_str())];
     match portal.backend.token(&grant).await {
         Ok((token, lives)) => {
+            let home = home(&portal, &token, next).await;
             let id = portal.sessions.open(token, lives);
             // A page, not a redirect: the cookie is Strict, and a redirect that began outside
             // would not carry it.
-            let page = Html(pages::entering(next).into_string());
+            let page = Html(pages::entering(&home).into_string());
             ([(header::SET_COOKIE, portal.cookie.set(&id, lives))], page).into_response()
         }
         Err(error) => form(status(&error), &portal, next, None, Some(&error.to_string())),
@@ -67,9 +69,10 @@ pub(crate) async fn password(
     ];
     match portal.backend.token(&grant).await {
         Ok((token, lives)) => {
+            let home = home(&portal, &token, next).await;
             let id = portal.sessions.open(token, lives);
             let cookie = [(header::SET_COOKIE, portal.cookie.set(&id, lives))];
-            (cookie, Redirect::to(next)).into_response()
+            (cookie, Redirect::to(&home)).into_response()
         }
         Err(error) => form(status(&error), &portal, next, None, Some(&error.to_string())),
     }
@@ -121,6 +124,19 @@ fn status(error: &BackendError) -> StatusCode {
         BackendError::Unavailable(_) => StatusCode::BAD_GATEWAY,
         _ => StatusCode::UNAUTHORIZED,
     }
+}
+
+/// Where to go on after signing in: to what was asked for, or else to the one project that is in use.
+async fn home(portal: &Portal, token: &Token, next: &str) -> String {
+    if next != "/" {
+        return next.to_owned();
+    }
+    // The list of projects is there for whoever may see no more, and when something does not answer.
+    let only = crate::model::only_project(&portal.backend.of(token)).await.ok().flatten();
+    only.map_or_else(
+        || next.to_owned(),
+        |(namespace, name)| pages::project::href(&namespace, &name),
+    )
 }
 
 /// A path of ours to go on to, whatever was asked for.

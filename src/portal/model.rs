@@ -5,7 +5,7 @@ use crate::error::BackendError;
 use crate::login::encode;
 use crate::pages::component::Place;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The text at a JSON pointer, or nothing.
 pub(crate) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
@@ -192,6 +192,24 @@ pub(crate) async fn projects(user: &User<'_>) -> Result<Vec<(Value, Vec<Value>)>
         all.push((namespace, projects));
     }
     Ok(all)
+}
+
+/// Namespace and name of the project with components, if beside `default` there is exactly one.
+pub(crate) async fn only_project(
+    user: &User<'_>,
+) -> Result<Option<(String, String)>, BackendError> {
+    let mut used = BTreeSet::new();
+    for namespace in user.list("/namespaces").await? {
+        let namespace = text(&namespace, "/metadata/name");
+        let path = format!("/namespaces/{}/components", encode(namespace));
+        for component in user.list(&path).await? {
+            let project = text(&component, "/spec/owner/projectName");
+            if !["", "default"].contains(&project) {
+                used.insert((namespace.to_owned(), project.to_owned()));
+            }
+        }
+    }
+    Ok(if used.len() == 1 { used.pop_first() } else { None })
 }
 
 /// The environments of a pipeline in the order releases go through them, with the ones each leads

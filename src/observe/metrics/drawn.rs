@@ -106,9 +106,13 @@ fn reference(node: &Node, place: &Place, service: &str) -> Map<String, Value> {
     said.map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
+/// What was asked. `failedRequestCount` is ours: of the unsuccessful ones, those that the caller was not wrong in.
 fn metrics(asked: &Asked) -> Value {
-    let mut metrics =
-        json!({"requestCount": asked.all.count, "unsuccessfulRequestCount": asked.unsuccessful});
+    let mut metrics = json!({
+        "requestCount": asked.all.count,
+        "unsuccessfulRequestCount": asked.unsuccessful,
+        "failedRequestCount": asked.failed,
+    });
     let latencies = [
         ("meanLatency", asked.all.mean()),
         ("latencyP50", asked.all.quantile(0.5)),

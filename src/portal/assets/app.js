@@ -14,7 +14,7 @@ function since(time) {
 }
 
 function showMoments(root) {
-  for (const element of root.querySelectorAll("dd time[datetime]")) {
+  for (const element of root.querySelectorAll("dd time[datetime], .since time[datetime]")) {
     const words = since(element.dateTime);
     if (words) element.textContent = words;
   }
@@ -32,16 +32,27 @@ function trouble(part, message) {
   line.textContent = message || "";
 }
 
-// A live part is replaced as a whole; the focused control and open details keep their place.
+const FOCUSABLE = "a, button, summary";
+
+// A live part is replaced as a whole; the focused control, open details and what was scrolled keep their place.
 function replace(part, html) {
+  const all = (selector) => [...part.querySelectorAll(selector)];
   const active = document.activeElement;
-  const held = part.contains(active)
-    ? [...part.querySelectorAll("a, button")].indexOf(active)
-    : -1;
+  const held = part.contains(active) ? all(FOCUSABLE).indexOf(active) : -1;
+  const address = held >= 0 ? active.getAttribute("href") : null;
+  const open = all("details").map((details) => details.open);
+  const scrolled = all(".scroll").map((box) => box.scrollLeft);
   part.innerHTML = html;
   showMoments(part);
   showCopyButtons(part);
-  if (held >= 0) part.querySelectorAll("a, button")[held]?.focus();
+  all("details").forEach((details, index) => (details.open = open[index] || false));
+  all(".scroll").forEach((box, index) => (box.scrollLeft = scrolled[index] || 0));
+  if (held < 0) return;
+  // What came or went before it moves a link: it is known by its address.
+  const now = all(FOCUSABLE);
+  const same = now.filter((control) => control.getAttribute("href") === address && control.checkVisibility());
+  const next = same.includes(now[held]) || !same.length ? now[held] : same[0];
+  next?.focus({ preventScroll: true });
 }
 
 // Browsers resume a stream that broke, but give up on one that was refused, as by a door whose server restarts.

@@ -6,6 +6,7 @@ pub(crate) mod component;
 pub(crate) mod environments;
 pub(crate) mod layout;
 pub(crate) mod logs;
+pub(crate) mod overview;
 pub(crate) mod parts;
 pub(crate) mod project;
 pub(crate) mod projects;

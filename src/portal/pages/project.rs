@@ -1,12 +1,13 @@
-//! A project: its components, and how each is doing in every environment.
+//! A project: what goes on in it now, and how each component is doing in every environment.
 
 use super::layout::{self, Section};
-use super::{Page, parts};
+use super::{Page, overview, parts};
 use crate::login::encode;
-use crate::model::{self, ProjectView, description, text, title};
+use crate::model::{ProjectView, description, text, title};
+use crate::overview::Overview;
 use crate::server::Portal;
 use crate::session::SignedIn;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Html;
 use curtain_role::Instance;
 use maud::{Markup, html};
@@ -16,18 +17,30 @@ pub(crate) async fn show(
     State(portal): State<Arc<Portal>>,
     SignedIn(session): SignedIn,
     Path((namespace, project)): Path<(String, String)>,
+    Query(asked): Query<overview::Asked>,
 ) -> Page {
-    let view = model::project(&portal.backend.of(&session.token), &namespace, &project).await?;
-    let live = format!("{}/live", href(&namespace, &project));
+    let user = portal.backend.of(&session.token);
+    let now = Overview::read(&user, &namespace, &project, asked.environment()).await?;
+    let view = &now.project;
+    let own = href(&namespace, &project);
+    let live = format!("{own}/live");
     let heading = title(&view.project).to_owned();
     let content = html! {
         div.heading {
             h1 { (heading) }
             @if !description(&view.project).is_empty() { p.lead { (description(&view.project)) } }
         }
-        (parts::live(&live, components(&portal.instance, &namespace, &project, &view)))
+        @if !view.components.is_empty() {
+            section aria-label="Now" {
+                (parts::live(&overview::live(&own, &now), overview::show(&portal.instance, &own, &now)))
+            }
+        }
+        section aria-labelledby="components" {
+            h2.label #components { "Components" }
+            (parts::live(&live, components(&portal.instance, &namespace, &project, view)))
+        }
     };
-    let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), href(&namespace, &project))];
+    let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), own)];
     let page =
         layout::page(&session, &portal.instance, Section::Projects, &heading, &crumbs, content);
     Ok(Html(page.into_string()))

@@ -183,6 +183,58 @@ async fn a_project_shows_its_components_everywhere() {
 }
 
 #[tokio::test]
+async fn a_project_shows_what_goes_on_in_it_live() {
+    let browser = Browser::signed_in().await;
+    let shop = "/namespaces/default/projects/shop";
+    let page = browser.page(shop).await;
+    assert!(page.contains("No requests were seen in the last minute."), "{page}");
+    assert!(page.contains("claude-1</a> · 4 reads · 0 writes"), "{page}");
+    assert!(page.contains("Open incidents (1)") && !page.contains("was slow"), "{page}");
+    assert!(page.contains("half of &lt;b&gt;all&lt;/b&gt; requests fail"), "{page}");
+    assert!(page.contains(&format!("<a href=\"{shop}?env=development\" aria-current=\"true\">")));
+    assert!(page.contains("aria-label=\"greeter, no requests\""), "components are there: {page}");
+    assert!(page.len() < 150_000, "{} bytes", page.len());
+
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap();
+    let mut body = browser.get(live).await.into_body();
+    assert!(event(&mut body).await.contains("No requests were seen"));
+    let [from, to] =
+        ["storefront", "greeter"].map(|name| json!({"kind": "component", "component": name}));
+    let metrics =
+        json!({"requestCount": 60, "failedRequestCount": 30, "unsuccessfulRequestCount": 30});
+    let mut node = to.clone();
+    node["metrics"] = metrics.clone();
+    *browser.wire.topology.lock().unwrap() =
+        json!({"nodes": [node], "edges": [{"source": from, "target": to, "metrics": metrics}]});
+    let later = event(&mut body).await;
+    assert!(later.contains("greeter, 1.0 req/s · 50 % failed, unhealthy: 50 %"), "{later}");
+    assert!(
+        later.contains("Calls as a table") && later.contains("class=\"flow fails\""),
+        "{later}"
+    );
+
+    // Another environment has its own traffic, and what one may not see is said.
+    let staging = browser.page(&format!("{shop}?env=staging")).await;
+    assert!(staging.contains("No requests were seen") && staging.contains("now/live?env=staging"));
+}
+
+#[tokio::test]
+async fn signing_in_leads_to_the_one_project_in_use() {
+    let browser = Browser::signed_in().await;
+    let entering = browser.page("/login?code=good").await;
+    assert!(entering.contains("0;url=/namespaces/default/projects/shop"), "{entering}");
+    let elsewhere = browser.page("/login?code=good&next=%2Fagents").await;
+    assert!(elsewhere.contains("0;url=/agents"), "{elsewhere}");
+    let component =
+        json!({"metadata": {"name": "other"}, "spec": {"owner": {"projectName": "empty"}}});
+    let mut objects = browser.wire.objects.lock().unwrap();
+    objects.get_mut("/namespaces/default/components").unwrap().push(component);
+    drop(objects);
+    let several = browser.page("/login?code=good").await;
+    assert!(several.contains("0;url=/\""), "{several}");
+}
+
+#[tokio::test]
 async fn a_component_shows_its_lanes_in_order() {
     let browser = Browser::signed_in().await;
     let page = browser.page(GREETER).await;

@@ -29,6 +29,8 @@ pub(crate) struct Wire {
     pub(crate) denied: Arc<Mutex<Vec<String>>>,
     /// What was written.
     pub(crate) written: Arc<Mutex<Vec<Written>>>,
+    /// The traffic of development.
+    pub(crate) topology: Arc<Mutex<Value>>,
     /// Tokens are refused.
     pub(crate) expired: Arc<Mutex<bool>>,
     changed: broadcast::Sender<()>,
@@ -44,6 +46,7 @@ impl Wire {
             logs: Arc::new(Mutex::new(logs)),
             denied: Arc::default(),
             written: Arc::default(),
+            topology: Arc::new(Mutex::new(json!({"nodes": [], "edges": []}))),
             expired: Arc::default(),
             changed: broadcast::channel(16).0,
         }
@@ -56,6 +59,9 @@ impl Wire {
             .route("/api/v1/authz/evaluates", post(evaluates))
             .route("/api/v1/authz/profile", get(profile))
             .route("/api/v1/logs/query", post(logs))
+            .route("/api/v1alpha1/metrics/runtime-topology", post(topology))
+            .route("/api/v1alpha1/incidents/query", post(incidents))
+            .route("/api/v1/audit/summary", get(summary))
             .route("/api/v1/agents", get(agents))
             .route("/api/v1/audit", get(audit))
             .route("/api/v1/{*path}", get(read).post(create).put(replace).delete(remove))
@@ -145,6 +151,41 @@ async fn logs(State(wire): State<Wire>, headers: HeaderMap, Json(query): Json<Va
         lines.reverse();
     }
     Json(json!({"logs": lines, "total": lines.len(), "tookMs": 1})).into_response()
+}
+
+async fn topology(
+    State(wire): State<Wire>,
+    headers: HeaderMap,
+    Json(query): Json<Value>,
+) -> Response {
+    if let Some(refused) = refused(&wire, &headers) {
+        return refused;
+    }
+    let scope = json!({"namespace": "default", "project": "shop", "environment": "development"});
+    if query["searchScope"] != scope {
+        return Json(json!({"nodes": [], "edges": []})).into_response();
+    }
+    Json(wire.topology.lock().unwrap().clone()).into_response()
+}
+
+async fn incidents(Json(query): Json<Value>) -> Response {
+    if query["searchScope"] != json!({"namespace": "default", "project": "shop"}) {
+        let body = json!({"title": "forbidden", "message": "you need incidents:view there"});
+        return (StatusCode::FORBIDDEN, Json(body)).into_response();
+    }
+    let incident = |status: &str, description: &str| {
+        json!({"incidentId": status, "status": status, "description": description,
+            "triggeredAt": "2026-11-22T12:58:00Z",
+            "labels": {"componentName": "greeter", "environmentName": "development"}})
+    };
+    let all =
+        [incident("active", "half of <b>all</b> requests fail"), incident("resolved", "was slow")];
+    Json(json!({"incidents": all, "total": 2, "tookMs": 1})).into_response()
+}
+
+async fn summary() -> Json<Value> {
+    Json(json!({"items": [{"agent": "claude-1", "reads": 4, "writes": 0, "denied": 0, "failed": 0,
+        "lastSeen": "2026-11-22T12:58:00Z"}]}))
 }
 
 async fn read(

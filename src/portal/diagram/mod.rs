@@ -1,0 +1,13 @@
+//! The live picture of a project: its components in a cell, what is around it, and who calls whom.
+//!
+//! [`graph`] reads what the observer and the API answer, [`layout`] finds places, [`svg`] draws.
+//! Invariant: the same answers make the same picture, byte by byte.
+
+pub(crate) mod graph;
+mod layers;
+mod layout;
+mod spread;
+pub(crate) mod svg;
+
+#[cfg(test)]
+mod tests;

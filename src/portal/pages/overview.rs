@@ -1,0 +1,184 @@
+//! What goes on in a project: its environments, the picture of its cell, incidents and agents.
+
+use super::parts;
+use crate::diagram::graph::Graph;
+use crate::diagram::svg::{Direction, draw};
+use crate::login::encode;
+use crate::model::{Status, text};
+use crate::overview::Overview;
+use curtain_role::Instance;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What the address of the page asks for.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Asked {
+    env: Option<String>,
+}
+
+impl Asked {
+    pub(crate) fn environment(&self) -> Option<&str> {
+        self.env.as_deref()
+    }
+}
+
+/// Where the live part comes from.
+pub(crate) fn live(own: &str, now: &Overview) -> String {
+    let name = now.project.environments.get(now.environment).map_or("", |(name, _)| name);
+    format!("{own}/now/live?env={}", encode(name))
+}
+
+/// The live part. `own` is the address of the project's page.
+pub(crate) fn show(instance: &Instance, own: &str, now: &Overview) -> Markup {
+    let environment = now.project.environments.get(now.environment);
+    let cell = environment.map_or("the project", |(_, title)| title.as_str());
+    let (drawn, left_out) = now.graph.sparse();
+    html! {
+        (strip(own, now))
+        div.now {
+            section.picture aria-label={ "Calls in " (cell) } {
+                @if let Some(quiet) = &now.quiet { p.dim { (quiet) } }
+                (draw(&drawn, Direction::Right, cell))
+                (draw(&drawn, Direction::Down, cell))
+                @if !left_out.is_empty() {
+                    p.dim.small {
+                        "Not drawn: "
+                        @for (index, (name, count)) in left_out.iter().enumerate() {
+                            @if index > 0 { ", " }
+                            (name) " (with " (count) " components)"
+                        }
+                    }
+                }
+                @if !now.graph.edges.is_empty() { (calls(&now.graph)) }
+            }
+            div.rail { (incidents(own, &now.incidents)) (agents(instance, &now.agents)) }
+        }
+    }
+}
+
+/// The environments in the order releases go through them, each with its state.
+fn strip(own: &str, now: &Overview) -> Markup {
+    html! {
+        nav aria-label="Environments" {
+            ol.strip {
+                @for (index, (name, title)) in now.project.environments.iter().enumerate() {
+                    @let shown = index == now.environment;
+                    @let (class, words) = state(now, index);
+                    li {
+                        a href={ (own) "?env=" (encode(name)) } aria-current=[shown.then_some("true")] {
+                            strong { (title) }
+                            span.pill.(class) { i aria-hidden="true" {} (words) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Class and words of an environment's state: the worst of its components.
+fn state(now: &Overview, index: usize) -> (&'static str, String) {
+    let statuses = || now.project.components.iter().filter_map(|row| row.status.get(index));
+    let count = |status: Status| statuses().filter(|other| **other == status).count();
+    let unhealthy = if index == now.environment { now.graph.unhealthy() } else { 0 };
+    match (unhealthy, count(Status::Failed), count(Status::Progressing), count(Status::Ready)) {
+        (1.., ..) => ("bad", format!("{unhealthy} unhealthy")),
+        (_, failed @ 1.., ..) => ("bad", format!("{failed} failed")),
+        (_, _, busy @ 1.., _) => ("busy", format!("{busy} in progress")),
+        (.., 0) => ("idle", "nothing deployed".to_owned()),
+        (.., ready) => ("good", format!("{ready} ready")),
+    }
+}
+
+/// The picture as a table.
+fn calls(graph: &Graph) -> Markup {
+    let name = |node: usize| graph.nodes[node].name.trim();
+    html! {
+        details {
+            summary { "Calls as a table" }
+            div.scroll tabindex="0" role="region" aria-label="Calls" { table {
+                thead { tr {
+                    th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Requests/s" }
+                    th scope="col" { "Failed" } th scope="col" { "p99" } th scope="col" { "The called one" }
+                } }
+                tbody {
+                    @for edge in &graph.edges {
+                        tr {
+                            th scope="row" { (name(edge.from)) }
+                            td { (name(edge.to)) }
+                            td { (edge.traffic.rate()) }
+                            td { (edge.traffic.failed_share()) }
+                            td { (edge.traffic.latency().unwrap_or_default()) }
+                            td {
+                                @if let Some(complaint) = graph.nodes[edge.to].complaint() {
+                                    "unhealthy: " (complaint)
+                                }
+                            }
+                        }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+fn incidents(own: &str, incidents: &Result<Vec<Value>, String>) -> Markup {
+    html! {
+        section aria-labelledby="incidents" {
+            h2.label #incidents {
+                "Open incidents"
+                @if let Ok(all) = incidents && !all.is_empty() { " (" (all.len()) ")" }
+            }
+            @match incidents {
+                Err(reason) => p.dim { (reason) },
+                Ok(all) if all.is_empty() => p.dim { "None." },
+                Ok(all) => ul.events { @for incident in all { li { (incident_line(own, incident)) } } },
+            }
+        }
+    }
+}
+
+fn incident_line(own: &str, incident: &Value) -> Markup {
+    let component = text(incident, "/labels/componentName");
+    html! {
+        p {
+            a href={ (own) "/components/" (encode(component)) } { (component) }
+            " " span.dim { (text(incident, "/labels/environmentName")) }
+            " " span.pill.bad { i aria-hidden="true" {} (text(incident, "/status")) }
+        }
+        p { (text(incident, "/description")) }
+        p.dim.since { "Since " (parts::moment(text(incident, "/triggeredAt"))) }
+    }
+}
+
+fn agents(instance: &Instance, agents: &Result<Vec<Value>, String>) -> Markup {
+    html! {
+        section aria-labelledby="agents" {
+            h2.label #agents { "Connected agents" }
+            @match agents {
+                Err(reason) => p.dim { (reason) },
+                Ok(all) if all.is_empty() => {
+                    p.dim { "None yet. Connect one:" }
+                    (parts::curtain(instance, "mcp install claude-code"))
+                },
+                Ok(all) => ul.events { @for agent in all { li { (agent_line(agent)) } } },
+            }
+        }
+    }
+}
+
+fn agent_line(agent: &Value) -> Markup {
+    let number = |member: &str| agent[member].as_u64().unwrap_or_default();
+    html! {
+        p {
+            a href="/agents" { (text(agent, "/agent")) }
+            " · " (number("reads")) " reads · " (number("writes")) " writes"
+            @if number("denied") > 0 { " · " (number("denied")) " denied" }
+        }
+        @match agent["lastSeen"].as_str() {
+            Some(seen) => p.dim.since { "Last seen " (parts::moment(seen)) },
+            None => p.dim { "Not seen yet" },
+        }
+    }
+}
