@@ -227,9 +227,7 @@ async fn signing_in_leads_to_the_one_project_in_use() {
     assert!(elsewhere.contains("0;url=/agents"), "{elsewhere}");
     let component =
         json!({"metadata": {"name": "other"}, "spec": {"owner": {"projectName": "empty"}}});
-    let mut objects = browser.wire.objects.lock().unwrap();
-    objects.get_mut("/namespaces/default/components").unwrap().push(component);
-    drop(objects);
+    browser.wire.add("/namespaces/default/components", component);
     let several = browser.page("/login?code=good").await;
     assert!(several.contains("0;url=/\""), "{several}");
 }

@@ -72,6 +72,11 @@ impl Wire {
         format!("http://{address}")
     }
 
+    /// Adds an object to a collection.
+    pub(crate) fn add(&self, collection: &str, object: Value) {
+        self.objects.lock().unwrap().entry(collection.to_owned()).or_default().push(object);
+    }
+
     /// Changes a binding, as a controller does.
     pub(crate) fn change_binding(&self, name: &str, change: impl FnOnce(&mut Value)) {
         let mut objects = self.objects.lock().unwrap();
