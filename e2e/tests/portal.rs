@@ -21,19 +21,19 @@ fn a_person_signs_in_by_link_and_sees_a_component_live() {
     shoot(&browser, "projects");
 
     let page = browser
-        .script("return [...document.querySelectorAll('a')].map(a => a.href).find(h => h.includes('greeter'))")
+        .script("return [...document.querySelectorAll('a:not(svg a)')].map(a => a.href).find(h => h.includes('greeter'))")
         .unwrap();
     let page = match page.as_str() {
         Some(page) => page.to_owned(),
         None => {
             let project = browser
-                .script("return [...document.querySelectorAll('main a')].map(a => a.href).find(h => h.includes('/projects/'))")
+                .script("return [...document.querySelectorAll('main a:not(svg a)')].map(a => a.href).find(h => h.includes('/projects/'))")
                 .unwrap();
             browser.open(project.as_str().expect("a link to a project"));
             browser.wait_for("Greeter");
             shoot(&browser, "project");
             let component = browser
-                .script("return [...document.querySelectorAll('main a')].map(a => a.href).find(h => h.includes('greeter'))")
+                .script("return [...document.querySelectorAll('main a:not(svg a)')].map(a => a.href).find(h => h.includes('greeter'))")
                 .unwrap();
             component.as_str().expect("a link to the component").to_owned()
         }
@@ -41,7 +41,7 @@ fn a_person_signs_in_by_link_and_sees_a_component_live() {
     browser.open(&page);
     browser.wait_for("development");
     browser.wait_for("Ready");
-    let endpoint = "return [...document.querySelectorAll('a')].some(a => a.href.includes('greeter') && a.href.includes(':'))";
+    let endpoint = "return [...document.querySelectorAll('a:not(svg a)')].some(a => a.href.includes('greeter') && a.href.includes(':'))";
     assert_eq!(browser.script(endpoint).unwrap(), true, "{}", browser.text());
 
     // What is asked of the component shows up in its live logs without a reload.
