@@ -79,6 +79,9 @@ fn every_document_is_of_its_kind() {
                 assert_eq!(pipeline.targets("staging").collect::<Vec<_>>(), ["production"]);
             }
             "Environment" => _ = read::<Environment>(&name, &document),
+            "ObservabilityAlertsNotificationChannel" => {
+                _ = read::<ObservabilityAlertsNotificationChannel>(&name, &document);
+            }
             "Project" => _ = read::<Project>(&name, &document),
             "ReleaseBinding" => _ = read::<ReleaseBinding>(&name, &document),
             "Workload" => _ = read::<Workload>(&name, &document),
