@@ -157,8 +157,9 @@ fn a_moment_that_comes_twice_is_stored_once_and_one_from_long_ago_never() {
     rest.parts.truncate(1);
     rest.parts[0].samples.push(sample("app:late", &[], Value::Gauge(1.0)));
     assert_eq!(store.ingest(&rest, BEGIN + 60).expect("stores"), 1);
-    for now in [BEGIN + 2 * 3600, BEGIN - 3600] {
-        assert_eq!(store.ingest(&shop(BEGIN + 5), now).expect("stores"), 0);
+    // What is kept in finer rows no more, and what has not been yet.
+    for clock in [BEGIN + 2 * 3600, BEGIN - 3600] {
+        assert_eq!(store.ingest(&shop(BEGIN + 5), clock).expect("stores"), 0);
     }
     // The same from a store that remembers nothing.
     store.known.forget();

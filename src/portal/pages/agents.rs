@@ -3,6 +3,7 @@
 use super::activity::Activity;
 use super::layout::{self, Section};
 use super::{Page, parts};
+use crate::backend::User;
 use crate::error::BackendError;
 use crate::model::{text, title};
 use crate::server::Portal;
@@ -29,10 +30,8 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
         Err(error) => return Err(error.into()),
     };
     let activity = Activity::read(&user).await?;
-    let environments = match user.list("/namespaces/default/environments").await {
-        Err(BackendError::Forbidden(_) | BackendError::NotFound(_)) => Vec::new(),
-        other => other?,
-    };
+    let (environments, projects) =
+        tokio::try_join!(offered(&user, "environments"), offered(&user, "projects"))?;
     let curtain = |words: &str| portal.instance.command(words);
     let content = html! {
         div.heading {
@@ -43,7 +42,7 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
         @if !activity.agents.is_empty() {
             section {
                 h2.label { "Let an agent change something" }
-                (grant_form(&activity, &environments, &session.form_key))
+                (grant_form(&activity, (&environments, &projects), &session.form_key))
             }
         }
         section {
@@ -70,7 +69,19 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
 const TIMES: [(&str, &str); 4] =
     [("15", "15 minutes"), ("60", "an hour"), ("480", "eight hours"), ("1440", "a day")];
 
-fn grant_form(activity: &Activity, environments: &[Value], form_key: &str) -> Markup {
+/// The objects of a kind to choose from: none for those who may not see them.
+async fn offered(user: &User<'_>, kind: &str) -> Result<Vec<Value>, BackendError> {
+    match user.list(&format!("/namespaces/default/{kind}")).await {
+        Err(BackendError::Forbidden(_) | BackendError::NotFound(_)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+fn grant_form(
+    activity: &Activity,
+    (environments, projects): (&[Value], &[Value]),
+    form_key: &str,
+) -> Markup {
     html! {
         form.card method="post" action="/agents/grant" {
             input type="hidden" name="form_key" value=(form_key);
@@ -88,7 +99,12 @@ fn grant_form(activity: &Activity, environments: &[Value], form_key: &str) -> Ma
                 }
                 option value="" { "every environment" }
             } } " "
-            label { "project " input name="project" placeholder="every one"; } " "
+            label { "of " select name="project" {
+                option value="" { "every project" }
+                @for project in projects {
+                    option value=(text(project, "/metadata/name")) { (title(project)) }
+                }
+            } } " "
             label { "for " select name="minutes" {
                 @for (minutes, words) in TIMES { option value=(minutes) selected[minutes == "60"] { (words) } }
             } } " "
