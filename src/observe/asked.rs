@@ -64,10 +64,11 @@ pub struct Place {
 
 impl Place {
     /// What the control plane is asked about.
-    pub(crate) fn hierarchy(&self) -> Hierarchy {
-        Hierarchy::namespace(self.namespace.clone())
+    pub(crate) fn site(&self) -> (Hierarchy, &str) {
+        let at = Hierarchy::namespace(self.namespace.clone())
             .project(self.project.clone())
-            .component(self.component.clone())
+            .component(self.component.clone());
+        (at, &self.environment)
     }
 }
 

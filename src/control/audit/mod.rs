@@ -12,6 +12,7 @@ mod query;
 mod record;
 mod store;
 pub(crate) mod trail;
+mod witness;
 mod writer;
 
 pub(crate) use observed::routes as observed_routes;
@@ -20,6 +21,7 @@ pub use query::{Counts, Found, Numbered, Query, moment};
 pub use record::{Outcome, Record};
 pub use store::{Retention, StoreError};
 pub use trail::Trail;
+pub use witness::Witness;
 pub use writer::Audit;
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use curtain_control::authz::GateError;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::observer::{GateError, Refusal};
+use crate::observer::Refusal;
 
 /// The codes of one kind of query.
 #[derive(Clone, Copy, Debug)]

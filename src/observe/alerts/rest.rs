@@ -107,7 +107,7 @@ pub(super) async fn update<M: Measure>(
         Err(error) => return respond(UPDATE_CODES, &error.into()),
     };
     let call = Call { caller: &caller, token: &token };
-    if let Err(error) = own.gate.check(call, UPDATE, &incident.place).await {
+    if let Err(error) = own.gate.check(call, UPDATE, incident.place.site()).await {
         return respond(UPDATE_CODES, &error.into());
     }
     let status = change.status.clone();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{post, put};
+use curtain_control::authz::Gate;
 use curtain_control::mcp::economy::{MOST, TYPICAL};
 use curtain_control::mcp::{Arguments, Call, CallError, Tool};
 use curtain_role::Shutdown;
@@ -20,7 +21,7 @@ use super::query::Found;
 use super::{Options, Store, answer, rest, tools};
 use crate::asked::{Asked, Page};
 use crate::database::{DatabaseError, run};
-use crate::observer::{Gate, Refusal, Signal};
+use crate::observer::{Refusal, Signal};
 
 /// What lookers at alerts need.
 pub(super) const ALERTS: &str = "alerts:view";
@@ -50,7 +51,7 @@ impl<M: Measure> Alerts<M> {
         look: impl FnOnce(&Store, &Page) -> Result<Found<T>, DatabaseError> + Send + 'static,
     ) -> Result<Found<T>, Refusal> {
         let page = asked.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, action, &page.place).await?;
+        self.gate.check(call, action, page.place.site()).await?;
         Ok(run(&self.store, move |store| look(store, &page)).await?)
     }
 }

@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
+use curtain_control::authz::Gate;
 use curtain_control::mcp::economy::{MOST, TYPICAL};
 use curtain_control::mcp::{Arguments, Call, CallError, Tool};
 use futures::FutureExt;
@@ -19,7 +20,7 @@ use super::wire::{Batch, EVENTS_PATH};
 use super::{Found, Store, tools};
 use crate::asked::{Asked, NO_WORKFLOWS};
 use crate::database::{DatabaseError, run};
-use crate::observer::{Gate, Refusal, Signal, intake, rest};
+use crate::observer::{Refusal, Signal, intake, rest};
 
 /// What lookers at events need.
 pub(super) const ACTION: &str = "events:view";
@@ -39,7 +40,7 @@ impl Events {
     /// Checks, asks, looks.
     async fn query(&self, call: Call<'_>, asked: Asked) -> Result<Found, Refusal> {
         let page = asked.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, ACTION, &page.place).await?;
+        self.gate.check(call, ACTION, page.place.site()).await?;
         Ok(run(&self.store, move |store| store.query(&page)).await?)
     }
 }

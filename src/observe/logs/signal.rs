@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
+use curtain_control::authz::Gate;
 use curtain_control::mcp::economy::{MOST, TYPICAL};
 use curtain_control::mcp::{Arguments, Call, CallError, Tool};
 use futures::FutureExt;
@@ -18,7 +19,7 @@ use super::ask::LogsQuery;
 use super::{Found, Store, ingest, tools};
 use crate::asked::NO_WORKFLOWS;
 use crate::database::{DatabaseError, run};
-use crate::observer::{Gate, Refusal, Signal, rest};
+use crate::observer::{Refusal, Signal, rest};
 
 /// What lookers at logs need.
 pub(super) const ACTION: &str = "logs:view";
@@ -38,7 +39,7 @@ impl Logs {
     /// Checks, asks, looks.
     async fn query(&self, call: Call<'_>, query: LogsQuery) -> Result<Found, Refusal> {
         let query = query.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, ACTION, &query.page.place).await?;
+        self.gate.check(call, ACTION, query.page.place.site()).await?;
         Ok(run(&self.store, move |store| store.query(&query)).await?)
     }
 }

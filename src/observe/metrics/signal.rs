@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use curtain_control::authz::Gate;
 use curtain_control::identity::{Caller, Secret};
 use curtain_control::mcp::economy::{MOST, TYPICAL};
 use curtain_control::mcp::{Arguments, Call, CallError, Tool};
@@ -24,7 +25,7 @@ use super::wire::{Batch, SAMPLES_PATH};
 use super::{Store, answer, application, bills, drawn, tools};
 use crate::asked::Asked;
 use crate::database::{DatabaseError, run};
-use crate::observer::{Gate, Refusal, Signal, intake, rest};
+use crate::observer::{Refusal, Signal, intake, rest};
 
 /// What lookers at metrics need.
 pub(super) const METRICS: &str = "metrics:view";
@@ -60,7 +61,7 @@ impl Metrics {
         window: &Window,
         look: impl FnOnce(&Store, &Window) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.gate.check(call, action, &window.place).await?;
+        self.gate.check(call, action, window.place.site()).await?;
         let window = window.clone();
         Ok(run(&self.store, move |store| look(store, &window)).await?)
     }

@@ -1,19 +1,17 @@
 //! The role `observer`: keeps telemetry and answers queries.
 //!
-//! Each kind of telemetry is a [`Signal`]; what they share is here: who may ask ([`gate`]), how a query becomes an
+//! Each kind of telemetry is a [`Signal`]; what they share is here: who may ask ([`Gate`]), how a query becomes an
 //! answer or a refusal ([`rest`]), and what the collector posts ([`intake`]).
 //!
 //! Three doors: REST for people's clients, bearer MCP for agents (both with tokens of the instance and behind
 //! the Host and Origin check), and one for the collector alone.
 
-mod gate;
 mod ingest;
 pub(crate) mod intake;
 mod refusal;
 pub(crate) mod rest;
 mod signal;
 mod tools;
-mod witness;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use curtain_control::audit::Witness;
+use curtain_control::authz::Gate;
 use curtain_control::identity::{Doorman, Validator};
 use curtain_control::mcp;
 use curtain_role::origin::AllowedHosts;
@@ -29,11 +29,8 @@ use curtain_role::{
 };
 use http::Uri;
 
-pub(crate) use gate::{Gate, GateError};
 pub(crate) use refusal::Refusal;
 pub(crate) use signal::Signal;
-
-use witness::Witness;
 
 use crate::alerts::{self, Alerts, Telemetry};
 use crate::asked::nanoseconds;

@@ -1,6 +1,7 @@
 //! Why a query has no answer.
 
-use super::gate::GateError;
+use curtain_control::authz::GateError;
+
 use crate::database::DatabaseError;
 
 /// Why there is no answer.

@@ -7,13 +7,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router, middleware};
+use curtain_control::authz::GateError;
 use curtain_control::identity::{Caller, Secret, Validator, bearer};
 use curtain_control::mcp::Call;
 use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::gate::GateError;
 use super::refusal::Refusal;
 
 const LONGEST_BODY: usize = 64 << 10;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use curtain_control::authz::Gate;
 use curtain_control::mcp::{About, Arguments, Call, CallError, Tool, Toolbox};
 use serde_json::Value;
 
-use super::gate::Gate;
 use super::signal::Signal;
 
 /// The toolbox over all signals.

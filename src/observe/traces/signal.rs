@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use curtain_control::authz::Gate;
 use curtain_control::identity::{Caller, Secret};
 use curtain_control::mcp::economy::{MOST, TYPICAL};
 use curtain_control::mcp::{Arguments, Call, CallError, Tool};
@@ -20,7 +21,7 @@ use super::wire::{Batch, IdError, SPANS_PATH, SpanId, TraceId};
 use super::{Listed, Row, Spans, Store, answer, compact, tools};
 use crate::asked::{Asked, Place};
 use crate::database::{DatabaseError, run};
-use crate::observer::{Gate, Refusal, Signal, intake, rest};
+use crate::observer::{Refusal, Signal, intake, rest};
 
 /// What lookers at traces need.
 pub(super) const ACTION: &str = "traces:view";
@@ -57,7 +58,7 @@ impl Traces {
     /// Checks, asks, looks.
     async fn list(&self, call: Call<'_>, asked: Asked) -> Result<Listed, Refusal> {
         let page = asked.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, ACTION, &page.place).await?;
+        self.gate.check(call, ACTION, page.place.site()).await?;
         Ok(run(&self.store, move |store| store.list(&page)).await?)
     }
 
@@ -69,7 +70,7 @@ impl Traces {
         asked: Asked,
     ) -> Result<Spans, Refusal> {
         let page = asked.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, ACTION, &page.place).await?;
+        self.gate.check(call, ACTION, page.place.site()).await?;
         Ok(run(&self.store, move |store| store.spans(trace, &page, whole)).await?)
     }
 
@@ -89,7 +90,7 @@ impl Traces {
             component: owner.component.clone(),
             environment: owner.environment.clone(),
         };
-        self.gate.check(call, ACTION, &place).await?;
+        self.gate.check(call, ACTION, place.site()).await?;
         Ok(row)
     }
 

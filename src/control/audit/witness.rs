@@ -5,11 +5,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use curtain_control::audit::{OBSERVED_PATH, Observed};
 use curtain_role::{Backoff, HttpClient, Shutdown, http_client};
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::mpsc;
+
+use super::{OBSERVED_PATH, Observed};
 
 /// Where the cluster puts the token of this role.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -22,16 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who is told. Clones share the queue; without one nobody is.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Witness(Option<mpsc::Sender<Observed>>);
+pub struct Witness(Option<mpsc::Sender<Observed>>);
 
 impl Witness {
     /// Tells the control plane at `control`, until `shutdown`.
-    pub(super) fn start(control: &Uri, shutdown: Shutdown) -> Self {
+    pub fn start(control: &Uri, shutdown: Shutdown) -> Self {
         Self::with_token(control, TOKEN.into(), shutdown)
     }
 
     /// The same, with the token in that file.
-    pub(super) fn with_token(control: &Uri, token: PathBuf, shutdown: Shutdown) -> Self {
+    pub fn with_token(control: &Uri, token: PathBuf, shutdown: Shutdown) -> Self {
         let (sender, queue) = mpsc::channel(QUEUE);
         let base = control.to_string();
         let teller = Teller {
@@ -44,7 +45,7 @@ impl Witness {
     }
 
     /// Will tell of `observed`.
-    pub(super) fn saw(&self, observed: Observed) {
+    pub(crate) fn saw(&self, observed: Observed) {
         if let Some(queue) = &self.0
             && queue.try_send(observed).is_err()
         {

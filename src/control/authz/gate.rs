@@ -1,7 +1,7 @@
 //! Asking the control plane whether a caller may look.
 //!
-//! The observer has no policy: every query is a question to `/api/v1/authz/evaluates` with the caller's own
-//! token. Yes and no are remembered for a few seconds, so that a page that refreshes does not double the
+//! Roles beside the API server have no policy: every query to them is a question to `/api/v1/authz/evaluates` with the
+//! caller's own token. Yes and no are remembered for a few seconds, so that a page that refreshes does not double the
 //! control plane's work.
 
 use std::collections::HashMap;
@@ -10,10 +10,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use curtain_control::audit::Observed;
-use curtain_control::authz::{Attributes, Decision, Denial, Question, Via, audit};
-use curtain_control::identity::{Secret, SubjectKind};
-use curtain_control::mcp::Call;
 use curtain_role::{HttpClient, Instance, http_client};
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -21,8 +17,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::witness::Witness;
-use crate::asked::Place;
+use super::{Attributes, Decision, Denial, Hierarchy, Question, Via, audit};
+use crate::audit::{Observed, Witness};
+use crate::identity::{Secret, SubjectKind};
+use crate::mcp::Call;
 
 /// How long an answer holds.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -32,7 +30,7 @@ const MAX_REPLY: usize = 256 << 10;
 
 /// Why a query was not answered.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GateError {
+pub enum GateError {
     /// The caller may not look there.
     #[error("{0}")]
     Denied(String),
@@ -50,7 +48,7 @@ pub(crate) enum GateError {
 }
 
 /// The way to the control plane's decisions.
-pub(crate) struct Gate {
+pub struct Gate {
     base: String,
     instance: Instance,
     client: HttpClient,
@@ -77,7 +75,7 @@ struct Evaluated {
 
 impl Gate {
     /// Asks at `base`, the URL of the REST API of `instance`.
-    pub(super) fn new(base: &Uri, instance: Instance) -> Self {
+    pub fn new(base: &Uri, instance: Instance) -> Self {
         let base = base.to_string().trim_end_matches('/').to_owned();
         let (answers, numbers) = (Mutex::default(), RandomState::new());
         let witness = Witness::default();
@@ -85,21 +83,21 @@ impl Gate {
     }
 
     /// The same, of which `witness` tells what was asked.
-    pub(super) fn witnessed(self, witness: Witness) -> Self {
+    pub fn witnessed(self, witness: Witness) -> Self {
         Gate { witness, ..self }
     }
 
-    /// Whether the caller may do `action` at a place. Each refusal leaves its audit line here, where it is acted on:
+    /// Whether the caller may do `action` at a place in an environment, or in any if that is empty. Each refusal leaves its audit line here, where it is acted on:
     /// the control plane was only asked.
-    pub(crate) async fn check(
+    pub async fn check(
         &self,
         Call { caller, token }: Call<'_>,
         action: &str,
-        place: &Place,
+        (at, environment): (Hierarchy, &str),
     ) -> Result<(), GateError> {
-        let at = &place.hierarchy();
-        let key = self.numbers.hash_one((token.expose(), action, at, &place.environment));
-        let attributes = Attributes::environment(&at.namespace, &place.environment);
+        let at = &at;
+        let key = self.numbers.hash_one((token.expose(), action, at, environment));
+        let attributes = Attributes::environment(&at.namespace, environment);
         let question = Question { action, at, attributes: &attributes };
         let (kind, id) = match (at.component.as_str(), at.project.as_str()) {
             ("", "") => ("Namespace", at.namespace.as_str()),
@@ -129,7 +127,7 @@ impl Gate {
 
     /// Whether the caller may do `action` anywhere. A control plane that does not say is no reason to hide what there
     /// is: each query is asked about anyway.
-    pub(super) async fn anywhere(&self, token: &Secret, action: &str) -> bool {
+    pub async fn anywhere(&self, token: &Secret, action: &str) -> bool {
         let key = self.numbers.hash_one((token.expose(), action));
         if let Some(answer) = self.remembered(key) {
             return answer.is_ok();
