@@ -6,13 +6,15 @@
 //!
 //! A server is a [`Toolbox`]: a table of [`Tool`]s and what they do. The plumbing (lists that follow permissions,
 //! argument checks, annotations, output schemas) is shared; another role brings its own toolbox to [`router`].
-//! [`ControlPlane`] is the control plane's. [`bridge`] joins several servers into one over stdin and stdout.
+//! [`ControlPlane`] is the control plane's. [`bridge`] joins several servers into one over stdin and stdout;
+//! [`client`] asks one.
 //!
 //! Context is dear: descriptions are one sentence, results are compact JSON, lists have pages and say how to narrow
 //! them.
 
 mod arguments;
 pub mod bridge;
+pub mod client;
 mod control;
 pub mod economy;
 mod options;

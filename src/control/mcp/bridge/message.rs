@@ -13,7 +13,7 @@ pub(super) fn version(message: &Value) -> Option<&str> {
 }
 
 /// The headers that HTTP wants beside `message`; `negotiated` is the revision of an earlier `initialize`.
-pub(super) fn headers(message: &Value, negotiated: Option<&str>) -> HeaderMap {
+pub(in crate::mcp) fn headers(message: &Value, negotiated: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut put = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(&header_text(value)) {

@@ -22,7 +22,9 @@ use tokio::{
 
 use crate::identity::{Secret, client::TokenClient};
 
+pub(super) use message::headers;
 use session::Session;
+pub(super) use upstream::Sender;
 
 /// The longest message that is read, in bytes.
 const LONGEST_LINE: usize = 4 * 1024 * 1024;

@@ -19,17 +19,17 @@ const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Sends messages with a fresh token.
 #[derive(Clone)]
-pub(super) struct Sender {
-    pub(super) http: HttpClient,
-    pub(super) tokens: Arc<dyn TokenSource>,
-    pub(super) instance: Instance,
+pub(in crate::mcp) struct Sender {
+    pub(in crate::mcp) http: HttpClient,
+    pub(in crate::mcp) tokens: Arc<dyn TokenSource>,
+    pub(in crate::mcp) instance: Instance,
 }
 
 impl Sender {
     /// Sends `body` to `upstream` and returns the message that answers it. Messages before that one (progress, logs)
     /// go to `aside`. A server that cannot be reached is tried again for `patience`. The error is a sentence for the
     /// client.
-    pub(super) async fn ask(
+    pub(in crate::mcp) async fn ask(
         &self,
         upstream: &Upstream,
         body: &Value,
