@@ -153,10 +153,7 @@ pub(super) fn complaints(topology: &Topology, place: &Place, component: &str) ->
             && edge.connections.denied > 0.0
         {
             let to = edge.target.name(place);
-            all.push(format!(
-                "{} connections to {to} were denied by a policy",
-                edge.connections.denied
-            ));
+            all.push(format!("{} connections to {to} were denied", edge.connections.denied));
         }
     }
     let full = |name: &str, part: Option<f64>, most: f64| {

@@ -57,6 +57,13 @@ pub enum Refusal {
     NotRoutable,
 }
 
+impl Refusal {
+    /// Whether the node said no, where there might have been somebody.
+    pub(super) fn denies(self) -> bool {
+        matches!(self, Self::NotRoutable)
+    }
+}
+
 /// Decide where `source` gets when it asks for `destination`.
 ///
 /// `turn` spreads the connections to a Service over its endpoints; `lives`
@@ -187,6 +194,7 @@ mod tests {
         assert_eq!(from_pod("10.96.0.20:82"), Err(Refusal::NoSuchPort));
         assert_eq!(from_pod("10.96.0.20:81"), Err(Refusal::NoSuchPort), "81 is UDP");
         assert_eq!(from_pod("10.96.0.30:80"), Err(Refusal::NoEndpoint));
+        assert!(!Refusal::NoEndpoint.denies(), "nobody is there, which nobody decided");
     }
 
     #[test]
@@ -197,6 +205,7 @@ mod tests {
         {
             assert_eq!(from_pod(own), Err(Refusal::NotRoutable), "{own}");
         }
+        assert!(Refusal::NotRoutable.denies());
     }
 
     #[test]

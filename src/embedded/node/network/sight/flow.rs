@@ -41,7 +41,7 @@ impl Flow {
         pods: [Option<Arc<Pod>>; 2],
         refusal: Option<Refusal>,
     ) -> Arc<Self> {
-        let verdict = refusal.map_or(Verdict::Failed(None), Verdict::Denied);
+        let verdict = refusal.map_or(Verdict::Failed(None), Verdict::Refused);
         let http = ends.protocol == Protocol::Tcp && refusal.is_none();
         let flow = Arc::new(Self {
             id: sight.next.fetch_add(1, Ordering::Relaxed),
@@ -133,12 +133,12 @@ impl Drop for Flow {
         let record = self.record();
         match record.verdict {
             Verdict::Forwarded(_) => {}
-            Verdict::Denied(_) => add(&self.pair.denied, 1),
-            Verdict::Failed(_) => add(&self.pair.failed, 1),
+            Verdict::Refused(refusal) if refusal.denies() => add(&self.pair.denied, 1),
+            Verdict::Refused(_) | Verdict::Failed(_) => add(&self.pair.failed, 1),
         }
         // Whoever sends datagrams to nobody does so again and again: they are counted, and leave room for others.
-        if self.pair.ends.protocol == Protocol::Tcp || !matches!(record.verdict, Verdict::Denied(_))
-        {
+        let refused = matches!(record.verdict, Verdict::Refused(_));
+        if self.pair.ends.protocol == Protocol::Tcp || !refused {
             lock(&self.sight.ring).push(record);
         }
     }

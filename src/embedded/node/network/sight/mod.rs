@@ -31,7 +31,7 @@
 //! | `destination_host` | an address outside of the cluster, or one inside that nobody has; `host` is the API server |
 //! | `port` | the destination's own, which may differ from its Service's; the one asked for where nothing was reached |
 //! | `protocol` | `tcp`, `udp`, `http1`, `http2`, `grpc` |
-//! | `verdict` | of connections and sessions: `forwarded`, `denied` (the decision), `failed` (nobody accepted) |
+//! | `verdict` | of connections and sessions: `forwarded`, `denied` (the node said no), `failed` (nobody is there, or nobody accepted) |
 //! | `method`, `route` | of requests: the path with numbers, digests and keys as `{id}`; gRPC's as it is; `{other}` beyond what is counted apart |
 //! | `status` | HTTP's; gRPC's number for gRPC; `none` where the connection ended without an answer |
 

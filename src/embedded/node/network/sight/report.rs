@@ -38,7 +38,8 @@ const LISTED: usize = 16;
 pub(super) enum Verdict {
     /// The other end has accepted; perhaps it broke later.
     Forwarded(Option<io::ErrorKind>),
-    Denied(Refusal),
+    /// It was not let through: nobody is there, or nobody may be.
+    Refused(Refusal),
     /// It was let through, and the other end did not accept.
     Failed(Option<io::ErrorKind>),
 }
@@ -146,14 +147,14 @@ impl Verdict {
     fn name(self) -> &'static str {
         match self {
             Self::Forwarded(_) => "forwarded",
-            Self::Denied(_) => "denied",
-            Self::Failed(_) => "failed",
+            Self::Refused(refusal) if refusal.denies() => "denied",
+            Self::Refused(_) | Self::Failed(_) => "failed",
         }
     }
 
     fn reason(self) -> Option<(String, String)> {
         match self {
-            Self::Denied(refusal) => Some((format!("{refusal:?}"), refusal.to_string())),
+            Self::Refused(refusal) => Some((format!("{refusal:?}"), refusal.to_string())),
             Self::Forwarded(kind) | Self::Failed(kind) => {
                 kind.map(|kind| (format!("{kind:?}"), kind.to_string()))
             }
