@@ -30,11 +30,11 @@ pub(super) struct Cart {
 }
 
 impl Cart {
-    pub(super) fn new(settings: &Settings) -> Result<Self, Failure> {
-        Ok(Self {
-            store: Upstream::new(settings, "cart-store")?,
-            catalog: Upstream::new(settings, "catalog")?,
-        })
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            store: Upstream::new(settings, "cart-store"),
+            catalog: Upstream::new(settings, "catalog"),
+        }
     }
 
     async fn read(&self, call: &Call) -> Result<Contents, Failure> {

@@ -41,7 +41,7 @@ pub(super) struct Load;
 impl Load {
     /// Sends visitors to the shop until `shutdown`.
     pub(super) fn start(frame: &Arc<Frame>, shutdown: &Shutdown) -> Result<Self, Failure> {
-        let web = Arc::new(Upstream::new(&frame.settings, "web")?);
+        let web = Arc::new(Upstream::new(&frame.settings, "web"));
         let rate = frame.settings.number(RATE, 5)?.clamp(1, 1000);
         let pause = Duration::from_millis(1000 * VISITORS / rate).max(Duration::from_millis(1));
         for visitor in 0..VISITORS {

@@ -156,13 +156,13 @@ fn make(
 ) -> Result<(Arc<dyn Service>, Option<TlsAcceptor>), Failure> {
     let settings = &frame.settings;
     let service: Arc<dyn Service> = match frame.name {
-        "web" => Arc::new(web::Web::new(settings)?),
+        "web" => Arc::new(web::Web::new(settings)),
         "catalog" => Arc::new(catalog::Catalog),
         "prices" => Arc::new(prices::Prices),
         "stock" => Arc::new(stock::Stock::default()),
-        "cart" => Arc::new(cart::Cart::new(settings)?),
+        "cart" => Arc::new(cart::Cart::new(settings)),
         "cart-store" => Arc::new(cart_store::CartStore::open(settings.text("CART_FILE"))?),
-        "checkout" => Arc::new(checkout::Checkout::new(settings)?),
+        "checkout" => Arc::new(checkout::Checkout::new(settings)),
         "shipping" => Arc::new(shipping::Shipping),
         "mail" => Arc::new(mail::Mail::start(frame)?),
         "load" => Arc::new(load::Load::start(frame, shutdown)?),

@@ -24,21 +24,29 @@ const LONGEST: usize = 256 * 1024;
 /// Another service.
 pub(crate) struct Upstream {
     name: &'static str,
-    /// `host:port`.
+    /// `host:port`, if it was told.
     address: String,
+    /// Why there is no address: met by whoever asks, since a service that waits for it has other work to do.
+    missing: Option<Failure>,
     trust: Option<Trust>,
 }
 
 impl Upstream {
     /// The service `name`, where `UPSTREAM_<NAME>` says, or else `<NAME>_ADDRESS`, which the platform sets.
-    pub(crate) fn new(settings: &Settings, name: &'static str) -> Result<Self, Failure> {
+    pub(crate) fn new(settings: &Settings, name: &'static str) -> Self {
         let [by_hand, given] = Self::variables(name);
-        let address =
-            settings.text(&by_hand).or_else(|| settings.text(&given)).ok_or_else(|| {
-                Failure::own(format!("bad configuration: neither {by_hand} nor {given} is set"))
-            })?;
+        let address = settings.text(&by_hand).or_else(|| settings.text(&given));
+        let missing = address.is_none().then(|| {
+            Failure::own(format!("bad configuration: neither {by_hand} nor {given} is set"))
+        });
+        let address = address.unwrap_or_default();
         let address = address.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        Ok(Self { name, address, trust: None })
+        Self { name, address, missing, trust: None }
+    }
+
+    /// Fails when it was not told where the service is.
+    fn known(&self) -> Result<(), Failure> {
+        self.missing.clone().map_or(Ok(()), Err)
     }
 
     /// The variables that say where the service `name` is; the first that is set counts.
@@ -83,6 +91,7 @@ impl Upstream {
         parent: Option<Context>,
         asked: Asked<'_>,
     ) -> Result<(StatusCode, Bytes), Failure> {
+        self.known()?;
         let context = frame.sampler.start(parent);
         let name = format!("{} {}", asked.method, asked.route);
         let mut span = Span::begin(context, parent, SpanKind::Client, name);

@@ -30,6 +30,7 @@ impl Upstream {
         path: &'static str,
         asks: &impl Message,
     ) -> Result<A, Failure> {
+        self.known()?;
         let frame = &call.frame;
         let context = call.context.child();
         let mut span =
