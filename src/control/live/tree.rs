@@ -233,25 +233,34 @@ fn node(
 /// A pod is well when it is ready or done, and badly when a container keeps failing.
 fn pod_health(pod: &DynamicObject) -> Health {
     let status = &pod.data["status"];
-    let waiting = status["containerStatuses"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let containers = status["containerStatuses"].as_array().into_iter().flatten();
+    let waiting = containers
+        .clone()
         .find_map(|container| container["state"]["waiting"]["reason"].as_str())
         .filter(|reason| *reason != "ContainerCreating" && *reason != "PodInitializing");
+    // `Error` says no more than that it keeps failing.
+    let ended = containers
+        .clone()
+        .find_map(|container| container["lastState"]["terminated"]["reason"].as_str())
+        .filter(|reason| !matches!(*reason, "Error" | "Completed"));
+    let anew = ended.map(|ended| format!("started anew after {ended}"));
+    let waiting = match (waiting, ended) {
+        (Some(waiting), Some(ended)) => Some(format!("{waiting}: {ended}")),
+        (waiting, _) => waiting.map(str::to_owned),
+    };
     let ready = status["conditions"]
         .as_array()
         .into_iter()
         .flatten()
         .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
     let (word, message) = match (status["phase"].as_str(), waiting) {
-        (Some("Failed"), _) => ("Degraded", status["reason"].as_str()),
+        (Some("Failed"), _) => ("Degraded", status["reason"].as_str().map(str::to_owned)),
         (_, Some(reason)) => ("Degraded", Some(reason)),
         (Some("Succeeded"), _) => ("Healthy", None),
-        _ if ready => ("Healthy", None),
-        _ => ("Progressing", None),
+        _ if ready => ("Healthy", anew),
+        _ => ("Progressing", anew),
     };
-    Health { status: word.to_owned(), message: message.map(str::to_owned) }
+    Health { status: word.to_owned(), message }
 }
 
 #[cfg(test)]
@@ -276,6 +285,12 @@ mod tests {
             (health.status.as_str(), health.message.as_deref()),
             ("Degraded", Some("CrashLoopBackOff"))
         );
+        let full = json!({"phase": "Running", "containerStatuses": [{
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+        }]});
+        let message = pod_health(&pod(full)).message;
+        assert_eq!(message.as_deref(), Some("CrashLoopBackOff: OOMKilled"));
         let starting = json!({"phase": "Pending", "containerStatuses": [
             {"state": {"waiting": {"reason": "ContainerCreating"}}}
         ]});
