@@ -152,6 +152,11 @@ pub enum What {
     },
     /// A P-256 key in PKCS #8 PEM: `tls.key`.
     KeyPair,
+    /// The same as another Secret, for a role in another namespace.
+    Copy {
+        /// The Secret, `namespace/secret`.
+        of: String,
+    },
     /// The certificate of an authority without its key, for whoever has to trust it: `ca.crt`.
     Trust {
         /// The authority, `namespace/secret`.

@@ -59,9 +59,9 @@ async fn one(
         return Ok(data(found));
     }
     let foreign = match &wanted.what {
-        What::Leaf { ca: authority, .. } | What::Trust { of: authority } => {
-            elsewhere(client, bundle, authority).await?
-        }
+        What::Leaf { ca: authority, .. }
+        | What::Trust { of: authority }
+        | What::Copy { of: authority } => elsewhere(client, bundle, authority).await?,
         _ => None,
     };
     let mut known = known.clone();
@@ -127,6 +127,10 @@ fn make(bundle: &str, wanted: &Generate, known: &BTreeMap<&str, Data>) -> Result
             let certificate = certificate.ok_or_else(|| key(format!("{of} has no tls.crt")))?;
             Data::from([("ca.crt".to_owned(), certificate.clone())])
         }
+        What::Copy { of } => {
+            let original = known.get(of.as_str());
+            original.ok_or_else(|| key(format!("there is no Secret {of} before it")))?.clone()
+        }
         What::Password { key, data } => {
             let mut fields: Data =
                 data.iter().map(|(key, value)| (key.clone(), value.clone().into_bytes())).collect();
@@ -177,5 +181,14 @@ mod tests {
         let made = make("b", &leaf, &known).unwrap();
         assert_eq!(made["ca.crt"], known["root"]["tls.crt"]);
         assert!(String::from_utf8_lossy(&made["tls.key"]).contains("BEGIN PRIVATE KEY"));
+    }
+
+    #[test]
+    fn a_copy_is_the_same_and_needs_its_original() {
+        let copy = wanted("{type: copy, name: c, namespace: n, secret: c, of: m/s}");
+        assert!(make("b", &copy, &BTreeMap::new()).unwrap_err().to_string().contains("m/s"));
+        let original = Data::from([("client-id".to_owned(), b"agent".to_vec())]);
+        let known = BTreeMap::from([("m/s", original.clone())]);
+        assert_eq!(make("b", &copy, &known).unwrap(), original);
     }
 }
