@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Kinds that are looked at, with their plural: those that make pods or stand before them. The role's permissions name
 /// the same.
-const KINDS: [(&str, &str, &str); 11] = [
+const KINDS: [(&str, &str, &str); 12] = [
     ("v1", "Pod", "pods"),
     ("v1", "Service", "services"),
     ("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
@@ -34,6 +34,7 @@ const KINDS: [(&str, &str, &str); 11] = [
     ("batch/v1", "CronJob", "cronjobs"),
     ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     ("openchoreo.dev/v1alpha1", "RenderedRelease", "renderedreleases"),
+    ("openchoreo.dev/v1alpha1", "ReleaseBinding", "releasebindings"),
 ];
 
 /// Where the labels of an object's pods are.
@@ -118,6 +119,16 @@ impl Registry {
             // Another one of the same name.
             return Ok(Labels::new());
         }
+        if kind == "ReleaseBinding" {
+            // It has no labels of its own; what it has rendered before does.
+            return Ok(match rendered(&object) {
+                Some(name) => {
+                    let release = self.get("RenderedRelease", namespace, &name).await?;
+                    release.map(|release| release.labels().clone()).unwrap_or_default()
+                }
+                None => Labels::new(),
+            });
+        }
         let mut labels = object.labels().clone();
         for template in TEMPLATES.iter().filter_map(|path| object.data.pointer(path)) {
             for (name, value) in template.as_object().into_iter().flatten() {
@@ -161,6 +172,12 @@ impl Registry {
             found => found,
         }
     }
+}
+
+/// The name of what a release binding renders.
+fn rendered(binding: &DynamicObject) -> Option<String> {
+    let text = |path: &str| binding.data.pointer(path)?.as_str();
+    Some(format!("{}-{}", text("/spec/owner/componentName")?, text("/spec/environment")?))
 }
 
 /// Everything that waits has a bound.

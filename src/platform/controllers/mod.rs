@@ -14,6 +14,7 @@ mod channel;
 mod component;
 mod context;
 mod environment;
+mod events;
 mod names;
 mod pipeline;
 mod plane;

@@ -8,13 +8,14 @@ mod rendering;
 
 use super::channel;
 use super::context::{Context, Error, SOON, is_new, now};
+use super::events;
 use super::names;
 use super::queue::Outcome;
 use super::rendered::{Ground, NoPlane, Written, ground};
 use super::store::{Entry, Key, Store, What};
 use crate::types::{
-    Component, Conditions, ReleaseBinding, ReleaseBindingSpec, ReleaseBindingStatus, ReleaseState,
-    RenderedRelease, WorkloadType,
+    Component, ConditionStatus, Conditions, ReleaseBinding, ReleaseBindingSpec,
+    ReleaseBindingStatus, ReleaseState, RenderedRelease, WorkloadType,
 };
 use connections::Connections;
 
@@ -47,6 +48,7 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
     }
     let spec = binding.spec::<ReleaseBinding>()?;
     let mut status = binding.status::<ReleaseBinding>()?;
+    let told = obstacle(&status);
     let generation = binding.meta.generation;
     // A component makes its release and its binding at once.
     let missing = ctx.read(|store| release_of(store, &binding, &spec).is_err());
@@ -73,7 +75,17 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
         &now,
     );
     report(ctx, &binding, &status).await?;
+    if let Some((reason, message)) = obstacle(&status).filter(|new| told.as_ref() != Some(new)) {
+        events::warn::<ReleaseBinding>(&ctx.control, &binding, &reason, &message).await;
+    }
     finalizer.and(outcome).map(|()| Outcome::Settled)
+}
+
+/// Why a release could not be rendered: reason and message.
+fn obstacle(status: &ReleaseBindingStatus) -> Option<(String, String)> {
+    let synced = status.conditions.iter().find(|one| one.r#type == "ReleaseSynced")?;
+    (synced.status == ConditionStatus::False)
+        .then(|| (synced.reason.clone(), synced.message.clone()))
 }
 
 async fn report(
