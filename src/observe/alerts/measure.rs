@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use super::rule::Facts;
 use crate::database::DatabaseError;
-use crate::{logs, metrics};
+use crate::{events, logs, metrics};
 
 /// What a metric rule can compare. The first two are OpenChoreo's.
-const METRICS: [&str; 4] = [CPU_USAGE, MEMORY_USAGE, HTTP_ERROR_RATE, HTTP_LATENCY_P99];
+const METRICS: [&str; 5] = [CPU_USAGE, MEMORY_USAGE, HTTP_ERROR_RATE, HTTP_LATENCY_P99, FAILURES];
 /// Percent of the limit of the component's pods, over the window.
 const CPU_USAGE: &str = "cpu_usage";
 /// Percent of the limit of the component's pods, now.
 const MEMORY_USAGE: &str = "memory_usage";
 /// Percent of the requests to the component that failed.
 const HTTP_ERROR_RATE: &str = "http_error_rate";
+/// Objects of the component that could not run: containers that ended or cannot start, releases that cannot be made.
+const FAILURES: &str = "failures";
 /// Milliseconds.
 const HTTP_LATENCY_P99: &str = "http_latency_p99";
 const SECOND: i64 = 1_000_000_000;
@@ -34,6 +36,8 @@ pub(crate) struct Telemetry {
     pub(crate) logs: logs::Store,
     /// Samples.
     pub(crate) metrics: metrics::Store,
+    /// What happened to objects.
+    pub(crate) events: events::Store,
 }
 
 impl Telemetry {
@@ -49,6 +53,8 @@ impl Telemetry {
             MEMORY_USAGE => usage()?.and_then(|usage| usage.memory),
             HTTP_ERROR_RATE => answers()?.map(|answers| answers.failed),
             HTTP_LATENCY_P99 => answers()?.and_then(|answers| answers.p99).map(|p99| p99 * 1000.0),
+            // So few that a float can count them.
+            FAILURES => Some(self.events.failures(&rule.place, between)? as f64),
             _ => None,
         })
     }

@@ -102,7 +102,10 @@ fn lines_are_counted_in_the_window_and_for_the_component_alone() {
     // The component that had the name before.
     write("3", "old", &[(13, "oh no")]);
     let metrics = metrics::Store::open(&directory.path().join("metrics.db"), Retention::default());
-    let telemetry = Telemetry { logs, metrics: metrics.expect("opens") };
+    let events =
+        crate::events::Store::open(&directory.path().join("events.db"), Retention::default());
+    let (metrics, events) = (metrics.expect("opens"), events.expect("opens"));
+    let telemetry = Telemetry { logs, metrics, events };
     let count = |query: &str, second: i64| {
         let rule = rule(&json!({"source": {"type": "log", "query": query}}));
         telemetry.value(&rule.facts, rule.between(START + second * SECOND)).expect("counts")

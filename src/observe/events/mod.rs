@@ -4,6 +4,7 @@
 //! its starts changes nothing.
 
 mod answer;
+mod failures;
 mod query;
 mod schema;
 mod signal;

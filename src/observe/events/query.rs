@@ -74,7 +74,10 @@ impl Store {
 }
 
 /// The owners in scope, without former incarnations of a component.
-fn owners(connection: &Connection, place: &Place) -> Result<BTreeMap<i64, Owner>, DatabaseError> {
+pub(super) fn owners(
+    connection: &Connection,
+    place: &Place,
+) -> Result<BTreeMap<i64, Owner>, DatabaseError> {
     let mut statement = connection
         .prepare_cached(&format!("SELECT id, {COLUMNS} FROM owner WHERE {IN_PLACE} ORDER BY id"))?;
     let Place { namespace, project, component, environment } = place;

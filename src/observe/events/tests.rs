@@ -138,3 +138,33 @@ fn what_does_not_fit_is_left_out_with_a_hint() {
         assert!(hint.contains("among 300 of more than 1000 events; ask with limit"), "{hint}");
     }
 }
+
+#[test]
+fn what_cannot_run_is_counted_by_object_and_what_only_begins_is_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(&directory.path().join("events.db"), Retention::default());
+    let store = store.expect("opens");
+    let named = |uid: &str, r#type: &str, reason: &str, count: i64, object: &str| Event {
+        r#type: r#type.into(),
+        reason: reason.into(),
+        count,
+        object_name: object.into(),
+        ..event(uid, 10, count, "because")
+    };
+    let events = vec![
+        named("1", "Warning", "BackOff", 3, "cart-a"),
+        named("2", "Normal", "Started", 2, "cart-a"),
+        named("3", "Normal", "Started", 1, "cart-b"),
+        named("4", "Warning", "Unhealthy", 9, "cart-b"),
+        named("5", "Warning", "Failed", 1, "cart-c"),
+        Event { last: BASE + 99 * SECOND, ..named("6", "Warning", "BackOff", 1, "cart-d") },
+    ];
+    store.ingest(&Batch { events }).expect("stores");
+    let place = Place { namespace: "default".into(), component: "cart".into(), ..Place::default() };
+    let count = |first: i64, last: i64| {
+        store.failures(&place, (BASE + first * SECOND, BASE + last * SECOND)).expect("counts")
+    };
+    assert_eq!((count(0, 20), count(20, 99), count(11, 98)), (2, 1, 0));
+    let other = Place { component: "mail".into(), ..place.clone() };
+    assert_eq!(store.failures(&other, (0, i64::MAX)).expect("counts"), 0);
+}
