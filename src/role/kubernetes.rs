@@ -7,6 +7,9 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
+/// Where the cluster puts the token of a role, by which other roles know it.
+pub const ROLE_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
 /// Where the credentials for the API server are.
 #[derive(Debug, Clone, Default)]
 pub enum KubeAccess {

@@ -24,7 +24,7 @@ pub use backoff::Backoff;
 pub use health::{Check, Health, HealthError};
 pub use http::{HttpClient, http_client};
 pub use instance::Instance;
-pub use kubernetes::{KubeAccess, KubeError};
+pub use kubernetes::{KubeAccess, KubeError, ROLE_TOKEN};
 pub use server::{ServeError, listen, serve, serve_peers};
 pub use shutdown::Shutdown;
 

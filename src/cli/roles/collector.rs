@@ -12,7 +12,7 @@ pub(crate) struct Flags {
     #[arg(long, default_value = "http://observer.openchoreo-observability-plane:8082")]
     observer: http::Uri,
     /// File with the token to show there
-    #[arg(long, default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token")]
+    #[arg(long, default_value = curtain_role::ROLE_TOKEN)]
     token: PathBuf,
     /// Label selector of the pods to follow
     #[arg(long, default_value = SELECTOR)]

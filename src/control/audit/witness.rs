@@ -5,15 +5,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use curtain_role::{Backoff, HttpClient, Shutdown, http_client};
+use curtain_role::{Backoff, HttpClient, ROLE_TOKEN, Shutdown, http_client};
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::mpsc;
 
 use super::{OBSERVED_PATH, Observed};
 
-/// Where the cluster puts the token of this role.
-const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 /// What may wait, and what is told at once.
 const QUEUE: usize = 4096;
 const BATCH: usize = 256;
@@ -28,7 +26,7 @@ pub struct Witness(Option<mpsc::Sender<Observed>>);
 impl Witness {
     /// Tells the control plane at `control`, until `shutdown`.
     pub fn start(control: &Uri, shutdown: Shutdown) -> Self {
-        Self::with_token(control, TOKEN.into(), shutdown)
+        Self::with_token(control, ROLE_TOKEN.into(), shutdown)
     }
 
     /// The same, with the token in that file.

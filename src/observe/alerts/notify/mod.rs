@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use curtain_role::Shutdown;
+use curtain_role::{ROLE_TOKEN, Shutdown};
 use futures::future::join_all;
-use http::Uri;
+use http::{HeaderName, HeaderValue, Uri, header};
 use tokio::sync::Notify;
 
 pub(super) use channel::Directory;
@@ -127,7 +127,8 @@ impl Courier {
         let Some(base) = &self.rca else { return Ok(()) };
         let url =
             format!("{}/api/v1alpha1/rca-agent/analyze", base.to_string().trim_end_matches('/'));
-        let webhook = Webhook::to(&url).map_err(Attempt::Hopeless)?;
+        let mut webhook = Webhook::to(&url).map_err(Attempt::Hopeless)?;
+        webhook.headers.push(role_token().await.map_err(Attempt::Failed)?);
         let body = bodies::rca(&errand.alert).to_string();
         self.web.post(&webhook, &errand.delivery.id, body.into()).await.map_err(Attempt::Failed)
     }
@@ -148,6 +149,16 @@ impl Courier {
             Channel::Email(email) => mail::send(&email, errand).await,
         }
     }
+}
+
+/// The header that proves to another role that this is the observer. The token is renewed from time to time.
+async fn role_token() -> Result<(HeaderName, HeaderValue), String> {
+    let token = tokio::fs::read_to_string(ROLE_TOKEN).await;
+    let token = token.map_err(|error| format!("cannot read {ROLE_TOKEN}: {error}"))?;
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
+        .map_err(|_| format!("{ROLE_TOKEN} holds no token"))?;
+    value.set_sensitive(true);
+    Ok((header::AUTHORIZATION, value))
 }
 
 /// What a webhook is sent; `None` when its receiver does not want to know.
