@@ -27,10 +27,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("control", &["cel", "platform", "role", "schema", "tunnel"]),
     ("data", &["role", "tunnel"]),
     ("observe", &["control", "otlp", "platform", "role", "template"]),
+    ("agents", &["control", "role"]),
     ("portal", &["role"]),
     (
         "cli",
         &[
+            "agents",
             "appliance",
             "bundle",
             "control",

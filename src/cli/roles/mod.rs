@@ -9,6 +9,7 @@ mod gateway;
 mod observer;
 mod portal;
 mod sample;
+mod sre_agent;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -44,6 +45,9 @@ pub(crate) enum Role {
     /// Keeps logs and answers queries over them
     #[command(hide = true)]
     Observer(observer::Flags),
+    /// Looks into alerts
+    #[command(hide = true)]
+    SreAgent(sre_agent::Flags),
     /// A plane's link to the control plane
     #[command(hide = true)]
     ClusterAgent(cluster_agent::Flags),
@@ -104,6 +108,7 @@ pub(crate) async fn run(role: Role) -> Result<(), Failure> {
         Role::Observer(flags) => {
             ended(curtain_observe::observer::run(flags.config(), shutdown).await)
         }
+        Role::SreAgent(flags) => ended(curtain_agents::sre::run(flags.config(), shutdown).await),
         Role::Portal(flags) => ended(curtain_portal::run(flags.config(), shutdown).await),
         Role::Sample(sample) => sample.run(shutdown).await,
         Role::ClusterGateway(flags) => {

@@ -1,0 +1,187 @@
+//! The SRE agent: woken by an alert, it looks at the platform through the tools that any agent has, and reports the
+//! likeliest causes with what speaks for them and what would help.
+//!
+//! [`evidence`] is gathered once and then only read; [`rules`] judge it, the same for ever for the same evidence, and
+//! abstain when it does not say enough; [`report`] is in the shape that clients of OpenChoreo know. The agent reads. A
+//! change is made by a person, or by itself only where a person granted that kind of change (`apply`).
+//!
+//! Three doors: REST and bearer MCP for people and agents with tokens of the instance, and one for the observer alone,
+//! which tells of alerts. Entry point: [`run`].
+
+pub mod alert;
+mod apply;
+pub mod conclude;
+mod decide;
+pub mod evidence;
+mod fix;
+pub mod report;
+mod rest;
+pub mod rules;
+mod store;
+mod tools;
+mod work;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use curtain_control::authz::Gate;
+use curtain_control::identity::client::{Credentials, TokenClient, TokenClientError};
+use curtain_control::identity::{Doorman, Secret, Validator};
+use curtain_control::mcp;
+use curtain_role::origin::AllowedHosts;
+use curtain_role::{
+    Health, HealthError, Instance, KubeAccess, KubeError, ServeError, Shutdown, listen, serve,
+};
+use http::Uri;
+
+use crate::platform::Platform;
+use rest::Office;
+use store::Store;
+pub use store::StoreError;
+use work::Analyst;
+
+/// How the agent is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where REST listens.
+    pub listen: SocketAddr,
+    /// Where bearer MCP listens.
+    pub mcp_listen: SocketAddr,
+    /// Where the observer tells of alerts.
+    pub alerts_listen: SocketAddr,
+    /// Where the health checks listen.
+    pub health_listen: SocketAddr,
+    /// Directory of the database; it must exist.
+    pub data: PathBuf,
+    /// Directory with the files `client-id` and `client-secret`: who the agent is.
+    pub identity: PathBuf,
+    /// Base URL of the control plane's REST API: tokens, decisions and signing keys.
+    pub control: Uri,
+    /// URL of the control plane's MCP server.
+    pub control_mcp: Uri,
+    /// URL of the observer's MCP server.
+    pub observer_mcp: Uri,
+    /// `iss` of tokens.
+    pub issuer: String,
+    /// `aud` of tokens.
+    pub audience: String,
+    /// The user that may tell of alerts, such as `system:serviceaccount:NAMESPACE:observer`.
+    pub observer: String,
+    /// The instance, for the commands that errors suggest.
+    pub instance: Instance,
+    /// Host names to answer to beside the loopback and cluster ones.
+    pub allowed_hosts: Vec<String>,
+    /// The API server of the cluster, for token reviews.
+    pub kube: KubeAccess,
+    /// Version of the binary.
+    pub version: String,
+}
+
+/// Why the agent ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its identity cannot be read.
+    #[error("cannot read {path}, which says who the agent is: {source}")]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The reports.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No client for the cluster.
+    #[error(transparent)]
+    Kube(#[from] KubeError),
+    /// No client for the control plane.
+    #[error(transparent)]
+    Token(#[from] TokenClientError),
+    /// The control plane's URL makes no sense.
+    #[error("the URL of the control plane {url:?} cannot be used: {source}")]
+    Control {
+        /// As it was given.
+        url: String,
+        /// What is wrong with it.
+        source: http::uri::InvalidUri,
+    },
+    /// A door cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The health checks cannot be served.
+    #[error(transparent)]
+    Health(#[from] HealthError),
+}
+
+/// Runs the role until `shutdown`.
+///
+/// # Errors
+/// [`Error`], when it cannot start.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let health = Health::default();
+    let ready = health.check("database");
+    let store = Store::open(&config.data.join("reports.db"))?;
+    ready.pass();
+    let base = config.control.to_string();
+    let base = base.trim_end_matches('/');
+    let tokens = TokenClient::new(base, config.instance.clone(), identity(&config).await?)?;
+    let servers = (config.control_mcp.clone(), config.observer_mcp.clone());
+    let platform = Platform::new(servers, Arc::new(tokens), &config.instance);
+    let analyst = Analyst::new(store, Arc::new(platform), shutdown.clone());
+    analyst.resume().await?;
+    let gate = Arc::new(Gate::new(&config.control, config.instance.clone()));
+    let office = Office { analyst, gate };
+
+    let doorman = Doorman::new(config.kube.client().await?, &config.observer);
+    let jwks = format!("{base}/oauth2/jwks");
+    let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
+    let instance = config.instance.clone();
+    let validator = Validator::remote(jwks, &config.issuer, &config.audience, instance);
+    let (rest, tools) = doors(&config, &office, Arc::new(validator), &shutdown);
+    let alerts = rest::alerts(office, doorman);
+
+    let (listener, mcp_listener) = (listen(config.listen).await?, listen(config.mcp_listen).await?);
+    let alerts_listener = listen(config.alerts_listen).await?;
+    tracing::info!(rest = %config.listen, mcp = %config.mcp_listen, "the SRE agent listens");
+    tokio::try_join!(
+        async { serve(listener, rest, shutdown.clone()).await.map_err(Error::from) },
+        async { serve(mcp_listener, tools, shutdown.clone()).await.map_err(Error::from) },
+        async { serve(alerts_listener, alerts, shutdown.clone()).await.map_err(Error::from) },
+        async {
+            let health = health.serve(config.health_listen, shutdown.clone());
+            health.await.map_err(Error::from)
+        },
+    )?;
+    Ok(())
+}
+
+/// REST and MCP.
+fn doors(
+    config: &Config,
+    office: &Office,
+    validator: Arc<Validator>,
+    shutdown: &Shutdown,
+) -> (Router, Router) {
+    let own = ["sre-agent", "sre-agent.openchoreo-observability-plane"].map(str::to_owned);
+    let names = own.into_iter().chain(config.allowed_hosts.iter().cloned());
+    let hosts = AllowedHosts::new(names.collect::<Vec<_>>());
+    let rest = rest::reports(office.clone(), validator.clone()).layer(hosts.clone());
+    let toolbox = tools::ReportTools { office: office.clone(), version: config.version.clone() };
+    let tools = mcp::router(toolbox, validator, shutdown.token()).layer(hosts);
+    (rest, tools)
+}
+
+/// Who the agent is.
+async fn identity(config: &Config) -> Result<Credentials, Error> {
+    let read = async |name: &str| {
+        let path = config.identity.join(name);
+        let text = tokio::fs::read_to_string(&path).await;
+        text.map(|text| text.trim().to_owned()).map_err(|source| Error::Identity { path, source })
+    };
+    Ok(Credentials::Client {
+        id: read("client-id").await?,
+        secret: Secret::new(read("client-secret").await?),
+    })
+}

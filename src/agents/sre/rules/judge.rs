@@ -1,0 +1,149 @@
+//! What all rules say, weighed.
+
+use jiff::SignedDuration;
+
+use super::{Cause, RULES, changed};
+use crate::sre::evidence::Evidence;
+use crate::sre::report::{Excluded, Step};
+
+/// A cause that is less sure than this is not told.
+const LEAST: f64 = 0.5;
+/// What a change shortly before adds.
+const CHANGED: f64 = 0.06;
+/// The same for a rule that knows where and not why.
+const CHANGED_WHY: f64 = 0.25;
+/// Rules that know where, and not why.
+const WHERE: [&str; 2] = ["failing", "slow"];
+/// What is left of the weight of a cause that the component with the alert does not reach by calls.
+const APART: f64 = 0.6;
+/// How long after the alert a change may be and still have led to it: clocks of nodes differ.
+const AFTER: SignedDuration = SignedDuration::from_secs(5);
+/// Causes that are told, at most.
+const MOST: usize = 3;
+
+/// What the rules say about the evidence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The likeliest first; empty when it cannot be told.
+    pub causes: Vec<Cause>,
+    /// What was looked at.
+    pub steps: Vec<Step>,
+    /// What it is not.
+    pub excluded: Vec<Excluded>,
+}
+
+impl Judgement {
+    /// How sure the likeliest cause is.
+    pub fn weight(&self) -> f64 {
+        self.causes.first().map_or(0.0, |cause| cause.weight)
+    }
+}
+
+/// Has every rule look at `evidence`, and weighs what they say.
+pub fn judge(evidence: &Evidence) -> Judgement {
+    let mut steps = vec![gathered(evidence)];
+    let mut found = Vec::new();
+    for rule in &RULES {
+        let causes = (rule.find)(evidence);
+        let outcome = match causes.as_slice() {
+            [] => "none".to_owned(),
+            causes => causes.iter().map(|one| one.summary.as_str()).collect::<Vec<_>>().join("; "),
+        };
+        steps.push(Step {
+            action: format!("Looked for {}", rule.seeks),
+            outcome,
+            rationale: format!("Rule {:?}, on everything that was gathered", rule.name),
+        });
+        found.extend(causes.into_iter().map(|cause| weighed(evidence, cause)));
+    }
+    let (kept, mut excluded) = origins(evidence, found);
+    let mut causes: Vec<Cause> = Vec::new();
+    for cause in kept {
+        match causes.iter_mut().find(|known| known.component == cause.component) {
+            // Several rules about one component: the surest speaks, and the others support it.
+            Some(known) => known.findings.extend(cause.findings),
+            None => causes.push(cause),
+        }
+    }
+    for cause in causes.iter().skip(MOST).chain(causes.iter().filter(|one| one.weight < LEAST)) {
+        excluded.push(Excluded {
+            description: cause.summary.clone(),
+            rationale: "What speaks for it is too little.".to_owned(),
+        });
+    }
+    causes.retain(|cause| cause.weight >= LEAST);
+    causes.truncate(MOST);
+    Judgement { causes, steps, excluded }
+}
+
+fn gathered(evidence: &Evidence) -> Step {
+    let all: Vec<&str> = evidence.components.keys().map(String::as_str).collect();
+    let gaps = match evidence.gaps.as_slice() {
+        [] => String::new(),
+        gaps => format!(". Could not be read: {}", gaps.join("; ")),
+    };
+    Step {
+        action: format!(
+            "Looked at {} from {} to {}",
+            all.join(", "),
+            evidence.range.start,
+            evidence.range.end
+        ),
+        outcome: format!("{} kinds of calls among them{gaps}", evidence.calls.len()),
+        rationale: format!("{} reaches them, calls them, or they are not well", evidence.alerted()),
+    }
+}
+
+/// A cause with the weight that its place and the time give it.
+fn weighed(evidence: &Evidence, mut cause: Cause) -> Cause {
+    let last = evidence.request.alert.timestamp.saturating_add(AFTER).unwrap_or(evidence.range.end);
+    if let Some(time) = evidence.changed(&cause.component).filter(|time| *time <= last) {
+        cause.weight += if WHERE.contains(&cause.rule) { CHANGED_WHY } else { CHANGED };
+        let seconds = evidence.request.alert.timestamp.duration_since(time).as_secs();
+        let name = &cause.component;
+        let set = evidence.deployment(name).map(|one| {
+            one.overrides.iter().map(|setting| setting.shown()).collect::<Vec<_>>().join(", ")
+        });
+        let set = set.filter(|set| !set.is_empty());
+        let set = set.map_or_else(String::new, |set| format!("; this environment sets {set}"));
+        cause.analysis.push_str(&format!(
+            " The pods of {name} were replaced {seconds} s before the alert{set}."
+        ));
+        let observation = format!("The pods of {name} were replaced{set}");
+        if !cause.findings.iter().any(|finding| finding.observation.contains("were replaced")) {
+            cause.findings.push(changed(name, time, observation));
+        }
+    }
+    if !evidence.reached(evidence.alerted()).contains(&cause.component.as_str()) {
+        cause.weight *= APART;
+    }
+    cause.weight = cause.weight.min(0.99);
+    cause
+}
+
+/// The causes that are not what another one leads to, the likeliest first; and what the others are.
+fn origins(evidence: &Evidence, mut found: Vec<Cause>) -> (Vec<Cause>, Vec<Excluded>) {
+    found.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    let mut excluded: Vec<Excluded> = Vec::new();
+    let mut kept: Vec<Cause> = Vec::new();
+    for cause in &found {
+        let origin = found.iter().find(|other| {
+            let further = other.component != cause.component
+                && evidence.reached(&cause.component).contains(&other.component.as_str())
+                && !evidence.reached(&other.component).contains(&cause.component.as_str());
+            // What somebody says of itself is not undone by a guess about another.
+            further && (other.weight >= cause.weight || other.rule == cause.rule)
+        });
+        match origin {
+            Some(origin) => excluded.push(Excluded {
+                description: cause.summary.clone(),
+                rationale: format!(
+                    "It calls {}, where it begins: {}",
+                    origin.component, origin.summary
+                ),
+            }),
+            None => kept.push(cause.clone()),
+        }
+    }
+    (kept, excluded)
+}
