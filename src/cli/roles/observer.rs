@@ -33,7 +33,7 @@ pub(crate) struct Flags {
     #[arg(long, default_value_t = Prices::default().memory_hour)]
     memory_hour_price: f64,
     /// Seconds that an alert rule waits after it fired before it fires again
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 60)]
     alert_suppression: u64,
     /// Base URL of the agent that looks for causes of alerts; none by default
     #[arg(long)]

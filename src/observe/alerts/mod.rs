@@ -49,7 +49,7 @@ pub struct Options {
 impl Default for Options {
     /// Five minutes, and no agent.
     fn default() -> Self {
-        Options { suppression: Duration::from_secs(300), rca: None }
+        Options { suppression: Duration::from_secs(60), rca: None }
     }
 }
 
