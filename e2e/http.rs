@@ -33,6 +33,27 @@ pub(crate) fn post(url: &str, body: &Value) -> Result<Value, String> {
     serde_json::from_str(&answer.body).map_err(|error| format!("{error}: {}", answer.body))
 }
 
+/// Takes a JSON answer of `url`, asked with a token; only a success is one.
+pub fn get_as(token: &str, url: &str) -> Result<Value, String> {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    json(url, send_with(Method::GET, url, &headers, String::new())?)
+}
+
+/// Posts JSON with a token and takes a JSON answer; only a success is one.
+pub fn post_as(token: &str, url: &str, body: &Value) -> Result<Value, String> {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    json(url, send_with(Method::POST, url, &headers, body.to_string())?)
+}
+
+fn json(url: &str, answer: Answer) -> Result<Value, String> {
+    if answer.status != 200 {
+        return Err(format!("{url} answered {}: {}", answer.status, answer.body));
+    }
+    serde_json::from_str(&answer.body).map_err(|error| format!("{url}: {error}: {}", answer.body))
+}
+
 /// Sends a DELETE.
 pub(crate) fn delete(url: &str) -> Result<Answer, String> {
     send(Method::DELETE, url, None)

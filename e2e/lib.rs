@@ -32,7 +32,7 @@ pub use actions_cache::{ActionsCache, Weather};
 pub use browser::Browser;
 pub use clients::{Clients, Output};
 pub use engine::Engine;
-pub use http::{Answer, get, post_form};
+pub use http::{Answer, get, get_as, post_as, post_form};
 pub use image::busybox_archive;
 pub use instance::{Instance, binary};
 pub use mcp::{Agent, Server};
