@@ -5,7 +5,8 @@
 //! [health endpoints](Health), a [Kubernetes client](KubeAccess), the [watch back-off](Backoff) and
 //! [name lookup](dns) that never reaches for the C library (a static binary must not call `getaddrinfo`). HTTP doors are
 //! [opened](listen) and [served](serve) alike; those that a browser could be made to call stand behind
-//! [the Host and Origin check](origin). Commands that a role tells people [name its instance](Instance).
+//! [the Host and Origin check](origin). What lies outside of the cluster is [asked](Web) over TLS, and a [`Secret`] that
+//! it takes is never shown. Commands that a role tells people [name its instance](Instance).
 //!
 //! Invariants: nothing here reads the environment except the in-cluster client configuration, which is the
 //! kubelet's documented contract; nothing prints; every wait has a bound.
@@ -17,16 +18,20 @@ mod http;
 mod instance;
 mod kubernetes;
 pub mod origin;
+mod secret;
 mod server;
 mod shutdown;
+mod web;
 
 pub use backoff::Backoff;
 pub use health::{Check, Health, HealthError};
 pub use http::{HttpClient, http_client};
 pub use instance::Instance;
 pub use kubernetes::{KubeAccess, KubeError, ROLE_TOKEN};
+pub use secret::Secret;
 pub use server::{ServeError, listen, serve, serve_peers};
 pub use shutdown::Shutdown;
+pub use web::{Web, authorities};
 
 /// The runtime of a role: one thread, all drivers on.
 ///

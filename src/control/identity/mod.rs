@@ -26,12 +26,12 @@ mod validator;
 
 pub use caller::{Caller, SubjectKind};
 pub use codes::LoginCodes;
+pub use curtain_role::Secret;
 pub use directory::{Directory, Subject, watch_subjects};
 pub use doorman::{Doorman, require_role};
 pub use jwks::JwksCache;
 pub use key::{Issuer, KeyError, TOKEN_SECONDS};
 pub use limiter::Limiter;
-pub use secret::Secret;
 pub use validator::{TokenError, Validator};
 
 /// The label that makes a Secret a subject; its value is the [`SubjectKind`].

@@ -1,28 +1,6 @@
-//! A string that must not be seen.
+//! What is stored of a secret.
 
 use sha2::{Digest as _, Sha256};
-
-/// A password, client secret or token: its `Debug` redacts, and it compares in constant time.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The secret itself, to be sent and nothing else.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("[secret]")
-    }
-}
 
 /// SHA-256 of a secret. Stored instead of it, so that a memory dump does not hold it.
 ///
@@ -54,7 +32,6 @@ mod tests {
 
     #[test]
     fn is_never_shown() {
-        assert_eq!(format!("{:?}", Secret::new("hunter2")), "[secret]");
         assert_eq!(format!("{:?}", SecretDigest::of(b"hunter2")), "[digest]");
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use curtain_role::{ROLE_TOKEN, Shutdown};
+use curtain_role::{ROLE_TOKEN, Shutdown, Web};
 use futures::future::join_all;
 use http::{HeaderName, HeaderValue, Uri, header};
 use tokio::sync::Notify;
@@ -27,7 +27,6 @@ use super::delivery::{Attempt, Errand, Event};
 use crate::asked::nanoseconds;
 use crate::database::run;
 use channel::{Channel, Format, Webhook};
-use web::Web;
 
 /// How long one delivery may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -130,7 +129,9 @@ impl Courier {
         let mut webhook = Webhook::to(&url).map_err(Attempt::Hopeless)?;
         webhook.headers.push(role_token().await.map_err(Attempt::Failed)?);
         let body = bodies::rca(&errand.alert).to_string();
-        self.web.post(&webhook, &errand.delivery.id, body.into()).await.map_err(Attempt::Failed)
+        web::post(&self.web, &webhook, &errand.delivery.id, body.into())
+            .await
+            .map_err(Attempt::Failed)
     }
 
     async fn tell(&self, errand: &Errand) -> Result<(), Attempt> {
@@ -139,7 +140,7 @@ impl Courier {
         match channel.map_err(Attempt::Failed)? {
             Channel::Webhook(webhook) => match body(errand, &webhook)? {
                 Some(body) => {
-                    let sent = self.web.post(&webhook, &errand.delivery.id, body).await;
+                    let sent = web::post(&self.web, &webhook, &errand.delivery.id, body).await;
                     sent.map_err(Attempt::Failed)
                 }
                 None => Ok(()),

@@ -144,7 +144,7 @@ async fn a_receiver_gets_json_with_the_headers_of_the_channel() {
         .headers
         .push((http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer abc")));
     let web = Web::default();
-    web.post(&webhook, "id-1", "{\"a\":1}".into()).await.expect("delivers");
+    web::post(&web, &webhook, "id-1", "{\"a\":1}".into()).await.expect("delivers");
     let (headers, body) = received.lock().expect("lock").remove(0);
     for (name, value) in [
         ("authorization", "Bearer abc"),
@@ -156,14 +156,14 @@ async fn a_receiver_gets_json_with_the_headers_of_the_channel() {
     assert_eq!(body, json!({"a": 1}));
 
     let (url, _) = receiver(StatusCode::INTERNAL_SERVER_ERROR).await;
-    let error = web.post(&self::webhook(&url, Format::Json, None), "id", "{}".into()).await;
+    let error = web::post(&web, &self::webhook(&url, Format::Json, None), "id", "{}".into()).await;
     let error = error.expect_err("refused");
     assert!(
         error.contains("500") && error.contains("because") && !error.contains("/alerts"),
         "{error}"
     );
     let nowhere = self::webhook("http://127.0.0.1:1/alerts", Format::Json, None);
-    let error = web.post(&nowhere, "id", "{}".into()).await.expect_err("nobody there");
+    let error = web::post(&web, &nowhere, "id", "{}".into()).await.expect_err("nobody there");
     assert!(error.contains("127.0.0.1 cannot be reached"), "{error}");
 }
 
