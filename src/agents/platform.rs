@@ -29,8 +29,8 @@ pub trait Tools: Send + Sync {
         arguments: Value,
     ) -> BoxFuture<'a, Result<Value, String>>;
 
-    /// The names of the tools that `server` offers to this agent.
-    fn offered(&self, server: Server) -> BoxFuture<'_, Result<Vec<String>, String>>;
+    /// The tools that `server` offers to this agent, as MCP lists them.
+    fn offered(&self, server: Server) -> BoxFuture<'_, Result<Vec<Value>, String>>;
 }
 
 /// Both servers of an instance.
@@ -72,10 +72,7 @@ impl Tools for Platform {
         Box::pin(self.at(server).call(tool, arguments))
     }
 
-    fn offered(&self, server: Server) -> BoxFuture<'_, Result<Vec<String>, String>> {
-        Box::pin(async move {
-            let tools = self.at(server).tools().await?;
-            Ok(tools.iter().filter_map(|tool| tool["name"].as_str()).map(str::to_owned).collect())
-        })
+    fn offered(&self, server: Server) -> BoxFuture<'_, Result<Vec<Value>, String>> {
+        Box::pin(self.at(server).tools())
     }
 }

@@ -53,7 +53,7 @@ mod toolbox;
 mod trail;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use client::ping;
 pub use curtain_role::Secret;

@@ -30,7 +30,7 @@ pub(super) async fn where_allowed(tools: &dyn Tools, request: &Request, report: 
     let Some(action) = action.filter(|action| sure && action.change.is_some()) else { return };
     let Some(change) = &action.change else { return };
     match tools.offered(Server::Control).await {
-        Ok(offered) if offered.iter().any(|tool| tool == TOOL) => {}
+        Ok(offered) if offered.iter().any(|tool| tool["name"] == TOOL) => {}
         Ok(_) => return,
         Err(error) => {
             tracing::warn!(%error, "cannot ask what this agent may do");

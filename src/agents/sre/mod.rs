@@ -1,6 +1,9 @@
 //! The SRE agent: woken by an alert, it looks at the platform through the tools that any agent has, and reports the
 //! likeliest causes with what speaks for them and what would help.
 //!
+//! Where a model is configured, it is asked over the same evidence and with the same tools what the rules make of it
+//! (`reason`); without one, or when it cannot be asked, the rules' word stands.
+//!
 //! [`evidence`] is gathered once and then only read; [`rules`] judge it, the same for ever for the same evidence, and
 //! abstain when it does not say enough; [`report`] is in the shape that clients of OpenChoreo know. The agent reads. A
 //! change is made by a person, or by itself only where a person granted that kind of change (`apply`).
@@ -14,6 +17,7 @@ pub mod conclude;
 mod decide;
 pub mod evidence;
 mod fix;
+mod reason;
 pub mod report;
 mod rest;
 pub mod rules;
@@ -57,6 +61,9 @@ pub struct Config {
     pub data: PathBuf,
     /// Directory with the files `client-id` and `client-secret`: who the agent is.
     pub identity: PathBuf,
+    /// Directory with the files `RCA_MODEL_NAME`, `RCA_LLM_API_KEY` and `RCA_LLM_BASE_URL`, as far as a model is
+    /// configured. It is read for each analysis.
+    pub model: PathBuf,
     /// Base URL of the control plane's REST API: tokens, decisions and signing keys.
     pub control: Uri,
     /// URL of the control plane's MCP server.
@@ -129,7 +136,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let tokens = TokenClient::new(base, config.instance.clone(), identity(&config).await?)?;
     let servers = (config.control_mcp.clone(), config.observer_mcp.clone());
     let platform = Platform::new(servers, Arc::new(tokens), &config.instance);
-    let analyst = Analyst::new(store, Arc::new(platform), shutdown.clone());
+    let model = config.model.clone();
+    let analyst = Analyst::new(store, Arc::new(platform), model, shutdown.clone());
     analyst.resume().await?;
     let gate = Arc::new(Gate::new(&config.control, config.instance.clone()));
     let office = Office { analyst, gate };
@@ -185,3 +193,6 @@ async fn identity(config: &Config) -> Result<Credentials, Error> {
         secret: Secret::new(read("client-secret").await?),
     })
 }
+
+#[cfg(test)]
+mod tests;

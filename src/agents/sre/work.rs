@@ -3,6 +3,7 @@
 //! An analysis belongs to a report that is in the database already. It ends within its time with a report or with the
 //! reason why there is none, and one that the end of the process interrupted is begun again by the next one.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::alert::Request;
 use super::apply;
 use super::conclude::conclude;
 use super::evidence::{Evidence, gather};
+use super::reason;
 use super::report::Report;
 use super::rules::{Judgement, judge};
 use super::store::{Kept, Stage, Store, StoreError, Wanted};
@@ -23,8 +25,8 @@ use crate::platform::Tools;
 
 /// Analyses at once.
 const AT_ONCE: usize = 5;
-/// The longest an analysis may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest an analysis may take, with a model that thinks.
+const PATIENCE: Duration = Duration::from_secs(1500);
 /// Looks at the platform, at most: what is to be seen of trouble comes in over some seconds.
 const LOOKS: u32 = 4;
 /// Between looks.
@@ -37,6 +39,8 @@ const SURE: f64 = 0.8;
 pub(super) struct Analyst {
     pub(super) store: Store,
     pub(super) tools: Arc<dyn Tools>,
+    /// Where the settings of a model are.
+    model: PathBuf,
     pub(super) places: Arc<Semaphore>,
     pub(super) shutdown: Shutdown,
     /// Told when an analysis has ended.
@@ -44,9 +48,14 @@ pub(super) struct Analyst {
 }
 
 impl Analyst {
-    pub(super) fn new(store: Store, tools: Arc<dyn Tools>, shutdown: Shutdown) -> Self {
+    pub(super) fn new(
+        store: Store,
+        tools: Arc<dyn Tools>,
+        model: PathBuf,
+        shutdown: Shutdown,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { store, tools, places, shutdown, news: Arc::default() }
+        Self { store, tools, model, places, shutdown, news: Arc::default() }
     }
 
     /// Has the alert of `request` looked into, unless that is done already or under way.
@@ -136,6 +145,7 @@ impl Analyst {
         }
         let (evidence, judgement) = best;
         let mut report = conclude(&evidence, judgement);
+        reason::further(&self.model, &self.tools, &evidence, &mut report).await;
         apply::where_allowed(self.tools.as_ref(), request, &mut report).await;
         report
     }

@@ -23,6 +23,9 @@ pub(crate) struct Flags {
     /// Folder with client-id and client-secret
     #[arg(long, default_value = "/identity")]
     identity: PathBuf,
+    /// Folder with RCA_MODEL_NAME, RCA_LLM_API_KEY and RCA_LLM_BASE_URL, if a model is to be asked
+    #[arg(long, default_value = "/model")]
+    model: PathBuf,
     /// Base URL of the control plane
     #[arg(long, default_value = "http://openchoreo-api.openchoreo-control-plane:8080")]
     api: http::Uri,
@@ -60,6 +63,7 @@ impl Flags {
             health_listen: self.common.at(self.common.health_port),
             data: self.data,
             identity: self.identity,
+            model: self.model,
             control: self.api,
             control_mcp: self.control_mcp,
             observer_mcp: self.observer_mcp,

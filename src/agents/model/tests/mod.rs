@@ -3,7 +3,7 @@
 mod answers;
 mod faults;
 mod guards;
-mod provider;
+pub(crate) mod provider;
 mod tools;
 
 use serde_json::{Value, json};

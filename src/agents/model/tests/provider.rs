@@ -29,14 +29,14 @@ fn success() -> u16 {
 
 /// What was asked.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) path: String,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Value,
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Value,
 }
 
 #[derive(Clone)]
-pub(super) struct Provider {
+pub(crate) struct Provider {
     name: String,
     address: String,
     script: Arc<Mutex<std::vec::IntoIter<Scripted>>>,
@@ -45,7 +45,7 @@ pub(super) struct Provider {
 
 impl Provider {
     /// Plays `tests/NAME.json`; the name begins with the kind of API.
-    pub(super) async fn playing(name: &str) -> Provider {
+    pub(crate) async fn playing(name: &str) -> Provider {
         let path = format!("{}/model/tests/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let script = std::fs::read_to_string(path).expect("a script");
         let script: Vec<Scripted> = serde_json::from_str(&script).expect("a script");
@@ -61,19 +61,24 @@ impl Provider {
         provider
     }
 
-    pub(super) fn endpoint(&self) -> Endpoint {
+    /// Name and base URL of the model.
+    pub(crate) fn settings(&self) -> (String, String) {
         let (kind, _) = self.name.split_once('_').expect("a kind");
-        let base = format!("http://{}/v1", self.address);
-        Endpoint::parse(&format!("{kind}:model-x"), Some(&base), Secret::new(KEY)).expect("valid")
+        (format!("{kind}:model-x"), format!("http://{}/v1", self.address))
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let (name, base) = self.settings();
+        Endpoint::parse(&name, Some(&base), Secret::new(KEY)).expect("valid")
     }
 
     /// All that was asked; the script must have been played to its end.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         assert_eq!(self.script.lock().unwrap().len(), 0, "not all of {} was asked for", self.name);
         self.asked_so_far()
     }
 
-    pub(super) fn asked_so_far(&self) -> Vec<Asked> {
+    pub(crate) fn asked_so_far(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }

@@ -1,0 +1,144 @@
+//! The tools of the platform, within the bounds of an alert: its namespace, its environment, the time around it, and the
+//! components that were reached from it.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::model::{ToolSpec, Toolbox};
+use crate::platform::{Server, Tools};
+use crate::sre::evidence::Evidence;
+use crate::sre::report::Range;
+
+/// Tools that help to find a cause; all of them only read.
+pub(super) const TOOLS: [(Server, &str); 10] = [
+    (Server::Observer, "query_topology"),
+    (Server::Observer, "query_component_logs"),
+    (Server::Observer, "query_component_events"),
+    (Server::Observer, "query_resource_metrics"),
+    (Server::Observer, "query_http_metrics"),
+    (Server::Observer, "query_traces"),
+    (Server::Observer, "query_trace_spans"),
+    (Server::Control, "get_release_binding"),
+    (Server::Control, "get_component_release"),
+    (Server::Control, "get_workload"),
+];
+
+pub(super) struct Bounds {
+    tools: Arc<dyn Tools>,
+    specs: Vec<ToolSpec>,
+    namespace: String,
+    environment: String,
+    range: Range,
+    /// Projects and components that may be looked at.
+    within: Vec<(String, String)>,
+    /// Objects of the control plane that may be looked at.
+    objects: Vec<String>,
+}
+
+impl Bounds {
+    /// The tools that the servers offer, for the alert of `evidence`. The error is a sentence.
+    pub(super) async fn new(tools: Arc<dyn Tools>, evidence: &Evidence) -> Result<Self, String> {
+        let mut specs = Vec::new();
+        for server in [Server::Observer, Server::Control] {
+            let listed = tools.offered(server).await?;
+            let helps = |tool: &&Value| {
+                TOOLS.iter().any(|one| (one.0, one.1.into()) == (server, tool["name"].clone()))
+            };
+            specs.extend(listed.iter().filter(helps).map(spec));
+        }
+        let request = &evidence.request;
+        let within = evidence.components.keys().map(|name| match name.split_once('/') {
+            Some((project, component)) => (project.to_owned(), component.to_owned()),
+            None => (request.project.clone(), name.clone()),
+        });
+        let deployed = evidence.components.iter();
+        let objects = deployed.filter_map(|(name, component)| {
+            let deployment = component.deployment.as_ref()?;
+            let release = [Some(deployment.release.clone()), deployment.previous.clone()];
+            let own = [deployment.binding.clone(), name.clone()];
+            Some(own.into_iter().chain(release.into_iter().flatten()))
+        });
+        Ok(Self {
+            specs,
+            namespace: request.namespace.clone(),
+            environment: request.environment.clone(),
+            range: evidence.range,
+            within: within.collect(),
+            objects: objects.flatten().collect(),
+            tools,
+        })
+    }
+
+    /// The arguments of a call within the bounds. The error tells the model what is outside.
+    fn bound(&self, server: Server, mut arguments: Value) -> Result<Value, String> {
+        let text = |name: &str| arguments[name].as_str().unwrap_or_default().to_owned();
+        if server == Server::Control {
+            let named = ["binding_name", "release_name", "workload_name"].map(text);
+            let Some(name) = named.into_iter().find(|name| !name.is_empty()) else {
+                return Err("name the object".to_owned());
+            };
+            if !self.objects.contains(&name) {
+                return Err(format!(
+                    "{name} has nothing to do with this alert; known are {}",
+                    self.objects.join(", ")
+                ));
+            }
+            arguments["namespace_name"] = self.namespace.as_str().into();
+            return Ok(arguments);
+        }
+        let (project, component) = (text("project"), text("component"));
+        let known = self.within.iter().any(|(in_project, name)| {
+            *in_project == project && (component.is_empty() || *name == component)
+        });
+        if !known {
+            let all: Vec<String> =
+                self.within.iter().map(|(project, name)| format!("{project}/{name}")).collect();
+            return Err(format!(
+                "{project}/{component} is not connected with this alert; give project and component: {}",
+                all.join(", ")
+            ));
+        }
+        let time = |name: &str, otherwise: Timestamp| {
+            let asked = arguments[name].as_str().and_then(|time| time.parse().ok());
+            asked.unwrap_or(otherwise).clamp(self.range.start, self.range.end)
+        };
+        let (start, end) = (time("start_time", self.range.start), time("end_time", self.range.end));
+        arguments["namespace"] = self.namespace.as_str().into();
+        arguments["environment"] = self.environment.as_str().into();
+        arguments["start_time"] = start.to_string().into();
+        arguments["end_time"] = end.to_string().into();
+        Ok(arguments)
+    }
+}
+
+fn spec(tool: &Value) -> ToolSpec {
+    let text = |name: &str| tool[name].as_str().unwrap_or_default().to_owned();
+    ToolSpec {
+        name: text("name"),
+        description: text("description"),
+        input_schema: tool["inputSchema"].clone(),
+        read_only: tool["annotations"]["readOnlyHint"] == true,
+    }
+}
+
+impl Toolbox for Bounds {
+    fn specs(&self) -> Vec<ToolSpec> {
+        self.specs.clone()
+    }
+
+    fn call<'a>(
+        &'a self,
+        name: &'a str,
+        arguments: Value,
+    ) -> BoxFuture<'a, Result<String, String>> {
+        Box::pin(async move {
+            let known = TOOLS.iter().find(|(_, tool)| *tool == name);
+            let (server, tool) = known.ok_or_else(|| format!("there is no tool {name}"))?;
+            let arguments = self.bound(*server, arguments)?;
+            self.tools.call(*server, tool, arguments).await.map(|answer| answer.to_string())
+        })
+    }
+}

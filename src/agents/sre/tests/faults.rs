@@ -1,0 +1,175 @@
+//! What the rules say of all kinds of trouble, and of none.
+
+use super::world::World;
+use crate::sre::conclude::conclude;
+use crate::sre::evidence::Evidence;
+use crate::sre::report::{Action, Nothing, Outcome, Report};
+use crate::sre::rules::judge;
+
+fn report(world: World) -> Report {
+    conclude(&world.0, judge(&world.0))
+}
+
+/// Where the first cause is, what it is, and the first action.
+fn first(report: &Report) -> (String, String, Option<Action>) {
+    match &report.result {
+        Outcome::RootCauseIdentified { root_causes, recommendations, .. } => (
+            root_causes[0].supporting_findings[0].component.clone(),
+            root_causes[0].summary.clone(),
+            recommendations.recommended_actions.first().cloned(),
+        ),
+        Outcome::NoRootCauseIdentified { outcome, .. } => panic!("no cause: {outcome:?}"),
+    }
+}
+
+fn failing() -> World {
+    World::new("web", "errors").fails("load", "web", 0.1).fails("web", "checkout", 0.8)
+}
+
+#[test]
+fn a_whole_report_reads_well() {
+    let world = failing()
+        .error("web", "checkout answered 500: bad configuration: TAX_PERCENT is \"nineteen\"")
+        .error("checkout", "bad configuration: TAX_PERCENT is \"nineteen\", not a whole number")
+        .set("checkout", "TAX_PERCENT", "nineteen");
+    insta::assert_json_snapshot!(report(world));
+}
+
+/// Each kind of trouble, and what must be said of it: the component, a word, and whether there is an edit.
+#[test]
+fn each_kind_of_trouble_is_told_apart() {
+    let dead = "Back-off restarting failed container main in pod";
+    let expired = "cannot reach payment at payment.cell.svc.cluster.local:9443: invalid peer certificate: certificate \
+        expired";
+    let cases = [
+        (
+            failing().error("checkout", "TAX_PERCENT is nonsense").set(
+                "checkout",
+                "TAX_PERCENT",
+                "x",
+            ),
+            ("checkout", "TAX_PERCENT=\"x\"", true),
+        ),
+        (
+            World::new("cart", "errors")
+                .fails("web", "cart", 0.3)
+                .error("cart", "cannot reach cart-store at 127.0.0.1:9: Connection refused")
+                .set("cart", "UPSTREAM_CART_STORE", "127.0.0.1:9"),
+            ("cart", "nobody answers: UPSTREAM_CART_STORE", true),
+        ),
+        (
+            failing()
+                .fails("checkout", "mail", 0.3)
+                .error("mail", "request 3 fails")
+                .set("mail", "N", "3"),
+            ("mail", "fails 30 %", true),
+        ),
+        (
+            World::new("web", "slow")
+                .slow("load", "web", 1900.0)
+                .slow("web", "checkout", 1800.0)
+                .slow("checkout", "payment", 1700.0)
+                .set("payment", "DELAY", "1"),
+            ("payment", "slow by itself", true),
+        ),
+        (
+            World::new("mail", "failures")
+                .complains("mail", "2 restarts")
+                .unwell("mail", "CrashLoopBackOff: OOMKilled")
+                .event("mail", "BackOff", dead),
+            ("mail", "OOMKilled", true),
+        ),
+        (
+            failing()
+                .fails("checkout", "mail", 0.9)
+                .unwell("mail", "CrashLoopBackOff")
+                .event("mail", "BackOff", dead)
+                .error("mail", "giving up"),
+            ("mail", "again and again", false),
+        ),
+        (
+            failing()
+                .fails("checkout", "mail", 0.3)
+                .error("mail", "the queue is full: 2 of 2 wait"),
+            ("mail", "queue is full", false),
+        ),
+        (
+            failing().error("checkout", expired).set("payment", "CERTIFICATE_DAYS", "-1"),
+            ("payment", "certificate of payment", true),
+        ),
+        (
+            World::new("web", "failures").unwell("web", "ImagePullBackOff").event(
+                "web",
+                "Failed",
+                "Error: ErrImagePull: image \"shop:2\" not found",
+            ),
+            ("web", "cannot be pulled: shop:2", true),
+        ),
+        (
+            World::new("cart", "failures")
+                .unmet("cart", "RenderingFailed", "the SecretReference `shop-key` does not exist")
+                .set_from("cart", "KEY", "shop-key"),
+            ("cart", "cannot be rolled out", true),
+        ),
+    ];
+    for (world, (component, word, edit)) in cases {
+        let report = report(world);
+        let (found, summary, action) = first(&report);
+        assert_eq!(found, component, "{summary}");
+        assert!(summary.contains(word), "{summary} lacks {word}");
+        let has_edit = action.as_ref().is_some_and(|action| action.change.is_some());
+        assert_eq!(has_edit, edit, "{summary}: {action:?}");
+    }
+}
+
+fn nothing(world: World) -> Nothing {
+    match report(world).result {
+        Outcome::NoRootCauseIdentified { outcome, .. } => outcome,
+        Outcome::RootCauseIdentified { root_causes, .. } => panic!("{root_causes:#?}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_told_is_not_told() {
+    assert_eq!(nothing(World::new("web", "errors")), Nothing::Transient);
+    let mut unseen = World::new("web", "errors");
+    unseen.0.gaps.push("query_topology for web: no answer".into());
+    assert_eq!(nothing(unseen), Nothing::InsufficientData);
+    let mut outside = World::new("web", "errors").fails("load", "web", 0.04);
+    outside.0.calls.push(crate::sre::evidence::Call {
+        from: "web".into(),
+        to: "external:api.example".into(),
+        failed: 0.9,
+        ..Default::default()
+    });
+    assert_eq!(nothing(outside), Nothing::ExternalDependency);
+}
+
+#[test]
+fn errors_that_are_only_passed_on_are_not_taken_for_ones_own() {
+    // Both have a setting of that name, and only one of them says that its own is bad.
+    let world = failing()
+        .error("web", "checkout answered 500: bad configuration: LIMIT_MS is \"soon\"")
+        .error("checkout", "bad configuration: LIMIT_MS is \"soon\"")
+        .set("web", "LIMIT_MS", "500")
+        .set("checkout", "LIMIT_MS", "soon");
+    assert_eq!(first(&report(world)).0, "checkout");
+}
+
+#[test]
+fn trouble_that_the_alert_does_not_reach_is_not_its_cause() {
+    let world = failing()
+        .error("checkout", "TAX_PERCENT is nonsense")
+        .set("checkout", "TAX_PERCENT", "x")
+        .complains("other", "9 restarts")
+        .event("other", "BackOff", "Back-off restarting failed container");
+    assert_eq!(first(&report(world)).0, "checkout");
+}
+
+#[test]
+fn evidence_is_judged_the_same_after_it_was_kept() {
+    let world = failing().error("checkout", "TAX_PERCENT is x").set("checkout", "TAX_PERCENT", "x");
+    let kept = serde_json::to_string(&world.0).expect("JSON");
+    let again: Evidence = serde_json::from_str(&kept).expect("evidence");
+    assert_eq!(judge(&again), judge(&world.0));
+}

@@ -1,0 +1,150 @@
+//! From an alert to a kept report, with a platform that answers from memory.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use curtain_role::Shutdown;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::world::request;
+use crate::platform::{Server, Tools};
+use crate::sre::store::{Stage, Store, Wanted};
+use crate::sre::work::Analyst;
+
+/// A shop whose checkout has a bad setting, and what was asked of it.
+#[derive(Clone, Default)]
+pub(super) struct Shop {
+    pub(super) calls: Arc<Mutex<Vec<(String, Value)>>>,
+    /// Whether the tool that writes is offered.
+    pub(super) granted: bool,
+}
+
+impl Shop {
+    pub(super) fn asked(&self, tool: &str) -> Vec<Value> {
+        let calls = self.calls.lock().expect("lock");
+        calls.iter().filter(|(name, _)| name == tool).map(|(_, given)| given.clone()).collect()
+    }
+}
+
+fn topology() -> Value {
+    json!({
+        "calls": {"columns": ["from", "to", "protocol", "requests/s", "failed", "p99 ms", "note"],
+            "rows": [["web", "checkout", "http1", 1.0, "76%", 20.0, "500 x9"]]},
+        "components": {"columns": ["component", "pods ready", "requests/s", "failed", "p99 ms"],
+            "rows": [["web", "1/1", 4.0, "10%", 30.0], ["checkout", "1/1", 1.0, "76%", 20.0]]},
+        "unhealthy": {"checkout": ["76 % of 12 requests failed"]},
+    })
+}
+
+impl Tools for Shop {
+    fn call<'a>(
+        &'a self,
+        _: Server,
+        tool: &'a str,
+        arguments: Value,
+    ) -> BoxFuture<'a, Result<Value, String>> {
+        let of = |name: &str| arguments[name].as_str().unwrap_or_default().to_owned();
+        let checkout =
+            [of("component"), of("component_name"), of("binding_name"), of("workload_name")]
+                .iter()
+                .any(|name| name.starts_with("checkout"));
+        let answer = match tool {
+            "query_topology" => topology(),
+            "query_component_logs" if checkout => json!({"logs": [{"level": "ERROR",
+                "timestamp": Timestamp::now().to_string(), "log": "TAX_PERCENT is \"nineteen\""}]}),
+            "list_release_bindings" => json!({"bindings": [
+                {"name": if checkout { "checkout-development" } else { "web-development" }, "environment": "development"},
+            ]}),
+            "get_release_binding" if checkout => {
+                json!({"name": "checkout-development", "status": "Ready",
+                "workloadOverrides": {"container": {"env": [{"key": "TAX_PERCENT", "value": "nineteen"}]}}})
+            }
+            "get_release_binding" => json!({"name": "web-development", "status": "Ready"}),
+            "get_resource_tree" => json!({"rendered_releases": []}),
+            _ => json!({}),
+        };
+        self.calls.lock().expect("lock").push((tool.to_owned(), arguments));
+        Box::pin(async move { Ok(answer) })
+    }
+
+    fn offered(&self, server: Server) -> BoxFuture<'_, Result<Vec<Value>, String>> {
+        let tool = |name: &str| {
+            json!({"name": name, "description": "looks", "annotations": {"readOnlyHint": true},
+                "inputSchema": {"type": "object"}})
+        };
+        let tools = match server {
+            Server::Control if self.granted => vec![tool("update_release_binding")],
+            Server::Control => vec![tool("get_release_binding")],
+            Server::Observer => vec![tool("query_component_logs")],
+        };
+        Box::pin(async move { Ok(tools) })
+    }
+}
+
+pub(super) struct Office {
+    pub(super) analyst: Analyst,
+    pub(super) folder: tempfile::TempDir,
+}
+
+pub(super) fn office(shop: &Shop) -> Office {
+    let folder = tempfile::tempdir().expect("a folder");
+    Office { analyst: analyst(shop, folder.path().into()), folder }
+}
+
+fn analyst(shop: &Shop, folder: PathBuf) -> Analyst {
+    let store = Store::open(&folder.join("reports.db")).expect("opens");
+    Analyst::new(store, Arc::new(shop.clone()), folder.join("model"), Shutdown::default())
+}
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn an_alert_has_one_report_however_often_it_is_told() {
+    let shop = Shop::default();
+    let Office { analyst, .. } = &office(&shop);
+    let begun = analyst.begin(request("web", "errors")).await.expect("begins");
+    assert_eq!(begun.stage, Stage::Pending);
+    let kept = analyst.ended(begun.clone(), LONG).await.expect("ends");
+    assert_eq!(kept.stage, Stage::Completed);
+    assert!(kept.summary.contains("TAX_PERCENT=\"nineteen\""), "{}", kept.summary);
+    let report = kept.report.expect("a report");
+    let change = &report["result"]["recommendations"]["recommended_actions"][0]["change"];
+    assert_eq!(change["release_binding"], "checkout-development");
+    assert_eq!(change["fields"][0]["value"], json!([]));
+    assert!(shop.asked("update_release_binding").is_empty(), "nobody allowed it to write");
+
+    let again = analyst.begin(request("web", "errors")).await.expect("begins");
+    assert_eq!((again.id, again.stage), (begun.id, Stage::Completed));
+    let all = analyst.stored(|store| store.list(&Wanted::default())).await.expect("lists");
+    assert_eq!(all.1, 1);
+}
+
+#[tokio::test]
+async fn an_analysis_that_was_interrupted_is_begun_again() {
+    let shop = Shop::default();
+    let office = office(&shop);
+    let pending =
+        office.analyst.stored(|store| store.begin(&request("web", "errors"), Timestamp::now()));
+    let (kept, _) = pending.await.expect("begins");
+    // Another process, with the same database.
+    let next = analyst(&shop, office.folder.path().into());
+    next.resume().await.expect("goes on");
+    assert_eq!(next.ended(kept, LONG).await.expect("ends").stage, Stage::Completed);
+}
+
+#[tokio::test]
+async fn a_change_is_made_only_where_it_is_allowed() {
+    let shop = Shop { granted: true, ..Shop::default() };
+    let Office { analyst, .. } = &office(&shop);
+    let begun = analyst.begin(request("web", "errors")).await.expect("begins");
+    let report = analyst.ended(begun, LONG).await.expect("ends").report.expect("a report");
+    let actions = &report["result"]["recommendations"]["recommended_actions"];
+    assert_eq!(actions[0]["status"], "applied");
+    let made = shop.asked("update_release_binding");
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert_eq!(made[0]["binding_name"], "checkout-development");
+    assert_eq!(made[0]["workload_overrides"]["container"]["env"], json!([]));
+}
