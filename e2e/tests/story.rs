@@ -80,6 +80,26 @@ fn an_agent_finds_the_cause_is_refused_allowed_and_fixes() {
         if sent.contains("critical: errors of checkout") { Ok(()) } else { Err(sent) }
     });
 
+    // The platform's own agent has looked into it.
+    let reported = eventually("a report of the SRE agent", LIMIT, || {
+        let asked = json!({"namespace": "default", "project": "shop", "component": "checkout"});
+        let found = claude.call("list_rca_reports", asked)?;
+        let done = found["reports"].as_array().into_iter().flatten();
+        let done = done.into_iter().find(|report| report["status"] == "completed");
+        let id = done.and_then(|report| report["reportId"].as_str()).map(str::to_owned);
+        id.ok_or_else(|| found.to_string())
+    });
+    let reported = claude.call("get_rca_report", json!({"report_id": reported})).unwrap();
+    let cause = &reported["report"]["result"]["root_causes"][0];
+    assert!(cause["summary"].as_str().unwrap().contains("TAX_PERCENT=\"nineteen\""), "{reported}");
+    assert_eq!(cause["confidence"], "high", "{reported}");
+    let actions = &reported["report"]["result"]["recommendations"]["recommended_actions"];
+    assert_eq!(actions[0]["status"], "revised", "it was not allowed to make it: {reported}");
+    let place = json!({"namespace": "default", "project": "shop", "component": "web",
+        "environment": "development"});
+    let refusal = claude.call("analyze_runtime_state", place).unwrap_err();
+    assert!(refusal.contains("unknown tool"), "what it may not do is not offered: {refusal}");
+
     // The cause is in the logs and in what was changed.
     let logs = lately(5, json!({"component": "checkout", "log_levels": ["ERROR"]}));
     let logs = claude.call("query_component_logs", logs).unwrap().to_string();

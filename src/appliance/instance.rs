@@ -81,6 +81,8 @@ pub struct Endpoints {
     pub mcp: String,
     /// The observer's MCP server (bearer token).
     pub observer_mcp: String,
+    /// The SRE agent's MCP server (bearer token).
+    pub sre_agent_mcp: String,
     /// Where applications answer.
     pub gateway: String,
 }
@@ -159,6 +161,7 @@ impl Instance {
             api: portal.clone(),
             portal,
             observer_mcp: format!("{mcp}/observer/mcp"),
+            sre_agent_mcp: format!("{mcp}/sre-agent/mcp"),
             mcp: format!("{mcp}/mcp"),
             gateway,
         })

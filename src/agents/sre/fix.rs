@@ -72,7 +72,11 @@ pub(super) fn latest(evidence: &Evidence, name: &str, deployment: &Deployment) -
 pub(super) fn rollback(name: &str, deployment: &Deployment) -> Vec<Action> {
     let Some(previous) = &deployment.previous else { return Vec::new() };
     let description = format!("Go back to release {previous} of {name}");
-    let rationale = format!("It ran before {}.", deployment.release);
+    let rationale = format!(
+        "It ran before {}. A component that deploys itself returns to its newest release in the first environment: there, \
+         switch that off or mend the release.",
+        deployment.release
+    );
     vec![action(
         description,
         rationale,

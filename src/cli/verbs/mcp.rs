@@ -220,6 +220,7 @@ async fn serve(who: &str, context: &Context) -> Result<Exit, Failure> {
     let upstreams = vec![
         upstream("control plane", &endpoints.mcp)?,
         upstream("observer", &endpoints.observer_mcp)?,
+        upstream("SRE agent", &endpoints.sre_agent_mcp)?,
     ];
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
     let outcome = bridge::run(upstreams, Arc::new(tokens), instance, input, output);

@@ -172,6 +172,7 @@ mod tests {
             api: "a".into(),
             mcp: "m".into(),
             observer_mcp: "o".into(),
+            sre_agent_mcp: "s".into(),
             gateway: "g".into(),
         };
         let facts = Facts {

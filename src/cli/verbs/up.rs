@@ -263,6 +263,7 @@ mod tests {
                 api: "http://localhost:8080".into(),
                 mcp: "http://localhost:8081/mcp".into(),
                 observer_mcp: "http://localhost:8081/observer/mcp".into(),
+                sre_agent_mcp: "http://localhost:8081/sre-agent/mcp".into(),
                 gateway: "http://localhost:19080".into(),
             },
             expires: None,

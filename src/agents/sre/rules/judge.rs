@@ -61,7 +61,13 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     for cause in kept {
         match causes.iter_mut().find(|known| known.component == cause.component) {
             // Several rules about one component: the surest speaks, and the others support it.
-            Some(known) => known.findings.extend(cause.findings),
+            Some(known) => {
+                for finding in cause.findings {
+                    if known.findings.iter().all(|one| one.evidence != finding.evidence) {
+                        known.findings.push(finding);
+                    }
+                }
+            }
             None => causes.push(cause),
         }
     }
