@@ -1,12 +1,10 @@
 //! Who is in the picture, and who calls whom: the observer's answer and the API's objects as one graph.
 
 use super::layers::Side;
+use super::traffic::Traffic;
 use crate::model::{Status, text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Of what is asked of a component, this part has to fail for it not to be well.
-const FAILING: f64 = 0.05;
 
 /// Components that somebody outside has to be linked with before that is too much to draw.
 const MANY: usize = 5;
@@ -19,16 +17,6 @@ pub(crate) struct Member {
     pub(crate) href: String,
     /// In the environment of the picture.
     pub(crate) status: Status,
-}
-
-/// Requests within some time.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Traffic {
-    count: f64,
-    failed: f64,
-    seconds: f64,
-    /// Seconds.
-    p99: Option<f64>,
 }
 
 /// A box.
@@ -199,7 +187,7 @@ impl Node {
             (Some(Status::NotDeployed | Status::Undeployed), None) => {
                 "not deployed here".to_owned()
             }
-            (_, Some(traffic)) if traffic.count > 0.0 => {
+            (_, Some(traffic)) if traffic.is_any() => {
                 format!("{} req/s · {} failed", traffic.rate(), traffic.failed_share())
             }
             _ if self.side == Side::Inside => "no requests".to_owned(),
@@ -212,55 +200,5 @@ impl Node {
             Some(latency) if self.side == Side::Inside => format!("p99 {latency}"),
             _ => String::new(),
         }
-    }
-}
-
-impl Traffic {
-    fn add(&mut self, metrics: &Value, seconds: f64) {
-        let number = |name: &str| metrics[name].as_f64().filter(|number| number.is_finite());
-        self.count += number("requestCount").unwrap_or_default();
-        // Refused ones are unsuccessful, too, but not the fault of whoever was asked; others than our observer only tell both.
-        let failed = number("failedRequestCount").or_else(|| number("unsuccessfulRequestCount"));
-        self.failed += failed.unwrap_or_default();
-        self.seconds = seconds;
-        self.p99 = match (self.p99, number("latencyP99")) {
-            (Some(a), Some(b)) => Some(f64::max(a, b)),
-            (a, b) => a.or(b),
-        };
-    }
-
-    pub(crate) fn is_failing(&self) -> bool {
-        self.share() > FAILING
-    }
-
-    fn share(&self) -> f64 {
-        if self.count > 0.0 { self.failed / self.count } else { 0.0 }
-    }
-
-    /// Requests per second.
-    pub(crate) fn rate(&self) -> String {
-        match self.count / self.seconds.max(1.0) {
-            rate if rate <= 0.0 => "0".to_owned(),
-            rate if rate < 0.1 => "< 0.1".to_owned(),
-            rate if rate < 10.0 => format!("{rate:.1}"),
-            rate => format!("{rate:.0}"),
-        }
-    }
-
-    /// The part that failed. A few of many are not none.
-    pub(crate) fn failed_share(&self) -> String {
-        match 100.0 * self.share() {
-            percent if percent > 0.0 && percent < 1.0 => "< 1 %".to_owned(),
-            percent => format!("{percent:.0} %"),
-        }
-    }
-
-    /// Of 100 answers, 99 took no longer.
-    pub(crate) fn latency(&self) -> Option<String> {
-        self.p99.map(|seconds| match seconds * 1000.0 {
-            milliseconds if milliseconds < 10.0 => format!("{milliseconds:.1} ms"),
-            milliseconds if milliseconds < 1000.0 => format!("{milliseconds:.0} ms"),
-            milliseconds => format!("{:.1} s", milliseconds / 1000.0),
-        })
     }
 }

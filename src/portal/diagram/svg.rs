@@ -1,54 +1,12 @@
 //! Draws a graph. Colours and fonts are the style sheet's; what is not well has a word and a shape, too.
 
+use super::direction::{Direction, HEIGHT, WIDTH};
 use super::graph::{Edge, Graph, Node};
 use super::layers::Side;
-use super::layout::{Layout, Sizes, layout};
+use super::layout::{Layout, layout};
 use crate::model::Status;
 use maud::{Markup, html};
 
-/// Which way calls go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// From left to right, for wide windows.
-    Right,
-    /// From top to bottom, for narrow ones.
-    Down,
-}
-
-impl Direction {
-    /// Length of a box along the calls, and of what is between layers.
-    fn along(self) -> (f64, f64) {
-        match self {
-            Direction::Right => (WIDTH, 66.0),
-            Direction::Down => (HEIGHT, 44.0),
-        }
-    }
-
-    fn across(self) -> Sizes {
-        match self {
-            Direction::Right => Sizes { node: HEIGHT, bend: 10.0, gap: 16.0, dock: 13.0, most: 8 },
-            Direction::Down => Sizes { node: WIDTH, bend: 2.0, gap: 8.0, dock: 26.0, most: 2 },
-        }
-    }
-
-    fn class(self) -> &'static str {
-        match self {
-            Direction::Right => "wide",
-            Direction::Down => "tall",
-        }
-    }
-
-    /// `x` and `y` of a place along and across.
-    fn point(self, along: f64, across: f64) -> (f64, f64) {
-        match self {
-            Direction::Right => (along, across),
-            Direction::Down => (across, along),
-        }
-    }
-}
-
-const WIDTH: f64 = 150.0;
-const HEIGHT: f64 = 62.0;
 /// Around everything.
 const MARGIN: f64 = 4.0;
 /// From the boxes to the border of the cell.

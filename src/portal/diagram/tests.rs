@@ -1,11 +1,12 @@
 //! The layout's promises on small graphs, and the picture of a fixed one.
 
+use super::direction::Direction;
 use super::graph::{Graph, Member};
 use super::layers::Side::{self, Before, Behind, Inside};
 use super::layers::layers;
 use super::layout::{Sizes, layout};
 use super::spread::{Wish, spread};
-use super::svg::{Direction, draw};
+use super::svg::draw;
 use crate::model::Status;
 use serde_json::{Value, json};
 

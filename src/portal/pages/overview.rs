@@ -2,7 +2,8 @@
 
 use super::parts;
 use crate::diagram::graph::Graph;
-use crate::diagram::svg::{Direction, draw};
+use crate::diagram::direction::Direction;
+use crate::diagram::svg::draw;
 use crate::login::encode;
 use crate::model::{Status, text};
 use crate::overview::Overview;

@@ -1,0 +1,102 @@
+//! A component: what runs of it in every environment, and who may change that.
+
+use super::{Binding, path, pipeline_path, text, title};
+use crate::backend::User;
+use crate::error::BackendError;
+use crate::login::encode;
+use crate::pages::component::Place;
+use serde_json::{Value, json};
+
+/// A component with its environments in the order of the pipeline.
+pub(crate) struct ComponentView {
+    /// What the project is called.
+    pub(crate) project: String,
+    pub(crate) component: Value,
+    /// What it runs, when a workload says so.
+    pub(crate) image: Option<String>,
+    pub(crate) environments: Vec<Lane>,
+}
+
+/// A component's place in the pipeline.
+pub(crate) struct Lane {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) production: bool,
+    pub(crate) binding: Option<Binding>,
+    /// Where its release may go next.
+    pub(crate) targets: Vec<String>,
+    /// Whether the person may change what runs here, or why not.
+    pub(crate) may_change: Result<(), String>,
+}
+
+pub(crate) async fn component(
+    user: &User<'_>,
+    place: &Place,
+) -> Result<ComponentView, BackendError> {
+    let base = format!("/namespaces/{}", encode(&place.namespace));
+    let (project, component) = (encode(&place.project), encode(&place.component));
+    let paths = (
+        format!("{base}/projects/{project}"),
+        format!("{base}/components/{component}"),
+        format!("{base}/releasebindings?component={component}"),
+        format!("{base}/workloads?component={component}"),
+        format!("{base}/environments"),
+    );
+    let (project, component, bindings, workloads, environments) = tokio::try_join!(
+        user.get(&paths.0),
+        user.get(&paths.1),
+        user.list(&paths.2),
+        user.list(&paths.3),
+        user.list(&paths.4),
+    )?;
+    if text(&component, "/spec/owner/projectName") != place.project {
+        let message = format!("there is no component {} in {}", place.component, place.project);
+        return Err(BackendError::NotFound(message));
+    }
+    let pipeline = user.get(&pipeline_path(&base, &project)).await?;
+    let mut lanes = Vec::new();
+    for (name, targets) in path(&pipeline) {
+        let environment =
+            environments.iter().find(|environment| text(environment, "/metadata/name") == name);
+        let binding = bindings
+            .iter()
+            .find(|binding| {
+                text(binding, "/spec/environment") == name
+                    && text(binding, "/spec/owner/componentName") == place.component
+            })
+            .map(Binding::of);
+        lanes.push(Lane {
+            title: environment.map_or(name.as_str(), title).to_owned(),
+            production: environment
+                .is_some_and(|environment| environment["spec"]["isProduction"] == true),
+            binding,
+            targets,
+            may_change: Ok(()),
+            name,
+        });
+    }
+    let hierarchy = json!({
+        "namespace": place.namespace, "project": place.project, "component": place.component,
+    });
+    let questions: Vec<(&str, Value, String)> = lanes
+        .iter()
+        .map(|lane| {
+            let action = match lane.binding {
+                Some(_) => "releasebinding:update",
+                None => "releasebinding:create",
+            };
+            (action, hierarchy.clone(), format!("{}/{}", place.namespace, lane.name))
+        })
+        .collect();
+    let answers = user.may(&questions).await?;
+    for (lane, answer) in lanes.iter_mut().zip(answers) {
+        lane.may_change = answer;
+    }
+    let image = workloads
+        .iter()
+        .map(|workload| text(workload, "/spec/container/image"))
+        .find(|image| !image.is_empty())
+        .map(str::to_owned);
+    let project = title(&project).to_owned();
+    Ok(ComponentView { project, component, image, environments: lanes })
+}
