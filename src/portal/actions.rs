@@ -1,11 +1,11 @@
 //! What a person can change: which release an environment runs, and whether it runs at all.
 
+use crate::backend::User;
 use crate::error::{BackendError, PageError};
-use crate::login::{FormKey, encode};
+use crate::forms::Submitted;
+use crate::login::encode;
 use crate::pages::component::Place;
 use crate::server::Portal;
-use crate::session::SignedIn;
-use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -14,8 +14,6 @@ use std::sync::Arc;
 
 #[derive(Deserialize)]
 pub(crate) struct Promotion {
-    #[serde(flatten)]
-    key: FormKey,
     from: String,
     to: String,
 }
@@ -23,11 +21,9 @@ pub(crate) struct Promotion {
 /// Lets an environment run the release of another. The pipeline decides what may follow what.
 pub(crate) async fn promote(
     State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
     Path(place): Path<Place>,
-    Form(form): Form<Promotion>,
+    Submitted { session, form }: Submitted<Promotion>,
 ) -> Result<Response, PageError> {
-    form.key.check(&session.form_key)?;
     let user = portal.backend.of(&session.token);
     let view = crate::model::component(&user, &place).await?;
     let (_, targets) = view
@@ -82,8 +78,6 @@ pub(crate) async fn promote(
 
 #[derive(Deserialize)]
 pub(crate) struct StateForm {
-    #[serde(flatten)]
-    key: FormKey,
     binding: String,
     state: String,
 }
@@ -91,11 +85,9 @@ pub(crate) struct StateForm {
 /// Takes a component out of an environment, or puts it back.
 pub(crate) async fn state(
     State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
     Path(place): Path<Place>,
-    Form(form): Form<StateForm>,
+    Submitted { session, form }: Submitted<StateForm>,
 ) -> Result<Response, PageError> {
-    form.key.check(&session.form_key)?;
     if !["Active", "Undeploy"].contains(&form.state.as_str()) {
         return Err(BackendError::Refused(format!("`{}` is not a state", form.state)).into());
     }
@@ -107,7 +99,7 @@ pub(crate) async fn state(
 /// Reads a binding of the component, changes its spec and writes it back, unless somebody else
 /// wrote it meanwhile.
 async fn update(
-    user: &crate::backend::User<'_>,
+    user: &User<'_>,
     place: &Place,
     binding: &str,
     change: impl FnOnce(&mut Value),

@@ -1,10 +1,9 @@
 //! What a person lets an agent do, and takes back.
 
 use crate::error::{BackendError, PageError};
-use crate::login::{FormKey, encode};
+use crate::forms::Submitted;
+use crate::login::encode;
 use crate::server::Portal;
-use crate::session::SignedIn;
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -13,8 +12,6 @@ use std::sync::Arc;
 
 #[derive(Deserialize)]
 pub(crate) struct Grant {
-    #[serde(flatten)]
-    key: FormKey,
     agent: String,
     kind: String,
     #[serde(default)]
@@ -27,10 +24,8 @@ pub(crate) struct Grant {
 /// Grants one kind of change for a while. The API decides whether the person may.
 pub(crate) async fn grant(
     State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
-    Form(form): Form<Grant>,
+    Submitted { session, form }: Submitted<Grant>,
 ) -> Result<Response, PageError> {
-    form.key.check(&session.form_key)?;
     let minutes: u64 = form.minutes.parse().map_err(|_| {
         BackendError::Refused(format!("`{}` is no number of minutes", form.minutes))
     })?;
@@ -48,8 +43,6 @@ pub(crate) async fn grant(
 
 #[derive(Deserialize)]
 pub(crate) struct Revocation {
-    #[serde(flatten)]
-    key: FormKey,
     agent: String,
     kind: String,
 }
@@ -57,10 +50,8 @@ pub(crate) struct Revocation {
 /// Takes one kind of change back from an agent.
 pub(crate) async fn revoke(
     State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
-    Form(form): Form<Revocation>,
+    Submitted { session, form }: Submitted<Revocation>,
 ) -> Result<Response, PageError> {
-    form.key.check(&session.form_key)?;
     if form.kind.is_empty() {
         return Err(BackendError::Refused("name what is to be revoked".to_owned()).into());
     }

@@ -17,6 +17,7 @@ mod assets;
 mod backend;
 mod diagram;
 mod error;
+mod forms;
 mod grants;
 mod live;
 mod login;

@@ -1,9 +1,9 @@
 //! Signing in, by a one-time link or a password, and out.
 
-use crate::error::{BackendError, PageError};
+use crate::error::BackendError;
+use crate::forms::{Nothing, Submitted};
 use crate::pages;
 use crate::server::Portal;
-use crate::session::{SignedIn, same};
 use crate::token::Token;
 use axum::Form;
 use axum::extract::{Query, State};
@@ -81,31 +81,14 @@ pub(crate) async fn password(
 /// Ends the session.
 pub(crate) async fn logout(
     State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
     headers: HeaderMap,
-    Form(form): Form<FormKey>,
-) -> Result<Response, PageError> {
-    form.check(&session.form_key)?;
+    _: Submitted<Nothing>,
+) -> Response {
     if let Some(id) = portal.cookie.read(&headers) {
         portal.sessions.close(id);
     }
     let cookie = [(header::SET_COOKIE, portal.cookie.clear())];
-    Ok((cookie, Redirect::to("/login?reason=out")).into_response())
-}
-
-/// The hidden field of every form that changes something.
-#[derive(Deserialize)]
-pub(crate) struct FormKey {
-    form_key: String,
-}
-
-impl FormKey {
-    pub(crate) fn check(&self, expected: &str) -> Result<(), PageError> {
-        if same(&self.form_key, expected) {
-            return Ok(());
-        }
-        Err(PageError::Forged("It belongs to an older session. Go back, reload and try again."))
-    }
+    (cookie, Redirect::to("/login?reason=out")).into_response()
 }
 
 fn form(
