@@ -30,14 +30,13 @@ pub(crate) struct Overview {
 }
 
 impl Overview {
-    /// Reads all of it, for the environment of that name or else the first.
-    pub(crate) async fn read(
+    /// Reads what goes on in a project, of namespace and name, in the environment of that name or else the first.
+    pub(crate) async fn of(
+        project: ProjectView,
         user: &User<'_>,
-        namespace: &str,
-        name: &str,
+        (namespace, name): (&str, &str),
         environment: Option<&str>,
     ) -> Result<Overview, BackendError> {
-        let project = model::project(user, namespace, name).await?;
         let known = project.environments.iter();
         let environment =
             known.enumerate().find(|(_, (name, _))| Some(name.as_str()) == environment);

@@ -77,7 +77,6 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .route("/", get(pages::projects::show))
         .route("/namespaces/{namespace}/projects/{project}", get(pages::project::show))
         .route("/namespaces/{namespace}/projects/{project}/live", get(live::project))
-        .route("/namespaces/{namespace}/projects/{project}/now/live", get(live::overview))
         .route(component, get(pages::component::show))
         .route(&format!("{component}/live"), get(live::component))
         .route(&format!("{component}/promote"), post(actions::promote))

@@ -1,8 +1,8 @@
 //! What goes on in a project: its environments, the picture of its cell, incidents and agents.
 
 use super::parts;
-use crate::diagram::graph::Graph;
 use crate::diagram::direction::Direction;
+use crate::diagram::graph::Graph;
 use crate::diagram::svg::draw;
 use crate::login::encode;
 use crate::model::{Status, text};
@@ -22,12 +22,6 @@ impl Asked {
     pub(crate) fn environment(&self) -> Option<&str> {
         self.env.as_deref()
     }
-}
-
-/// Where the live part comes from.
-pub(crate) fn live(own: &str, now: &Overview) -> String {
-    let name = now.project.environments.get(now.environment).map_or("", |(name, _)| name);
-    format!("{own}/now/live?env={}", encode(name))
 }
 
 /// The live part. `own` is the address of the project's page.

@@ -3,7 +3,7 @@
 use super::layout::{self, Section};
 use super::{Page, overview, parts};
 use crate::login::encode;
-use crate::model::{ProjectView, description, text, title};
+use crate::model::{self, ProjectView, description, text, title};
 use crate::overview::Overview;
 use crate::server::Portal;
 use crate::session::SignedIn;
@@ -20,25 +20,20 @@ pub(crate) async fn show(
     Query(asked): Query<overview::Asked>,
 ) -> Page {
     let user = portal.backend.of(&session.token);
-    let now = Overview::read(&user, &namespace, &project, asked.environment()).await?;
+    let view = model::project(&user, &namespace, &project).await?;
+    let place = (namespace.as_str(), project.as_str());
+    let now = Overview::of(view, &user, place, asked.environment()).await?;
     let view = &now.project;
     let own = href(&namespace, &project);
-    let live = format!("{own}/live");
+    let environment = view.environments.get(now.environment).map_or("", |(name, _)| name);
+    let live = format!("{own}/live?env={}", encode(environment));
     let heading = title(&view.project).to_owned();
     let content = html! {
         div.heading {
             h1 { (heading) }
             @if !description(&view.project).is_empty() { p.lead { (description(&view.project)) } }
         }
-        @if !view.components.is_empty() {
-            section aria-label="Now" {
-                (parts::live(&overview::live(&own, &now), overview::show(&portal.instance, &own, &now)))
-            }
-        }
-        section aria-labelledby="components" {
-            h2.label #components { "Components" }
-            (parts::live(&live, components(&portal.instance, &namespace, &project, view)))
-        }
+        (parts::live(&live, self::now(&portal.instance, place, &now)))
     };
     let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), own)];
     let page =
@@ -50,25 +45,36 @@ pub(crate) fn href(namespace: &str, project: &str) -> String {
     format!("/namespaces/{}/projects/{}", encode(namespace), encode(project))
 }
 
-/// The live part.
-pub(crate) fn components(
-    instance: &Instance,
-    namespace: &str,
-    project: &str,
-    view: &ProjectView,
-) -> Markup {
+/// The live part: of a project without components, how to get one.
+pub(crate) fn now(instance: &Instance, place: (&str, &str), now: &Overview) -> Markup {
+    let view = &now.project;
     if view.components.is_empty() {
-        return parts::empty(
-            "No component yet",
-            html! {
-                p { "A component is something that runs: a service, a web application, a worker." }
-                p { "Deploy the sample" }
-                (parts::curtain(instance, "demo deploy greeter"))
-                p { "or describe your own in YAML, a Component and a Workload, and apply it:" }
-                (parts::apply(instance, "component.yaml"))
-            },
-        );
+        return nothing_yet(instance);
     }
+    let own = href(place.0, place.1);
+    html! {
+        section aria-label="Now" { (overview::show(instance, &own, now)) }
+        section aria-labelledby="components" {
+            h2.label #components { "Components" }
+            (components(&own, view))
+        }
+    }
+}
+
+fn nothing_yet(instance: &Instance) -> Markup {
+    parts::empty(
+        "No component yet",
+        html! {
+            p { "A component is something that runs: a service, a web application, a worker." }
+            p { "Deploy the sample" }
+            (parts::curtain(instance, "demo deploy greeter"))
+            p { "or describe your own in YAML, a Component and a Workload, and apply it:" }
+            (parts::apply(instance, "component.yaml"))
+        },
+    )
+}
+
+fn components(own: &str, view: &ProjectView) -> Markup {
     html! {
         div.scroll {
             table {
@@ -82,7 +88,7 @@ pub(crate) fn components(
                         @let name = text(&row.component, "/metadata/name");
                         tr {
                             th scope="row" {
-                                a href={ (href(namespace, project)) "/components/" (encode(name)) } {
+                                a href={ (own) "/components/" (encode(name)) } {
                                     (title(&row.component))
                                 }
                             }

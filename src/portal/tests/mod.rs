@@ -206,7 +206,13 @@ async fn a_project_shows_what_goes_on_in_it_live() {
     node["metrics"] = metrics.clone();
     *browser.wire.topology.lock().unwrap() =
         json!({"nodes": [node], "edges": [{"source": from, "target": to, "metrics": metrics}]});
+    browser.wire.asked.lock().unwrap().clear();
     let later = event(&mut body).await;
+    let mut asked = std::mem::take(&mut *browser.wire.asked.lock().unwrap());
+    asked.sort();
+    let queries = ["/incidents/query", "/metrics/runtime-topology"];
+    let wanted = queries.map(|query| format!("/api/v1alpha1{query}"));
+    assert_eq!(asked, [&["/api/v1/audit/summary".to_owned()], &wanted[..]].concat());
     assert!(later.contains("greeter, 1.0 req/s · 50 % failed, unhealthy: 50 %"), "{later}");
     assert!(
         later.contains("Calls as a table") && later.contains("class=\"flow fails\""),
@@ -215,7 +221,7 @@ async fn a_project_shows_what_goes_on_in_it_live() {
 
     // Another environment has its own traffic, and what one may not see is said.
     let staging = browser.page(&format!("{shop}?env=staging")).await;
-    assert!(staging.contains("No requests were seen") && staging.contains("now/live?env=staging"));
+    assert!(staging.contains("No requests were seen") && staging.contains("/live?env=staging"));
 }
 
 #[tokio::test]

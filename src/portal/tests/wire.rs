@@ -2,7 +2,8 @@
 //! that tests can look at and change.
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::{self, Next};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -31,6 +32,8 @@ pub(crate) struct Wire {
     pub(crate) written: Arc<Mutex<Vec<Written>>>,
     /// The traffic of development.
     pub(crate) topology: Arc<Mutex<Value>>,
+    /// The paths that were asked for.
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
     /// Tokens are refused.
     pub(crate) expired: Arc<Mutex<bool>>,
     changed: broadcast::Sender<()>,
@@ -47,6 +50,7 @@ impl Wire {
             denied: Arc::default(),
             written: Arc::default(),
             topology: Arc::new(Mutex::new(json!({"nodes": [], "edges": []}))),
+            asked: Arc::default(),
             expired: Arc::default(),
             changed: broadcast::channel(16).0,
         }
@@ -65,6 +69,7 @@ impl Wire {
             .route("/api/v1/agents", get(agents))
             .route("/api/v1/audit", get(audit))
             .route("/api/v1/{*path}", get(read).post(create).put(replace).delete(remove))
+            .layer(middleware::from_fn_with_state(self.clone(), remember))
             .with_state(self.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -85,6 +90,11 @@ impl Wire {
         drop(objects);
         let _ = self.changed.send(());
     }
+}
+
+async fn remember(State(wire): State<Wire>, request: Request, next: Next) -> Response {
+    wire.asked.lock().unwrap().push(request.uri().path().to_owned());
+    next.run(request).await
 }
 
 fn refused(wire: &Wire, headers: &HeaderMap) -> Option<Response> {
