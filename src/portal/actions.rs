@@ -77,6 +77,37 @@ pub(crate) async fn promote(
 }
 
 #[derive(Deserialize)]
+pub(crate) struct Rollback {
+    environment: String,
+    release: String,
+}
+
+/// Lets an environment run an earlier release again.
+pub(crate) async fn rollback(
+    State(portal): State<Arc<Portal>>,
+    Path(place): Path<Place>,
+    Submitted { session, form }: Submitted<Rollback>,
+) -> Result<Response, PageError> {
+    let user = portal.backend.of(&session.token);
+    let view = crate::model::component(&user, &place).await?;
+    let releases = crate::model::releases(&user, &place).await?;
+    let lane = view.environments.iter().find(|lane| lane.name == form.environment);
+    let binding = lane
+        .filter(|lane| crate::model::is_way_back(&releases, lane, &form.release))
+        .and_then(|lane| lane.binding.as_ref())
+        .ok_or_else(|| {
+            let (release, environment) = (&form.release, &form.environment);
+            let why = format!(
+                "{release} is not earlier than what {environment} runs; promote to go forward"
+            );
+            BackendError::Refused(why)
+        })?;
+    update(&user, &place, &binding.name, |spec| spec["releaseName"] = json!(form.release)).await?;
+    tracing::info!(component = place.component, to = form.release, "rolled back");
+    Ok(Redirect::to(&place.href()).into_response())
+}
+
+#[derive(Deserialize)]
 pub(crate) struct StateForm {
     binding: String,
     state: String,

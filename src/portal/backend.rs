@@ -1,6 +1,7 @@
 //! The REST API and the observer, called with a person's own token.
 
 use crate::error::BackendError;
+use crate::model::taken;
 use crate::token::Token;
 use bytes::Bytes;
 use curtain_role::{HttpClient, http_client};
@@ -143,9 +144,7 @@ impl User<'_> {
                 page_path.push_str(&format!("&cursor={}", crate::login::encode(&cursor)));
             }
             let mut page = self.get(&page_path).await?;
-            if let Value::Array(more) = page["items"].take() {
-                items.extend(more);
-            }
+            items.extend(taken(&mut page["items"]));
             match page["pagination"]["nextCursor"].as_str().filter(|next| !next.is_empty()) {
                 Some(next) => cursor = next.to_owned(),
                 None => break,
@@ -205,10 +204,7 @@ impl User<'_> {
     /// Log lines of a component, from the observer.
     pub(crate) async fn logs(&self, query: &Value) -> Result<Vec<Value>, BackendError> {
         let mut answer = self.observed("/api/v1/logs/query", query).await?;
-        match answer["logs"].take() {
-            Value::Array(lines) => Ok(lines),
-            _ => Ok(Vec::new()),
-        }
+        Ok(taken(&mut answer["logs"]))
     }
 
     /// What the observer answers to a query.

@@ -39,6 +39,17 @@ pub(crate) enum BackendError {
     Unavailable(String),
 }
 
+/// What a page can do without, as a sentence that says why; except for a session that is over.
+pub(crate) fn softly<T>(
+    answer: Result<T, BackendError>,
+) -> Result<Result<T, String>, BackendError> {
+    match answer {
+        Err(BackendError::SignedOut) => Err(BackendError::SignedOut),
+        Err(error) => Ok(Err(error.to_string())),
+        Ok(answer) => Ok(Ok(answer)),
+    }
+}
+
 /// What a handler answers instead of its page.
 pub(crate) enum PageError {
     /// Sign in first, then go on here.

@@ -13,9 +13,12 @@
 //! Entry points: [`Config`], [`run`].
 
 mod actions;
+mod ask;
 mod assets;
 mod backend;
+mod chart;
 mod diagram;
+mod diff;
 mod error;
 mod forms;
 mod grants;

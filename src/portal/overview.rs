@@ -1,13 +1,13 @@
 //! What goes on in a project now: traffic, incidents and agents, from REST and the observer.
 
+use crate::ask::{Window, scope};
 use crate::backend::User;
 use crate::diagram::graph::{Graph, Member};
-use crate::error::BackendError;
+use crate::error::{BackendError, softly};
 use crate::login::encode;
 use crate::model::{self, ProjectView, text};
 use crate::pages::project::href;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Traffic of so many seconds is shown.
 const SECONDS: i64 = 60;
@@ -42,10 +42,9 @@ impl Overview {
             known.enumerate().find(|(_, (name, _))| Some(name.as_str()) == environment);
         let environment = environment.map_or(0, |(index, _)| index);
         let shown = project.environments.get(environment).map_or("", |(name, _)| name.as_str());
-        let now = Timestamp::now();
         let asked = [
-            question(now, SignedDuration::from_secs(SECONDS), scope(namespace, name, shown)),
-            question(now, SignedDuration::from_hours(24 * DAYS), scope(namespace, name, "")),
+            Window::last(SECONDS).ask(scope(namespace, name, "", shown), MOST_INCIDENTS),
+            Window::last(DAYS * 86_400).ask(scope(namespace, name, "", ""), MOST_INCIDENTS),
         ];
         let (traffic, incidents, agents) = tokio::join!(
             user.observed("/api/v1alpha1/metrics/runtime-topology", &asked[0]),
@@ -81,45 +80,13 @@ impl Overview {
             graph: Graph::read(&traffic, SECONDS as f64, &members),
             quiet,
             incidents: softly(incidents)?.map(|mut answer| {
-                let mut incidents = taken(&mut answer["incidents"]);
+                let mut incidents = model::taken(&mut answer["incidents"]);
                 incidents.retain(open);
                 incidents
             }),
-            agents: softly(agents)?.map(|mut answer| taken(&mut answer["items"])),
+            agents: softly(agents)?.map(|mut answer| model::taken(&mut answer["items"])),
             project,
             environment,
         })
-    }
-}
-
-fn scope(namespace: &str, project: &str, environment: &str) -> Value {
-    let mut scope = json!({"namespace": namespace, "project": project});
-    if !environment.is_empty() {
-        scope["environment"] = environment.into();
-    }
-    scope
-}
-
-fn question(now: Timestamp, back: SignedDuration, scope: Value) -> Value {
-    let since = now.checked_sub(back).unwrap_or(Timestamp::UNIX_EPOCH);
-    json!({
-        "startTime": since.to_string(), "endTime": now.to_string(), "searchScope": scope,
-        "limit": MOST_INCIDENTS, "sortOrder": "desc",
-    })
-}
-
-/// What goes without, except for a session that is over.
-fn softly(answer: Result<Value, BackendError>) -> Result<Result<Value, String>, BackendError> {
-    match answer {
-        Err(BackendError::SignedOut) => Err(BackendError::SignedOut),
-        Err(error) => Ok(Err(error.to_string())),
-        Ok(answer) => Ok(Ok(answer)),
-    }
-}
-
-fn taken(list: &mut Value) -> Vec<Value> {
-    match list.take() {
-        Value::Array(items) => items,
-        _ => Vec::new(),
     }
 }

@@ -83,6 +83,25 @@ function listen(part, address, handlers) {
   source.onopen = () => trouble(part, "");
 }
 
+// A part that changes without being told: fetched again while the page is looked at.
+function refresh(part) {
+  let busy = false;
+  setInterval(async () => {
+    if (busy || document.hidden) return;
+    busy = true;
+    try {
+      const answer = await fetch(part.dataset.fetch);
+      if (answer.redirected) location.reload();
+      else if (!answer.ok) throw new Error();
+      else replace(part, await answer.text());
+      trouble(part, "");
+    } catch {
+      trouble(part, "The platform does not answer; trying again.");
+    }
+    busy = false;
+  }, part.dataset.every * 1000);
+}
+
 const MOST_LINES = 5000;
 
 function follow(log) {
@@ -132,4 +151,5 @@ setInterval(() => showMoments(document), 30000);
 for (const part of document.querySelectorAll("[data-live]")) {
   listen(part, part.dataset.live, { replace: (html) => replace(part, html) });
 }
+for (const part of document.querySelectorAll("[data-fetch]")) refresh(part);
 for (const log of document.querySelectorAll("[data-follow]")) follow(log);

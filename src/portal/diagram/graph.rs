@@ -124,6 +124,15 @@ impl Graph {
         (sparse, left_out)
     }
 
+    /// Says where the page of each component of the project is that has no address yet.
+    pub(crate) fn link(&mut self, href: impl Fn(&str) -> String) {
+        for node in self.nodes.iter_mut().filter(|node| node.side == Side::Inside) {
+            if node.href.is_none() {
+                node.href = Some(href(&node.name));
+            }
+        }
+    }
+
     /// How many components are not well.
     pub(crate) fn unhealthy(&self) -> usize {
         self.nodes.iter().filter(|node| node.complaint().is_some()).count()

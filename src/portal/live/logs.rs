@@ -3,8 +3,7 @@
 use super::stream::{RETRY, events, one_line};
 use crate::error::{BackendError, PageError};
 use crate::model;
-use crate::pages;
-use crate::pages::component::Place;
+use crate::pages::component::{Place, logs as page};
 use crate::server::Portal;
 use crate::session::{Session, SignedIn};
 use axum::extract::{Path, Query, State};
@@ -28,7 +27,7 @@ pub(crate) async fn logs(
     State(portal): State<Arc<Portal>>,
     SignedIn(session): SignedIn,
     Path(place): Path<Place>,
-    Query(asked): Query<pages::logs::Asked>,
+    Query(asked): Query<page::Asked>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, PageError> {
     // A browser that lost the connection goes on behind the last event it got, not where the page began.
@@ -52,7 +51,7 @@ async fn tail(
     portal: &Portal,
     session: &Session,
     place: &Place,
-    asked: &pages::logs::Asked,
+    asked: &page::Asked,
     mut since: Timestamp,
     sender: &tokio::sync::mpsc::Sender<Event>,
 ) {
@@ -62,7 +61,7 @@ async fn tail(
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut first = true;
     loop {
-        let query = pages::logs::query(place, asked, &since.to_string(), "asc", MOST_LINES);
+        let query = page::query(place, asked, &since.to_string(), "asc", MOST_LINES);
         match user.logs(&query).await {
             Ok(lines) => {
                 let mut fresh = Vec::new();
@@ -111,7 +110,7 @@ async fn send_lines(
     lines: &[Value],
     until: Timestamp,
 ) -> bool {
-    let html = pages::logs::lines(lines).into_string();
+    let html = page::lines(lines).into_string();
     let event = Event::default().event("append").id(until.to_string()).data(one_line(&html));
     sender.send(event).await.is_ok()
 }

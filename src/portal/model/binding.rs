@@ -82,6 +82,8 @@ pub(crate) struct Binding {
     pub(crate) reason: String,
     pub(crate) updated: String,
     pub(crate) endpoints: Vec<Endpoint>,
+    /// What is set for this environment alone.
+    pub(crate) overrides: Value,
 }
 
 /// Where an endpoint answers.
@@ -117,8 +119,18 @@ impl Binding {
                 .flatten()
                 .map(Endpoint::of)
                 .collect(),
+            overrides: overrides(object),
         }
     }
+}
+
+fn overrides(object: &Value) -> Value {
+    let all = ["componentTypeEnvironmentConfigs", "traitEnvironmentConfigs", "workloadOverrides"];
+    let set = all.iter().filter_map(|name| {
+        let value = object["spec"].get(*name).filter(|value| !value.is_null())?;
+        Some(((*name).to_owned(), value.clone()))
+    });
+    Value::Object(set.collect())
 }
 
 impl Endpoint {

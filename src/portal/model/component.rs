@@ -1,6 +1,6 @@
 //! A component: what runs of it in every environment, and who may change that.
 
-use super::{Binding, path, pipeline_path, text, title};
+use super::{Binding, path, pipeline_path, text, title, titled};
 use crate::backend::User;
 use crate::error::BackendError;
 use crate::login::encode;
@@ -49,10 +49,7 @@ pub(crate) async fn component(
         user.list(&paths.3),
         user.list(&paths.4),
     )?;
-    if text(&component, "/spec/owner/projectName") != place.project {
-        let message = format!("there is no component {} in {}", place.component, place.project);
-        return Err(BackendError::NotFound(message));
-    }
+    belongs(&component, place)?;
     let pipeline = user.get(&pipeline_path(&base, &project)).await?;
     let mut lanes = Vec::new();
     for (name, targets) in path(&pipeline) {
@@ -99,4 +96,31 @@ pub(crate) async fn component(
         .map(str::to_owned);
     let project = title(&project).to_owned();
     Ok(ComponentView { project, component, image, environments: lanes })
+}
+
+/// What the project is called, the component, and name and title of its environments in the order of the pipeline.
+pub(crate) async fn place(
+    user: &User<'_>,
+    place: &Place,
+) -> Result<(String, Value, Vec<(String, String)>), BackendError> {
+    let base = format!("/namespaces/{}", encode(&place.namespace));
+    let paths = (
+        format!("{base}/projects/{}", encode(&place.project)),
+        format!("{base}/components/{}", encode(&place.component)),
+        format!("{base}/environments"),
+    );
+    let (project, component, known) =
+        tokio::try_join!(user.get(&paths.0), user.get(&paths.1), user.list(&paths.2))?;
+    belongs(&component, place)?;
+    let pipeline = user.get(&pipeline_path(&base, &project)).await?;
+    Ok((title(&project).to_owned(), component, titled(&pipeline, &known)))
+}
+
+/// A component is found in its own project only.
+fn belongs(component: &Value, place: &Place) -> Result<(), BackendError> {
+    if text(component, "/spec/owner/projectName") == place.project {
+        return Ok(());
+    }
+    let message = format!("there is no component {} in {}", place.component, place.project);
+    Err(BackendError::NotFound(message))
 }

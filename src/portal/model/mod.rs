@@ -3,10 +3,12 @@
 mod binding;
 mod component;
 mod project;
+mod release;
 
 pub(crate) use binding::{Binding, Endpoint, Status, reason};
-pub(crate) use component::{ComponentView, Lane, component};
+pub(crate) use component::{ComponentView, Lane, component, place};
 pub(crate) use project::{ProjectView, project};
+pub(crate) use release::{is_way_back, releases};
 
 use crate::backend::User;
 use crate::error::BackendError;
@@ -27,6 +29,14 @@ pub(crate) fn title(object: &Value) -> &str {
 
 pub(crate) fn description(object: &Value) -> &str {
     object["metadata"]["annotations"]["openchoreo.dev/description"].as_str().unwrap_or_default()
+}
+
+/// The items of a list, taken out of an answer.
+pub(crate) fn taken(list: &mut Value) -> Vec<Value> {
+    match list.take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    }
 }
 
 /// Every project that the person may see, by namespace.
@@ -80,6 +90,16 @@ pub(crate) fn path(pipeline: &Value) -> Vec<(String, Vec<String>)> {
         }
     }
     order
+}
+
+/// Name and title of each environment of a pipeline, in order.
+fn titled(pipeline: &Value, known: &[Value]) -> Vec<(String, String)> {
+    let titled = |name: String| {
+        let found = known.iter().find(|found| text(found, "/metadata/name") == name);
+        let title = found.map_or(name.as_str(), title).to_owned();
+        (name, title)
+    };
+    path(pipeline).into_iter().map(|(name, _)| titled(name)).collect()
 }
 
 fn pipeline_path(base: &str, project: &Value) -> String {

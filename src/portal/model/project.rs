@@ -1,6 +1,6 @@
 //! A project: its components, and how each is doing in every environment.
 
-use super::{Status, path, pipeline_path, text, title};
+use super::{Status, pipeline_path, text, titled};
 use crate::backend::User;
 use crate::error::BackendError;
 use crate::login::encode;
@@ -37,13 +37,7 @@ pub(crate) async fn project(
         user.list(&bindings),
         user.list(&known),
     )?;
-    let titled = |name: String| {
-        let found = known.iter().find(|found| text(found, "/metadata/name") == name);
-        let title = found.map_or(name.as_str(), title).to_owned();
-        (name, title)
-    };
-    let environments: Vec<(String, String)> =
-        path(&pipeline).into_iter().map(|(name, _)| titled(name)).collect();
+    let environments = titled(&pipeline, &known);
     let mut statuses: BTreeMap<(&str, &str), Status> = BTreeMap::new();
     for binding in &bindings {
         if text(binding, "/spec/owner/projectName") == name {

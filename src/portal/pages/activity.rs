@@ -3,7 +3,7 @@
 use super::parts;
 use crate::backend::User;
 use crate::error::BackendError;
-use crate::model::text;
+use crate::model::{taken, text};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -20,16 +20,12 @@ pub(crate) struct Activity {
 impl Activity {
     /// What the person may see of it.
     pub(crate) async fn read(user: &User<'_>) -> Result<Activity, BackendError> {
-        let list = |value: &mut Value, member: &str| match value[member].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
-        };
         let mut agents = user.get("/agents").await?;
         let mut audit = user.get(&format!("/audit?limit={RECENT}")).await?;
         Ok(Activity {
-            agents: list(&mut agents, "items"),
-            kinds: list(&mut agents, "kinds"),
-            records: list(&mut audit, "items"),
+            agents: taken(&mut agents["items"]),
+            kinds: taken(&mut agents["kinds"]),
+            records: taken(&mut audit["items"]),
         })
     }
 

@@ -5,7 +5,6 @@ pub(crate) mod agents;
 pub(crate) mod component;
 pub(crate) mod environments;
 pub(crate) mod layout;
-pub(crate) mod logs;
 pub(crate) mod overview;
 pub(crate) mod parts;
 pub(crate) mod project;

@@ -47,3 +47,40 @@ pub(crate) fn live(address: &str, content: Markup) -> Markup {
 pub(crate) fn empty(title: &str, content: Markup) -> Markup {
     html! { section.empty { h2 { (title) } (content) } }
 }
+
+/// Links between pages that belong together: name, address, and whether it is this page.
+pub(crate) fn tabs<'a>(
+    label: &str,
+    tabs: impl IntoIterator<Item = (&'a str, String, bool)>,
+) -> Markup {
+    html! {
+        nav.tabs aria-label=(label) {
+            ul { @for (name, href, here) in tabs {
+                li { a href=(href) aria-current=[here.then_some("page")] { (name) } }
+            } }
+        }
+    }
+}
+
+/// A part of a page that its script fetches again every so many seconds.
+pub(crate) fn fetched(address: &str, seconds: u32, content: Markup) -> Markup {
+    html! {
+        div.live data-fetch=(address) data-every=(seconds) { (content) }
+        p.trouble role="status" hidden {}
+    }
+}
+
+/// A table that may be wider than the window; it scrolls by itself, also by keyboard.
+pub(crate) fn table(label: &str, columns: &[&str], rows: Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) { table {
+            thead { tr { @for column in columns { th scope="col" { (column) } } } }
+            tbody { (rows) }
+        } }
+    }
+}
+
+/// What could not be shown, and why; the rest of the page is there.
+pub(crate) fn missing(what: &str, why: &str) -> Markup {
+    html! { p.notice role="status" { (what) ": " (why) } }
+}

@@ -1,5 +1,7 @@
 //! The portal as a browser sees it, before a server that speaks the API's wire format.
 
+mod releases;
+mod telemetry;
 mod wire;
 
 use crate::server::{Config, router};

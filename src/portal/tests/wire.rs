@@ -32,6 +32,8 @@ pub(crate) struct Wire {
     pub(crate) written: Arc<Mutex<Vec<Written>>>,
     /// The traffic of development.
     pub(crate) topology: Arc<Mutex<Value>>,
+    /// What the observer answers at a path; with `metric` behind it, to that question.
+    pub(crate) observed: Arc<Mutex<HashMap<String, Value>>>,
     /// The paths that were asked for.
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
     /// Tokens are refused.
@@ -50,6 +52,7 @@ impl Wire {
             denied: Arc::default(),
             written: Arc::default(),
             topology: Arc::new(Mutex::new(json!({"nodes": [], "edges": []}))),
+            observed: Arc::default(),
             asked: Arc::default(),
             expired: Arc::default(),
             changed: broadcast::channel(16).0,
@@ -65,6 +68,9 @@ impl Wire {
             .route("/api/v1/logs/query", post(logs))
             .route("/api/v1alpha1/metrics/runtime-topology", post(topology))
             .route("/api/v1alpha1/incidents/query", post(incidents))
+            .route("/api/v1/metrics/query", post(canned))
+            .route("/api/v1/events/query", post(canned))
+            .route("/api/v1alpha1/traces/{*rest}", post(canned))
             .route("/api/v1/audit/summary", get(summary))
             .route("/api/v1/agents", get(agents))
             .route("/api/v1/audit", get(audit))
@@ -176,8 +182,8 @@ async fn topology(
     if let Some(refused) = refused(&wire, &headers) {
         return refused;
     }
-    let scope = json!({"namespace": "default", "project": "shop", "environment": "development"});
-    if query["searchScope"] != scope {
+    let scope = &query["searchScope"];
+    if (&scope["project"], &scope["environment"]) != (&json!("shop"), &json!("development")) {
         return Json(json!({"nodes": [], "edges": []})).into_response();
     }
     Json(wire.topology.lock().unwrap().clone()).into_response()
@@ -196,6 +202,22 @@ async fn incidents(Json(query): Json<Value>) -> Response {
     let all =
         [incident("active", "half of <b>all</b> requests fail"), incident("resolved", "was slow")];
     Json(json!({"incidents": all, "total": 2, "tookMs": 1})).into_response()
+}
+
+/// What a test put there for greeter in development, or nothing.
+async fn canned(State(wire): State<Wire>, uri: http::Uri, Json(query): Json<Value>) -> Response {
+    let path = format!("{}{}", uri.path(), query["metric"].as_str().unwrap_or_default());
+    let observed = wire.observed.lock().unwrap();
+    let scope = &query["searchScope"];
+    let here = scope["environment"] == "development" && scope["project"] == "shop";
+    match observed.get(&path) {
+        Some(answer) if here => Json(answer.clone()).into_response(),
+        Some(_) => Json(json!({})).into_response(),
+        None => {
+            let body = json!({"title": "forbidden", "message": "you need <more> there"});
+            (StatusCode::FORBIDDEN, Json(body)).into_response()
+        }
+    }
 }
 
 async fn summary() -> Json<Value> {

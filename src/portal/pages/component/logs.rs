@@ -1,16 +1,15 @@
 //! Logs of a component in an environment, going on live.
 
-use super::component::Place;
-use super::layout::{self, Section};
-use super::{Page, project};
+use super::frame::{self, Frame, Tab};
+use super::{Page, Place};
 use crate::backend::User;
-use crate::error::BackendError;
+use crate::error::softly;
 use crate::login::encode;
 use crate::model::text;
+use crate::pages::parts;
 use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, Query, State};
-use axum::response::Html;
 use jiff::{Timestamp, ToSpan as _};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -26,6 +25,7 @@ const LEVELS: [&str; 4] = ["ERROR", "WARN", "INFO", "DEBUG"];
 /// What to show.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Asked {
+    #[serde(default)]
     env: String,
     #[serde(default)]
     level: String,
@@ -39,33 +39,22 @@ pub(crate) async fn show(
     State(portal): State<Arc<Portal>>,
     SignedIn(session): SignedIn,
     Path(place): Path<Place>,
-    Query(asked): Query<Asked>,
+    Query(mut asked): Query<Asked>,
 ) -> Page {
     let user = portal.backend.of(&session.token);
-    let query = query(&place, &asked, &now(-HOURS), "desc", LINES);
-    let found = user.logs(&query).await;
-    if let Err(BackendError::SignedOut) = found {
-        return Err(BackendError::SignedOut.into());
-    }
-    let title = format!("Logs of {} in {}", place.component, asked.env);
+    let frame = Frame::read(&user, place, &frame::Asked::of(&asked.env)).await?;
+    asked.env = frame.environment().to_owned();
+    let query = query(&frame.place, &asked, &now(-HOURS), "desc", LINES);
+    let found = softly(user.logs(&query).await)?;
     let content = html! {
-        div.heading { h1 { "Logs" } p.lead { (place.component) " in " strong { (asked.env) } } }
-        (filters(&place, &asked))
+        (frame.choices("/logs", false))
+        (filters(&frame.place, &asked))
         @match found {
-            Ok(newest_first) => (stream(&place, &asked, &oldest_first(newest_first))),
-            Err(error) => p.problem role="alert" { (error) },
+            Ok(newest_first) => (stream(&frame.place, &asked, &oldest_first(newest_first))),
+            Err(reason) => (parts::missing("There are no logs to show", &reason)),
         }
     };
-    let here = format!("{}/logs?env={}", place.href(), encode(&asked.env));
-    let crumbs = [
-        ("Projects", "/".to_owned()),
-        (place.project.as_str(), project::href(&place.namespace, &place.project)),
-        (place.component.as_str(), place.href()),
-        ("Logs", here),
-    ];
-    let page =
-        layout::page(&session, &portal.instance, Section::Projects, &title, &crumbs, content);
-    Ok(Html(page.into_string()))
+    Ok(frame.page(&portal, &session, Tab::Logs, content))
 }
 
 /// The last lines of one environment, going on live, as a part of another page.

@@ -1,77 +1,11 @@
-//! A component: its environments side by side, in the order releases go through them.
+//! The environments of a component side by side, in the order releases go through them.
 
-use super::layout::{self, Section};
-use super::{Page, logs, parts, project};
+use super::Place;
 use crate::login::encode;
-use crate::model::{
-    self, Binding, ComponentView, Endpoint, Lane, Status, description, text, title,
-};
-use crate::server::Portal;
-use crate::session::SignedIn;
-use axum::extract::{Path, State};
-use axum::response::Html;
+use crate::model::{self, Binding, ComponentView, Endpoint, Lane, Status};
+use crate::pages::parts;
 use curtain_role::Instance;
 use maud::{Markup, html};
-use serde::Deserialize;
-use std::sync::Arc;
-
-/// Which component.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Place {
-    pub(crate) namespace: String,
-    pub(crate) project: String,
-    pub(crate) component: String,
-}
-
-impl Place {
-    pub(crate) fn href(&self) -> String {
-        format!(
-            "{}/components/{}",
-            project::href(&self.namespace, &self.project),
-            encode(&self.component)
-        )
-    }
-}
-
-pub(crate) async fn show(
-    State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
-    Path(place): Path<Place>,
-) -> Page {
-    let user = portal.backend.of(&session.token);
-    let view = model::component(&user, &place).await?;
-    // The logs of the environment that releases enter are shown at once.
-    let log = match view.environments.first() {
-        Some(first) => Some((first, logs::latest(&user, &place, &first.name).await)),
-        None => None,
-    };
-    let (heading, live) = (title(&view.component).to_owned(), format!("{}/live", place.href()));
-    let content = html! {
-        div.heading {
-            h1 { (heading) }
-            p.lead {
-                span.tag { (text(&view.component, "/spec/componentType/name")) }
-                @if let Some(image) = &view.image { code { (image) } }
-            }
-            @if !description(&view.component).is_empty() { p { (description(&view.component)) } }
-        }
-        (parts::live(&live, lanes(&portal.instance, &place, &view, &session.form_key)))
-        @if let Some((lane, log)) = log {
-            section.panel aria-labelledby="logs" {
-                h2.label #logs { "Logs in " (lane.title) }
-                (log)
-            }
-        }
-    };
-    let crumbs = [
-        ("Projects", "/".to_owned()),
-        (view.project.as_str(), project::href(&place.namespace, &place.project)),
-        (heading.as_str(), place.href()),
-    ];
-    let page =
-        layout::page(&session, &portal.instance, Section::Projects, &heading, &crumbs, content);
-    Ok(Html(page.into_string()))
-}
 
 /// The live part.
 pub(crate) fn lanes(

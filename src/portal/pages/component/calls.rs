@@ -1,0 +1,122 @@
+//! Who calls a component, and whom it calls.
+
+use super::frame::{Asked, Frame, Tab};
+use super::{Page, Place};
+use crate::backend::User;
+use crate::diagram::direction::Direction;
+use crate::diagram::graph::{Edge, Graph, Member};
+use crate::diagram::svg::draw;
+use crate::error::{BackendError, softly};
+use crate::login::encode;
+use crate::model::{Status, text};
+use crate::pages::{parts, project};
+use crate::server::Portal;
+use crate::session::SignedIn;
+use axum::extract::{Path, Query, State};
+use axum::response::Html;
+use maud::{Markup, html};
+use std::sync::Arc;
+
+/// Seconds until the calls are fetched again.
+const EVERY: u32 = 10;
+
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path(place): Path<Place>,
+    Query(asked): Query<Asked>,
+) -> Page {
+    let user = portal.backend.of(&session.token);
+    let frame = Frame::read(&user, place, &asked).await?;
+    let part = calls(&user, &frame).await?;
+    if asked.is_part() {
+        return Ok(Html(part.into_string()));
+    }
+    let content = html! {
+        (frame.choices("/calls", true))
+        (parts::fetched(&format!("{}&part", frame.href("/calls")), EVERY, part))
+    };
+    Ok(frame.page(&portal, &session, Tab::Calls, content))
+}
+
+async fn calls(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> {
+    let place = &frame.place;
+    let question = frame.window().ask(frame.scope(&place.component), 1);
+    let bindings = format!(
+        "/namespaces/{}/releasebindings?component={}",
+        encode(&place.namespace),
+        encode(&place.component)
+    );
+    let (topology, bindings) = tokio::join!(
+        user.observed("/api/v1alpha1/metrics/runtime-topology", &question),
+        user.list(&bindings),
+    );
+    let topology = match softly(topology)? {
+        Ok(topology) => topology,
+        Err(reason) => return Ok(parts::missing("There are no calls to show", &reason)),
+    };
+    let here = |binding: &&serde_json::Value| {
+        text(binding, "/spec/environment") == frame.environment()
+            && text(binding, "/spec/owner/componentName") == place.component
+    };
+    let status = bindings?.iter().find(here).map_or(Status::NotDeployed, Status::of);
+    let own = Member { name: place.component.clone(), href: frame.href("/calls"), status };
+    let mut graph = Graph::read(&topology, frame.seconds() as f64, &[own]);
+    let base = project::href(&place.namespace, &place.project);
+    graph.link(|name| format!("{base}/components/{}", encode(name)));
+    Ok(show_graph(&graph, frame))
+}
+
+fn show_graph(graph: &Graph, frame: &Frame) -> Markup {
+    let own = graph.nodes.iter().position(|node| node.name == frame.place.component);
+    let ends = |of: fn(&Edge) -> usize| {
+        graph.edges.iter().filter(move |edge| Some(of(edge)) == own).collect::<Vec<_>>()
+    };
+    let (callers, called) = (ends(|edge| edge.to), ends(|edge| edge.from));
+    let title = frame.environment_title();
+    html! {
+        @if graph.edges.is_empty() { p.dim { "No call was seen in this time." } }
+        @else {
+            section.picture aria-label={ "Calls in " (title) } {
+                (draw(graph, Direction::Right, title))
+                (draw(graph, Direction::Down, title))
+            }
+        }
+        section aria-labelledby="callers" {
+            h2.label #callers { "Who calls it" }
+            (table("Who calls it", graph, &callers, |edge| edge.from))
+        }
+        section aria-labelledby="called" {
+            h2.label #called { "Whom it calls" }
+            (table("Whom it calls", graph, &called, |edge| edge.to))
+        }
+    }
+}
+
+fn table(label: &str, graph: &Graph, edges: &[&Edge], other: fn(&Edge) -> usize) -> Markup {
+    if edges.is_empty() {
+        return html! { p.dim { "Nobody, as far as was seen." } };
+    }
+    let columns = ["Who", "Requests/s", "Failed", "p99"];
+    parts::table(
+        label,
+        &columns,
+        html! {
+            @for edge in edges {
+                @let node = &graph.nodes[other(edge)];
+                tr {
+                    th scope="row" {
+                        @match &node.href {
+                            Some(href) => a href=(href) { (node.name.trim()) },
+                            None => (node.name.trim()),
+                        }
+                        @if !node.kind.is_empty() { " " span.tag { (node.kind) } }
+                    }
+                    td { (edge.traffic.rate()) }
+                    td { (edge.traffic.failed_share()) }
+                    td { (edge.traffic.latency().unwrap_or_default()) }
+                }
+            }
+        },
+    )
+}

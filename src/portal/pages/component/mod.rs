@@ -1,0 +1,68 @@
+//! A component. [`frame`] is around each of its pages, which are tabs; a tab is one file.
+
+pub(crate) mod calls;
+pub(crate) mod events;
+mod frame;
+mod lanes;
+pub(crate) mod logs;
+pub(crate) mod metrics;
+pub(crate) mod releases;
+pub(crate) mod trace;
+pub(crate) mod traces;
+
+pub(crate) use lanes::lanes;
+
+use super::{Page, parts, project};
+use crate::login::encode;
+use crate::model;
+use crate::server::Portal;
+use crate::session::SignedIn;
+use axum::extract::{Path, State};
+use frame::{Frame, Tab};
+use maud::html;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Which component.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) namespace: String,
+    pub(crate) project: String,
+    pub(crate) component: String,
+}
+
+impl Place {
+    pub(crate) fn href(&self) -> String {
+        format!(
+            "{}/components/{}",
+            project::href(&self.namespace, &self.project),
+            encode(&self.component)
+        )
+    }
+}
+
+/// The first tab: where it runs, and what it logs where releases enter.
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path(place): Path<Place>,
+) -> Page {
+    let user = portal.backend.of(&session.token);
+    let view = model::component(&user, &place).await?;
+    let log = match view.environments.first() {
+        Some(first) => Some((first, logs::latest(&user, &place, &first.name).await)),
+        None => None,
+    };
+    let live = format!("{}/live", place.href());
+    let content = html! {
+        (parts::live(&live, lanes(&portal.instance, &place, &view, &session.form_key)))
+        @if let Some((lane, log)) = log {
+            section.panel aria-labelledby="logs" {
+                h2.label #logs { "Logs in " (lane.title) }
+                (log)
+            }
+        }
+    };
+    let frame = Frame::of_view(&place, &view);
+    Ok(frame.page(&portal, &session, Tab::Overview, content))
+}

@@ -1,0 +1,106 @@
+//! The tabs of a component that show what the observer knows.
+
+use super::{Browser, GREETER};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+fn observe(browser: &Browser, path: &str, answer: Value) {
+    browser.wire.observed.lock().unwrap().insert(path.to_owned(), answer);
+}
+
+/// A series of two points in the last minutes.
+fn series(values: [f64; 2]) -> Value {
+    let now = jiff::Timestamp::now();
+    let point = |(index, value): (usize, f64)| {
+        let age = jiff::SignedDuration::from_secs(120 - 60 * index as i64);
+        json!({"timestamp": now.checked_sub(age).unwrap().to_string(), "value": value})
+    };
+    values.into_iter().enumerate().map(point).collect()
+}
+
+#[tokio::test]
+async fn metrics_are_charts_with_their_numbers_for_an_environment_and_a_time() {
+    let browser = Browser::signed_in().await;
+    let page = browser.page(&format!("{GREETER}/metrics")).await;
+    assert!(page.contains("There are no resources to show: you need &lt;more&gt; there"), "{page}");
+
+    let used = json!({"cpuUsage": series([0.010, 0.020]), "cpuLimits": series([0.5, 0.5])});
+    let http = json!({"requestCount": series([30.0, 60.0]), "latencyP99": series([0.1, 0.25])});
+    observe(&browser, "/api/v1/metrics/queryresource", used);
+    observe(&browser, "/api/v1/metrics/queryhttp", http);
+    let page = browser.page(&format!("{GREETER}/metrics?env=development&range=15m")).await;
+    assert!(page.contains("used between 10 m and 20 m, last 20 m; limit between 500 m"), "{page}");
+    // Fifteen-second steps.
+    assert!(page.contains("all between 2/s and 4/s, last 4/s"), "{page}");
+    assert!(page.contains("p99 between 100 ms and 250 ms"), "{page}");
+    assert!(page.contains("metrics?env=development&amp;range=7d\""), "another time is a link");
+    assert!(page.contains("metrics?env=staging&amp;range=15m\""), "another place is a link");
+    assert!(page.len() < 150_000, "{} bytes", page.len());
+
+    let part = page.split("data-fetch=\"").nth(1).unwrap().split('"').next().unwrap();
+    let part = browser.page(&part.replace("&amp;", "&")).await;
+    assert!(part.starts_with("<section") && part.contains("last 20 m"), "{part}");
+    let elsewhere = browser.page(&format!("{GREETER}/metrics?env=staging")).await;
+    assert!(elsewhere.contains("Nothing was measured"), "{elsewhere}");
+}
+
+#[tokio::test]
+async fn a_trace_is_a_waterfall_of_its_spans() {
+    let browser = Browser::signed_in().await;
+    let path = "/api/v1alpha1/traces/query";
+    observe(&browser, path, json!({"traces": []}));
+    let page = browser.page(&format!("{GREETER}/traces")).await;
+    assert!(page.contains("opentelemetry-collector"), "what to do is said: {page}");
+    let trace = json!({"traceId": "ab12", "traceName": "GET <x>", "spanCount": 2, "hasErrors": true,
+        "startTime": "2026-11-22T13:00:00Z", "durationNs": 120_000_000});
+    observe(&browser, path, json!({"traces": [trace]}));
+    let page = browser.page(&format!("{GREETER}/traces?env=development&range=1h")).await;
+    let link = format!("{GREETER}/traces/ab12?env=development&range=1h");
+    assert!(page.contains(&link.replace('&', "&amp;")) && page.contains("GET &lt;x&gt;"), "{page}");
+    assert!(page.contains("120 ms") && page.contains("Failed"), "{page}");
+
+    let span = |id: &str, parent: &str, start: &str, took: u64, code: &str| {
+        json!({"spanId": id, "parentSpanId": parent, "spanName": id, "startTime": start,
+            "durationNs": took, "status": {"code": code, "message": ""},
+            "attributes": {"http.route": "/<x>"},
+            "resourceAttributes": {"openchoreo.dev/component": "greeter"}})
+    };
+    let spans = json!({"spans": [
+        span("child", "top", "2026-11-22T13:00:00.050Z", 25_000_000, "error"),
+        span("top", "", "2026-11-22T13:00:00Z", 100_000_000, "ok"),
+    ]});
+    observe(&browser, "/api/v1alpha1/traces/ab12/spans/query", spans);
+    let page = browser.page(&link).await;
+    let [top, child] = ["span d0", "span d1"].map(|row| page.find(row).unwrap());
+    assert!(top < child && page.contains("2 spans in 100 ms, 1 of them failed"), "{page}");
+    assert!(page.contains("class=\"bad\" x=\"50.00%\" width=\"25.00%\""), "{page}");
+    assert!(page.contains("/&lt;x&gt;") && !page.contains("style="), "{page}");
+}
+
+#[tokio::test]
+async fn events_and_calls_of_a_component_are_told() {
+    let browser = Browser::signed_in().await;
+    let event = json!({"timestamp": "2026-11-22T13:00:00Z", "type": "Warning", "reason": "BackOff",
+        "message": "restarting <b>", "count": 7,
+        "metadata": {"objectKind": "Pod", "objectName": "greeter-1"}});
+    observe(&browser, "/api/v1/events/query", json!({"events": [event]}));
+    let page = browser.page(&format!("{GREETER}/events")).await;
+    for words in ["BackOff", "restarting &lt;b&gt;", "greeter-1", "<td>7</td>"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+
+    let node = |name: &str| json!({"kind": "component", "component": name});
+    let metrics = json!({"requestCount": 900, "failedRequestCount": 90, "latencyP99": 0.2});
+    let calls = json!({"nodes": [], "edges": [
+        {"source": node("storefront"), "target": node("greeter"), "metrics": metrics},
+        {"source": node("greeter"), "target": {"kind": "external", "host": "bank.example"}, "metrics": metrics},
+    ]});
+    *browser.wire.topology.lock().unwrap() = calls;
+    let page = browser.page(&format!("{GREETER}/calls?env=development&range=15m")).await;
+    let (callers, called) = page.split_once("Whom it calls").unwrap();
+    let link = "href=\"/namespaces/default/projects/shop/components/storefront\">storefront</a>";
+    assert!(callers.contains(link) && callers.contains("<td>1.0</td><td>10 %</td>"), "{page}");
+    assert!(called.contains("bank.example") && called.contains("external"), "{page}");
+    let missing = browser.get("/namespaces/default/projects/shop/components/none/events").await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+}
