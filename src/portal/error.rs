@@ -39,6 +39,21 @@ pub(crate) enum BackendError {
     Unavailable(String),
 }
 
+impl BackendError {
+    /// How a page that says it answers, and in few words what it is.
+    pub(crate) fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            BackendError::Forbidden(_) => (StatusCode::FORBIDDEN, "Not allowed"),
+            BackendError::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
+            BackendError::Conflict(_) => (StatusCode::CONFLICT, "Changed meanwhile"),
+            BackendError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
+            BackendError::SignedOut | BackendError::Unavailable(_) => {
+                (StatusCode::BAD_GATEWAY, "The platform does not answer")
+            }
+        }
+    }
+}
+
 /// What a page can do without, as a sentence that says why; except for a session that is over.
 pub(crate) fn softly<T>(
     answer: Result<T, BackendError>,
@@ -88,15 +103,7 @@ impl IntoResponse for PageError {
             }
             PageError::Backend(error) => error,
         };
-        let (status, title) = match &error {
-            BackendError::Forbidden(_) => (StatusCode::FORBIDDEN, "Not allowed"),
-            BackendError::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
-            BackendError::Conflict(_) => (StatusCode::CONFLICT, "Changed meanwhile"),
-            BackendError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Refused"),
-            BackendError::SignedOut | BackendError::Unavailable(_) => {
-                (StatusCode::BAD_GATEWAY, "The platform does not answer")
-            }
-        };
+        let (status, title) = error.status();
         (status, Html(pages::problem(title, &error.to_string()).into_string())).into_response()
     }
 }

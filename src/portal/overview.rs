@@ -4,6 +4,7 @@ use crate::ask::{Window, scope};
 use crate::backend::User;
 use crate::diagram::graph::{Graph, Member};
 use crate::error::{BackendError, softly};
+use crate::incidents;
 use crate::login::encode;
 use crate::model::{self, ProjectView, text};
 use crate::pages::project::href;
@@ -11,10 +12,6 @@ use serde_json::Value;
 
 /// Traffic of so many seconds is shown.
 const SECONDS: i64 = 60;
-/// Open incidents are looked for in so many days, fewer than the observer answers for at once.
-const DAYS: i64 = 29;
-/// Incidents asked for.
-const MOST_INCIDENTS: usize = 200;
 
 /// A project now. What one may not see or what does not answer is a sentence instead.
 pub(crate) struct Overview {
@@ -42,13 +39,10 @@ impl Overview {
             known.enumerate().find(|(_, (name, _))| Some(name.as_str()) == environment);
         let environment = environment.map_or(0, |(index, _)| index);
         let shown = project.environments.get(environment).map_or("", |(name, _)| name.as_str());
-        let asked = [
-            Window::last(SECONDS).ask(scope(namespace, name, "", shown), MOST_INCIDENTS),
-            Window::last(DAYS * 86_400).ask(scope(namespace, name, "", ""), MOST_INCIDENTS),
-        ];
+        let traffic = Window::last(SECONDS).ask(scope(namespace, name, "", shown), 1);
         let (traffic, incidents, agents) = tokio::join!(
-            user.observed("/api/v1alpha1/metrics/runtime-topology", &asked[0]),
-            user.observed("/api/v1alpha1/incidents/query", &asked[1]),
+            user.observed("/api/v1alpha1/metrics/runtime-topology", &traffic),
+            incidents::all(user, namespace, name),
             user.get("/audit/summary"),
         );
         let (traffic, quiet) = match softly(traffic)? {
@@ -79,8 +73,7 @@ impl Overview {
         Ok(Overview {
             graph: Graph::read(&traffic, SECONDS as f64, &members),
             quiet,
-            incidents: softly(incidents)?.map(|mut answer| {
-                let mut incidents = model::taken(&mut answer["incidents"]);
+            incidents: softly(incidents)?.map(|mut incidents| {
                 incidents.retain(open);
                 incidents
             }),

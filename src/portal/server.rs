@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use crate::session::{Cookie, Sessions};
-use crate::{Error, actions, assets, grants, live, login, pages};
+use crate::{Error, actions, assets, grants, incidents, live, login, pages};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
@@ -25,6 +25,8 @@ pub struct Config {
     pub api_url: String,
     /// Base URL of the observer.
     pub observer_url: String,
+    /// Base URL of the SRE agent, which may not be there.
+    pub sre_url: String,
     /// The instance, for the cookie, the page's foot and commands.
     pub instance: Instance,
     /// Host names answered to beside loopback and cluster names.
@@ -66,17 +68,22 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 /// The whole application.
 pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
     let portal = Arc::new(Portal {
-        backend: Backend::new(&config.api_url, &config.observer_url),
+        backend: Backend::new(&config.api_url, &config.observer_url, &config.sre_url),
         sessions: Sessions::default(),
         cookie: Cookie::new(config.instance.name()),
         instance: config.instance.clone(),
         shutdown,
     });
+    let project = "/namespaces/{namespace}/projects/{project}";
     let component = "/namespaces/{namespace}/projects/{project}/components/{component}";
     Router::new()
         .route("/", get(pages::projects::show))
-        .route("/namespaces/{namespace}/projects/{project}", get(pages::project::show))
-        .route("/namespaces/{namespace}/projects/{project}/live", get(live::project))
+        .route(project, get(pages::project::show))
+        .route(&format!("{project}/live"), get(live::project))
+        .route(&format!("{project}/incidents"), get(pages::incidents::show))
+        .route(&format!("{project}/incidents/{{incident}}"), get(pages::incident::show))
+        .route(&format!("{project}/incidents/{{incident}}/status"), post(incidents::change))
+        .route(&format!("{project}/incidents/{{incident}}/report"), post(incidents::decide))
         .route(component, get(pages::component::show))
         .route(&format!("{component}/live"), get(live::component))
         .route(&format!("{component}/promote"), post(actions::promote))

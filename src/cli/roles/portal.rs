@@ -15,6 +15,9 @@ pub(crate) struct Flags {
     /// Base URL of the observer
     #[arg(long, default_value = "http://observer.openchoreo-observability-plane:8080")]
     observer: String,
+    /// Base URL of the SRE agent, which need not be there
+    #[arg(long, default_value = "http://sre-agent.openchoreo-observability-plane:8080")]
+    sre_agent: String,
     #[command(flatten)]
     instance: super::Named,
     /// A host name to answer to beside the usual ones; may be repeated
@@ -29,6 +32,7 @@ impl Flags {
             health: self.common.at(self.common.health_port),
             api_url: self.api,
             observer_url: self.observer,
+            sre_url: self.sre_agent,
             instance: self.instance.instance(),
             allowed_hosts: self.allowed_hosts,
         }

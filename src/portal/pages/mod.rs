@@ -4,6 +4,8 @@ pub(crate) mod activity;
 pub(crate) mod agents;
 pub(crate) mod component;
 pub(crate) mod environments;
+pub(crate) mod incident;
+pub(crate) mod incidents;
 pub(crate) mod layout;
 pub(crate) mod overview;
 pub(crate) mod parts;

@@ -1,6 +1,6 @@
 //! What goes on in a project: its environments, the picture of its cell, incidents and agents.
 
-use super::parts;
+use super::{incidents, parts};
 use crate::diagram::direction::Direction;
 use crate::diagram::graph::Graph;
 use crate::diagram::svg::draw;
@@ -47,7 +47,7 @@ pub(crate) fn show(instance: &Instance, own: &str, now: &Overview) -> Markup {
                 }
                 @if !now.graph.edges.is_empty() { (calls(&now.graph)) }
             }
-            div.rail { (incidents(own, &now.incidents)) (agents(instance, &now.agents)) }
+            div.rail { (open_incidents(own, &now.incidents)) (agents(instance, &now.agents)) }
         }
     }
 }
@@ -118,7 +118,7 @@ fn calls(graph: &Graph) -> Markup {
     }
 }
 
-fn incidents(own: &str, incidents: &Result<Vec<Value>, String>) -> Markup {
+fn open_incidents(own: &str, incidents: &Result<Vec<Value>, String>) -> Markup {
     html! {
         section aria-labelledby="incidents" {
             h2.label #incidents {
@@ -135,14 +135,13 @@ fn incidents(own: &str, incidents: &Result<Vec<Value>, String>) -> Markup {
 }
 
 fn incident_line(own: &str, incident: &Value) -> Markup {
-    let component = text(incident, "/labels/componentName");
     html! {
+        p { a href=(incidents::href(own, incident)) { (incidents::words(incident)) } }
         p {
-            a href={ (own) "/components/" (encode(component)) } { (component) }
-            " " span.dim { (text(incident, "/labels/environmentName")) }
-            " " span.pill.bad { i aria-hidden="true" {} (text(incident, "/status")) }
+            (text(incident, "/labels/componentName")) " "
+            span.dim { (text(incident, "/labels/environmentName")) } " "
+            (incidents::status(text(incident, "/status")))
         }
-        p { (text(incident, "/description")) }
         p.dim.since { "Since " (parts::moment(text(incident, "/triggeredAt"))) }
     }
 }

@@ -33,12 +33,20 @@ pub(crate) async fn show(
             h1 { (heading) }
             @if !description(&view.project).is_empty() { p.lead { (description(&view.project)) } }
         }
+        (tabs(&own, "Now"))
         (parts::live(&live, self::now(&portal.instance, place, &now)))
     };
     let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), own)];
     let page =
         layout::page(&session, &portal.instance, Section::Projects, &heading, &crumbs, content);
     Ok(Html(page.into_string()))
+}
+
+/// The pages of a project, whose first is at `own`.
+pub(crate) fn tabs(own: &str, here: &str) -> Markup {
+    let tabs = [("Now", ""), ("Incidents", "/incidents")];
+    let tabs = tabs.map(|(name, below)| (name, format!("{own}{below}"), name == here));
+    parts::tabs("Project", tabs)
 }
 
 pub(crate) fn href(namespace: &str, project: &str) -> String {

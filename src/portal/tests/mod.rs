@@ -1,5 +1,6 @@
 //! The portal as a browser sees it, before a server that speaks the API's wire format.
 
+mod incidents;
 mod releases;
 mod telemetry;
 mod wire;
@@ -32,7 +33,8 @@ impl Browser {
             bind: ([127, 0, 0, 1], 0).into(),
             health: ([127, 0, 0, 1], 0).into(),
             api_url: url.clone(),
-            observer_url: url,
+            observer_url: url.clone(),
+            sre_url: url,
             instance: Instance::new("test"),
             allowed_hosts: Vec::new(),
         };
@@ -425,6 +427,7 @@ async fn an_api_that_is_away_is_said_to_be() {
         health: ([127, 0, 0, 1], 0).into(),
         api_url: "http://127.0.0.1:1".to_owned(),
         observer_url: "http://127.0.0.1:1".to_owned(),
+        sre_url: "http://127.0.0.1:1".to_owned(),
         instance: Instance::new("test"),
         allowed_hosts: Vec::new(),
     };

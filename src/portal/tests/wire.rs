@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use futures::StreamExt as _;
 use http::{HeaderMap, StatusCode};
@@ -32,6 +32,8 @@ pub(crate) struct Wire {
     pub(crate) written: Arc<Mutex<Vec<Written>>>,
     /// The traffic of development.
     pub(crate) topology: Arc<Mutex<Value>>,
+    /// What the SRE agent found about the incident that is active.
+    pub(crate) report: Arc<Mutex<Option<Value>>>,
     /// What the observer answers at a path; with `metric` behind it, to that question.
     pub(crate) observed: Arc<Mutex<HashMap<String, Value>>>,
     /// The paths that were asked for.
@@ -52,6 +54,7 @@ impl Wire {
             denied: Arc::default(),
             written: Arc::default(),
             topology: Arc::new(Mutex::new(json!({"nodes": [], "edges": []}))),
+            report: Arc::default(),
             observed: Arc::default(),
             asked: Arc::default(),
             expired: Arc::default(),
@@ -68,6 +71,10 @@ impl Wire {
             .route("/api/v1/logs/query", post(logs))
             .route("/api/v1alpha1/metrics/runtime-topology", post(topology))
             .route("/api/v1alpha1/incidents/query", post(incidents))
+            .route("/api/v1alpha1/incidents/{id}", put(change_incident))
+            .route("/api/v1/rca-agent/reports", get(reports))
+            .route("/api/v1/rca-agent/reports/{id}", get(report).put(decide))
+            .route("/api/v1alpha1/alerts/query", post(canned))
             .route("/api/v1/metrics/query", post(canned))
             .route("/api/v1/events/query", post(canned))
             .route("/api/v1alpha1/traces/{*rest}", post(canned))
@@ -196,12 +203,60 @@ async fn incidents(Json(query): Json<Value>) -> Response {
     }
     let incident = |status: &str, description: &str| {
         json!({"incidentId": status, "status": status, "description": description,
+            "alertId": format!("alert-{status}"), "incidentTriggerAiRca": status == "active",
             "triggeredAt": "2026-11-22T12:58:00Z",
             "labels": {"componentName": "greeter", "environmentName": "development"}})
     };
     let all =
         [incident("active", "half of <b>all</b> requests fail"), incident("resolved", "was slow")];
     Json(json!({"incidents": all, "total": 2, "tookMs": 1})).into_response()
+}
+
+async fn change_incident(
+    State(wire): State<Wire>,
+    Path(id): Path<String>,
+    Json(body): Json<Value>,
+) -> Response {
+    wire.written.lock().unwrap().push(("PUT".to_owned(), format!("/incidents/{id}"), body, None));
+    if id == "resolved" {
+        let message = "an incident that is resolved cannot become acknowledged";
+        let body = json!({"title": "badRequest", "message": message});
+        return (StatusCode::BAD_REQUEST, Json(body)).into_response();
+    }
+    Json(json!({})).into_response()
+}
+
+async fn reports(
+    State(wire): State<Wire>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Json<Value> {
+    let here = ["namespace", "project", "environment"].map(|name| query[name].as_str());
+    assert_eq!(here, ["default", "shop", "development"]);
+    let other = json!({"alertId": "another", "reportId": "other"});
+    let found = wire
+        .report
+        .lock()
+        .unwrap()
+        .as_ref()
+        .map(|report| json!({"alertId": report["alertId"], "reportId": report["reportId"]}));
+    let reports: Vec<Value> = [other].into_iter().chain(found).collect();
+    Json(json!({"reports": reports, "totalCount": reports.len()}))
+}
+
+async fn report(State(wire): State<Wire>, Path(id): Path<String>) -> Response {
+    match &*wire.report.lock().unwrap() {
+        Some(report) if report["reportId"] == *id => Json(report.clone()).into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn decide(
+    State(wire): State<Wire>,
+    Path(id): Path<String>,
+    Json(body): Json<Value>,
+) -> Json<Value> {
+    wire.written.lock().unwrap().push(("PUT".to_owned(), format!("/reports/{id}"), body, None));
+    Json(json!({"status": "ok"}))
 }
 
 /// What a test put there for greeter in development, or nothing.
@@ -317,6 +372,12 @@ async fn replace(
     let value: Value = serde_json::from_slice(&body).unwrap();
     let expected = headers.get("if-match").map(|tag| tag.to_str().unwrap().to_owned());
     let path = format!("/{path}");
+    let environment = format!("default/{}", value["spec"]["environment"].as_str().unwrap_or(""));
+    if wire.denied.lock().unwrap().contains(&environment) {
+        let message = format!("you need releasebinding:update in <{environment}>");
+        let body = json!({"error": message, "code": "FORBIDDEN"});
+        return (StatusCode::FORBIDDEN, Json(body)).into_response();
+    }
     wire.written.lock().unwrap().push(("PUT".to_owned(), path, value.clone(), expected));
     Json(value).into_response()
 }

@@ -1,4 +1,7 @@
-//! The REST API and the observer, called with a person's own token.
+//! The REST API, the observer and the SRE agent, called with a person's own token.
+
+mod changes;
+mod observer;
 
 use crate::error::BackendError;
 use crate::model::taken;
@@ -19,18 +22,21 @@ const LONGEST_ANSWER: usize = 8 << 20;
 /// Pages of a list that are read, of 100 items each.
 const MOST_PAGES: usize = 10;
 
-/// Both backends.
+/// What the portal is a client of.
 #[derive(Debug, Clone)]
 pub(crate) struct Backend {
     client: HttpClient,
     api: String,
     observer: String,
+    sre: String,
 }
 
 impl Backend {
-    pub(crate) fn new(api: &str, observer: &str) -> Backend {
-        let base = |url: &str| url.trim_end_matches('/').to_owned();
-        Backend { client: http_client(), api: base(api), observer: base(observer) }
+    /// Base URLs of the three.
+    pub(crate) fn new(api: &str, observer: &str, sre: &str) -> Backend {
+        let [api, observer, sre] =
+            [api, observer, sre].map(|url| url.trim_end_matches('/').to_owned());
+        Backend { client: http_client(), api, observer, sre }
     }
 
     /// Gets a token by one of identity's grants.
@@ -71,20 +77,21 @@ impl Backend {
         request: http::request::Builder,
         body: Bytes,
     ) -> Result<(StatusCode, HeaderMap, Value), BackendError> {
+        let asked = host(&request);
         let exchange = async {
             let response = self.response(request, body).await?;
             let (head, body) = response.into_parts();
             let bytes = Limited::new(body, LONGEST_ANSWER)
                 .collect()
                 .await
-                .map_err(|error| unavailable("the platform", &error.to_string()))?
+                .map_err(|error| unavailable(&asked, &error.to_string()))?
                 .to_bytes();
             let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
             Ok((head.status, head.headers, value))
         };
         tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or_else(|_| {
             let waited = format!("no answer within {} seconds", TIMEOUT.as_secs());
-            Err(unavailable("the platform", &waited))
+            Err(unavailable(&asked, &waited))
         })
     }
 
@@ -93,14 +100,18 @@ impl Backend {
         request: http::request::Builder,
         body: Bytes,
     ) -> Result<http::Response<Incoming>, BackendError> {
+        let asked = host(&request);
         let request = request
             .body(Full::new(body))
             .map_err(|error| BackendError::Refused(error.to_string()))?;
-        self.client
-            .request(request)
-            .await
-            .map_err(|error| unavailable("the platform", &cause(&error)))
+        self.client.request(request).await.map_err(|error| unavailable(&asked, &cause(&error)))
     }
+}
+
+/// Who is asked, as errors name them.
+fn host(request: &http::request::Builder) -> String {
+    let authority = request.uri_ref().and_then(|uri| uri.authority());
+    authority.map_or_else(|| "the platform".to_owned(), ToString::to_string)
 }
 
 /// The innermost cause of an error, which is what people understand.
@@ -201,20 +212,6 @@ impl User<'_> {
             .header(header::CONTENT_TYPE, "application/json")
     }
 
-    /// Log lines of a component, from the observer.
-    pub(crate) async fn logs(&self, query: &Value) -> Result<Vec<Value>, BackendError> {
-        let mut answer = self.observed("/api/v1/logs/query", query).await?;
-        Ok(taken(&mut answer["logs"]))
-    }
-
-    /// What the observer answers to a query.
-    pub(crate) async fn observed(&self, path: &str, query: &Value) -> Result<Value, BackendError> {
-        let url = format!("{}{path}", self.backend.observer);
-        let request = self.request(Method::POST, &url);
-        let (status, _, value) = self.backend.send(request, query.to_string().into()).await?;
-        if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
-    }
-
     /// Answers whether the person may do these things, each `(action, hierarchy, environment)` with
     /// the environment as `namespace/name`, with the reason for a no.
     pub(crate) async fn may(
@@ -265,38 +262,12 @@ impl User<'_> {
         if !response.status().is_success() {
             return Err(refused(response.status(), &Value::Null));
         }
-        Ok(changes(response.into_body()))
+        Ok(changes::changes(response.into_body()))
     }
-}
-
-/// One item per piece of the stream that carries an event; keep-alive comments are none.
-fn changes(body: Incoming) -> impl Stream<Item = ()> + Send {
-    futures::stream::unfold((body, true), |(mut body, mut at_line_start)| async move {
-        loop {
-            let frame = body.frame().await?.ok()?;
-            let Some(data) = frame.data_ref() else { continue };
-            let event = carries_event(data, &mut at_line_start);
-            if event {
-                return Some(((), (body, at_line_start)));
-            }
-        }
-    })
-}
-
-/// Whether a line of an event begins in these bytes. Lines that begin with `:` are comments.
-fn carries_event(data: &[u8], at_line_start: &mut bool) -> bool {
-    let mut found = false;
-    for byte in data {
-        if *at_line_start && !matches!(byte, b':' | b'\n' | b'\r') {
-            found = true;
-        }
-        *at_line_start = *byte == b'\n';
-    }
-    found
 }
 
 fn refused(status: StatusCode, answer: &Value) -> BackendError {
-    let message = ["error", "message", "title"]
+    let message = ["error", "message", "title", "detail"]
         .iter()
         .filter_map(|field| answer[*field].as_str())
         .find(|text| text.contains(' '))
@@ -309,20 +280,5 @@ fn refused(status: StatusCode, answer: &Value) -> BackendError {
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => BackendError::Conflict(message),
         status if status.is_server_error() => BackendError::Unavailable(message),
         _ => BackendError::Refused(message),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::carries_event;
-
-    #[test]
-    fn comments_are_not_changes() {
-        let mut start = true;
-        assert!(!carries_event(b": keep-alive\n\n", &mut start));
-        assert!(carries_event(b"event: applied\ndata: {}\n\n", &mut start));
-        assert!(!carries_event(b":x", &mut start));
-        assert!(!carries_event(b"data: still the comment\n", &mut start));
-        assert!(carries_event(b"data: x\n", &mut start));
     }
 }

@@ -1,0 +1,200 @@
+//! One incident: what happened, who sees to it, and what the SRE agent found.
+
+mod report;
+
+use super::layout::{self, Section};
+use super::{Page, incidents as list, parts, project};
+use crate::backend::User;
+use crate::error::{BackendError, PageError, softly};
+use crate::incidents;
+use crate::login::encode;
+use crate::model::text;
+use crate::server::Portal;
+use crate::session::{Session, SignedIn};
+use axum::extract::{Path, Query, State};
+use axum::response::{Html, IntoResponse as _, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Seconds until the report is fetched again while there is none.
+const EVERY: u32 = 5;
+
+/// Which incident.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) namespace: String,
+    pub(crate) project: String,
+    pub(crate) incident: String,
+}
+
+impl Place {
+    pub(crate) fn href(&self) -> String {
+        format!("{}/incidents/{}", self.project_href(), encode(&self.incident))
+    }
+
+    fn project_href(&self) -> String {
+        project::href(&self.namespace, &self.project)
+    }
+
+    fn component_href(&self, component: &str) -> String {
+        format!("{}/components/{}", self.project_href(), encode(component))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    /// Present when only the report is wanted.
+    part: Option<String>,
+}
+
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path(place): Path<Place>,
+    Query(asked): Query<Asked>,
+) -> Page {
+    let user = portal.backend.of(&session.token);
+    if asked.part.is_some() {
+        let incident = incidents::one(&user, &place).await?;
+        let part = report::read(&user, &place, &incident, &session.form_key).await?;
+        return Ok(Html(part.content.into_string()));
+    }
+    Ok(Html(page(&portal, &session, &place, None).await?.into_string()))
+}
+
+/// The page again, saying what could not be done.
+pub(crate) async fn with_problem(
+    portal: &Portal,
+    session: &Session,
+    place: Place,
+    problem: BackendError,
+) -> Result<Response, PageError> {
+    if problem == BackendError::SignedOut {
+        return Err(problem.into());
+    }
+    let page = page(portal, session, &place, Some(&problem)).await?;
+    Ok((problem.status().0, Html(page.into_string())).into_response())
+}
+
+async fn page(
+    portal: &Portal,
+    session: &Session,
+    place: &Place,
+    problem: Option<&BackendError>,
+) -> Result<Markup, BackendError> {
+    let user: User<'_> = portal.backend.of(&session.token);
+    let incident = incidents::one(&user, place).await?;
+    let (alert, report) = tokio::join!(
+        incidents::alert(&user, place, &incident),
+        report::read(&user, place, &incident, &session.form_key),
+    );
+    let (alert, report) = (softly(alert)?, report?);
+    let heading = list::words(&incident);
+    let component = text(&incident, "/labels/componentName");
+    let content = html! {
+        div.heading {
+            h1 { (heading) }
+            p.lead {
+                (list::status(text(&incident, "/status")))
+                a href=(place.component_href(component)) { (component) }
+                span.tag { (text(&incident, "/labels/environmentName")) }
+            }
+        }
+        @if let Some(problem) = problem {
+            p.problem role="alert" { strong { (problem.status().1) ": " } (problem) }
+        }
+        div.two {
+            section aria-labelledby="history" {
+                h2.label #history { "History" }
+                (history(&incident))
+                (forms(place, &incident, &session.form_key))
+            }
+            section aria-labelledby="alert" {
+                h2.label #alert { "Alert" }
+                @match alert {
+                    Ok(Some(alert)) => (rule(&alert)),
+                    Ok(None) => p.dim { "The alert is not kept any more." },
+                    Err(reason) => (parts::missing("The alert cannot be shown", &reason)),
+                }
+            }
+        }
+        section aria-labelledby="report" {
+            h2.label #report { "What the SRE agent found" }
+            @if report.is_awaited {
+                (parts::fetched(&format!("{}?part", place.href()), EVERY, report.content))
+            } @else { (report.content) }
+        }
+    };
+    let crumbs = [
+        ("Projects", "/".to_owned()),
+        (place.project.as_str(), place.project_href()),
+        ("Incidents", format!("{}/incidents", place.project_href())),
+    ];
+    Ok(layout::page(session, &portal.instance, Section::Projects, heading, &crumbs, content))
+}
+
+fn history(incident: &Value) -> Markup {
+    let steps = [
+        ("Triggered", "/triggeredAt"),
+        ("Acknowledged", "/acknowledgedAt"),
+        ("Resolved", "/resolvedAt"),
+    ];
+    let notes = text(incident, "/notes");
+    html! {
+        ol.events {
+            @for (words, time) in steps.map(|(words, at)| (words, text(incident, at))) {
+                @if !time.is_empty() {
+                    li { p.since { strong { (words) } " " span.dim { (parts::moment(time)) } } }
+                }
+            }
+            @if !notes.is_empty() { li { p { strong { "Notes" } } p.lines { (notes) } } }
+        }
+    }
+}
+
+/// What may be done next: an incident that is resolved stays so.
+fn forms(place: &Place, incident: &Value, form_key: &str) -> Markup {
+    let status = text(incident, "/status");
+    html! {
+        @if status != "resolved" {
+            form.stack method="post" action={ (place.href()) "/status" } {
+                input type="hidden" name="form_key" value=(form_key);
+                label for="notes" { "Note" }
+                textarea #notes name="notes" rows="2" { (text(incident, "/notes")) }
+                div.buttons {
+                    @if status == "active" {
+                        button.primary type="submit" name="status" value="acknowledged" { "Acknowledge" }
+                    }
+                    button type="submit" name="status" value="resolved"
+                        data-confirm="Resolve this incident? It cannot be opened again." { "Resolve" }
+                }
+            }
+        }
+    }
+}
+
+fn rule(alert: &Value) -> Markup {
+    let rule = &alert["metadata"]["alertRule"];
+    let member = |pointer: &str| match rule.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) if !value.is_null() => value.to_string(),
+        _ => String::new(),
+    };
+    let asked = [member("/source/query"), member("/source/metric")].concat();
+    let value =
+        alert["alertValue"].as_str().map_or_else(|| alert["alertValue"].to_string(), str::to_owned);
+    html! {
+        dl {
+            dt { "Rule" } dd { (member("/name")) }
+            @if !member("/severity").is_empty() { dt { "Severity" } dd { (member("/severity")) } }
+            dt { "Condition" }
+            dd {
+                (member("/source/type")) " " code { (asked) } " " (member("/condition/operator")) " "
+                (member("/condition/threshold")) " in " (member("/condition/window"))
+            }
+            dt { "Value" } dd { (value) }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Incidents, and what the SRE agent found and proposes.
+
+use super::{Browser, location, text};
+use crate::server::{Config, router};
+use curtain_role::{Instance, Shutdown};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+const SHOP: &str = "/namespaces/default/projects/shop";
+const ACTIVE: &str = "/namespaces/default/projects/shop/incidents/active";
+
+fn found() -> Value {
+    let action = |status: &str, change: Value| {
+        json!({"description": "Set <comp:greeter> back", "rationale": "it <was> so", "status": status,
+            "change": change})
+    };
+    let level = json!({"release_binding": "greeter-development",
+        "env": [{"key": "LOG_LEVEL", "value": "<info>"}], "files": [], "fields": []});
+    let scale = json!({"release_binding": "greeter-development", "env": [], "files": [],
+        "fields": [{"json_pointer": "/spec/componentTypeEnvironmentConfigs/replicas", "value": 2}]});
+    json!({
+        "alertId": "alert-active", "reportId": "alert-active_1", "status": "completed",
+        "timestamp": "2026-11-22T12:59:00Z",
+        "report": {
+            "summary": "The <b>pool</b> ran dry",
+            "result": {
+                "type": "root_cause_identified",
+                "root_causes": [{"summary": "Too few connections", "confidence": "high", "analysis": "see",
+                    "supporting_findings": [{"observation": "timeouts", "component": "greeter",
+                        "evidence": {"type": "log", "log_lines": [
+                            {"timestamp": "2026-11-22T12:58:01Z", "level": "ERROR", "log": "no <connection>"}]}}]}],
+                "timeline": [{"timestamp": "2026-11-22T12:57:00Z", "event": "the limit was lowered"}],
+                "excluded_causes": [{"description": "The network", "rationale": "others answer"}],
+                "recommendations": {"recommended_actions": [
+                    action("revised", level), action("suggested", Value::Null), action("revised", scale),
+                ], "observability_recommendations": [{"description": "Watch the pool"}]},
+            },
+            "investigation_path": [{"action": "looked", "outcome": "saw", "rationale": "why"}],
+        },
+    })
+}
+
+/// The value of a hidden field, as often as it is there.
+fn fields<'p>(page: &'p str, name: &str) -> Vec<&'p str> {
+    let start = format!("name=\"{name}\" value=\"");
+    page.split(start.as_str()).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn incidents_are_listed_and_one_is_acknowledged() {
+    let browser = Browser::signed_in().await;
+    let open = browser.page(&format!("{SHOP}/incidents")).await;
+    assert!(open.contains(&format!("href=\"{ACTIVE}\"")) && !open.contains("was slow"), "{open}");
+    let all = browser.page(&format!("{SHOP}/incidents?show=all")).await;
+    assert!(all.contains("was slow"), "{all}");
+
+    let page = browser.page(ACTIVE).await;
+    assert!(page.contains("half of &lt;b&gt;all&lt;/b&gt; requests fail"), "{page}");
+    assert!(page.contains("Triggered") && page.contains("There is no report yet."), "{page}");
+    assert!(page.contains("you need &lt;more&gt; there"), "the alert may not be seen: {page}");
+    let answer =
+        browser.submit(&format!("{ACTIVE}/status"), "status=acknowledged&notes=mine").await;
+    assert_eq!((answer.status(), location(&answer)), (StatusCode::SEE_OTHER, ACTIVE));
+    let written = browser.wire.written.lock().unwrap()[0].clone();
+    assert_eq!(
+        (written.1, written.2),
+        ("/incidents/active".to_owned(), json!({"status": "acknowledged", "notes": "mine"}))
+    );
+
+    let resolved = format!("{SHOP}/incidents/resolved");
+    let page = browser.page(&resolved).await;
+    assert!(!page.contains(">Acknowledge<") && page.contains("asks for none"), "{page}");
+    let answer = browser.submit(&format!("{resolved}/status"), "status=acknowledged").await;
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text(answer).await.contains("cannot become acknowledged"));
+    assert_eq!(
+        browser.get(&format!("{SHOP}/incidents/none")).await.status(),
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn a_report_is_shown_with_its_evidence_and_the_proposed_difference() {
+    let browser = Browser::signed_in().await;
+    let mut pending = found();
+    pending["status"] = json!("pending");
+    *browser.wire.report.lock().unwrap() = Some(pending);
+    let page = browser.page(ACTIVE).await;
+    assert!(
+        page.contains("The agent is looking into it") && page.contains("data-fetch="),
+        "{page}"
+    );
+
+    *browser.wire.report.lock().unwrap() = Some(found());
+    let page = browser.page(ACTIVE).await;
+    for words in [
+        "The &lt;b&gt;pool&lt;/b&gt; ran dry",
+        "high confidence",
+        "no &lt;connection&gt;",
+        "the limit was lowered",
+        "The network",
+        "others answer",
+        "Watch the pool",
+        "looked",
+        "workloadOverrides.container.env[LOG_LEVEL].value",
+        "<ins>&lt;info&gt;</ins>",
+        "componentTypeEnvironmentConfigs.replicas",
+        "Apply all of them",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(page.contains("/components/greeter\">greeter</a> back"), "names are links: {page}");
+}
+
+#[tokio::test]
+async fn what_is_applied_is_what_was_seen_in_one_write_with_the_persons_token() {
+    let browser = Browser::signed_in().await;
+    *browser.wire.report.lock().unwrap() = Some(found());
+    let page = browser.page(ACTIVE).await;
+    let (indices, seen) = (fields(&page, "indices"), fields(&page, "seen"));
+    assert_eq!(indices, ["0", "0", "1", "2", "2", "0,2"], "{page}");
+    let path = format!("{ACTIVE}/report");
+    let all = format!("decision=apply&indices=0%2C2&seen={}", seen[5].replace(',', "%2C"));
+
+    browser.wire.denied.lock().unwrap().push("default/development".to_owned());
+    let answer = browser.submit(&path, &all).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let page = text(answer).await;
+    assert!(
+        page.contains("you need releasebinding:update in &lt;default/development&gt;"),
+        "{page}"
+    );
+    assert!(page.contains("The network"), "the rest is there: {page}");
+    assert!(browser.wire.written.lock().unwrap().is_empty(), "the report was not told of it");
+    browser.wire.denied.lock().unwrap().clear();
+
+    let answer = browser.submit(&path, &all).await;
+    assert_eq!((answer.status(), location(&answer)), (StatusCode::SEE_OTHER, ACTIVE));
+    let written = std::mem::take(&mut *browser.wire.written.lock().unwrap());
+    assert_eq!(written.len(), 2, "{written:?}");
+    let (method, at, body, version) = &written[0];
+    assert_eq!((method.as_str(), version.as_deref()), ("PUT", Some("\"7\"")));
+    assert_eq!(at, "/namespaces/default/releasebindings/greeter-development");
+    let env = json!([{"key": "LOG_LEVEL", "value": "<info>"}]);
+    assert_eq!(body["spec"]["workloadOverrides"]["container"]["env"], env);
+    assert_eq!(body["spec"]["componentTypeEnvironmentConfigs"], json!({"replicas": 2}));
+    assert_eq!(written[1].1, "/reports/alert-active_1");
+    assert_eq!(written[1].2, json!({"appliedIndices": [0, 2], "dismissedIndices": []}));
+
+    // Somebody changed the binding since: nothing is written.
+    browser
+        .wire
+        .change_binding("greeter-development", |one| one["metadata"]["generation"] = json!(9));
+    let answer = browser.submit(&path, &all).await;
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    assert!(browser.wire.written.lock().unwrap().is_empty());
+
+    let answer = browser.submit(&path, "decision=dismiss&indices=1").await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let told = browser.wire.written.lock().unwrap()[0].2.clone();
+    assert_eq!(told, json!({"appliedIndices": [], "dismissedIndices": [1]}));
+    for wrong in ["decision=apply&indices=1", "decision=apply&indices=9", "decision=x&indices=0"] {
+        let answer = browser.submit(&path, wrong).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_proposal_about_another_project_is_not_offered() {
+    let browser = Browser::signed_in().await;
+    *browser.wire.report.lock().unwrap() = Some(found());
+    browser.wire.change_binding("greeter-development", |binding| {
+        binding["spec"]["owner"]["projectName"] = json!("other");
+    });
+    let page = browser.page(ACTIVE).await;
+    assert!(
+        page.contains("does not belong to project shop") && !page.contains(">Apply<"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn without_an_sre_agent_an_incident_is_shown_all_the_same() {
+    let mut browser = Browser::signed_in().await;
+    let url = browser.wire.serve().await;
+    let config = Config {
+        bind: ([127, 0, 0, 1], 0).into(),
+        health: ([127, 0, 0, 1], 0).into(),
+        api_url: url.clone(),
+        observer_url: url,
+        sre_url: "http://127.0.0.1:1".to_owned(),
+        instance: Instance::new("test"),
+        allowed_hosts: Vec::new(),
+    };
+    browser.app = router(&config, Shutdown::on_signals().unwrap());
+    let answer = browser.get("/login?code=good").await;
+    let cookie = answer.headers()[http::header::SET_COOKIE].to_str().unwrap().to_owned();
+    cookie.split(';').next().unwrap().clone_into(&mut browser.cookie);
+    let page = browser.page(ACTIVE).await;
+    assert!(page.contains("No SRE agent answers: 127.0.0.1:1 cannot be reached"), "{page}");
+    assert!(page.contains("Triggered") && page.contains("Acknowledge"), "{page}");
+}
