@@ -17,6 +17,7 @@ mod ask;
 mod assets;
 mod backend;
 mod chart;
+mod deploy;
 mod diagram;
 mod diff;
 mod error;

@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub(crate) mod agents;
 pub(crate) mod component;
+pub(crate) mod deploy;
 pub(crate) mod environments;
 pub(crate) mod incident;
 pub(crate) mod incidents;

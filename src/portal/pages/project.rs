@@ -44,7 +44,7 @@ pub(crate) async fn show(
 
 /// The pages of a project, whose first is at `own`.
 pub(crate) fn tabs(own: &str, here: &str) -> Markup {
-    let tabs = [("Now", ""), ("Incidents", "/incidents")];
+    let tabs = [("Now", ""), ("Incidents", "/incidents"), ("Deploy yours", "/deploy")];
     let tabs = tabs.map(|(name, below)| (name, format!("{own}{below}"), name == here));
     parts::tabs("Project", tabs)
 }
@@ -57,7 +57,7 @@ pub(crate) fn href(namespace: &str, project: &str) -> String {
 pub(crate) fn now(instance: &Instance, place: (&str, &str), now: &Overview) -> Markup {
     let view = &now.project;
     if view.components.is_empty() {
-        return nothing_yet(instance);
+        return nothing_yet(instance, place);
     }
     let own = href(place.0, place.1);
     html! {
@@ -69,12 +69,13 @@ pub(crate) fn now(instance: &Instance, place: (&str, &str), now: &Overview) -> M
     }
 }
 
-fn nothing_yet(instance: &Instance) -> Markup {
+fn nothing_yet(instance: &Instance, place: (&str, &str)) -> Markup {
     parts::empty(
         "No component yet",
         html! {
             p { "A component is something that runs: a service, a web application, a worker." }
-            p { "Deploy the sample" }
+            p { a.button.primary href={ (href(place.0, place.1)) "/deploy" } { "Deploy yours" } }
+            p { "Or deploy the sample" }
             (parts::curtain(instance, "demo deploy greeter"))
             p { "or describe your own in YAML, a Component and a Workload, and apply it:" }
             (parts::apply(instance, "component.yaml"))

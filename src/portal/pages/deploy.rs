@@ -1,0 +1,134 @@
+//! "Deploy yours": a form that makes an image a component.
+
+use super::layout::{self, Section};
+use super::{Page, parts, project};
+use crate::deploy::{App, Faults, USUAL_PORT, Wish};
+use crate::error::{BackendError, PageError};
+use crate::login::encode;
+use crate::model::title;
+use crate::server::Portal;
+use crate::session::{Session, SignedIn};
+use axum::extract::{Path, State};
+use axum::response::{Html, IntoResponse as _, Response};
+use curtain_role::Instance;
+use http::StatusCode;
+use maud::{Markup, html};
+use std::sync::Arc;
+
+/// The form as it was filled in, and what came of it.
+#[derive(Default)]
+pub(crate) struct Deploy {
+    pub(crate) wish: Wish,
+    pub(crate) faults: Faults,
+    pub(crate) problem: Option<BackendError>,
+    /// What a command is to deploy, as the image is on the person's machine.
+    pub(crate) local: Option<App>,
+}
+
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path((namespace, project)): Path<(String, String)>,
+) -> Page {
+    let page = Deploy::default().page(&portal, &session, (&namespace, &project)).await?;
+    Ok(Html(page.into_string()))
+}
+
+impl Deploy {
+    pub(crate) fn of(wish: Wish) -> Deploy {
+        Deploy { wish, ..Deploy::default() }
+    }
+
+    /// The page again, after it was sent.
+    pub(crate) async fn answer(
+        &self,
+        portal: &Portal,
+        session: &Session,
+        at: (&str, &str),
+    ) -> Result<Response, PageError> {
+        let status = match (&self.local, &self.problem) {
+            (Some(_), _) => StatusCode::OK,
+            (_, Some(problem)) => problem.status().0,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let page = self.page(portal, session, at).await?;
+        Ok((status, Html(page.into_string())).into_response())
+    }
+
+    async fn page(
+        &self,
+        portal: &Portal,
+        session: &Session,
+        (namespace, name): (&str, &str),
+    ) -> Result<Markup, BackendError> {
+        let user = portal.backend.of(&session.token);
+        let path = format!("/namespaces/{}/projects/{}", encode(namespace), encode(name));
+        let found = user.get(&path).await?;
+        let own = project::href(namespace, name);
+        let content = html! {
+            div.heading { h1 { "Deploy yours" } p.lead { "An image becomes a component of " (title(&found)) "." } }
+            (project::tabs(&own, "Deploy yours"))
+            @if let Some(problem) = &self.problem {
+                p.problem role="alert" { strong { (problem.status().1) ": " } (problem) }
+            }
+            @if let Some(app) = &self.local { (command(&portal.instance, name, app)) }
+            (self.form(&own, &session.form_key))
+        };
+        let crumbs = [("Projects", "/".to_owned()), (title(&found), own.clone())];
+        let title = format!("Deploy yours · {}", title(&found));
+        Ok(layout::page(session, &portal.instance, Section::Projects, &title, &crumbs, content))
+    }
+
+    fn form(&self, own: &str, form_key: &str) -> Markup {
+        let Wish { image, name, port, from } = &self.wish;
+        let faults = &self.faults;
+        html! {
+            form.stack.wizard method="post" action={ (own) "/deploy" } {
+                input type="hidden" name="form_key" value=(form_key);
+                (field("image", "Image", image, "registry.example/team/web:1.2", true, &faults.image))
+                fieldset {
+                    legend { "Where it is" }
+                    label { input type="radio" name="from" value="registry" checked[from != "local"];
+                        " In a registry that the cluster reaches" }
+                    label { input type="radio" name="from" value="local" checked[from == "local"];
+                        " On my machine only" }
+                }
+                (field("name", "Component (from the image's name, if empty)", name, "web", false, &faults.name))
+                (field("port", "Port the program listens at", port, &USUAL_PORT.to_string(), false, &faults.port))
+                button.primary type="submit" { "Deploy" }
+            }
+        }
+    }
+}
+
+fn field(
+    name: &str,
+    label: &str,
+    value: &str,
+    example: &str,
+    required: bool,
+    fault: &Option<String>,
+) -> Markup {
+    let told = fault.as_ref().map(|_| format!("{name}-fault"));
+    html! {
+        label for=(name) { (label) }
+        input id=(name) name=(name) type="text" value=(value) placeholder=(example) required[required]
+            autocapitalize="none" autocomplete="off" spellcheck="false"
+            aria-invalid=[told.as_ref().map(|_| "true")] aria-describedby=[told.as_ref()];
+        @if let (Some(id), Some(fault)) = (&told, fault) { p.problem id=(id) { (fault) } }
+    }
+}
+
+/// What deploys an image that only the person's machine has: the portal cannot reach it.
+fn command(instance: &Instance, project: &str, app: &App) -> Markup {
+    let App { image, name, port } = app;
+    let words =
+        format!("deploy --image {image} --component {name} --port {port} --project {project}");
+    parts::empty(
+        "Run this on your machine",
+        html! {
+            p { "It gives the image to the cluster, deploys it and prints its address:" }
+            (parts::curtain(instance, &words))
+        },
+    )
+}

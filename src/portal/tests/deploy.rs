@@ -1,0 +1,64 @@
+//! "Deploy yours".
+
+use super::{Browser, location, text};
+use http::StatusCode;
+use serde_json::json;
+
+const DEPLOY: &str = "/namespaces/default/projects/shop/deploy";
+
+#[tokio::test]
+async fn an_image_of_a_registry_becomes_a_component_and_the_same_again_replaces_it() {
+    let browser = Browser::signed_in().await;
+    let page = browser.page(DEPLOY).await;
+    assert!(page.contains("for=\"image\"") && page.contains("Deploy yours"), "{page}");
+    let form = "image=ghcr.io%2Fa%2Fweb%3A1&name=&port=80&from=registry";
+    let answer = browser.submit(DEPLOY, form).await;
+    let component = "/namespaces/default/projects/shop/components/web";
+    assert_eq!((answer.status(), location(&answer)), (StatusCode::SEE_OTHER, component));
+    let written = std::mem::take(&mut *browser.wire.written.lock().unwrap());
+    let paths: Vec<String> =
+        written.iter().map(|(method, path, ..)| format!("{method} {path}")).collect();
+    assert_eq!(
+        paths,
+        ["POST /namespaces/default/components", "POST /namespaces/default/workloads"]
+    );
+    assert_eq!(written[0].2["spec"]["autoDeploy"], true);
+    let workload = &written[1].2["spec"];
+    assert_eq!(workload["owner"], json!({"projectName": "shop", "componentName": "web"}));
+    assert_eq!(workload["container"]["image"], "ghcr.io/a/web:1");
+    assert_eq!(workload["endpoints"]["http"]["port"], 80);
+
+    let again = "image=ghcr.io%2Fa%2Fweb%3A2&name=web&port=&from=registry";
+    let answer = browser.submit(DEPLOY, again).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let written = std::mem::take(&mut *browser.wire.written.lock().unwrap());
+    assert!(written.iter().all(|(method, _, _, version)| method == "PUT" && version.is_some()));
+    assert_eq!(written[1].2["spec"]["container"]["image"], "ghcr.io/a/web:2");
+}
+
+#[tokio::test]
+async fn what_others_made_is_not_replaced_and_what_is_wrong_is_said() {
+    let browser = Browser::signed_in().await;
+    let answer = browser.submit(DEPLOY, "image=a%3A1&name=greeter&from=registry").await;
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    assert!(text(answer).await.contains("made in another way; choose another name"));
+    let answer = browser.submit(DEPLOY, "image=%3Cb%3E&name=A&port=x&from=registry").await;
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let page = text(answer).await;
+    assert!(
+        page.contains("value=\"&lt;b&gt;\"") && page.contains("aria-describedby=\"port-fault\"")
+    );
+    assert!(browser.wire.written.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_image_on_the_persons_machine_is_a_command() {
+    let browser = Browser::signed_in().await;
+    let answer = browser.submit(DEPLOY, "image=my%3Adev&name=&port=9000&from=local").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let page = text(answer).await;
+    let command =
+        "curtain deploy --image my:dev --component my --port 9000 --project shop --name test";
+    assert!(page.contains(&format!("<code>{command}</code>")), "{page}");
+    assert!(browser.wire.written.lock().unwrap().is_empty());
+}
