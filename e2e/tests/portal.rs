@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use curtain_e2e::{Browser, Instance, eventually, get};
+use curtain_e2e::{Browser, Clients, Instance, eventually, get};
 
 #[test]
 fn a_person_signs_in_by_link_and_sees_a_component_live() {
@@ -93,6 +93,109 @@ fn the_shop_is_seen_breaking() {
         if seen { Ok(()) } else { Err(text) }
     });
     shoot(&browser, "shop-broken");
+    drop(browser);
+    instance.curtain(&["demo", "remove", "shop"]).success();
+    instance.down();
+}
+
+/// Bytes of a page with what it loads.
+const FIRST_SCREEN: u64 = 150_000;
+
+#[test]
+fn every_screen_can_be_used_by_everybody() {
+    let clients = Clients::find();
+    let instance = Instance::up();
+    instance.curtain(&["demo", "deploy", "shop"]).success();
+    instance.curtain(&["demo", "break", "checkout"]).success();
+    let browser = Browser::start();
+    let link = instance.curtain(&["open", "--print"]).success();
+    browser.open(link.trim());
+    let first = |selector: &str| {
+        let script = format!("return document.querySelector({selector:?})?.href");
+        browser.script(&script).unwrap().as_str().map(str::to_owned)
+    };
+    let mut incident = None;
+    eventually("an incident on the page of the project", Duration::from_secs(90), || {
+        let of_checkout = "return [...document.querySelectorAll('.rail li')]
+            .find(one => one.innerText.includes('checkout'))?.querySelector('a')?.href";
+        incident = browser.script(of_checkout)?.as_str().map(str::to_owned);
+        if incident.is_some() { Ok(()) } else { Err(browser.text()) }
+    });
+    let project = browser.script("return location.href.split('?')[0]").unwrap();
+    let project = project.as_str().unwrap();
+    let origin = browser.script("return location.origin").unwrap();
+    let origin = origin.as_str().unwrap();
+    let checkout = format!("{project}/components/checkout");
+
+    // By what the tabs show, not by their being there.
+    browser.open(&format!("{checkout}/metrics"));
+    eventually("a chart of requests", Duration::from_secs(60), || {
+        let drawn =
+            browser.script("return document.querySelectorAll('.chart path.line').length")?;
+        if drawn.as_u64() >= Some(6) { Ok(()) } else { Err(browser.text()) }
+    });
+    browser.open(&format!("{checkout}/calls"));
+    browser.wait_for("web");
+    browser.open(&format!("{checkout}/events"));
+    browser.wait_for("Scheduled");
+    browser.open(&format!("{checkout}/releases"));
+    browser.wait_for("the first");
+    let mut trace = None;
+    eventually("a trace", Duration::from_secs(60), || {
+        browser.open(&format!("{checkout}/traces"));
+        trace = first("main tbody a");
+        if trace.is_some() { Ok(()) } else { Err(browser.text()) }
+    });
+    let trace = trace.unwrap();
+    browser.open(&trace);
+    browser.wait_for("spans in");
+    let incident = incident.unwrap();
+    browser.open(&incident);
+    browser.wait_for("Acknowledge");
+    browser.click("button[value=acknowledged]");
+    browser.wait_for("acknowledged");
+    // The report comes by itself.
+    browser.wait_for("How the agent went about it");
+
+    let mut screens = vec![
+        ("projects", format!("{origin}/")),
+        ("environments", format!("{origin}/environments")),
+        ("agents", format!("{origin}/agents")),
+        ("nothing", format!("{origin}/nothing")),
+        ("project", project.to_owned()),
+        ("incidents", format!("{project}/incidents")),
+        ("incident", incident),
+        ("deploy", format!("{project}/deploy")),
+        ("checkout", checkout.clone()),
+        ("trace", trace),
+    ];
+    for tab in ["releases", "metrics", "traces", "calls", "events", "logs"] {
+        screens.push((tab, format!("{checkout}/{tab}")));
+    }
+    let mut wrong = Vec::new();
+    for (name, address) in &screens {
+        for width in [1280, 390] {
+            browser.resize(width, 900);
+            browser.open(address);
+            let mut found = browser.violations(&clients);
+            if width == 1280 {
+                let missed = browser.beyond_keyboard();
+                found.extend(
+                    missed.into_iter().map(|what| format!("not reached by keyboard: {what}")),
+                );
+            }
+            let sized = "const bytes = performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
+                    .reduce((sum, one) => sum + (one.decodedBodySize || 0), 0);
+                return [bytes, document.documentElement.scrollWidth - document.documentElement.clientWidth];";
+            let sized = browser.script(sized).unwrap();
+            if sized[0].as_u64() > Some(FIRST_SCREEN) || sized[1].as_i64() > Some(0) {
+                found.push(format!("bytes and what is too wide: {sized}"));
+            }
+            wrong.extend(found.into_iter().map(|what| format!("{name} at {width}: {what}")));
+            shoot(&browser, &format!("{name}-{width}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     drop(browser);
     instance.curtain(&["demo", "remove", "shop"]).success();
     instance.down();

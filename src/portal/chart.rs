@@ -8,7 +8,7 @@ use maud::{Markup, html};
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 150.0;
 /// Where the lines are drawn.
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 62.0;
 const RIGHT: f64 = 352.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 126.0;
@@ -20,6 +20,7 @@ const CLASSES: [&str; 3] = ["first", "second", "third"];
 pub(crate) enum Unit {
     Cores,
     Bytes,
+    BytesPerSecond,
     PerSecond,
     Seconds,
 }
@@ -38,6 +39,7 @@ impl Unit {
                     format!("{} {name}", plain(value / *size as f64))
                 })
             }
+            Unit::BytesPerSecond => format!("{}/s", Unit::Bytes.words(value)),
             Unit::PerSecond => format!("{}/s", plain(value)),
             Unit::Seconds if value == 0.0 => "0".to_owned(),
             Unit::Seconds if value < 1.0 => format!("{} ms", plain(value * 1e3)),
@@ -48,14 +50,16 @@ impl Unit {
     /// What a step of the axis may be a multiple of, so that its labels are round.
     fn base(self, most: f64) -> f64 {
         match self {
-            Unit::Bytes if most > 0.0 => 1024f64.powf((most.log2() / 10.0).floor()),
+            Unit::Bytes | Unit::BytesPerSecond if most > 0.0 => {
+                1024f64.powf((most.log2() / 10.0).floor())
+            }
             _ => 1.0,
         }
     }
 }
 
 /// Three digits that mean something.
-fn plain(value: f64) -> String {
+pub(crate) fn plain(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 || value == 0.0 => format!("{value:.0}"),
         size if size >= 10.0 => trimmed(format!("{value:.1}")),
@@ -231,6 +235,6 @@ mod tests {
     fn nothing_measured_is_said_and_nothing_used_is_drawn() {
         assert!(chart(Unit::Bytes, &[]).contains("Nothing was measured"));
         let drawn = chart(Unit::Bytes, &[(1000.0, 0.0), (1060.0, 0.0)]);
-        assert!(drawn.contains("M52 126h0L72 126"), "{drawn}");
+        assert!(drawn.contains("M62 126h0L81.3 126"), "{drawn}");
     }
 }

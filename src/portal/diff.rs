@@ -67,8 +67,10 @@ fn members(value: &Value) -> Vec<(String, Value)> {
         Value::Array(items) => {
             let name = NAMES.iter().find(|name| items.iter().all(|item| item[**name].is_string()));
             let named = |(index, item): (usize, &Value)| {
-                let name = name.and_then(|name| item[*name].as_str()).map(str::to_owned);
-                (format!("[{}]", name.unwrap_or_else(|| index.to_string())), item.clone())
+                let mut item = item.clone();
+                let name = name.and_then(|name| item.as_object_mut()?.remove(*name));
+                let name = name.as_ref().and_then(Value::as_str).map(str::to_owned);
+                (format!("[{}]", name.unwrap_or_else(|| index.to_string())), item)
             };
             items.iter().enumerate().map(named).collect()
         }
@@ -90,8 +92,8 @@ pub(crate) fn show(label: &str, changes: &[Change]) -> Markup {
             thead { tr { th scope="col" { "What" } th scope="col" { "Before" } th scope="col" { "After" } } }
             tbody { @for change in changes.iter().take(MOST) { tr {
                 th scope="row" { code { (change.path) } }
-                td { @match &change.before { Some(value) => del { (value) }, None => span.dim { "not set" } } }
-                td { @match &change.after { Some(value) => ins { (value) }, None => span.dim { "not set" } } }
+                td data-label="Before" { @match &change.before { Some(value) => del { (value) }, None => span.dim { "not set" } } }
+                td data-label="After" { @match &change.after { Some(value) => ins { (value) }, None => span.dim { "not set" } } }
             } } }
         } }
         @if changes.len() > MOST { p.dim { (changes.len() - MOST) " more differences are not shown." } }
@@ -114,9 +116,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "env[A].key: Some(\"A\") None",
                 "env[A].value: Some(\"1\") None",
-                "env[C].key: None Some(\"C\")",
                 "env[C].value: None Some(\"<3>\")",
                 "image: Some(\"a:1\") Some(\"a:2\")",
             ]

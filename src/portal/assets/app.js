@@ -32,7 +32,7 @@ function trouble(part, message) {
   line.textContent = message || "";
 }
 
-const FOCUSABLE = "a, button, summary";
+const FOCUSABLE = "a, button, summary, [tabindex]";
 
 // A live part is replaced as a whole; the focused control, open details and what was scrolled keep their place.
 function replace(part, html) {
@@ -83,10 +83,10 @@ function listen(part, address, handlers) {
   source.onopen = () => trouble(part, "");
 }
 
-// A part that changes without being told: fetched again while the page is looked at.
+// A part that changes without being told: fetched again while the page is looked at, until it says that it is done.
 function refresh(part) {
   let busy = false;
-  setInterval(async () => {
+  const timer = setInterval(async () => {
     if (busy || document.hidden) return;
     busy = true;
     try {
@@ -95,6 +95,7 @@ function refresh(part) {
       else if (!answer.ok) throw new Error();
       else replace(part, await answer.text());
       trouble(part, "");
+      if (part.querySelector("[data-done]")) clearInterval(timer);
     } catch {
       trouble(part, "The platform does not answer; trying again.");
     }

@@ -124,6 +124,28 @@ impl Graph {
         (sparse, left_out)
     }
 
+    /// The part of the graph that one component has to do with.
+    pub(crate) fn around(&self, name: &str) -> Graph {
+        let touches =
+            |edge: &&Edge| [edge.from, edge.to].iter().any(|end| self.nodes[*end].name == name);
+        let edges: Vec<&Edge> = self.edges.iter().filter(touches).collect();
+        let mut ends: BTreeSet<usize> =
+            edges.iter().flat_map(|edge| [edge.from, edge.to]).collect();
+        ends.extend(self.nodes.iter().position(|node| node.name == name));
+        let place = |end: usize| ends.iter().position(|other| *other == end).unwrap_or_default();
+        Graph {
+            edges: edges
+                .into_iter()
+                .map(|edge| Edge {
+                    from: place(edge.from),
+                    to: place(edge.to),
+                    traffic: edge.traffic,
+                })
+                .collect(),
+            nodes: ends.iter().map(|end| self.nodes[*end].clone()).collect(),
+        }
+    }
+
     /// Says where the page of each component of the project is that has no address yet.
     pub(crate) fn link(&mut self, href: impl Fn(&str) -> String) {
         for node in self.nodes.iter_mut().filter(|node| node.side == Side::Inside) {
@@ -197,7 +219,7 @@ impl Node {
                 "not deployed here".to_owned()
             }
             (_, Some(traffic)) if traffic.is_any() => {
-                format!("{} req/s · {} failed", traffic.rate(), traffic.failed_share())
+                format!("{} · {} failed", traffic.requests(), traffic.failed_share())
             }
             _ if self.side == Side::Inside => "no requests".to_owned(),
             _ => String::new(),

@@ -101,14 +101,13 @@ impl Canvas {
             _ => "well",
         };
         let body = html! {
-            title { (node.words()) }
             rect.box x=(n(x)) y=(n(y)) width=(n(WIDTH)) height=(n(HEIGHT)) rx="10" {}
             @if node.side == Side::Inside {
-                text.name x=(n(x + 12.0)) y=(n(y + 20.0)) { (short(&node.name)) }
-                text.fact x=(n(x + 12.0)) y=(n(y + 37.0)) { (node.asked()) }
-                text.fact x=(n(x + 12.0)) y=(n(y + 52.0)) { (node.latency()) }
+                text.name x=(n(x + 12.0)) y=(n(y + 20.0)) { (short(&node.name)) } " "
+                text.fact x=(n(x + 12.0)) y=(n(y + 37.0)) { (node.asked()) } " "
+                text.fact x=(n(x + 12.0)) y=(n(y + 52.0)) { (node.latency()) } " "
             } @else {
-                text.name x=(n(x + 12.0)) y=(n(y + 27.0)) { (short(&node.name)) }
+                text.name x=(n(x + 12.0)) y=(n(y + 27.0)) { (short(&node.name)) } " "
                 text.fact x=(n(x + 12.0)) y=(n(y + 44.0)) { (node.kind) }
             }
             @if complaint.is_some() {
@@ -116,10 +115,14 @@ impl Canvas {
                 text.badge x=(n(x + WIDTH - 45.0)) y=(n(y + 4.0)) text-anchor="middle" { "unhealthy" }
             }
         };
+        // The words are around the link: in it, they would be read twice.
         html! {
-            @match &node.href {
-                Some(href) => a.node.(class) href=(href) aria-label=(node.words()) { (body) },
-                None => g.node.(class) { (body) },
+            g {
+                title { (node.words()) }
+                @match &node.href {
+                    Some(href) => a.node.(class) href=(href) aria-label=(node.words()) { (body) },
+                    None => g.node.(class) { (body) },
+                }
             }
         }
     }
@@ -188,7 +191,7 @@ impl Canvas {
                 @let (x, y) = self.direction.point(along, across);
                 @let across = self.direction == Direction::Right;
                 text.rate.fails[fails] x=(n(x)) y=(n(if across { y - 5.0 } else { y + 4.0 })) text-anchor="middle" {
-                    (edge.traffic.rate()) "/s"
+                    (edge.traffic.rate())
                     @if fails && across { tspan x=(n(x)) dy="17" { (edge.traffic.failed_share()) " fail" } }
                     @if fails && !across { " · " (edge.traffic.failed_share()) " fail" }
                 }

@@ -43,14 +43,33 @@ impl Traffic {
         if self.count > 0.0 { self.failed / self.count } else { 0.0 }
     }
 
-    /// Requests per second.
-    pub(crate) fn rate(&self) -> String {
-        match self.count / self.seconds.max(1.0) {
-            rate if rate <= 0.0 => "0".to_owned(),
-            rate if rate < 0.1 => "< 0.1".to_owned(),
-            rate if rate < 10.0 => format!("{rate:.1}"),
-            rate => format!("{rate:.0}"),
+    /// How many requests in which time, as people say it: of rare ones, those of a minute.
+    fn often(&self) -> (String, &'static str) {
+        let rate = self.count / self.seconds.max(1.0);
+        match (rate, rate * 60.0) {
+            (rate, _) if rate <= 0.0 => ("0".to_owned(), "s"),
+            (_, minute) if minute < 1.0 => ("< 1".to_owned(), "min"),
+            (rate, minute) if rate < 0.1 => (format!("{minute:.0}"), "min"),
+            (rate, _) if rate < 10.0 => (format!("{rate:.1}"), "s"),
+            (rate, _) => (format!("{rate:.0}"), "s"),
         }
+    }
+
+    /// How many requests there were.
+    pub(crate) fn number(&self) -> String {
+        format!("{:.0}", self.count)
+    }
+
+    /// Requests in a time, such as `1.2/s`.
+    pub(crate) fn rate(&self) -> String {
+        let (number, unit) = self.often();
+        format!("{number}/{unit}")
+    }
+
+    /// The same with the word for what is counted, such as `1.2 req/s`.
+    pub(crate) fn requests(&self) -> String {
+        let (number, unit) = self.often();
+        format!("{number} req/{unit}")
     }
 
     /// The part that failed. A few of many are not none.
@@ -68,5 +87,20 @@ impl Traffic {
             milliseconds if milliseconds < 1000.0 => format!("{milliseconds:.0} ms"),
             milliseconds => format!("{:.1} s", milliseconds / 1000.0),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Traffic;
+
+    #[test]
+    fn rare_requests_are_those_of_a_minute() {
+        for (count, words) in
+            [(0.0, "0/s"), (1.0, "< 1/min"), (3.0, "2/min"), (9.0, "0.1/s"), (900.0, "10/s")]
+        {
+            let traffic = Traffic { count, seconds: 90.0, ..Traffic::default() };
+            assert_eq!(traffic.rate(), words);
+        }
     }
 }

@@ -92,28 +92,22 @@ fn granted(agent: &str, grant: &Value, form_key: &str) -> Markup {
 }
 
 fn records(records: &[Value]) -> Markup {
-    html! {
-        div.scroll { table {
-            thead { tr {
-                th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" }
-                th scope="col" { "On" } th scope="col" { "Result" }
-            } }
-            tbody {
-                @for record in records {
-                    tr {
-                        td.dim { (parts::moment(text(record, "/time"))) }
-                        th scope="row" { (text(record, "/actor")) }
-                        td { code { (first(record, &["/action", "/call"])) } }
-                        td { (first(record, &["/note", "/object"])) " " span.dim { (text(record, "/environment")) } }
-                        td {
-                            (text(record, "/result"))
-                            @if let Some(by) = record["grantedBy"].as_str() { span.dim { " by " (by) } }
-                        }
-                    }
+    let columns = ["When", "Who", "What", "On", "Result"];
+    let rows = html! {
+        @for record in records {
+            tr {
+                td.dim { (parts::moment(text(record, "/time"))) }
+                th scope="row" { (text(record, "/actor")) }
+                td { code { (first(record, &["/action", "/call"])) } }
+                td { (first(record, &["/note", "/object"])) " " span.dim { (text(record, "/environment")) } }
+                td {
+                    (text(record, "/result"))
+                    @if let Some(by) = record["grantedBy"].as_str() { span.dim { " by " (by) } }
                 }
             }
-        } }
-    }
+        }
+    };
+    parts::table("Done last", &columns, rows)
 }
 
 /// The first of these members that says something.

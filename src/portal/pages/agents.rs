@@ -148,28 +148,24 @@ fn roles(bindings: Option<&[Value]>) -> Markup {
     let Some(bindings) = bindings else {
         return html! { p.dim { "You may not see the role bindings of this instance." } };
     };
-    html! {
-        @if bindings.is_empty() { p.dim { "There are no role bindings for the whole instance." } }
-        @else {
-            div.scroll { table {
-                thead { tr { th scope="col" { "Who" } th scope="col" { "Role" } th scope="col" { "Effect" } } }
-                tbody {
-                    @for binding in bindings {
-                        tr {
-                            th scope="row" {
-                                (text(binding, "/spec/entitlement/claim")) " "
-                                span.tag { (text(binding, "/spec/entitlement/value")) }
-                            }
-                            td { @for mapping in binding["spec"]["roleMappings"].as_array().into_iter().flatten() {
-                                code { (text(mapping, "/roleRef/name")) } " "
-                            } }
-                            td.dim { (effect(binding)) }
-                        }
-                    }
-                }
-            } }
-        }
+    if bindings.is_empty() {
+        return html! { p.dim { "There are no role bindings for the whole instance." } };
     }
+    let rows = html! {
+        @for binding in bindings {
+            tr {
+                th scope="row" {
+                    (text(binding, "/spec/entitlement/claim")) " "
+                    span.tag { (text(binding, "/spec/entitlement/value")) }
+                }
+                td { @for mapping in binding["spec"]["roleMappings"].as_array().into_iter().flatten() {
+                    code { (text(mapping, "/roleRef/name")) } " "
+                } }
+                td.dim { (effect(binding)) }
+            }
+        }
+    };
+    parts::table("Roles", &["Who", "Role", "Effect"], rows)
 }
 
 fn effect(binding: &Value) -> &str {

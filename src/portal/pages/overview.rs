@@ -89,31 +89,26 @@ fn state(now: &Overview, index: usize) -> (&'static str, String) {
 /// The picture as a table.
 fn calls(graph: &Graph) -> Markup {
     let name = |node: usize| graph.nodes[node].name.trim();
+    let columns = ["From", "To", "Requests", "Failed", "p99", "The called one"];
     html! {
         details {
             summary { "Calls as a table" }
-            div.scroll tabindex="0" role="region" aria-label="Calls" { table {
-                thead { tr {
-                    th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Requests/s" }
-                    th scope="col" { "Failed" } th scope="col" { "p99" } th scope="col" { "The called one" }
-                } }
-                tbody {
-                    @for edge in &graph.edges {
-                        tr {
-                            th scope="row" { (name(edge.from)) }
-                            td { (name(edge.to)) }
-                            td { (edge.traffic.rate()) }
-                            td { (edge.traffic.failed_share()) }
-                            td { (edge.traffic.latency().unwrap_or_default()) }
-                            td {
-                                @if let Some(complaint) = graph.nodes[edge.to].complaint() {
-                                    "unhealthy: " (complaint)
-                                }
+            (parts::table("Calls", &columns, html! {
+                @for edge in &graph.edges {
+                    tr {
+                        th scope="row" { (name(edge.from)) }
+                        td data-label="To" { (name(edge.to)) }
+                        td data-label="Requests" { (edge.traffic.rate()) }
+                        td data-label="Failed" { (edge.traffic.failed_share()) }
+                        td data-label="p99" { (edge.traffic.latency().unwrap_or_default()) }
+                        td {
+                            @if let Some(complaint) = graph.nodes[edge.to].complaint() {
+                                "unhealthy: " (complaint)
                             }
                         }
                     }
                 }
-            } }
+            }))
         }
     }
 }

@@ -84,29 +84,21 @@ fn nothing_yet(instance: &Instance, place: (&str, &str)) -> Markup {
 }
 
 fn components(own: &str, view: &ProjectView) -> Markup {
-    html! {
-        div.scroll {
-            table {
-                thead { tr {
-                    th scope="col" { "Component" }
-                    th scope="col" { "Type" }
-                    @for (_, title) in &view.environments { th scope="col" { (title) } }
-                } }
-                tbody {
-                    @for row in &view.components {
-                        @let name = text(&row.component, "/metadata/name");
-                        tr {
-                            th scope="row" {
-                                a href={ (own) "/components/" (encode(name)) } {
-                                    (title(&row.component))
-                                }
-                            }
-                            td.dim { (text(&row.component, "/spec/componentType/name")) }
-                            @for status in &row.status { td { (parts::pill(*status)) } }
-                        }
-                    }
+    let titles = view.environments.iter().map(|(_, title)| title.as_str());
+    let columns: Vec<&str> = ["Component", "Type"].into_iter().chain(titles).collect();
+    let rows = html! {
+        @for row in &view.components {
+            @let name = text(&row.component, "/metadata/name");
+            tr {
+                th scope="row" {
+                    a href={ (own) "/components/" (encode(name)) } { (title(&row.component)) }
+                }
+                td.dim { (text(&row.component, "/spec/componentType/name")) }
+                @for (status, (_, title)) in row.status.iter().zip(&view.environments) {
+                    td data-label=(title) { (parts::pill(*status)) }
                 }
             }
         }
-    }
+    };
+    parts::table("Components", &columns, rows)
 }

@@ -85,7 +85,7 @@ async fn events_and_calls_of_a_component_are_told() {
         "metadata": {"objectKind": "Pod", "objectName": "greeter-1"}});
     observe(&browser, "/api/v1/events/query", json!({"events": [event]}));
     let page = browser.page(&format!("{GREETER}/events")).await;
-    for words in ["BackOff", "restarting &lt;b&gt;", "greeter-1", "<td>7</td>"] {
+    for words in ["BackOff", "restarting &lt;b&gt;", "greeter-1", ">7</td>"] {
         assert!(page.contains(words), "{words}: {page}");
     }
 
@@ -99,7 +99,11 @@ async fn events_and_calls_of_a_component_are_told() {
     let page = browser.page(&format!("{GREETER}/calls?env=development&range=15m")).await;
     let (callers, called) = page.split_once("Whom it calls").unwrap();
     let link = "href=\"/namespaces/default/projects/shop/components/storefront\">storefront</a>";
-    assert!(callers.contains(link) && callers.contains("<td>1.0</td><td>10 %</td>"), "{page}");
+    assert!(
+        callers.contains(link)
+            && callers.contains(">1.0/s</td><td data-label=\"Failed\">10 %</td>"),
+        "{page}"
+    );
     assert!(called.contains("bank.example") && called.contains("external"), "{page}");
     let missing = browser.get("/namespaces/default/projects/shop/components/none/events").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);

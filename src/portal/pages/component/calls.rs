@@ -41,7 +41,8 @@ pub(crate) async fn show(
 
 async fn calls(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> {
     let place = &frame.place;
-    let question = frame.window().ask(frame.scope(&place.component), 1);
+    // Of the whole project, so that the others' numbers are of all that they are asked.
+    let question = frame.window().ask(frame.scope(""), 1);
     let bindings = format!(
         "/namespaces/{}/releasebindings?component={}",
         encode(&place.namespace),
@@ -61,7 +62,8 @@ async fn calls(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> {
     };
     let status = bindings?.iter().find(here).map_or(Status::NotDeployed, Status::of);
     let own = Member { name: place.component.clone(), href: frame.href("/calls"), status };
-    let mut graph = Graph::read(&topology, frame.seconds() as f64, &[own]);
+    let graph = Graph::read(&topology, frame.seconds() as f64, &[own]);
+    let mut graph = graph.around(&place.component);
     let base = project::href(&place.namespace, &place.project);
     graph.link(|name| format!("{base}/components/{}", encode(name)));
     Ok(show_graph(&graph, frame))
@@ -97,7 +99,7 @@ fn table(label: &str, graph: &Graph, edges: &[&Edge], other: fn(&Edge) -> usize)
     if edges.is_empty() {
         return html! { p.dim { "Nobody, as far as was seen." } };
     }
-    let columns = ["Who", "Requests/s", "Failed", "p99"];
+    let columns = ["Who", "Requests", "Rate", "Failed", "p99"];
     parts::table(
         label,
         &columns,
@@ -112,9 +114,10 @@ fn table(label: &str, graph: &Graph, edges: &[&Edge], other: fn(&Edge) -> usize)
                         }
                         @if !node.kind.is_empty() { " " span.tag { (node.kind) } }
                     }
-                    td { (edge.traffic.rate()) }
-                    td { (edge.traffic.failed_share()) }
-                    td { (edge.traffic.latency().unwrap_or_default()) }
+                    td data-label="Requests" { (edge.traffic.number()) }
+                    td data-label="Rate" { (edge.traffic.rate()) }
+                    td data-label="Failed" { (edge.traffic.failed_share()) }
+                    td data-label="p99" { (edge.traffic.latency().unwrap_or_default()) }
                 }
             }
         },

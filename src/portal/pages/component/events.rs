@@ -60,7 +60,7 @@ fn row(event: &Value) -> Markup {
             th scope="row" { (text(event, "/reason")) }
             td.name { (text(event, "/metadata/objectKind")) " " code { (text(event, "/metadata/objectName")) } }
             td.text { (text(event, "/message")) }
-            td { (event["count"].as_u64().unwrap_or(1)) }
+            td data-label="Times" { (event["count"].as_u64().unwrap_or(1)) }
         }
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct Frame {
     /// What the project is called.
     project: String,
     component: Value,
+    /// What it runs, on the page that reads this.
+    image: Option<String>,
     /// Name and title, in the order of the pipeline.
     pub(super) environments: Vec<(String, String)>,
     /// Which of them is shown.
@@ -93,7 +95,7 @@ impl Frame {
         let named = |(name, _): &(String, String)| *name == asked.env;
         let shown = environments.iter().position(named).unwrap_or(0);
         let range = RANGES.iter().position(|(name, ..)| *name == asked.range).unwrap_or(0);
-        Ok(Frame { place, project, component, environments, shown, range })
+        Ok(Frame { place, project, component, image: None, environments, shown, range })
     }
 
     /// Of a component that was read already.
@@ -103,6 +105,7 @@ impl Frame {
             place: place.clone(),
             project: view.project.clone(),
             component: view.component.clone(),
+            image: view.image.clone(),
             environments: view.environments.iter().map(named).collect(),
             shown: 0,
             range: 0,
@@ -160,7 +163,10 @@ impl Frame {
         let whole = html! {
             div.heading {
                 h1 { (heading) }
-                p.lead { span.tag { (text(&self.component, "/spec/componentType/name")) } }
+                p.lead {
+                    span.tag { (text(&self.component, "/spec/componentType/name")) }
+                    @if let Some(image) = &self.image { code { (image) } }
+                }
                 @if !description(&self.component).is_empty() { p { (description(&self.component)) } }
             }
             (parts::tabs("Component", tabs))

@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// Lines shown at first.
 const LINES: usize = 300;
+/// Of them, so many bytes at most: a page is to be there at once.
+const BYTES: usize = 64 << 10;
 /// How far back, in hours.
 const HOURS: i64 = 24;
 const LEVELS: [&str; 4] = ["ERROR", "WARN", "INFO", "DEBUG"];
@@ -66,7 +68,15 @@ pub(crate) async fn latest(user: &User<'_>, place: &Place, environment: &str) ->
     }
 }
 
+/// The newest lines as far as they fit, in the order in which they came.
 fn oldest_first(mut newest_first: Vec<Value>) -> Vec<Value> {
+    let mut bytes = 0;
+    let fits = |line: &Value| {
+        bytes += text(line, "/log").len() + text(line, "/timestamp").len();
+        bytes <= BYTES
+    };
+    let kept = newest_first.iter().map(fits).take_while(|fits| *fits).count();
+    newest_first.truncate(kept.max(1));
     newest_first.reverse();
     newest_first
 }
@@ -165,8 +175,18 @@ pub(crate) fn query(place: &Place, asked: &Asked, since: &str, order: &str, limi
 
 #[cfg(test)]
 mod tests {
-    use super::{clock, lines};
+    use super::{clock, lines, oldest_first};
     use serde_json::json;
+
+    #[test]
+    fn the_newest_lines_are_shown_as_far_as_they_fit() {
+        let line = |log: &str| json!({"timestamp": "", "log": log});
+        let long = "x".repeat(40 << 10);
+        let shown = oldest_first(vec![line("new"), line(&long), line(&long), line("old")]);
+        assert_eq!(shown, [line(&long), line("new")]);
+        assert_eq!(oldest_first(vec![line(&long.repeat(2))]).len(), 1, "one is shown however long");
+        assert!(oldest_first(Vec::new()).is_empty());
+    }
 
     #[test]
     fn lines_are_escaped_and_single() {

@@ -63,8 +63,8 @@ async fn charts(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> 
             Ok(http) => section aria-labelledby="requests" {
                 h2.label #requests { "Requests" }
                 div.charts {
-                    (of.chart("Requests per second", Unit::PerSecond, vec![
-                        of.rate("all", &http["requestCount"]),
+                    (of.chart("Requests", Unit::PerSecond, vec![of.rate("all", &http["requestCount"])]))
+                    (of.chart("Errors (4xx and 5xx)", Unit::PerSecond, vec![
                         of.rate("not successful", &http["unsuccessfulRequestCount"]),
                     ]))
                     (of.chart("Latency", Unit::Seconds, vec![
@@ -85,6 +85,10 @@ async fn charts(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> 
                     (of.chart("Memory", Unit::Bytes, vec![
                         line("used", &used["memoryUsage"]), line("requested", &used["memoryRequests"]),
                         line("limit", &used["memoryLimits"]),
+                    ]))
+                    (of.chart("Network", Unit::BytesPerSecond, vec![
+                        of.rate("received", &used["networkReceiveBytes"]),
+                        of.rate("sent", &used["networkTransmitBytes"]),
                     ]))
                 }
             },

@@ -65,9 +65,9 @@ fn list(place: &Place, view: &ComponentView, releases: &[Value], form_key: &str)
             @let name = text(release, "/metadata/name");
             tr {
                 th scope="row" { code { (name) } }
-                td.since { (parts::moment(text(release, "/metadata/creationTimestamp"))) }
+                td.since data-label="Made" { (parts::moment(text(release, "/metadata/creationTimestamp"))) }
                 td.name { code { (text(release, "/spec/workload/container/image")) } }
-                td { @for lane in running(view, name) { span.tag { (lane.title) } " " } }
+                td data-label="Runs in" { @for lane in running(view, name) { span.tag { (lane.title) } " " } }
                 td { @match releases.get(index + 1) {
                     Some(before) => {
                         @let before = text(before, "/metadata/name");

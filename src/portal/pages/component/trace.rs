@@ -51,7 +51,7 @@ pub(crate) async fn show(
         found = softly(user.observed(&path, &question(&frame.place.component)).await)?;
     }
     let content = html! {
-        p { a href=(frame.href("/traces")) { "All traces" } }
+        p.back { a href=(frame.href("/traces")) { "All traces" } }
         @match found.map(|mut answer| taken(&mut answer["spans"])) {
             Err(reason) => (parts::missing("The trace cannot be shown", &reason)),
             Ok(spans) if spans.is_empty() => p.dim {
@@ -76,8 +76,10 @@ fn waterfall(trace: &str, spans: &[Value]) -> Markup {
     let total = crate::chart::Unit::Seconds.words(whole / 1e9);
     let columns = ["Span", "When", "Took", "Result"];
     html! {
-        h2 { "Trace " code { (trace) } }
-        p.dim { (spans.len()) " spans in " (total) @if failed > 0 { ", " (failed) " of them failed" } }
+        div.heading {
+            h2 { "Trace " code { (trace) } }
+            p.dim { (spans.len()) " spans in " (total) @if failed > 0 { ", " (failed) " of them failed" } }
+        }
         (parts::table("Spans", &columns, html! {
             @for (depth, span) in in_order(spans) {
                 @let (began, took) = times(span);
@@ -150,7 +152,7 @@ fn row(depth: usize, span: &Value, left: f64, width: f64) -> Markup {
                     rect.bad[bad] x={ (format!("{left:.2}")) "%" } width={ (format!("{width:.2}")) "%" } y="2" height="10" rx="2" {}
                 }
             }
-            td { (took(span)) }
+            td data-label="Took" { (took(span)) }
             td.text { (result(bad)) @if !message.is_empty() { " " (message) } }
         }
     }

@@ -66,8 +66,8 @@ fn row(frame: &Frame, trace: &Value) -> Markup {
             th scope="row" {
                 a href=(frame.href(&format!("/traces/{}", crate::login::encode(id)))) { (name) }
             }
-            td { (took(trace)) }
-            td { (trace["spanCount"].as_u64().unwrap_or_default()) }
+            td data-label="Took" { (took(trace)) }
+            td data-label="Spans" { (trace["spanCount"].as_u64().unwrap_or_default()) }
             td { (result(trace["hasErrors"] == true)) }
         }
     }

@@ -183,15 +183,22 @@ fn rule(alert: &Value) -> Markup {
         _ => String::new(),
     };
     let asked = [member("/source/query"), member("/source/metric")].concat();
-    let value =
-        alert["alertValue"].as_str().map_or_else(|| alert["alertValue"].to_string(), str::to_owned);
+    let value = alert["alertValue"].as_str().unwrap_or_default();
+    let value = value.parse().map_or(value.to_owned(), crate::chart::plain);
+    let operator = match member("/condition/operator").as_str() {
+        "gt" => "above".to_owned(),
+        "gte" => "at least".to_owned(),
+        "lt" => "below".to_owned(),
+        "lte" => "at most".to_owned(),
+        other => other.to_owned(),
+    };
     html! {
         dl {
             dt { "Rule" } dd { (member("/name")) }
             @if !member("/severity").is_empty() { dt { "Severity" } dd { (member("/severity")) } }
             dt { "Condition" }
             dd {
-                (member("/source/type")) " " code { (asked) } " " (member("/condition/operator")) " "
+                (member("/source/type")) " " code { (asked) } " " (operator) " "
                 (member("/condition/threshold")) " in " (member("/condition/window"))
             }
             dt { "Value" } dd { (value) }

@@ -79,7 +79,7 @@ fn show(place: &Place, report: &Value, proposals: &[Proposed], form_key: &str) -
     let path = list(&body["investigation_path"]);
     let watch = list(&result["recommendations"]["observability_recommendations"]);
     html! {
-        div.report {
+        div.report data-done {
             p.summary { (told(place, text(body, "/summary"))) }
             @for cause in &list(&result["root_causes"]) { (root_cause(place, cause)) }
             @if !text(result, "/explanation").is_empty() {
@@ -92,7 +92,7 @@ fn show(place: &Place, report: &Value, proposals: &[Proposed], form_key: &str) -
             @if !timeline.is_empty() {
                 h3 { "Timeline" }
                 ol.events { @for event in &timeline { li {
-                    p { span.dim { (parts::moment(text(event, "/timestamp"))) } " " (text(event, "/component")) }
+                    p { span.dim { (exactly(text(event, "/timestamp"))) } " " (text(event, "/component")) }
                     p { (told(place, text(event, "/event"))) }
                 } } }
             }
@@ -120,6 +120,11 @@ fn show(place: &Place, report: &Value, proposals: &[Proposed], form_key: &str) -
             }
         }
     }
+}
+
+/// A moment to the second, by which what follows each other is told apart.
+fn exactly(time: &str) -> Markup {
+    html! { time datetime=(time) { (time.get(..19).unwrap_or(time).replace('T', " ")) } }
 }
 
 fn rationale(place: &Place, one: &Value) -> Markup {
@@ -159,7 +164,7 @@ fn evidence(place: &Place, finding: &Value) -> Markup {
     html! {
         (told(place, text(finding, "/observation")))
         @if !component.is_empty() { " " a.tag href=(place.component_href(component)) { (component) } }
-        @if !text(evidence, "/summary").is_empty() { p.dim { (told(place, text(evidence, "/summary"))) } }
+        @if !["", text(finding, "/observation")].contains(&text(evidence, "/summary")) { p.dim { (told(place, text(evidence, "/summary"))) } }
         @if !text(evidence, "/trace_id").is_empty() {
             p { "Trace " code { (text(evidence, "/trace_id")) }
                 @if !text(evidence, "/error_message").is_empty() { ": " (text(evidence, "/error_message")) } }
