@@ -102,9 +102,38 @@ pub(crate) async fn rollback(
             );
             BackendError::Refused(why)
         })?;
+    // Where releases enter, auto-deploy would bring the newest one back at once.
+    let enters = view.environments.first().is_some_and(|first| first.name == form.environment);
+    if enters && view.component["spec"]["autoDeploy"] == true {
+        set_auto_deploy(&user, &place, false).await?;
+    }
     update(&user, &place, &binding.name, |spec| spec["releaseName"] = json!(form.release)).await?;
     tracing::info!(component = place.component, to = form.release, "rolled back");
     Ok(Redirect::to(&place.href()).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AutoDeploy {
+    on: String,
+}
+
+/// Lets new releases go to the first environment by themselves, or not.
+pub(crate) async fn auto_deploy(
+    State(portal): State<Arc<Portal>>,
+    Path(place): Path<Place>,
+    Submitted { session, form }: Submitted<AutoDeploy>,
+) -> Result<Response, PageError> {
+    let user = portal.backend.of(&session.token);
+    set_auto_deploy(&user, &place, form.on == "true").await?;
+    Ok(Redirect::to(&format!("{}/releases", place.href())).into_response())
+}
+
+async fn set_auto_deploy(user: &User<'_>, place: &Place, on: bool) -> Result<(), BackendError> {
+    let (namespace, component) = (encode(&place.namespace), encode(&place.component));
+    let path = format!("/namespaces/{namespace}/components/{component}");
+    let (object, version) = user.get_versioned(&path).await?;
+    crate::model::belongs(&object, place)?;
+    write(user, &path, object, version, |spec| spec["autoDeploy"] = json!(on)).await
 }
 
 #[derive(Deserialize)]
@@ -137,14 +166,25 @@ async fn update(
 ) -> Result<(), BackendError> {
     let path =
         format!("/namespaces/{}/releasebindings/{}", encode(&place.namespace), encode(binding));
-    let (mut object, version) = user.get_versioned(&path).await?;
+    let (object, version) = user.get_versioned(&path).await?;
     if object["spec"]["owner"]["componentName"] != json!(place.component) {
         let message = format!("`{binding}` does not belong to {}", place.component);
         return Err(BackendError::Refused(message));
     }
+    write(user, &path, object, version, change).await
+}
+
+/// Writes an object back with another spec, if it still has this version.
+async fn write(
+    user: &User<'_>,
+    path: &str,
+    mut object: Value,
+    version: Option<String>,
+    change: impl FnOnce(&mut Value),
+) -> Result<(), BackendError> {
     change(&mut object["spec"]);
     if let Value::Object(map) = &mut object {
         map.remove("status");
     }
-    user.put(&path, &object, version.as_deref()).await.map(drop)
+    user.put(path, &object, version.as_deref()).await.map(drop)
 }

@@ -90,6 +90,7 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .route(&format!("{component}/promote"), post(actions::promote))
         .route(&format!("{component}/state"), post(actions::state))
         .route(&format!("{component}/rollback"), post(actions::rollback))
+        .route(&format!("{component}/auto-deploy"), post(actions::auto_deploy))
         .route(&format!("{component}/releases"), get(pages::component::releases::show))
         .route(&format!("{component}/metrics"), get(pages::component::metrics::show))
         .route(&format!("{component}/traces"), get(pages::component::traces::show))

@@ -117,7 +117,7 @@ pub(crate) async fn place(
 }
 
 /// A component is found in its own project only.
-fn belongs(component: &Value, place: &Place) -> Result<(), BackendError> {
+pub(crate) fn belongs(component: &Value, place: &Place) -> Result<(), BackendError> {
     if text(component, "/spec/owner/projectName") == place.project {
         return Ok(());
     }

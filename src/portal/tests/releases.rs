@@ -38,10 +38,19 @@ async fn an_environment_goes_back_to_an_earlier_release_and_never_forward() {
     let back = "environment=development&release=greeter-4bdf6c7h2k";
     let answer = browser.submit(&path, back).await;
     assert_eq!((answer.status(), location(&answer)), (StatusCode::SEE_OTHER, GREETER));
-    let (method, at, body, version) = browser.wire.written.lock().unwrap()[0].clone();
+    let written = std::mem::take(&mut *browser.wire.written.lock().unwrap());
+    assert_eq!(written.len(), 2, "{written:?}");
+    // Or the newest release would be back at once.
+    assert_eq!(written[0].1, "/namespaces/default/components/greeter");
+    assert_eq!(written[0].2["spec"]["autoDeploy"], false);
+    let (method, at, body, version) = written[1].clone();
     assert_eq!((method.as_str(), version.as_deref()), ("PUT", Some("\"7\"")));
     assert_eq!(at, "/namespaces/default/releasebindings/greeter-development");
     assert_eq!(body["spec"]["releaseName"], "greeter-4bdf6c7h2k");
+    let on = browser.submit(&format!("{GREETER}/auto-deploy"), "on=true").await;
+    assert_eq!(on.status(), StatusCode::SEE_OTHER);
+    let written = std::mem::take(&mut *browser.wire.written.lock().unwrap());
+    assert_eq!(written[0].2["spec"]["autoDeploy"], true);
     let forward = "environment=staging&release=greeter-579d6569c6";
     let answer = browser.submit(&path, forward).await;
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);

@@ -47,6 +47,12 @@ pub(crate) async fn show(
             h2.label #releases { "Releases, newest first" }
             (list(&place, &view, &releases, &session.form_key))
         }
+        @if let Some(first) = view.environments.first() {
+            section aria-labelledby="auto" {
+                h2.label #auto { "Auto-deploy" }
+                (auto_deploy(&place, &view, first, &session.form_key))
+            }
+        }
         section aria-labelledby="environments" {
             h2.label #environments { "Between environments" }
             (pairs(&place, &view))
@@ -90,6 +96,24 @@ fn running<'v>(view: &'v ComponentView, release: &'v str) -> impl Iterator<Item 
     let runs =
         move |binding: &Binding| binding.release == release && binding.status != Status::Undeployed;
     view.environments.iter().filter(move |lane| lane.binding.as_ref().is_some_and(runs))
+}
+
+/// Whether releases go to the first environment by themselves, which a way back turns off.
+fn auto_deploy(place: &Place, view: &ComponentView, first: &Lane, form_key: &str) -> Markup {
+    let on = view.component["spec"]["autoDeploy"] == true;
+    html! {
+        form.switch method="post" action={ (place.href()) "/auto-deploy" } {
+            input type="hidden" name="form_key" value=(form_key);
+            input type="hidden" name="on" value=(!on);
+            p {
+                @if on {
+                    "On: a new release goes to " (first.title) " by itself. Rolling " (first.title)
+                    " back turns it off, or the newest release would come back."
+                } @else { "Off: what runs in " (first.title) " stays until somebody changes it." }
+            }
+            button type="submit" { (if on { "Turn off" } else { "Turn on" }) " auto-deploy" }
+        }
+    }
 }
 
 fn way_back(place: &Place, lane: &Lane, release: &str, form_key: &str) -> Markup {
