@@ -5,6 +5,8 @@ use curtain_control::mcp::Arguments;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::owner::Owner;
+
 const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1000;
 const MAX_DAYS: i64 = 30;
@@ -63,6 +65,15 @@ pub struct Place {
 }
 
 impl Place {
+    /// Whether what is of `owner` is in it.
+    pub(crate) fn has(&self, owner: &Owner) -> bool {
+        let is = |wanted: &str, name: &str| wanted.is_empty() || wanted == name;
+        self.namespace == owner.namespace
+            && is(&self.project, &owner.project)
+            && is(&self.component, &owner.component)
+            && is(&self.environment, &owner.environment)
+    }
+
     /// What the control plane is asked about.
     pub(crate) fn site(&self) -> (Hierarchy, &str) {
         let at = Hierarchy::namespace(self.namespace.clone())

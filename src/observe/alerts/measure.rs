@@ -34,8 +34,8 @@ pub(crate) trait Measure: Clone + Send + Sync + 'static {
 pub(crate) struct Telemetry {
     /// Lines.
     pub(crate) logs: logs::Store,
-    /// Samples.
-    pub(crate) metrics: metrics::Store,
+    /// Samples and spans.
+    pub(crate) metrics: metrics::Joined,
     /// What happened to objects.
     pub(crate) events: events::Store,
 }
@@ -45,7 +45,7 @@ impl Telemetry {
         let (first, last) = (between.0 / SECOND, between.1 / SECOND);
         let usage = || {
             let window = Duration::from_secs((last - first).unsigned_abs());
-            self.metrics.usage_of_limits(&rule.place, window, last)
+            self.metrics.samples.usage_of_limits(&rule.place, window, last)
         };
         let answers = || self.metrics.answers(&rule.place, (first, last));
         Ok(match rule.metric.as_str() {

@@ -16,7 +16,7 @@ use super::{Store, status};
 use crate::asked::{Page, Place};
 use crate::database::Retention;
 use crate::wire::{Batch, Line, Part, Position, Source};
-use crate::{logs, metrics};
+use crate::{events, logs, metrics, traces};
 
 fn page() -> Page {
     Page {
@@ -101,10 +101,11 @@ fn lines_are_counted_in_the_window_and_for_the_component_alone() {
     write("2", "c", &[(12, "well, oh no")]);
     // The component that had the name before.
     write("3", "old", &[(13, "oh no")]);
-    let metrics = metrics::Store::open(&directory.path().join("metrics.db"), Retention::default());
-    let events =
-        crate::events::Store::open(&directory.path().join("events.db"), Retention::default());
-    let (metrics, events) = (metrics.expect("opens"), events.expect("opens"));
+    let path = |name: &str| directory.path().join(name);
+    let samples = metrics::Store::open(&path("metrics.db"), Retention::default()).expect("opens");
+    let spans = traces::Store::open(&path("traces.db"), Retention::default()).expect("opens");
+    let events = events::Store::open(&path("events.db"), Retention::default()).expect("opens");
+    let metrics = metrics::Joined { samples, spans };
     let telemetry = Telemetry { logs, metrics, events };
     let count = |query: &str, second: i64| {
         let rule = rule(&json!({"source": {"type": "log", "query": query}}));

@@ -111,11 +111,12 @@ fn main() {
             json!({"what": "list", "component": component, "found": found.traces.len(), "micros": took})
         );
         let started = Instant::now();
-        let edges = store.edges(&place, (0, i64::MAX)).unwrap();
+        let mut calls = 0;
+        let complete = store.calls(&place, (0, i64::MAX), |_| calls += 1).unwrap();
         let took = started.elapsed().as_micros();
         println!(
             "{}",
-            json!({"what": "edges", "component": component, "found": edges.len(), "micros": took})
+            json!({"what": "calls", "component": component, "found": calls, "complete": complete, "micros": took})
         );
     }
 }

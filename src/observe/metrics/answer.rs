@@ -56,7 +56,15 @@ pub(super) fn resources(found: &Resources, window: &Window) -> Value {
 /// The answer of REST about requests.
 pub(super) fn http(found: &Http, window: &Window) -> Value {
     let all = series(found);
-    full(all.iter().map(|(name, _, points)| (*name, points)), window)
+    let mut answer = full(all.iter().map(|(name, _, points)| (*name, points)), window);
+    let traced = |step: &Option<Asked>| step.as_ref().map(|asked| asked.traced as f64);
+    let traced: Points = found.steps.iter().map(traced).collect();
+    if traced.iter().flatten().any(|count| *count > 0.0) {
+        // Ours: of the requests, those that are known from spans alone.
+        let series = full([("tracedRequestCount", &traced)].into_iter(), window);
+        answer["tracedRequestCount"] = series["tracedRequestCount"].clone();
+    }
+    answer
 }
 
 /// A series for an agent: in few words, or all points after each other.
@@ -132,7 +140,30 @@ pub(super) fn compact_http(
             json!({"columns": ["route", "requests", "failed", "p99 ms", "errors"], "rows": routes});
     }
     nothing(&mut answer, "no requests were seen in this time");
+    let sum = |of: fn(&Asked) -> u64| found.steps.iter().flatten().map(of).sum::<u64>();
+    let (all, traced) = (sum(|asked| asked.all.count), sum(|asked| asked.traced));
+    if traced > 0 {
+        say(&mut answer, &format!("{traced} of {all} requests are {FROM_SPANS}"));
+    }
+    if found.more && traced > 0 {
+        say(&mut answer, OLDER);
+    }
     answer
+}
+
+/// Of requests that nothing on the way counts.
+pub(super) const FROM_SPANS: &str =
+    "known from spans alone: nothing on the way counts them, and what is not traced is missing";
+/// When there are more spans than are looked at.
+pub(super) const OLDER: &str =
+    "there are too many spans to count, so older requests are missing; ask for less time";
+
+/// Adds to the hint of an answer.
+pub(super) fn say(answer: &mut Value, hint: &str) {
+    answer["hint"] = match answer["hint"].as_str() {
+        Some(said) => format!("{said}; {hint}").into(),
+        None => hint.into(),
+    };
 }
 
 fn nothing(answer: &mut Value, hint: &str) {
@@ -146,10 +177,9 @@ fn routes(found: &Http, with_component: bool) -> Vec<Value> {
     let mut all: Vec<_> = found.routes.iter().collect();
     all.sort_by_key(|(_, asked)| std::cmp::Reverse((asked.failed, asked.all.count)));
     let row = |((component, method, route), asked): (&(String, String, String), &Asked)| {
-        let name = match with_component {
-            true => format!("{component} {method} {route}"),
-            false => format!("{method} {route}"),
-        };
+        let component = if with_component { component.as_str() } else { "" };
+        let words = [component, method, route].into_iter().filter(|word| !word.is_empty());
+        let name = words.collect::<Vec<_>>().join(" ");
         let p99 = asked.all.quantile(0.99).map(|seconds| rounded(seconds * 1000.0));
         let errors: Vec<String> =
             asked.statuses.iter().map(|(status, count)| format!("{status} x{count}")).collect();

@@ -74,7 +74,12 @@ impl Window {
 
     /// The step that a moment is in.
     pub(super) fn step_of(&self, moment: Moment) -> usize {
-        let step = (moment.time - self.first()).max(0) / self.step;
+        self.step_at(moment.time)
+    }
+
+    /// The step that a second since 1970 is in.
+    pub(super) fn step_at(&self, time: i64) -> usize {
+        let step = (time - self.first()).max(0) / self.step;
         usize::try_from(step).unwrap_or(0).min(self.steps() - 1)
     }
 

@@ -6,6 +6,7 @@ use curtain_control::mcp::economy::fit;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::answer::{FROM_SPANS, OLDER, say};
 use super::ask::Window;
 use super::health::complaints;
 use super::requests::Asked;
@@ -106,13 +107,17 @@ fn reference(node: &Node, place: &Place, service: &str) -> Map<String, Value> {
     said.map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
-/// What was asked. `failedRequestCount` is ours: of the unsuccessful ones, those that the caller was not wrong in.
+/// What was asked. `failedRequestCount` is ours: of the unsuccessful ones, those that the caller was not wrong in. So is
+/// `tracedRequestCount`: those that are known from spans alone, where there are such.
 fn metrics(asked: &Asked) -> Value {
     let mut metrics = json!({
         "requestCount": asked.all.count,
         "unsuccessfulRequestCount": asked.unsuccessful,
         "failedRequestCount": asked.failed,
     });
+    if asked.traced > 0 {
+        metrics["tracedRequestCount"] = asked.traced.into();
+    }
     let latencies = [
         ("meanLatency", asked.all.mean()),
         ("latencyP50", asked.all.quantile(0.5)),
@@ -126,6 +131,10 @@ fn metrics(asked: &Asked) -> Value {
     }
     metrics
 }
+
+/// Where nodes are not ours.
+const UNSIGHTED: &str =
+    "no node here sees what goes from pod to pod: connections and policies' denials are not known";
 
 /// The answer for an agent: who is not well and why, then how everybody is, then who calls whom, as tables.
 pub(super) fn compact(topology: &Topology, place: &Place, budget: usize) -> Value {
@@ -177,6 +186,16 @@ pub(super) fn compact(topology: &Topology, place: &Place, budget: usize) -> Valu
     } else if all.1 == 0 {
         answer["hint"] = json!("nothing was seen in this time; ask for a longer one");
     }
+    if !topology.sighted && !topology.states.is_empty() {
+        say(&mut answer, UNSIGHTED);
+    }
+    let traced = topology.edges.iter().filter(|edge| edge.asked.traced > 0).count();
+    if traced > 0 {
+        say(&mut answer, &format!("requests of {traced} calls are {FROM_SPANS}"));
+    }
+    if topology.more && traced > 0 {
+        say(&mut answer, OLDER);
+    }
     answer
 }
 
@@ -191,6 +210,9 @@ fn row(edge: &Edge, topology: &Topology, place: &Place) -> (f64, Value) {
     }
     let count = if asked.all.count > 0 { asked.all.count as f64 } else { connections.forwarded };
     let mut notes: Vec<String> = Vec::new();
+    if asked.traced > 0 {
+        notes.push("by spans".into());
+    }
     if asked.unsuccessful > 0 {
         let statuses = asked.statuses.iter().map(|(status, count)| format!("{status} x{count}"));
         notes.push(statuses.collect::<Vec<_>>().join(", "));

@@ -3,6 +3,7 @@
 //! * [`wire`] is what the collector posts, and [`names`] what it calls things.
 //! * A [`Store`] keeps it: all values of a component at one moment are one packed row. Values of the last two hours
 //!   stand for five seconds each, those of the last day for a minute, and older ones for a quarter of an hour.
+//! * [`calls`] is what spans know of requests, [`joined`] takes it where samples know of none.
 //! * [`resources`], [`requests`], [`topology`], [`costs`] and [`application`] answer.
 //!
 //! Counters are kept as what they grew by, so a sum over time is a sum of rows. A gauge of a coarser row is the mean over
@@ -14,9 +15,11 @@ mod answers;
 mod application;
 mod ask;
 mod bills;
+mod calls;
 mod costs;
 mod drawn;
 mod health;
+mod joined;
 pub mod names;
 mod packed;
 mod requests;
@@ -35,8 +38,8 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use answers::Answers;
 pub use costs::Prices;
+pub(crate) use joined::Joined;
 pub(crate) use signal::Metrics;
 pub use usage::Usage;
 

@@ -1,12 +1,15 @@
 //! What components were asked over HTTP, over time and by route.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Store;
 use super::ask::Window;
+use super::calls::{Calls, Pair};
 use super::names::{HTTP_IN, METHOD, PROTOCOL, ROUTE, STATUS};
-use super::scan::{Measured, Series};
+use super::scan::{Measured, Scan, Series};
+use super::topology::Node;
 use super::wire::{Requests, Value};
+use crate::asked::Place;
 use crate::database::DatabaseError;
 
 /// How a request ended.
@@ -44,14 +47,20 @@ pub(super) struct Asked {
     pub(super) failed: u64,
     /// The unsuccessful ones by status.
     pub(super) statuses: BTreeMap<String, u64>,
+    /// Of all, those that are known from spans alone.
+    pub(super) traced: u64,
 }
 
 impl Asked {
     /// Adds requests of a series.
     pub(super) fn add(&mut self, series: &Series, requests: &Requests) {
-        self.all.add(requests);
         let status = series.label(STATUS);
-        let outcome = outcome(series.label(PROTOCOL), status);
+        self.count(outcome(series.label(PROTOCOL), status), status, requests);
+    }
+
+    /// Adds requests that ended like this.
+    pub(super) fn count(&mut self, outcome: Outcome, status: &str, requests: &Requests) {
+        self.all.add(requests);
         if outcome != Outcome::Good {
             self.unsuccessful += requests.count;
             *self.statuses.entry(status.to_owned()).or_default() += requests.count;
@@ -66,6 +75,7 @@ impl Asked {
         self.all.add(&other.all);
         self.unsuccessful += other.unsuccessful;
         self.failed += other.failed;
+        self.traced += other.traced;
         for (status, count) in &other.statuses {
             *self.statuses.entry(status.clone()).or_default() += count;
         }
@@ -84,14 +94,16 @@ pub(super) struct Http {
     pub(super) steps: Vec<Option<Asked>>,
     /// By component, method and route.
     pub(super) routes: BTreeMap<(String, String, String), Asked>,
+    /// Whether there were more spans than are looked at, so that older requests are missing.
+    pub(super) more: bool,
 }
 
 impl Store {
-    /// What the components of a place were asked.
+    /// What the components of a place were asked, with the calls that nothing on the way counted.
     ///
     /// # Errors
     /// [`DatabaseError::Sqlite`].
-    pub(super) fn requests(&self, window: &Window) -> Result<Http, DatabaseError> {
+    pub(super) fn requests(&self, window: &Window, calls: &Calls) -> Result<Http, DatabaseError> {
         self.scan(
             &window.place,
             window.between,
@@ -112,6 +124,7 @@ impl Store {
                         by_series[series].add(&requests);
                     },
                 )?;
+                http.add_calls(calls, &counted(&scan, &by_series), &window.place);
                 // Nothing was asked of anybody who was never asked anything: no series at all, then.
                 let asked = http.steps.iter().any(Option::is_some);
                 for (step, measured) in http.steps.iter_mut().zip(&measured) {
@@ -133,6 +146,29 @@ impl Store {
                 Ok(http)
             },
         )
+    }
+}
+
+/// Whose requests to whom were counted on the way.
+fn counted(scan: &Scan, by_series: &[Requests]) -> BTreeSet<Pair> {
+    let asked = scan.series.iter().zip(by_series).filter(|(_, requests)| requests.count > 0);
+    asked
+        .map(|(series, _)| (Node::peer(series).by_name(), Node::named(&scan.owners[series.owner])))
+        .collect()
+}
+
+impl Http {
+    /// Adds what spans know of the components of a place besides what was counted.
+    fn add_calls(&mut self, calls: &Calls, counted: &BTreeSet<Pair>, place: &Place) {
+        self.more = !calls.complete;
+        for traced in calls.besides(counted).filter(|traced| place.has(&traced.target)) {
+            for (kind, requests) in &traced.requests {
+                kind.join(requests, self.steps[kind.step].get_or_insert_default());
+                let route =
+                    (traced.target.component.clone(), kind.method.clone(), kind.route.clone());
+                kind.join(requests, self.routes.entry(route).or_default());
+            }
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use super::requests::Http;
 use super::resources::Resources;
 use super::topology::Topology;
 use super::wire::{Batch, SAMPLES_PATH};
-use super::{Store, answer, application, bills, drawn, tools};
+use super::{Joined, Store, answer, application, bills, drawn, tools};
 use crate::asked::Asked;
 use crate::database::{DatabaseError, run};
 use crate::observer::{Refusal, Signal, intake, rest};
@@ -37,7 +37,7 @@ const MOST_POINTS: i64 = 240;
 /// Answers queries of callers who may ask them.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    store: Store,
+    kept: Joined,
     gate: Arc<Gate>,
     prices: Prices,
 }
@@ -49,8 +49,8 @@ enum Found {
 }
 
 impl Metrics {
-    pub(crate) fn new(store: Store, gate: Arc<Gate>, prices: Prices) -> Self {
-        Metrics { store, gate, prices }
+    pub(crate) fn new(kept: Joined, gate: Arc<Gate>, prices: Prices) -> Self {
+        Metrics { kept, gate, prices }
     }
 
     /// Asks whether the caller may, and looks.
@@ -59,11 +59,11 @@ impl Metrics {
         call: Call<'_>,
         action: &str,
         window: &Window,
-        look: impl FnOnce(&Store, &Window) -> Result<T, DatabaseError> + Send + 'static,
+        look: impl FnOnce(&Joined, &Window) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, Refusal> {
         self.gate.check(call, action, window.place.site()).await?;
         let window = window.clone();
-        Ok(run(&self.store, move |store| look(store, &window)).await?)
+        Ok(run(&self.kept, move |kept| look(kept, &window)).await?)
     }
 
     async fn measured(
@@ -74,19 +74,21 @@ impl Metrics {
     ) -> Result<Found, Refusal> {
         Ok(match metric {
             Metric::Resource => {
-                Found::Resources(self.look(call, METRICS, window, Store::resources).await?)
+                let look = |kept: &Joined, window: &Window| kept.samples.resources(window);
+                Found::Resources(self.look(call, METRICS, window, look).await?)
             }
-            Metric::Http => Found::Http(self.look(call, METRICS, window, Store::requests).await?),
+            Metric::Http => Found::Http(self.look(call, METRICS, window, Joined::requests).await?),
         })
     }
 
     async fn topology(&self, call: Call<'_>, window: &Window) -> Result<Topology, Refusal> {
-        self.look(call, METRICS, window, Store::topology).await
+        self.look(call, METRICS, window, Joined::topology).await
     }
 
     async fn costs(&self, call: Call<'_>, window: &Window) -> Result<Vec<Cost>, Refusal> {
         let prices = self.prices;
-        self.look(call, FINOPS, window, move |store, window| store.costs(window, prices)).await
+        let look = move |kept: &Joined, window: &Window| kept.samples.costs(window, prices);
+        self.look(call, FINOPS, window, look).await
     }
 
     async fn recommendations(
@@ -94,7 +96,8 @@ impl Metrics {
         call: Call<'_>,
         window: &Window,
     ) -> Result<Vec<Recommendation>, Refusal> {
-        self.look(call, FINOPS, window, Store::recommendations).await
+        let look = |kept: &Joined, window: &Window| kept.samples.recommendations(window);
+        self.look(call, FINOPS, window, look).await
     }
 
     /// A tool's answer about what was measured over time.
@@ -141,7 +144,8 @@ impl Metrics {
                 let window = ask::window(Asked::of(arguments, 0), "").map_err(Refusal::Invalid)?;
                 let name = arguments.text("name").to_owned();
                 let budget = if name.is_empty() { TYPICAL } else { MOST };
-                let look = move |store: &Store, window: &Window| store.scraped(window, &name);
+                let look =
+                    move |kept: &Joined, window: &Window| kept.samples.scraped(window, &name);
                 Ok(application::compact(&self.look(call, METRICS, &window, look).await?, budget))
             }
             "query_costs" => {
@@ -169,7 +173,7 @@ impl Signal for Metrics {
     }
 
     fn ingest(&self) -> Router {
-        Router::new().route(SAMPLES_PATH, post(samples)).with_state(self.store.clone())
+        Router::new().route(SAMPLES_PATH, post(samples)).with_state(self.kept.samples.clone())
     }
 
     fn tools(&self) -> &'static [Tool] {
@@ -187,7 +191,7 @@ impl Signal for Metrics {
     }
 
     fn prune(&self, now: i64) -> BoxFuture<'_, Result<usize, DatabaseError>> {
-        run(&self.store, move |store| store.prune(now)).boxed()
+        run(&self.kept.samples, move |store| store.prune(now)).boxed()
     }
 }
 

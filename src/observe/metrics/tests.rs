@@ -7,7 +7,9 @@ use insta::assert_json_snapshot;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::answers::Answers;
 use super::ask::Window;
+use super::calls::Calls;
 use super::costs::Prices;
 use super::names::*;
 use super::wire::{Batch, INTERVAL, Labels, Part, Requests, Sample, Value};
@@ -171,7 +173,7 @@ fn sums_and_means_stay_what_they_are_when_rows_get_coarser() {
     let (store, _directory) = filled(40);
     let ask = |step: i64| {
         let resources = store.resources(&window("cart", 40, step)).expect("asks");
-        let http = store.requests(&window("cart", 40, step)).expect("asks");
+        let http = store.requests(&window("cart", 40, step), &Calls::default()).expect("asks");
         let sum = |points: &super::resources::Points| points.iter().flatten().sum::<f64>().round();
         let steps = http.steps.iter().flatten();
         let counts: u64 = steps.map(|step| step.all.count).sum();
@@ -229,14 +231,17 @@ fn a_database_that_grows_too_large_loses_its_oldest_rows() {
 #[test]
 fn answers_count_what_the_component_got_wrong_and_not_its_callers() {
     let (store, _directory) = filled(2);
-    let between = (BEGIN, BEGIN + 119);
-    let of = |component: &str| store.answers(&place(component), between).expect("asks");
+    let within = |component: &str, between: (i64, i64)| {
+        let window = Window { place: place(component), between, step: 120 };
+        Answers::of(&store.requests(&window, &Calls::default()).expect("asks"))
+    };
+    let of = |component: &str| within(component, (BEGIN, BEGIN + 119));
     let payment = of("payment").expect("was asked");
     assert!((payment.failed - 60.0).abs() < 1e-9, "{payment:?}");
     assert!(payment.p99.is_some_and(|p99| p99 > 1.0), "{payment:?}");
     assert_eq!(of("cart").expect("was asked").failed, 0.0, "its 404s are its callers' business");
     assert_eq!(of("mail"), None);
-    assert_eq!(store.answers(&place("cart"), (BEGIN - 60, BEGIN - 1)).expect("asks"), None);
+    assert_eq!(within("cart", (BEGIN - 60, BEGIN - 1)), None);
 }
 
 #[test]
@@ -280,9 +285,12 @@ fn what_rest_answers() {
         "rest_resources",
         answer::resources(&store.resources(&two).expect("asks"), &two)
     );
-    assert_json_snapshot!("rest_http", answer::http(&store.requests(&two).expect("asks"), &two));
+    assert_json_snapshot!(
+        "rest_http",
+        answer::http(&store.requests(&two, &Calls::default()).expect("asks"), &two)
+    );
     let shop = window("", 2, 60);
-    let topology = store.topology(&shop).expect("asks");
+    let topology = store.topology(&shop, &Calls::default()).expect("asks");
     let now = Timestamp::from_second(BEGIN).expect("a time");
     assert_json_snapshot!("rest_topology", drawn::answer(&topology, &shop, (true, true), now));
     let bare = drawn::answer(&topology, &shop, (false, false), now);
@@ -306,13 +314,13 @@ fn what_an_agent_is_told() {
         "told_resources",
         answer::compact_resources(&resources, &quarter, (false, false))
     );
-    let http = store.requests(&quarter).expect("asks");
+    let http = store.requests(&quarter, &Calls::default()).expect("asks");
     assert_json_snapshot!("told_http", answer::compact_http(&http, &quarter, (false, false)));
     let stepped = window("cart", 15, 300);
-    let http = store.requests(&stepped).expect("asks");
+    let http = store.requests(&stepped, &Calls::default()).expect("asks");
     assert_json_snapshot!("told_http_stepped", answer::compact_http(&http, &stepped, (true, true)));
     let all = window("", 15, 15);
-    let topology = store.topology(&all).expect("asks");
+    let topology = store.topology(&all, &Calls::default()).expect("asks");
     assert_json_snapshot!("told_topology", drawn::compact(&topology, &all.place, TYPICAL));
     let costs = store.costs(&Window { step: 900, ..all.clone() }, Prices::default()).expect("asks");
     assert_json_snapshot!("told_costs", bills::compact_costs(&costs, false, TYPICAL));
@@ -347,11 +355,11 @@ fn a_topology_of_many_components_is_told_in_few_words() {
     };
     let batch = Batch { time: BEGIN, parts: (0..60).map(part).collect() };
     store.ingest(&batch, BEGIN).expect("stores");
-    let found = store.topology(&window("", 1, 60)).expect("asks");
+    let found = store.topology(&window("", 1, 60), &Calls::default()).expect("asks");
     let told = drawn::compact(&found, &place(""), TYPICAL);
     let bytes = told.to_string().len();
     assert!(bytes < 4 * TYPICAL, "{bytes}");
     assert!(told["hint"].as_str().is_some_and(|hint| hint.contains("of 240 calls")), "{told}");
-    let one = store.topology(&window(&peer(3), 1, 60)).expect("asks");
+    let one = store.topology(&window(&peer(3), 1, 60), &Calls::default()).expect("asks");
     assert_eq!((one.states.len(), one.edges.len()), (1, 8 - 1), "{:?}", json!(one.edges.len()));
 }

@@ -1,11 +1,13 @@
-//! Who calls whom, from what was seen of requests and connections.
+//! Who calls whom, from what was seen of requests and connections; and where no requests were seen, from spans.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Store;
 use super::ask::Window;
+use super::calls::{Calls, Pair};
 use super::health::{self, State};
+use super::joined::add_calls;
 use super::names::{
     CONNECTIONS, CONNECTIONS_IN, HTTP_IN, HTTP_OUT, PEER, PEER_ENVIRONMENT, PEER_NAME,
     PEER_NAMESPACE, PEER_PROJECT, PEER_PROJECT_UID, PEER_UID, PROTOCOL, SERVICE, VERDICT,
@@ -29,11 +31,28 @@ pub(super) enum Node {
 }
 
 impl Node {
-    fn of(owner: &Owner) -> Node {
+    /// A component.
+    pub(super) fn of(owner: &Owner) -> Node {
         Node::Component(Box::new(Owner { environment_uid: String::new(), ..owner.clone() }))
     }
 
-    fn peer(series: &Series) -> Node {
+    /// A component by its names alone.
+    pub(super) fn named(owner: &Owner) -> Node {
+        let Owner { namespace, project, component, environment, .. } = owner.clone();
+        let names = Owner { namespace, project, component, environment, ..Owner::default() };
+        Node::Component(Box::new(names))
+    }
+
+    /// The same without uids.
+    pub(super) fn by_name(&self) -> Node {
+        match self {
+            Node::Component(owner) => Node::named(owner),
+            other => other.clone(),
+        }
+    }
+
+    /// The other end of a series.
+    pub(super) fn peer(series: &Series) -> Node {
         let label = |name: &str| series.label(name).to_owned();
         match series.label(PEER) {
             "component" => Node::Component(Box::new(Owner {
@@ -91,6 +110,24 @@ pub(super) struct Edge {
     pub(super) protocols: BTreeSet<String>,
 }
 
+impl Edge {
+    fn new(source: Node, target: Node, service: String) -> Edge {
+        Edge {
+            source,
+            target,
+            service,
+            asked: Asked::default(),
+            connections: Connections::default(),
+            protocols: BTreeSet::new(),
+        }
+    }
+
+    /// Its ends without uids.
+    pub(super) fn ends_by_name(&self) -> Pair {
+        (self.source.by_name(), self.target.by_name())
+    }
+}
+
 /// What was seen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Topology {
@@ -100,16 +137,26 @@ pub(super) struct Topology {
     pub(super) states: BTreeMap<String, State>,
     /// In how many seconds all this was.
     pub(super) seconds: f64,
+    /// Whether nodes see what goes from pod to pod.
+    pub(super) sighted: bool,
+    /// Whether there were more spans than are looked at, so that older calls are missing.
+    pub(super) more: bool,
 }
 
-type Edges = BTreeMap<(Node, Node, String), Edge>;
+/// By both ends and the Service.
+pub(super) type Edges = BTreeMap<(Node, Node, String), Edge>;
 
 impl Store {
-    /// The calls of a project in an environment; those of one component, if the place names it.
+    /// The calls of a project in an environment; those of one component, if the place names it. `spans` are the calls
+    /// that spans know.
     ///
     /// # Errors
     /// [`DatabaseError::Sqlite`].
-    pub(super) fn topology(&self, window: &Window) -> Result<Topology, DatabaseError> {
+    pub(super) fn topology(
+        &self,
+        window: &Window,
+        spans: &Calls,
+    ) -> Result<Topology, DatabaseError> {
         let calls = [HTTP_IN, HTTP_OUT, CONNECTIONS, CONNECTIONS_IN];
         let wanted = |name: &str| calls.contains(&name) || health::NAMES.contains(&name);
         let component = window.place.component.as_str();
@@ -142,6 +189,10 @@ impl Store {
                     add(&mut edges, &scan.owners[series.owner], series, &sum);
                 }
             }
+            add_calls(&mut edges, spans);
+            let sees =
+                |series: &Series| [CONNECTIONS, CONNECTIONS_IN].contains(&series.name.as_str());
+            let sighted = scan.series.iter().any(sees);
             let touches = |edge: &Edge| {
                 component.is_empty()
                     || edge.source.is_component(component)
@@ -150,7 +201,8 @@ impl Store {
             let edges = edges.into_values().filter(touches).collect();
             let mut states = states.into_inner().finish();
             states.retain(|name, _| component.is_empty() || name == component);
-            Ok(Topology { edges, states, seconds: measured.seconds() })
+            let (seconds, more) = (measured.seconds(), !spans.complete);
+            Ok(Topology { edges, states, seconds, sighted, more })
         })
     }
 }
@@ -161,14 +213,7 @@ fn add(edges: &mut Edges, owner: &Owner, series: &Series, sum: &Value) {
     let comes_in = [HTTP_IN, CONNECTIONS_IN].contains(&series.name.as_str());
     let (source, target) = if comes_in { (peer, own) } else { (own, peer) };
     let service = series.label(SERVICE).to_owned();
-    let edge = edges.entry((source.clone(), target.clone(), service.clone())).or_insert(Edge {
-        source,
-        target,
-        service,
-        asked: Asked::default(),
-        connections: Connections::default(),
-        protocols: BTreeSet::new(),
-    });
+    let edge = edge(edges, (source, target, service));
     match sum {
         Value::Requests(requests) if requests.count > 0 => {
             edge.asked.add(series, requests);
@@ -181,6 +226,15 @@ fn add(edges: &mut Edges, owner: &Owner, series: &Series, sum: &Value) {
         },
         _ => {}
     }
+}
+
+/// The edge between two ends, made if there is none.
+pub(super) fn edge(
+    edges: &mut Edges,
+    (source, target, service): (Node, Node, String),
+) -> &mut Edge {
+    let key = (source.clone(), target.clone(), service.clone());
+    edges.entry(key).or_insert_with(|| Edge::new(source, target, service))
 }
 
 impl Topology {

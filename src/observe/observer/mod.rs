@@ -154,13 +154,15 @@ fn signals(config: &Config, gate: &Arc<Gate>) -> Result<Arc<[Box<dyn Signal>]>, 
     let samples = metrics::Store::open(&path("metrics.db"), retention)?;
     let alerts = alerts::Store::open(&path("alerts.db"), retention)?;
     let happened = events::Store::open(&path("events.db"), retention)?;
-    let (logs, metrics, events) = (lines.clone(), samples.clone(), happened.clone());
+    let spans = traces::Store::open(&path("traces.db"), retention)?;
+    let joined = metrics::Joined { samples, spans: spans.clone() };
+    let (logs, metrics, events) = (lines.clone(), joined.clone(), happened.clone());
     let measure = Telemetry { logs, metrics, events };
     let signals: [Box<dyn Signal>; 5] = [
         Box::new(Logs::new(lines, gate.clone())),
         Box::new(Events::new(happened, gate.clone())),
-        Box::new(Traces::new(traces::Store::open(&path("traces.db"), retention)?, gate.clone())),
-        Box::new(Metrics::new(samples, gate.clone(), config.prices)),
+        Box::new(Traces::new(spans, gate.clone())),
+        Box::new(Metrics::new(joined, gate.clone(), config.prices)),
         Box::new(Alerts::new(alerts, measure, gate.clone(), config.alerts.clone())),
     ];
     Ok(Arc::new(signals))

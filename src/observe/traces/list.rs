@@ -92,7 +92,7 @@ pub(super) fn sources(
 
 /// The traces that have a part of these sources in the time, and when the first of these started. From each source the
 /// first thousand in the wanted order: more are neither shown nor counted.
-pub(super) fn starts(
+fn starts(
     connection: &Connection,
     sources: &BTreeMap<i64, Owner>,
     page: &Page,

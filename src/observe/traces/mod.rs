@@ -4,8 +4,8 @@
 //! others of the same trace: sums and roots are those of that place, too.
 
 mod answer;
+mod calls;
 mod compact;
-pub mod edges;
 mod list;
 mod retention;
 mod schema;
@@ -18,6 +18,7 @@ mod write;
 
 use std::path::Path;
 
+pub use calls::Call;
 pub use list::{Listed, Summary};
 pub(crate) use signal::Traces;
 pub use spans::{Row, Spans};

@@ -179,38 +179,32 @@ fn age_and_size_are_bounded_and_traces_go_whole() {
 }
 
 #[test]
-fn edges_are_between_components_with_what_the_answering_side_says() {
+fn calls_are_between_components_with_what_the_answering_side_says() {
     let (_directory, store) = store(Retention::default());
     shop(&store);
-    let edges = |component: &str| {
-        let edges = store.edges(&page(component).place, (0, i64::MAX)).expect("finds");
-        let name = |owner: &Owner| owner.component.clone();
-        edges
-            .iter()
-            .map(|edge| {
-                (
-                    edge.source.as_ref().map(name),
-                    name(&edge.destination),
-                    edge.requests,
-                    edge.errors,
-                )
-            })
-            .collect::<Vec<_>>()
+    // A message is no request: nobody waits for it.
+    put(&store, "mail", vec![Span { kind: Kind(5), ..span(1, (6, 4), 15, 1) }]);
+    let calls = |component: &str, between: (i64, i64)| {
+        let mut found = Vec::new();
+        let complete = store.calls(&page(component).place, between, |call| {
+            assert_eq!(call.attributes, Some(r#"{"k":"v"}"#));
+            let source = call.source.map(|owner| owner.component.clone());
+            let (to, took) = (call.destination.component.clone(), call.duration / MS);
+            found.push((source, to, took, call.is_error));
+        });
+        assert!(complete.expect("finds"));
+        found.sort();
+        found
     };
-    let call = (Some("web".to_owned()), "cart".to_owned(), 2, 1);
-    let entry = (None, "web".to_owned(), 1, 0);
-    assert_eq!(edges(""), [entry.clone(), call.clone()]);
-    assert_eq!(edges("cart"), [call]);
-    assert_eq!(edges("other"), []);
-    let found = store.edges(&page("cart").place, (0, i64::MAX)).expect("finds");
-    let latency = &found[0].latency;
-    assert!((latency.mean() - 0.025).abs() < 1e-9, "{}", latency.mean());
-    for (share, seconds) in [(0.5, 0.010), (0.99, 0.040)] {
-        let found = latency.quantile(share);
-        assert!((found / seconds - 1.0).abs() < 0.05, "{share}: {found}");
-    }
-    let none = store.edges(&page("").place, (0, BASE - 1)).expect("finds");
-    assert!(none.is_empty(), "{none:?}");
+    let (all, web) = ((0, i64::MAX), || Some("web".to_owned()));
+    let entry = (None, "web".to_owned(), 100, false);
+    let good = (web(), "cart".to_owned(), 10, false);
+    let failed = (web(), "cart".to_owned(), 40, true);
+    assert_eq!(calls("", all), [entry, good.clone(), failed.clone()]);
+    assert_eq!(calls("cart", all), [good, failed.clone()]);
+    assert_eq!(calls("other", all), []);
+    assert_eq!(calls("", (BASE + 20 * MS, BASE + 60_000 * MS)), [failed], "by their own time");
+    assert_eq!(calls("", (0, BASE - 1)), []);
 }
 
 #[test]

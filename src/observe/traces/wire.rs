@@ -85,8 +85,6 @@ impl Kind {
     pub const SERVER: Kind = Kind(2);
     /// Calls and waits.
     pub const CLIENT: Kind = Kind(3);
-    /// Takes a message.
-    pub const CONSUMER: Kind = Kind(5);
 }
 
 impl fmt::Display for Kind {

@@ -1,0 +1,201 @@
+//! Requests as spans tell them, by their two ends: for calls that nothing on the way counts.
+//!
+//! Requests between two components count once. Where those between them were counted on the way at all, spans add
+//! nothing: these know what is traced, that knows everything. A caller that no span names may be one whose requests
+//! were counted, so calls without a caller count only where every counted caller is also named by spans.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::ask::Window;
+use super::requests::{Asked, Outcome, outcome};
+use super::topology::Node;
+use super::wire::{BOUNDS, Requests};
+use crate::database::DatabaseError;
+use crate::owner::Owner;
+use crate::traces;
+
+/// What is told apart at most; more routes of requests count without their names.
+const MOST_KINDS: usize = 10_000;
+const SECOND: i64 = 1_000_000_000;
+
+/// Who called whom. What components are there is told by their names: the uids may not be known on both sides.
+pub(super) type Pair = (Node, Node);
+
+/// What spans know.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Calls {
+    pairs: BTreeMap<(Option<Node>, Node), Traced>,
+    kinds: usize,
+    /// False when there were more spans than are looked at.
+    pub(super) complete: bool,
+}
+
+/// The requests from one end to the other.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Traced {
+    /// Nobody whom a trace knows, when there is none.
+    pub(super) source: Option<Owner>,
+    pub(super) target: Owner,
+    pub(super) requests: BTreeMap<Kind, Requests>,
+}
+
+/// What makes requests different.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    /// The step of the window.
+    pub(super) step: usize,
+    pub(super) protocol: &'static str,
+    pub(super) method: String,
+    pub(super) route: String,
+    pub(super) status: String,
+    is_error: bool,
+}
+
+impl Kind {
+    /// How it ended: by the status, or by what the one who answered said if it told none.
+    fn outcome(&self) -> Outcome {
+        match (self.status.parse::<u16>(), self.is_error) {
+            (Ok(_), _) => outcome(self.protocol, &self.status),
+            (Err(_), true) => Outcome::Failed,
+            (Err(_), false) => Outcome::Good,
+        }
+    }
+
+    /// Adds so many requests to others.
+    pub(super) fn join(&self, requests: &Requests, to: &mut Asked) {
+        to.count(self.outcome(), &self.status, requests);
+        to.traced += requests.count;
+    }
+}
+
+impl Traced {
+    /// All, whatever they are.
+    pub(super) fn asked(&self) -> Asked {
+        let mut all = Asked::default();
+        for (kind, requests) in &self.requests {
+            kind.join(requests, &mut all);
+        }
+        all
+    }
+
+    pub(super) fn protocols(&self) -> BTreeSet<String> {
+        self.requests.keys().map(|kind| kind.protocol.to_owned()).collect()
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Calls { pairs: BTreeMap::new(), kinds: 0, complete: true }
+    }
+}
+
+impl Calls {
+    /// Of the components of a place, in the steps of the window.
+    pub(super) fn read(spans: &traces::Store, window: &Window) -> Result<Calls, DatabaseError> {
+        let mut calls = Calls::default();
+        let (first, last) = window.between;
+        let end = last.saturating_add(1).saturating_mul(SECOND) - 1;
+        let between = (first.saturating_mul(SECOND), end);
+        calls.complete = spans.calls(&window.place, between, |call| {
+            calls.add(&call, window.step_at(call.start.div_euclid(SECOND)));
+        })?;
+        Ok(calls)
+    }
+
+    fn add(&mut self, call: &traces::Call<'_>, step: usize) {
+        let ends = (call.source.map(Node::named), Node::named(call.destination));
+        let traced = self.pairs.entry(ends).or_insert_with(|| Traced {
+            source: call.source.cloned(),
+            target: call.destination.clone(),
+            requests: BTreeMap::new(),
+        });
+        let kind = kind(call, step, self.kinds < MOST_KINDS);
+        let requests = traced.requests.entry(kind).or_insert_with(|| {
+            self.kinds += 1;
+            Requests::default()
+        });
+        requests.add(&one(call.duration));
+    }
+
+    /// Those that are not among what was counted on the way.
+    pub(super) fn besides(&self, counted: &BTreeSet<Pair>) -> impl Iterator<Item = &Traced> {
+        let is_new = |((source, target), _): &(&(Option<Node>, Node), &Traced)| match source {
+            Some(source) => !counted.contains(&(source.clone(), target.clone())),
+            None => counted
+                .iter()
+                .filter(|(_, to)| to == target)
+                .all(|(from, _)| self.names(from, target)),
+        };
+        self.pairs.iter().filter(is_new).map(|(_, traced)| traced)
+    }
+
+    /// Whether spans know of calls from one to the other.
+    pub(super) fn names(&self, source: &Node, target: &Node) -> bool {
+        self.pairs.contains_key(&(Some(source.clone()), target.clone()))
+    }
+}
+
+/// What describes a call, in the words of today's conventions and of those before; some programs say both.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Described {
+    #[serde(rename = "http.request.method")]
+    method: Option<Json>,
+    #[serde(rename = "http.method")]
+    former_method: Option<Json>,
+    #[serde(rename = "http.route")]
+    route: Option<Json>,
+    #[serde(rename = "http.response.status_code")]
+    status: Option<Json>,
+    #[serde(rename = "http.status_code")]
+    former_status: Option<Json>,
+    #[serde(rename = "rpc.grpc.status_code")]
+    grpc: Option<Json>,
+    #[serde(rename = "rpc.system")]
+    rpc: Option<Json>,
+}
+
+fn kind(call: &traces::Call<'_>, step: usize, with_route: bool) -> Kind {
+    let described = call.attributes.and_then(|text| serde_json::from_str(text).ok());
+    let described: Described = described.unwrap_or_default();
+    let text = |value: Option<Json>| match value {
+        Some(Json::String(text)) => text,
+        Some(value @ Json::Number(_)) => value.to_string(),
+        _ => String::new(),
+    };
+    let is_grpc = described.grpc.is_some() || text(described.rpc) == "grpc";
+    let status = described.status.or(described.former_status);
+    let status = text(if is_grpc { described.grpc } else { status });
+    // By convention the name is the method and the route, or the name of the procedure, which is asked for by POST.
+    let (method, route) = if is_grpc {
+        ("POST".to_owned(), format!("/{}", call.name.trim_start_matches('/')))
+    } else {
+        let method = text(described.method.or(described.former_method));
+        let name = call.name.strip_prefix(method.as_str()).unwrap_or(call.name).trim_start();
+        let route = described.route.map_or_else(|| name.to_owned(), |route| text(Some(route)));
+        (method, route)
+    };
+    let untold = if call.is_error { "error" } else { "" };
+    Kind {
+        step,
+        protocol: if is_grpc { "grpc" } else { "http" },
+        method,
+        route: if with_route { route } else { String::new() },
+        status: if status.is_empty() { untold.to_owned() } else { status },
+        is_error: call.is_error,
+    }
+}
+
+/// One request that took so many nanoseconds.
+fn one(duration: i64) -> Requests {
+    let seconds = duration as f64 / 1e9;
+    let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+    Requests {
+        count: 1,
+        micros: (duration / 1000).unsigned_abs(),
+        buckets: [(u8::try_from(bucket).unwrap_or(u8::MAX), 1)].into(),
+    }
+}

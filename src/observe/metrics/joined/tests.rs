@@ -1,0 +1,264 @@
+//! What is known of requests where nodes see all of it, a part of it, and nothing.
+
+use curtain_control::mcp::economy::TYPICAL;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::database::Retention;
+use crate::metrics::names::*;
+use crate::metrics::wire::{Batch, INTERVAL, Part, Requests, Sample, Value};
+use crate::metrics::{answer, drawn};
+use crate::owner::Owner;
+use crate::traces::wire::{self, Kind, Span, Status};
+
+/// 2026-01-01T00:00:00Z.
+const BEGIN: i64 = 1_767_225_600;
+const MS: i64 = 1_000_000;
+
+struct World {
+    kept: Joined,
+    spans: std::cell::Cell<u64>,
+    _directory: tempfile::TempDir,
+}
+
+fn world() -> World {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let samples = Store::open(&path("metrics.db"), Retention::default()).expect("opens");
+    let spans = traces::Store::open(&path("traces.db"), Retention::default()).expect("opens");
+    World { kept: Joined { samples, spans }, spans: 0.into(), _directory: directory }
+}
+
+fn owner(component: &str) -> Owner {
+    Owner {
+        namespace: "default".into(),
+        project: "shop".into(),
+        component: component.into(),
+        environment: "development".into(),
+        component_uid: format!("{component}-uid"),
+        ..Owner::default()
+    }
+}
+
+fn place(component: &str) -> Place {
+    Place {
+        namespace: "default".into(),
+        project: "shop".into(),
+        component: component.into(),
+        environment: "development".into(),
+    }
+}
+
+/// Two minutes.
+fn window(component: &str) -> Window {
+    Window { place: place(component), between: (BEGIN, BEGIN + 119), step: 60 }
+}
+
+impl World {
+    /// A pod of `component` is measured in the first minute, with what was seen of it: the name of a series, the kind and
+    /// name of who is at the other end, and what came.
+    fn measure(&self, component: &str, seen: &[(&str, &str, &str, Value)]) {
+        let label = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let ready =
+            Sample { name: READY.into(), labels: label(&[(POD, "one")]), value: Value::Gauge(1.0) };
+        let seen = seen.iter().map(|(name, kind, peer, value)| Sample {
+            name: (*name).into(),
+            labels: label(&[
+                (PEER, kind),
+                (PEER_NAME, peer),
+                (PEER_NAMESPACE, "default"),
+                (PEER_PROJECT, "shop"),
+                (PEER_ENVIRONMENT, "development"),
+                (SERVICE, "it"),
+                (PROTOCOL, "http1"),
+                (STATUS, "200"),
+                (VERDICT, "forwarded"),
+            ]),
+            value: value.clone(),
+        });
+        let samples = std::iter::once(ready).chain(seen).collect();
+        let time = BEGIN + INTERVAL;
+        let batch = Batch { time, parts: vec![Part { owner: owner(component), samples }] };
+        self.kept.samples.ingest(&batch, time).expect("stores");
+    }
+
+    /// A request from one component to another in that second; a caller named "" records nothing.
+    fn call(&self, from: &str, to: &str, second: i64, took: i64, attributes: &Json) {
+        let id = self.spans.get() + 2;
+        self.spans.set(id);
+        let number = |id: u64| format!("{id:016x}").parse().expect("an id");
+        let span = |kind: Kind, id: u64, parent: Option<u64>| Span {
+            trace: format!("{:032x}", self.spans.get()).parse().expect("an id"),
+            span: number(id),
+            parent: parent.map(number),
+            name: attributes["name"].as_str().unwrap_or("GET /items/{id}").to_owned(),
+            kind,
+            start: (BEGIN + second) * 1000 * MS,
+            duration: took * MS,
+            status: if attributes["wrong"] == true { Status::ERROR } else { Status(0) },
+            message: String::new(),
+            attributes: RawValue::from_string(attributes.to_string()).ok(),
+            events: None,
+        };
+        let part = |component: &str, span: Span| wire::Part {
+            source: wire::Source {
+                owner: owner(component),
+                pod: format!("{component}-1"),
+                pod_namespace: "dp".into(),
+                resource: "{}".into(),
+            },
+            spans: vec![span],
+        };
+        let parent = (!from.is_empty()).then_some(id + 1);
+        let mut parts = vec![part(to, span(Kind::SERVER, id, parent))];
+        if !from.is_empty() {
+            parts.push(part(from, span(Kind::CLIENT, id + 1, None)));
+        }
+        self.spans.set(id + 1);
+        self.kept.spans.ingest(&wire::Batch { parts }).expect("stores");
+    }
+
+    fn rows(&self, component: &str) -> Vec<String> {
+        let window = window(component);
+        let topology = self.kept.topology(&window).expect("asks");
+        let told = drawn::compact(&topology, &window.place, TYPICAL);
+        let rows = told["calls"]["rows"].as_array().cloned().unwrap_or_default();
+        let mut rows: Vec<String> = rows.iter().map(Json::to_string).collect();
+        rows.sort();
+        rows.extend(told["hint"].as_str().map(str::to_owned));
+        rows
+    }
+}
+
+fn requests(count: u64) -> Value {
+    Value::Requests(Requests { count, micros: count * 1000, buckets: [(1, count)].into() })
+}
+
+fn ok() -> Json {
+    json!({"http.request.method": "GET", "http.route": "/items/{id}", "http.response.status_code": 200})
+}
+
+#[test]
+fn where_no_node_sees_spans_tell_who_calls_whom_and_how_it_went() {
+    let world = world();
+    world.measure("web", &[(HTTP_IN, "gateway", "gateway-default", requests(4))]);
+    world.measure("cart", &[]);
+    for second in [1, 2, 70, 71] {
+        world.call("", "web", second, 3, &ok());
+        world.call("web", "cart", second, 15, &ok());
+    }
+    world.call("web", "cart", 3, 15, &json!({"http.method": "GET", "http.status_code": 404}));
+    world.call("web", "cart", 4, 700, &json!({"http.status_code": "503", "http.route": "/slow"}));
+    let grpc = json!({"rpc.system": "grpc", "rpc.grpc.status_code": 14, "name": "Payment/Pay"});
+    world.call("cart", "payment", 5, 1, &grpc);
+    // Neither says a number.
+    world.call("cart", "mail", 6, 1, &json!({"wrong": true, "name": "send"}));
+    world.call("cart", "mail", 6, 1, &json!({"name": "send"}));
+    assert_eq!(
+        world.rows(""),
+        [
+            r#"["cart","mail","http",0.4,"50%",0.99,"by spans; error x1"]"#,
+            r#"["cart","payment","grpc",0.2,"100%",0.99,"by spans; 14 x1"]"#,
+            r#"["gateway:gateway-default","web","http1",0.8,"0%",1.99,""]"#,
+            r#"["web","cart","http",1.2,"17%",970.0,"by spans; 404 x1, 503 x1"]"#,
+            "no node here sees what goes from pod to pod: connections and policies' denials are not known; \
+             requests of 3 calls are known from spans alone: nothing on the way counts them, and what is not traced is \
+             missing",
+        ]
+    );
+    let all = window("");
+    let now = Timestamp::from_second(BEGIN).expect("a time");
+    let topology = world.kept.topology(&all).expect("asks");
+    let rest = drawn::answer(&topology, &all, (true, true), now);
+    let metrics = |id: &str| {
+        let edges = rest["edges"].as_array().expect("edges").iter();
+        edges.clone().find(|edge| edge["id"] == id).expect(id)["metrics"].clone()
+    };
+    let cart = metrics("web->cart");
+    assert_eq!((&cart["requestCount"], &cart["tracedRequestCount"]), (&json!(6), &json!(6)));
+    assert_eq!(metrics("gateway:gateway-default->web:it")["tracedRequestCount"], Json::Null);
+
+    let cart = window("cart");
+    let found = world.kept.requests(&cart).expect("asks");
+    let rest = answer::http(&found, &cart);
+    let values = |name: &str| {
+        let points = rest[name].as_array().expect(name).iter();
+        points.map(|point| point["value"].as_f64().unwrap_or(-1.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(values("requestCount"), [4.0, 2.0]);
+    assert_eq!(values("unsuccessfulRequestCount"), [2.0, 0.0]);
+    assert_eq!(values("tracedRequestCount"), [4.0, 2.0]);
+    let told = answer::compact_http(&found, &cart, (false, false));
+    let hint = told["hint"].as_str().unwrap_or_default();
+    assert!(hint.starts_with("6 of 6 requests are known from spans alone"), "{hint}");
+    assert_eq!(
+        told["routes"]["rows"],
+        json!([["/slow", 1, 1, 995.0, "503 x1"], ["GET /items/{id}", 5, 0, 19.9, "404 x1"]])
+    );
+    let answers = world.kept.answers(&place("cart"), cart.between).expect("asks").expect("asked");
+    assert!((answers.failed - 100.0 / 6.0).abs() < 1e-9, "{answers:?}");
+    // What the gateway has counted is not counted again from the traces of the same requests.
+    let web = world.kept.requests(&window("web")).expect("asks");
+    let count = |step: &Option<super::super::requests::Asked>| {
+        step.as_ref().map(|asked| (asked.all.count, asked.traced))
+    };
+    assert_eq!(web.steps.iter().map(count).collect::<Vec<_>>(), [Some((4, 0)), None]);
+}
+
+#[test]
+fn requests_inside_of_connections_that_nobody_reads_are_those_of_spans() {
+    let world = world();
+    let connections = Value::Increase(2.0);
+    world.measure(
+        "payment",
+        &[
+            (CONNECTIONS_IN, "component", "cart", connections.clone()),
+            (CONNECTIONS_IN, "external", "203.0.113.7", Value::Increase(1.0)),
+        ],
+    );
+    world.measure("cart", &[(HTTP_IN, "component", "web", requests(7))]);
+    for second in [1, 2, 3] {
+        world.call("web", "cart", second, 3, &ok());
+        world.call("cart", "payment", second, 40, &ok());
+    }
+    // A caller that records nothing can only be the one whose connections are left.
+    world.call("", "payment", 4, 1, &ok());
+    let rows = world.rows("");
+    assert_eq!(
+        rows[..3],
+        [
+            r#"["cart","payment","http",0.6,"0%",49.7,"by spans"]"#,
+            r#"["external:203.0.113.7","payment","http",0.2,"0%",0.99,"by spans"]"#,
+            r#"["web","cart","http1",1.4,"0%",1.99,""]"#,
+        ]
+    );
+    assert!(rows[3].starts_with("requests of 2 calls are known from spans alone"), "{rows:?}");
+    let topology = world.kept.topology(&window("payment")).expect("asks");
+    let of_cart = topology.edges.iter().find(|edge| edge.source == Node::of(&owner("cart")));
+    let of_cart = of_cart.map(|edge| (edge.service.as_str(), edge.connections.forwarded));
+    assert_eq!(of_cart, None, "uids are of the series");
+    assert!(topology.edges.iter().any(|edge| edge.connections.forwarded == 2.0
+        && edge.asked.all.count == 3
+        && edge.service == "it"));
+}
+
+#[test]
+fn a_caller_without_a_trace_is_unknown_and_counts_only_where_it_was_not_counted() {
+    let world = world();
+    world.call("", "cart", 1, 3, &ok());
+    assert!(world.rows("")[0].starts_with(r#"["external:unknown","cart","http""#));
+    world.measure("cart", &[(HTTP_IN, "component", "web", requests(7))]);
+    assert_eq!(world.rows("").len(), 2, "the caller may be web, whose requests were counted");
+    let found = world.kept.requests(&window("cart")).expect("asks");
+    let all: Vec<_> = found.steps.iter().flatten().map(|asked| asked.all.count).collect();
+    assert_eq!(all, [7]);
+    // Now spans know web's calls, too, so the others are of somebody else.
+    world.call("web", "cart", 1, 3, &ok());
+    let found = world.kept.requests(&window("cart")).expect("asks");
+    let all: Vec<_> = found.steps.iter().flatten().map(|asked| asked.all.count).collect();
+    assert_eq!(all, [8]);
+}
