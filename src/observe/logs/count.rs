@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::Store;
-use super::query::like;
+use super::phrase::like;
 use crate::database::DatabaseError;
 
 impl Store {
@@ -24,7 +24,7 @@ impl Store {
                  (SELECT id FROM stream WHERE component_uid = ?1 AND environment_uid = ?2 AND last_time >= ?3) \
                  AND time BETWEEN ?3 AND ?4 AND text LIKE ?5 ESCAPE '\\'",
             )?;
-            let values = params![component, environment, first, last, like(phrase)];
+            let values = params![component, environment, first, last, format!("%{}%", like(phrase))];
             let count: i64 = statement.query_row(values, |row| row.get(0))?;
             Ok(count.unsigned_abs())
         })

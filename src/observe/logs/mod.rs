@@ -7,6 +7,7 @@ mod answer;
 mod ask;
 mod count;
 mod ingest;
+mod phrase;
 mod query;
 mod retention;
 mod schema;

@@ -6,15 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, params};
 
 use super::Store;
+use super::phrase::{INDEXED, by_text, like};
 use crate::asked::{Page, Place};
 use crate::database::DatabaseError;
 use crate::level::Level;
 use crate::wire::Source;
 
 /// More matches than this are not counted.
-const COUNTED: u64 = 1000;
-/// The shortest phrase that the full-text index can find.
-const INDEXED: usize = 3;
+pub(super) const COUNTED: u64 = 1000;
 
 /// What to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +92,7 @@ impl Store {
     }
 }
 
-struct Hit {
+pub(super) struct Hit {
     stream: i64,
     time: i64,
     ordinal: u32,
@@ -142,14 +141,19 @@ fn streams(connection: &Connection, query: &Query) -> Result<BTreeMap<i64, Sourc
     Ok(streams)
 }
 
-/// Level and short phrase as SQL. Levels are our own numbers; the phrase is a parameter.
-fn conditions(query: &Query) -> String {
-    let mut sql = String::new();
-    if !query.levels.is_empty() {
-        let numbers: Vec<String> =
-            query.levels.iter().map(|level| level.number().to_string()).collect();
-        sql.push_str(&format!(" AND level IN ({})", numbers.join(",")));
+/// Levels as SQL. They are our own numbers.
+pub(super) fn levels(query: &Query) -> String {
+    if query.levels.is_empty() {
+        return String::new();
     }
+    let numbers: Vec<String> =
+        query.levels.iter().map(|level| level.number().to_string()).collect();
+    format!(" AND level IN ({})", numbers.join(","))
+}
+
+/// Level and short phrase as SQL. The phrase is a parameter.
+fn conditions(query: &Query) -> String {
+    let mut sql = levels(query);
     if !query.phrase.is_empty() {
         sql.push_str(" AND text LIKE ?4 ESCAPE '\\'");
     } else {
@@ -159,7 +163,7 @@ fn conditions(query: &Query) -> String {
     sql
 }
 
-fn direction(query: &Query) -> &'static str {
+pub(super) fn direction(query: &Query) -> &'static str {
     if query.page.newest_first { "DESC" } else { "ASC" }
 }
 
@@ -180,7 +184,7 @@ fn by_stream(
         "SELECT COUNT(*) FROM (SELECT 1 FROM line WHERE {place}{conditions} LIMIT {COUNTED})"
     ))?;
     let (first, last) = query.page.between;
-    let like = like(&query.phrase);
+    let like = format!("%{}%", like(&query.phrase));
     let (mut hits, mut total) = (Vec::new(), 0);
     for stream in streams.keys() {
         let rows = page.query_map(params![stream, first, last, like], hit)?;
@@ -194,35 +198,7 @@ fn by_stream(
     Ok((hits, total))
 }
 
-/// The full-text index first, then time and place.
-fn by_text(
-    connection: &Connection,
-    query: &Query,
-    streams: &BTreeMap<i64, Source>,
-) -> Result<(Vec<Hit>, u64), DatabaseError> {
-    let ids: Vec<String> = streams.keys().map(i64::to_string).collect();
-    let plain = Query { phrase: String::new(), ..query.clone() };
-    let (conditions, order) = (conditions(&plain), direction(query));
-    let from = format!(
-        "FROM line WHERE id IN (SELECT rowid FROM line_text WHERE line_text MATCH ?1) \
-         AND stream IN ({}) AND time BETWEEN ?2 AND ?3{conditions}",
-        ids.join(",")
-    );
-    let phrase = format!("\"{}\"", query.phrase.replace('"', "\"\""));
-    let (first, last) = query.page.between;
-    let mut page = connection.prepare(&format!(
-        "SELECT stream, time, ordinal, level, text {from} ORDER BY time {order}, ordinal {order} LIMIT {}",
-        query.page.limit
-    ))?;
-    let rows = page.query_map(params![phrase, first, last, ""], hit)?;
-    let hits = rows.collect::<Result<Vec<_>, _>>()?;
-    let total = connection
-        .prepare(&format!("SELECT COUNT(*) FROM (SELECT 1 {from} LIMIT {COUNTED})"))?
-        .query_row(params![phrase, first, last, ""], |row| row.get::<_, i64>(0))?;
-    Ok((hits, total.unsigned_abs()))
-}
-
-fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
+pub(super) fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
     Ok(Hit {
         stream: row.get(0)?,
         time: row.get(1)?,
@@ -230,10 +206,4 @@ fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
         level: row.get(3)?,
         text: row.get(4)?,
     })
-}
-
-/// The phrase as a LIKE pattern that means only itself.
-pub(super) fn like(phrase: &str) -> String {
-    let escaped = phrase.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%{escaped}%")
 }

@@ -128,12 +128,33 @@ fn queries_narrow_by_place_time_level_and_phrase() {
         ["level=info Paid \"twice\""]
     );
     assert_eq!(texts(&store, &query(|query| query.phrase = "0%".into())), ["100% done"]);
+    assert_eq!(texts(&store, &query(|query| query.phrase = "00% D".into())), ["100% done"]);
+    assert_eq!(texts(&store, &query(|query| query.phrase = "0%_do".into())), [] as [&str; 0]);
     assert_eq!(texts(&store, &query(|query| query.phrase = "a%d".into())), [] as [&str; 0]);
     assert_eq!(store.query(&query(|query| query.page.limit = 1)).expect("queries").total, 5);
     assert_eq!(
         texts(&store, &query(|query| query.page.place.namespace = "other".into())),
         [] as [&str; 0]
     );
+}
+
+#[test]
+fn a_phrase_is_more_than_its_threes_and_letters_have_no_case() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = store(&directory, Retention::default());
+    let lines =
+        [(1, 0, "abcd and bcde"), (2, 0, "xABCDEx"), (3, 0, "Ärger im ÖPNV"), (4, 0, "100 %")];
+    store.ingest(&Batch { parts: vec![part(source("cart", "1", "a"), &lines)] }).expect("stores");
+    let found = |phrase: &str| texts(&store, &query(|query| query.phrase = phrase.into()));
+    assert_eq!(found("abcde"), ["xABCDEx"]);
+    assert_eq!(found("im öpnv"), ["Ärger im ÖPNV"]);
+    assert_eq!(found("im äpnv"), [] as [&str; 0]);
+    assert_eq!(found("00 %"), ["100 %"]);
+    let first = query(|query| {
+        query.phrase = "bcd".into();
+        query.page.limit = 1;
+    });
+    assert_eq!(store.query(&first).expect("finds").total, 2, "all are counted");
 }
 
 #[test]
