@@ -1,7 +1,7 @@
 //! What every query says: where to look, when, and how much of it to show.
 
 use curtain_control::authz::Hierarchy;
-use curtain_control::mcp::Arguments;
+use curtain_control::mcp::{Arg, ArgKind, Arguments};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -14,6 +14,21 @@ const MAX_DAYS: i64 = 30;
 /// What a query for workflow runs is told.
 pub(crate) const NO_WORKFLOWS: &str =
     "nothing is kept of workflow runs: there is no workflow engine yet";
+
+/// The arguments of tools that [`Asked::of`] reads.
+pub(crate) const NAMESPACE: Arg = Arg::required("namespace", ArgKind::Text);
+pub(crate) const PROJECT: Arg = Arg::optional("project", ArgKind::Text);
+pub(crate) const COMPONENT: Arg = Arg::optional("component", ArgKind::Text).about("needs project");
+pub(crate) const ENVIRONMENT: Arg = Arg::optional("environment", ArgKind::Text);
+pub(crate) const START: Arg = Arg::required("start_time", ArgKind::Text).about("RFC 3339");
+pub(crate) const END: Arg =
+    Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later");
+/// How many a tool gives by itself is for it to say.
+pub(crate) const LIMIT: Arg = Arg::optional("limit", ArgKind::Integer);
+pub(crate) const ORDER: Arg =
+    Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc");
+/// For tools that say nothing of what comes first.
+pub(crate) const PLAIN_ORDER: Arg = ORDER.about("");
 
 /// The part of a query's body that all signals have in common.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,8 +1,9 @@
 //! The tools for alerts and incidents.
 
-use curtain_control::mcp::{Access, Arg, ArgKind, Member, Output, Tool};
+use curtain_control::mcp::{Access, Arg, Member, Output, Tool};
 
 use super::signal::{ALERTS, INCIDENTS};
+use crate::asked::{COMPONENT, END, ENVIRONMENT, LIMIT, NAMESPACE, ORDER, PROJECT, START};
 
 /// Entries when the caller does not say; fewer, when they are long.
 pub(super) const DEFAULT_LIMIT: i64 = 20;
@@ -11,14 +12,14 @@ pub(super) const DEFAULT_LIMIT: i64 = 20;
 pub(super) const QUERY_INCIDENTS: &str = "query_incidents";
 
 const ARGS: &[Arg] = &[
-    Arg::required("namespace", ArgKind::Text),
-    Arg::optional("project", ArgKind::Text),
-    Arg::optional("component", ArgKind::Text).about("needs project"),
-    Arg::optional("environment", ArgKind::Text),
-    Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
-    Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
-    Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 20"),
-    Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc"),
+    NAMESPACE,
+    PROJECT,
+    COMPONENT,
+    ENVIRONMENT,
+    START,
+    END,
+    LIMIT.about("1 to 1000, default 20"),
+    ORDER,
 ];
 
 pub(super) static TABLE: [Tool; 2] = [

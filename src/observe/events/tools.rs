@@ -3,6 +3,9 @@
 use curtain_control::mcp::{Access, Arg, ArgKind, Member, Output, Tool};
 
 use super::signal::ACTION;
+use crate::asked::{
+    COMPONENT, END, ENVIRONMENT, LIMIT, NAMESPACE, ORDER, PLAIN_ORDER, PROJECT, START,
+};
 
 /// Events when the caller does not say; those that say the same are one row.
 pub(super) const DEFAULT_LIMIT: i64 = 100;
@@ -23,14 +26,14 @@ pub(super) static TABLE: [Tool; 2] = [
         description: "Find Kubernetes events of components: why pods do not start, restart or scale.",
         toolsets: &["events"],
         args: &[
-            Arg::required("namespace", ArgKind::Text),
-            Arg::optional("project", ArgKind::Text),
-            Arg::optional("component", ArgKind::Text).about("needs project"),
-            Arg::optional("environment", ArgKind::Text),
-            Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
-            Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
-            Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 100"),
-            Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc"),
+            NAMESPACE,
+            PROJECT,
+            COMPONENT,
+            ENVIRONMENT,
+            START,
+            END,
+            LIMIT.about("1 to 1000, default 100"),
+            ORDER,
         ],
         actions: &[ACTION],
         access: Access::Read,
@@ -41,12 +44,12 @@ pub(super) static TABLE: [Tool; 2] = [
         description: "Find Kubernetes events of workflow runs.",
         toolsets: &["events"],
         args: &[
-            Arg::required("namespace", ArgKind::Text),
+            NAMESPACE,
             Arg::optional("workflow_run_name", ArgKind::Text),
-            Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
-            Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
-            Arg::optional("limit", ArgKind::Integer),
-            Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])),
+            START,
+            END,
+            LIMIT,
+            PLAIN_ORDER,
         ],
         actions: &[ACTION],
         access: Access::Read,

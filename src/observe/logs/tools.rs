@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use super::ask::LogsQuery;
 use super::signal::ACTION;
-use crate::asked::Asked;
+use crate::asked::{
+    Asked, COMPONENT, END, ENVIRONMENT, LIMIT, NAMESPACE, ORDER, PLAIN_ORDER, PROJECT, START,
+};
 
 /// Lines when the caller does not say; fewer, when they are long.
 const DEFAULT_LIMIT: i64 = 40;
@@ -26,16 +28,16 @@ pub(super) static TABLE: [Tool; 2] = [
         description: "Find log lines of components. Narrow by component, time, level or phrase before raising the limit.",
         toolsets: &["logs"],
         args: &[
-            Arg::required("namespace", ArgKind::Text),
-            Arg::optional("project", ArgKind::Text),
-            Arg::optional("component", ArgKind::Text).about("needs project"),
-            Arg::optional("environment", ArgKind::Text),
-            Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
-            Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
+            NAMESPACE,
+            PROJECT,
+            COMPONENT,
+            ENVIRONMENT,
+            START,
+            END,
             Arg::optional("search_phrase", ArgKind::Text),
             Arg::optional("log_levels", ArgKind::Texts).about("of DEBUG, INFO, WARN, ERROR"),
-            Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 40"),
-            Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc"),
+            LIMIT.about("1 to 1000, default 40"),
+            ORDER,
         ],
         actions: &[ACTION],
         access: Access::Read,
@@ -46,15 +48,15 @@ pub(super) static TABLE: [Tool; 2] = [
         description: "Find log lines of workflow runs.",
         toolsets: &["logs"],
         args: &[
-            Arg::required("namespace", ArgKind::Text),
+            NAMESPACE,
             Arg::optional("workflow_run_name", ArgKind::Text),
             Arg::optional("task_name", ArgKind::Text),
-            Arg::required("start_time", ArgKind::Text).about("RFC 3339"),
-            Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later"),
+            START,
+            END,
             Arg::optional("search_phrase", ArgKind::Text),
             Arg::optional("log_levels", ArgKind::Texts).about("of DEBUG, INFO, WARN, ERROR"),
-            Arg::optional("limit", ArgKind::Integer),
-            Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])),
+            LIMIT,
+            PLAIN_ORDER,
         ],
         actions: &[ACTION],
         access: Access::Read,

@@ -4,15 +4,9 @@ use curtain_control::mcp::{Access, Arg, ArgKind, Arguments, Member, Output, Tool
 
 use super::ask::{CostQuery, MetricsQuery, TopologyQuery};
 use super::signal::{FINOPS, METRICS};
-use crate::asked::Asked;
+use crate::asked::{Asked, COMPONENT, END, ENVIRONMENT, NAMESPACE, PROJECT, START};
 
-const NAMESPACE: Arg = Arg::required("namespace", ArgKind::Text);
-const PROJECT: Arg = Arg::optional("project", ArgKind::Text);
-const COMPONENT: Arg = Arg::optional("component", ArgKind::Text).about("needs project");
-const ENVIRONMENT: Arg = Arg::optional("environment", ArgKind::Text);
 const ONE_ENVIRONMENT: Arg = Arg::required("environment", ArgKind::Text);
-const START: Arg = Arg::required("start_time", ArgKind::Text).about("RFC 3339");
-const END: Arg = Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later");
 const STEP: Arg = Arg::optional("step", ArgKind::Text)
     .about("all points so far apart, such as 1m; without, a summary");
 const HINT: Member = Member::text("hint");

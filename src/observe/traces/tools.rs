@@ -3,21 +3,13 @@
 use curtain_control::mcp::{Access, Arg, ArgKind, Member, Output, Tool};
 
 use super::signal::ACTION;
+use crate::asked::{COMPONENT, END, ENVIRONMENT, LIMIT, NAMESPACE, ORDER, PROJECT, START};
 
 /// Traces when the caller does not say.
 pub(super) const DEFAULT_LIMIT: i64 = 40;
 
 pub(super) const LIST: &str = "query_traces";
 pub(super) const SPANS: &str = "query_trace_spans";
-
-const NAMESPACE: Arg = Arg::required("namespace", ArgKind::Text);
-const PROJECT: Arg = Arg::optional("project", ArgKind::Text);
-const COMPONENT: Arg = Arg::optional("component", ArgKind::Text).about("needs project");
-const ENVIRONMENT: Arg = Arg::optional("environment", ArgKind::Text);
-const START: Arg = Arg::required("start_time", ArgKind::Text).about("RFC 3339");
-const END: Arg = Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later");
-const ORDER: Arg =
-    Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc");
 
 pub(super) static TABLE: [Tool; 3] = [
     Tool {
@@ -31,7 +23,7 @@ pub(super) static TABLE: [Tool; 3] = [
             ENVIRONMENT,
             START,
             END,
-            Arg::optional("limit", ArgKind::Integer).about("1 to 1000, default 40"),
+            LIMIT.about("1 to 1000, default 40"),
             ORDER,
         ],
         actions: &[ACTION],
@@ -55,7 +47,7 @@ pub(super) static TABLE: [Tool; 3] = [
             ENVIRONMENT,
             START,
             END,
-            Arg::optional("limit", ArgKind::Integer).about("lines, 1 to 1000"),
+            LIMIT.about("lines, 1 to 1000"),
             ORDER,
         ],
         actions: &[ACTION],
