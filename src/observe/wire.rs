@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::owner::Owner;
+
 /// Where batches are posted.
 pub const LINES_PATH: &str = "/internal/v1/lines";
 /// Where positions are asked for.
@@ -9,7 +11,7 @@ pub const POSITIONS_PATH: &str = "/internal/v1/positions";
 /// The largest batch in bytes.
 pub const MAX_BATCH: usize = 4 << 20;
 
-/// A container whose lines are kept. Names and uids are those of the platform's objects, from the pod's labels.
+/// A container whose lines are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Source {
@@ -21,20 +23,9 @@ pub struct Source {
     pub pod_namespace: String,
     /// The container in it.
     pub container: String,
-    /// The platform's namespace.
-    pub namespace: String,
-    /// Name of the project.
-    pub project: String,
-    /// Name of the component.
-    pub component: String,
-    /// Name of the environment.
-    pub environment: String,
-    /// Uid of the project.
-    pub project_uid: String,
-    /// Uid of the component.
-    pub component_uid: String,
-    /// Uid of the environment.
-    pub environment_uid: String,
+    /// Whose it is, as the pod's labels say.
+    #[serde(flatten)]
+    pub owner: Owner,
 }
 
 /// One line: its place in the container's log, and its text without the line feed.
@@ -82,4 +73,24 @@ pub struct Stored {
     pub container: String,
     /// The place.
     pub last: Position,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_source_says_all_that_is_known_of_it_side_by_side() {
+        let said = json!({"podUid": "u", "pod": "cart-1", "podNamespace": "dp", "container": "main",
+            "namespace": "default", "project": "shop", "component": "cart", "environment": "development",
+            "projectUid": "p", "componentUid": "c", "environmentUid": "e"});
+        let source: Source = serde_json::from_value(said.clone()).expect("a source");
+        assert_eq!((source.pod.as_str(), source.owner.component_uid.as_str()), ("cart-1", "c"));
+        assert_eq!(serde_json::to_value(source).expect("JSON"), said);
+        let little: Source =
+            serde_json::from_value(json!({"component": "cart"})).expect("a source");
+        assert_eq!((little.owner.component.as_str(), little.owner.project.as_str()), ("cart", ""));
+    }
 }

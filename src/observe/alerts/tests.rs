@@ -15,6 +15,7 @@ use super::testing::{SECOND, START, look, object, open, rule};
 use super::{Store, status};
 use crate::asked::{Page, Place};
 use crate::database::Retention;
+use crate::owner::Owner;
 use crate::wire::{Batch, Line, Part, Position, Source};
 use crate::{events, logs, metrics, traces};
 
@@ -85,10 +86,13 @@ fn lines_are_counted_in_the_window_and_for_the_component_alone() {
         let source = Source {
             pod_uid: pod.into(),
             container: "main".into(),
-            namespace: "default".into(),
-            component: "cart".into(),
-            component_uid: component.into(),
-            environment_uid: "e".into(),
+            owner: Owner {
+                namespace: "default".into(),
+                component: "cart".into(),
+                component_uid: component.into(),
+                environment_uid: "e".into(),
+                ..Owner::default()
+            },
             ..Source::default()
         };
         let line = |(second, text): &(i64, &str)| {

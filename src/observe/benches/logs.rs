@@ -9,7 +9,7 @@ use std::time::Instant;
 use curtain_observe::database::Retention;
 use curtain_observe::logs::{Query, Store};
 use curtain_observe::wire::{Batch, Line, Part, Position, Source};
-use curtain_observe::{Level, Page, Place};
+use curtain_observe::{Level, Owner, Page, Place};
 
 const COMPONENTS: u64 = 30;
 /// Lines that a post of the collector has.
@@ -27,12 +27,14 @@ fn source(component: u64) -> Source {
         pod: format!("component-{component}-7f9c4d5b6-x2x"),
         pod_namespace: "dp-default-shop-development".into(),
         container: "main".into(),
-        namespace: "default".into(),
-        project: "shop".into(),
-        component: format!("component-{component}"),
-        environment: "development".into(),
-        component_uid: format!("uid-{component}"),
-        ..Source::default()
+        owner: Owner {
+            namespace: "default".into(),
+            project: "shop".into(),
+            component: format!("component-{component}"),
+            environment: "development".into(),
+            component_uid: format!("uid-{component}"),
+            ..Owner::default()
+        },
     }
 }
 

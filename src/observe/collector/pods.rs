@@ -42,19 +42,12 @@ fn progress(status: &ContainerStatus) -> Option<Progress> {
 }
 
 fn source(pod: &Pod, container: &str) -> Source {
-    let owner = Owner::of(pod.labels());
     Source {
         pod_uid: pod.uid().unwrap_or_default(),
         pod: pod.name_any(),
         pod_namespace: pod.namespace().unwrap_or_default(),
         container: container.to_owned(),
-        namespace: owner.namespace,
-        project: owner.project,
-        component: owner.component,
-        environment: owner.environment,
-        project_uid: owner.project_uid,
-        component_uid: owner.component_uid,
-        environment_uid: owner.environment_uid,
+        owner: Owner::of(pod.labels()),
     }
 }
 
@@ -78,7 +71,7 @@ mod tests {
         let names: Vec<_> =
             found.iter().map(|(s, p)| (s.container.as_str(), p.restarts, p.running)).collect();
         assert_eq!(names, [("main", 2, true), ("crashes", 1, false)]);
-        let source = &found[0].0;
+        let source = &found[0].0.owner;
         assert_eq!((source.component.as_str(), source.component_uid.as_str()), ("cart", "c"));
     }
 }

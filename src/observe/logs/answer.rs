@@ -20,9 +20,9 @@ fn entry(row: &Row) -> Value {
         metadata.insert(name.to_owned(), value.into());
     }
     let uids = [
-        ("componentUid", &source.component_uid),
-        ("projectUid", &source.project_uid),
-        ("environmentUid", &source.environment_uid),
+        ("componentUid", &source.owner.component_uid),
+        ("projectUid", &source.owner.project_uid),
+        ("environmentUid", &source.owner.environment_uid),
     ];
     for (name, uid) in uids.into_iter().filter(|(_, uid)| !uid.is_empty()) {
         metadata.insert(name.to_owned(), uid.as_str().into());
@@ -37,10 +37,10 @@ fn entry(row: &Row) -> Value {
 
 fn names(source: &Source) -> [(&'static str, &str); 7] {
     [
-        ("componentName", &source.component),
-        ("projectName", &source.project),
-        ("environmentName", &source.environment),
-        ("namespaceName", &source.namespace),
+        ("componentName", &source.owner.component),
+        ("projectName", &source.owner.project),
+        ("environmentName", &source.owner.environment),
+        ("namespaceName", &source.owner.namespace),
         ("containerName", &source.container),
         ("podName", &source.pod),
         ("podNamespace", &source.pod_namespace),
@@ -122,6 +122,7 @@ mod tests {
 
     use super::*;
     use crate::level::Level;
+    use crate::owner::Owner;
 
     fn found(texts: &[(&str, &str)], total: u64) -> Found {
         let row = |(pod, text): &(&str, &str)| Row {
@@ -130,8 +131,11 @@ mod tests {
             level: Level::Info,
             source: Source {
                 pod: (*pod).to_owned(),
-                component: "cart".to_owned(),
-                component_uid: "u".to_owned(),
+                owner: Owner {
+                    component: "cart".to_owned(),
+                    component_uid: "u".to_owned(),
+                    ..Owner::default()
+                },
                 ..Source::default()
             },
         };
@@ -166,10 +170,13 @@ mod tests {
             text: format!("\u{1b}[32mrequest {number} was answered\u{1b}[0m in 12 ms"),
             level: Level::Error,
             source: Source {
-                namespace: "default".to_owned(),
-                project: format!("project-{number}"),
-                component: format!("component-{number}"),
-                environment: format!("environment-{number}"),
+                owner: Owner {
+                    namespace: "default".to_owned(),
+                    project: format!("project-{number}"),
+                    component: format!("component-{number}"),
+                    environment: format!("environment-{number}"),
+                    ..Owner::default()
+                },
                 container: format!("container-{number}"),
                 pod: format!("component-{number}-development-7f9c4d5b6-x2x{number}"),
                 pod_namespace: format!("dp-default-project-{number}-development-1a2b3c4d"),

@@ -1,7 +1,7 @@
 //! Finding lines.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
@@ -10,6 +10,7 @@ use super::phrase::{INDEXED, by_text, like};
 use crate::asked::{Page, Place};
 use crate::database::DatabaseError;
 use crate::level::Level;
+use crate::owner::{COLUMNS, IN_PLACE, Owner, newest};
 use crate::wire::Source;
 
 /// More matches than this are not counted.
@@ -102,12 +103,9 @@ pub(super) struct Hit {
 
 /// The streams in scope, without those of former incarnations of a component.
 fn streams(connection: &Connection, query: &Query) -> Result<BTreeMap<i64, Source>, DatabaseError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, pod_uid, container, pod, pod_namespace, namespace, project, component, environment, \
-         project_uid, component_uid, environment_uid FROM stream \
-         WHERE namespace = ?1 AND (?2 = '' OR project = ?2) AND (?3 = '' OR component = ?3) \
-         AND (?4 = '' OR environment = ?4) ORDER BY id",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT id, pod_uid, container, pod, pod_namespace, {COLUMNS} FROM stream WHERE {IN_PLACE} ORDER BY id"
+    ))?;
     let Place { namespace, project, component, environment } = &query.page.place;
     let names = params![namespace, project, component, environment];
     let rows = statement.query_map(names, |row| {
@@ -116,28 +114,12 @@ fn streams(connection: &Connection, query: &Query) -> Result<BTreeMap<i64, Sourc
             container: row.get(2)?,
             pod: row.get(3)?,
             pod_namespace: row.get(4)?,
-            namespace: row.get(5)?,
-            project: row.get(6)?,
-            component: row.get(7)?,
-            environment: row.get(8)?,
-            project_uid: row.get(9)?,
-            component_uid: row.get(10)?,
-            environment_uid: row.get(11)?,
+            owner: Owner::read(row, 5)?,
         };
         Ok((row.get(0)?, source))
     })?;
-    let mut streams: BTreeMap<i64, Source> = rows.collect::<Result<_, _>>()?;
-    let mut newest: HashMap<(String, String), String> = HashMap::new();
-    for source in streams.values() {
-        newest.insert(
-            (source.project.clone(), source.component.clone()),
-            source.component_uid.clone(),
-        );
-    }
-    streams.retain(|_, source| {
-        newest.get(&(source.project.clone(), source.component.clone()))
-            == Some(&source.component_uid)
-    });
+    let mut streams = rows.collect::<Result<_, _>>()?;
+    newest(&mut streams, |source: &Source| &source.owner);
     Ok(streams)
 }
 

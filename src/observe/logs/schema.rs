@@ -4,15 +4,17 @@
 //! what is stored. That a line has a whole phrase is seen in its text.
 
 use crate::database::Layout;
+use crate::owner::owner_columns;
 
 pub(super) const LAYOUT: Layout = Layout {
     version: 2,
-    tables: "
-CREATE TABLE stream (
+    tables: concat!(
+        "CREATE TABLE stream (
     id INTEGER PRIMARY KEY,
     pod_uid TEXT NOT NULL, container TEXT NOT NULL, pod TEXT NOT NULL, pod_namespace TEXT NOT NULL,
-    namespace TEXT NOT NULL, project TEXT NOT NULL, component TEXT NOT NULL, environment TEXT NOT NULL,
-    project_uid TEXT NOT NULL, component_uid TEXT NOT NULL, environment_uid TEXT NOT NULL,
+    ",
+        owner_columns!(),
+        ",
     last_time INTEGER NOT NULL, last_ordinal INTEGER NOT NULL,
     UNIQUE (pod_uid, container)
 );
@@ -26,5 +28,6 @@ CREATE INDEX line_place ON line (stream, time, ordinal, level);
 CREATE INDEX line_time ON line (time);
 CREATE VIRTUAL TABLE line_text USING fts5 (text, content='', contentless_delete=1, tokenize='trigram', detail=none);
 INSERT INTO line_text (line_text, rank) VALUES ('automerge', 8);
-",
+"
+    ),
 };

@@ -4,6 +4,7 @@ use super::{Query, Store};
 use crate::asked::{Page, Place};
 use crate::database::Retention;
 use crate::level::Level;
+use crate::owner::Owner;
 use crate::wire::{Batch, Line, Part, Position, Source};
 
 const SECOND: i64 = 1_000_000_000;
@@ -14,12 +15,14 @@ fn source(component: &str, uid: &str, pod: &str) -> Source {
         pod: pod.into(),
         pod_namespace: "dp".into(),
         container: "main".into(),
-        namespace: "default".into(),
-        project: "shop".into(),
-        component: component.into(),
-        environment: "development".into(),
-        component_uid: uid.into(),
-        ..Source::default()
+        owner: Owner {
+            namespace: "default".into(),
+            project: "shop".into(),
+            component: component.into(),
+            environment: "development".into(),
+            component_uid: uid.into(),
+            ..Owner::default()
+        },
     }
 }
 
@@ -82,7 +85,7 @@ fn queries_narrow_by_place_time_level_and_phrase() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = store(&directory, Retention::default());
     let mut other = source("cart", "1", "c");
-    other.environment = "production".into();
+    other.owner.environment = "production".into();
     store
         .ingest(&Batch {
             parts: vec![

@@ -1,11 +1,12 @@
 //! Taking lines in.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
 use super::{Store, retention::remove};
 use crate::database::DatabaseError;
 use crate::forget::bound;
 use crate::level::Level;
+use crate::owner::COLUMNS;
 use crate::wire::{Batch, Part, Position, Source, Stored};
 
 impl Store {
@@ -95,24 +96,14 @@ fn stream(
     if let Some((id, last)) = known {
         return Ok((id, Some(last)));
     }
+    let Source { pod_uid, container, pod, pod_namespace, owner } = source;
+    let values =
+        [pod_uid.as_str(), container, pod, pod_namespace].into_iter().chain(owner.values());
     transaction
-        .prepare_cached(
-            "INSERT INTO stream (pod_uid, container, pod, pod_namespace, namespace, project, component, \
-             environment, project_uid, component_uid, environment_uid, last_time, last_ordinal) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0)",
-        )?
-        .execute(params![
-            source.pod_uid,
-            source.container,
-            source.pod,
-            source.pod_namespace,
-            source.namespace,
-            source.project,
-            source.component,
-            source.environment,
-            source.project_uid,
-            source.component_uid,
-            source.environment_uid,
-        ])?;
+        .prepare_cached(&format!(
+            "INSERT INTO stream (pod_uid, container, pod, pod_namespace, {COLUMNS}, last_time, last_ordinal) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0)"
+        ))?
+        .execute(params_from_iter(values))?;
     Ok((transaction.last_insert_rowid(), None))
 }

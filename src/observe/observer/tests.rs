@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::owner::Owner;
 use crate::wire::{Batch, Line, Part, Position, Source};
 
 /// An observer with two lines, and a control plane that lets `dev` look at the project `shop`.
@@ -94,10 +95,13 @@ impl World {
             pod_uid: "u".into(),
             pod: "cart-1".into(),
             container: "main".into(),
-            namespace: "default".into(),
-            project: "shop".into(),
-            component: "cart".into(),
-            environment: "development".into(),
+            owner: Owner {
+                namespace: "default".into(),
+                project: "shop".into(),
+                component: "cart".into(),
+                environment: "development".into(),
+                ..Owner::default()
+            },
             ..Source::default()
         };
         let at = |seconds: i64| Position {
