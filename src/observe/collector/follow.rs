@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use super::lines::{Numbering, read_line};
 use super::pods::Progress;
-use super::ship::Inlet;
+use super::queue::Inlet;
+use super::ship::Shipped;
 use crate::wire::{Position, Source};
 
 /// A stream that ended although its container runs is opened again after this time, unless the container's
@@ -23,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Follower {
     client: Client,
     source: Arc<Source>,
-    inlet: Inlet,
+    inlet: Inlet<Shipped>,
     /// The last place that was put into the inlet, or that the observer has.
     last: Option<Position>,
     progress: watch::Receiver<Progress>,
@@ -33,7 +34,7 @@ impl Follower {
     pub(super) fn new(
         client: Client,
         source: Source,
-        inlet: Inlet,
+        inlet: Inlet<Shipped>,
         last: Option<Position>,
         progress: watch::Receiver<Progress>,
     ) -> Self {
@@ -115,7 +116,7 @@ impl Follower {
             if self.last.is_some_and(|last| place <= last) {
                 continue;
             }
-            if !self.inlet.put(&self.source, line).await {
+            if !self.inlet.ship(&self.source, line).await {
                 return Ok(false);
             }
             self.last = Some(place);

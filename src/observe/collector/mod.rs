@@ -15,6 +15,7 @@ mod lines;
 mod meter;
 mod otlp;
 mod pods;
+mod queue;
 mod ship;
 
 use std::collections::HashMap;
@@ -39,7 +40,8 @@ use follow::Follower;
 use homes::Homes;
 use meter::Meter;
 use pods::{Progress, containers};
-use ship::{Inlet, Shipper};
+use queue::{Inlet, Queue};
+use ship::Shipped;
 
 /// Which pods have logs that someone can ask for.
 pub const SELECTOR: &str = "openchoreo.dev/component";
@@ -122,11 +124,11 @@ async fn collect(
     shutdown: Shutdown,
 ) {
     let (connected, watching) = (health.check("observer"), health.check("pods"));
-    let (shipper, inlet) = Shipper::new(door);
-    let Some(stored) = shipper.positions(&shutdown).await else { return };
+    let Some(stored) = ship::positions(&door, &shutdown).await else { return };
     connected.pass();
     let stored = stored.into_iter().map(|s| ((s.pod_uid, s.container), s.last)).collect();
-    let shipping = tokio::spawn(shipper.run(shutdown.clone()));
+    let (queue, inlet) = Queue::new(door);
+    let shipping = tokio::spawn(queue.run(shutdown.clone()));
 
     let mut readers = Readers {
         client: client.clone(),
@@ -202,7 +204,7 @@ impl Told {
 /// The followers of all containers.
 struct Readers {
     client: Client,
-    inlet: Inlet,
+    inlet: Inlet<Shipped>,
     /// Where the observer's store ends, for logs that were read before this start.
     stored: HashMap<(String, String), Position>,
     /// By uid of the pod and name of the container. Dropping a sender tells its follower that the pod is gone.

@@ -8,22 +8,24 @@ mod convert;
 mod grpc;
 mod http;
 mod json;
-mod queue;
 mod take;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use curtain_role::origin::AllowedHosts;
 use curtain_role::{ServeError, Shutdown, serve_peers};
 use tokio::net::TcpListener;
 
 use super::door::Door;
 use super::homes::Homes;
-use queue::{Inlet, Queue};
+use super::queue::{Inlet, Load, Queue};
+use crate::traces::wire::{Batch, Part, SPANS_PATH};
 
 /// Names of our Service, which exporters have from upstream's charts.
 const NAMES: [&str; 2] =
@@ -39,7 +41,24 @@ pub(super) struct Receiver {
 #[derive(Clone)]
 struct Shared {
     homes: Homes,
-    inlet: Inlet,
+    inlet: Inlet<Spans>,
+}
+
+/// The spans of a request, which wait with the room that it took.
+struct Spans(Vec<Part>);
+
+impl Load for Spans {
+    const PATH: &'static str = SPANS_PATH;
+    const WHAT: &'static str = "spans";
+    /// Of requests and of what they became.
+    const WAITING: usize = 8 << 20;
+    const AGE: Duration = Duration::from_millis(200);
+
+    fn encode(batch: Vec<Self>) -> Bytes {
+        let parts = batch.into_iter().flat_map(|spans| spans.0).collect();
+        // Strings, numbers and JSON: it cannot fail.
+        serde_json::to_vec(&Batch { parts }).unwrap_or_default().into()
+    }
 }
 
 impl Receiver {

@@ -8,9 +8,9 @@ use curtain_otlp::trace::ExportTraceServiceRequest;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 
+use super::super::queue::Room;
 use super::convert::{Converted, convert};
-use super::queue::Room;
-use super::{Peer, Shared};
+use super::{Peer, Shared, Spans};
 
 /// The largest request in bytes, as it comes and unpacked: what gRPC servers take.
 pub(super) const LARGEST: usize = 4 << 20;
@@ -95,7 +95,7 @@ pub(super) fn take(
 ) -> Result<(i64, String), Refusal> {
     let peer = peer.0.ip().to_canonical();
     let Converted { parts, bytes, homeless, broken } = convert(&shared.homes, peer, request);
-    if !parts.is_empty() && !shared.inlet.put(parts, bytes, room) {
+    if !parts.is_empty() && !shared.inlet.put(Spans(parts), bytes, room) {
         return Err(Refusal::Interrupted("the collector is ending"));
     }
     let mut reasons = Vec::new();
