@@ -11,7 +11,7 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
-use super::homes::Homes;
+use super::known::Pods;
 use crate::owner::Owner;
 
 /// Owners that are remembered; when there are more, all are asked for again.
@@ -46,13 +46,13 @@ type Labels = BTreeMap<String, String>;
 /// Finds owners, and remembers them.
 pub(super) struct Registry {
     client: Client,
-    homes: Homes,
+    pods: Pods,
     known: HashMap<String, (Instant, Arc<Owner>)>,
 }
 
 impl Registry {
-    pub(super) fn new(client: Client, homes: Homes) -> Registry {
-        Registry { client, homes, known: HashMap::new() }
+    pub(super) fn new(client: Client, pods: Pods) -> Registry {
+        Registry { client, pods, known: HashMap::new() }
     }
 
     /// The owner of an object; `None` when it is not the platform's. An error is worth another try.
@@ -65,8 +65,8 @@ impl Registry {
         if namespace.is_empty() {
             return Ok(None);
         }
-        if let Some(home) = self.homes.of_uid(&uid) {
-            return Ok(Some(Arc::new(home.owner.clone())));
+        if let Some(owner) = self.pods.of_uid(&uid).and_then(|pod| pod.owner().cloned()) {
+            return Ok(Some(Arc::new(owner)));
         }
         let around = self.namespace(&namespace).await?;
         let (kind, name) = (text(&object.kind), text(&object.name));

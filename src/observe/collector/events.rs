@@ -16,7 +16,7 @@ use kube::{Api, Client};
 
 use super::belongs::Registry;
 use super::door::Door;
-use super::homes::Homes;
+use super::known::Pods;
 use crate::asked::nanoseconds;
 use crate::events::wire::{Batch, EVENTS_PATH, Event as Reported};
 
@@ -33,21 +33,21 @@ const LISTED: u32 = 200;
 pub(super) struct Follower {
     client: Client,
     registry: Registry,
-    homes: Homes,
+    pods: Pods,
     door: Door,
 }
 
 impl Follower {
-    pub(super) fn new(client: Client, homes: Homes, door: Door) -> Follower {
-        let registry = Registry::new(client.clone(), homes.clone());
-        Follower { client, registry, homes, door }
+    pub(super) fn new(client: Client, pods: Pods, door: Door) -> Follower {
+        let registry = Registry::new(client.clone(), pods.clone());
+        Follower { client, registry, pods, door }
     }
 
     /// Follows until `shutdown`.
     pub(super) async fn run(mut self, health: &Health, shutdown: Shutdown) {
         let watching = health.check("events");
         tokio::select! {
-            () = self.homes.listed() => {}
+            () = self.pods.listed() => {}
             () = shutdown.wait() => return,
         }
         let api: Api<Event> = Api::all(self.client.clone());

@@ -10,7 +10,7 @@ mod belongs;
 mod door;
 mod events;
 mod follow;
-mod homes;
+mod known;
 mod lines;
 mod meter;
 mod otlp;
@@ -37,7 +37,7 @@ use tokio::task::JoinSet;
 use crate::wire::Position;
 use door::Door;
 use follow::Follower;
-use homes::Homes;
+use known::Pods;
 use meter::Meter;
 use pods::{Progress, containers};
 use queue::{Inlet, Queue};
@@ -86,14 +86,14 @@ pub enum Error {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let health = Health::default();
     let client = config.kube.client().await?;
-    let told = Told::default();
+    let known = Pods::default();
     let door = Door::new(config.observer.clone(), config.token.clone());
     let listeners =
         (listen(config.otlp_grpc_listen).await?, listen(config.otlp_http_listen).await?);
-    let events = events::Follower::new(client.clone(), told.homes.clone(), door.clone());
-    let spans = otlp::Receiver::new(told.homes.clone(), door.clone());
-    let meter = Meter::new(client.clone(), told.measured.clone(), door.clone());
-    let work = collect(&config, client, (&health, told), door, shutdown.clone());
+    let events = events::Follower::new(client.clone(), known.clone(), door.clone());
+    let spans = otlp::Receiver::new(known.clone(), door.clone());
+    let meter = Meter::new(client.clone(), known.clone(), door.clone());
+    let work = collect(&config, client, (&health, known), door, shutdown.clone());
     tokio::try_join!(
         async {
             work.await;
@@ -119,7 +119,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 async fn collect(
     config: &Config,
     client: Client,
-    (health, told): (&Health, Told),
+    (health, known): (&Health, Pods),
     door: Door,
     shutdown: Shutdown,
 ) {
@@ -154,51 +154,26 @@ async fn collect(
             Some(Ok(Event::Init)) => listed.clear(),
             Some(Ok(Event::InitApply(pod))) => {
                 listed.extend(pod.uid());
-                told.apply(&pod);
+                known.apply(&pod);
                 readers.apply(&pod);
             }
             Some(Ok(Event::InitDone)) => {
                 readers.keep(&listed);
-                told.keep(&listed);
+                known.keep(&listed, true);
                 watching.pass();
             }
             Some(Ok(Event::Apply(pod))) => {
-                told.apply(&pod);
+                known.apply(&pod);
                 readers.apply(&pod);
             }
             Some(Ok(Event::Delete(pod))) => {
-                told.remove(&pod);
+                known.remove(&pod);
                 readers.remove(&pod);
             }
         }
     }
     drop(readers);
     let _ = shipping.await;
-}
-
-/// Who is told about each pod, beside the readers of its logs.
-#[derive(Clone, Default)]
-struct Told {
-    homes: Homes,
-    measured: meter::Pods,
-}
-
-impl Told {
-    fn apply(&self, pod: &Pod) {
-        self.homes.apply(pod);
-        self.measured.apply(pod);
-    }
-
-    fn remove(&self, pod: &Pod) {
-        self.homes.remove(pod);
-        self.measured.remove(pod);
-    }
-
-    /// A new list is complete: other pods are gone.
-    fn keep(&self, uids: &[String]) {
-        self.homes.keep(uids);
-        self.measured.keep(uids, true);
-    }
 }
 
 /// The followers of all containers.

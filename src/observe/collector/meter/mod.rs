@@ -14,7 +14,6 @@ mod exposition;
 mod fetch;
 mod gathered;
 mod growth;
-mod known;
 mod scrape;
 mod summary;
 mod traffic;
@@ -33,14 +32,13 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt};
 
 use super::door::Door;
+use super::known::{self, Known, Part, Pods};
 use crate::metrics::names::{
     CPU_LIMIT, CPU_REQUEST, MEMORY_LIMIT, MEMORY_REQUEST, POD, READY, RESTARTS,
 };
 use crate::metrics::wire::{INTERVAL, Labels, SAMPLES_PATH};
 use fetch::{Fetch, FetchError};
 use gathered::Gathered;
-pub(super) use known::Pods;
-use known::{Known, Part};
 use scrape::Programs;
 use traffic::Traffic;
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use super::super::homes::{Home, Homes};
+use super::super::known::{Known, Pods};
 use crate::traces::wire::{Kind, Part, Source, Span as Stored, SpanId, Status, TraceId};
 
 /// Longer texts are cut.
@@ -37,24 +37,23 @@ pub(super) struct Converted {
 }
 
 /// Converts the spans of `peer`.
-pub(super) fn convert(
-    homes: &Homes,
-    peer: IpAddr,
-    request: ExportTraceServiceRequest,
-) -> Converted {
+pub(super) fn convert(pods: &Pods, peer: IpAddr, request: ExportTraceServiceRequest) -> Converted {
     let mut converted = Converted::default();
-    let sender = homes.at(peer);
+    let sender = pods.at(peer);
     for group in request.resource_spans {
         let count = group.scope_spans.iter().map(|scope| scope.spans.len()).sum::<usize>();
         let resource = group.resource.unwrap_or_default();
-        let home = sender.clone().or_else(|| named(homes, &resource));
-        let Some(home) = home.filter(|home| !home.owner.namespace.is_empty()) else {
+        let home = sender.clone().or_else(|| named(pods, &resource));
+        let owner =
+            |home: &Arc<Known>| home.owner().filter(|owner| !owner.namespace.is_empty()).cloned();
+        let Some((home, owner)) = home.and_then(|home| owner(&home).map(|owner| (home, owner)))
+        else {
             converted.homeless += i64::try_from(count).unwrap_or(i64::MAX);
             continue;
         };
         let source = Source {
-            owner: home.owner.clone(),
-            pod: home.pod.clone(),
+            owner,
+            pod: home.name.clone(),
             pod_namespace: home.namespace.clone(),
             resource: Value::Object(attributes(&resource.attributes, None)).to_string(),
         };
@@ -79,7 +78,7 @@ pub(super) fn convert(
 }
 
 /// The pod that a resource names; for a sender that passes on what others recorded.
-fn named(homes: &Homes, resource: &Resource) -> Option<Arc<Home>> {
+fn named(pods: &Pods, resource: &Resource) -> Option<Arc<Known>> {
     let text = |name: &str| {
         let found = resource.attributes.iter().find(|one| one.key == name)?;
         match found.value.as_ref()?.value.as_ref()? {
@@ -88,8 +87,8 @@ fn named(homes: &Homes, resource: &Resource) -> Option<Arc<Home>> {
         }
     };
     let address = text("k8s.pod.ip").and_then(|address| address.parse().ok());
-    address.and_then(|address| homes.at(address)).or_else(|| {
-        homes.named(text("k8s.namespace.name").unwrap_or_default(), text("k8s.pod.name")?)
+    address.and_then(|address| pods.at(address)).or_else(|| {
+        pods.home(text("k8s.namespace.name").unwrap_or_default(), text("k8s.pod.name")?)
     })
 }
 
@@ -231,15 +230,15 @@ mod tests {
 
     use super::*;
 
-    fn homes() -> Homes {
-        let homes = Homes::default();
+    fn pods() -> Pods {
+        let pods = Pods::default();
         let pod: Pod = serde_json::from_value(json!({
             "metadata": {"name": "cart-1", "namespace": "dp", "uid": "u",
                 "labels": {"openchoreo.dev/component": "cart", "openchoreo.dev/namespace": "default"}},
             "status": {"phase": "Running", "podIP": "10.0.0.1"}}))
         .expect("a Pod");
-        homes.apply(&pod);
-        homes
+        pods.apply(&pod);
+        pods
     }
 
     fn request(resource: &[(&str, &str)], span: Span) -> ExportTraceServiceRequest {
@@ -259,10 +258,10 @@ mod tests {
 
     #[test]
     fn the_address_decides_where_a_span_is_at_home_and_only_strangers_may_name_a_pod() {
-        let homes = homes();
+        let pods = pods();
         let convert = |from: &str, resource: &[(&str, &str)]| {
             let from = from.parse().expect("an address");
-            let converted = convert(&homes, from, request(resource, span()));
+            let converted = convert(&pods, from, request(resource, span()));
             (converted.parts.first().map(|part| part.source.pod.clone()), converted.homeless)
         };
         let home = (Some("cart-1".to_owned()), 0);
@@ -279,9 +278,9 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_cut_and_what_has_no_id_is_counted() {
-        let homes = homes();
+        let pods = pods();
         let from = "10.0.0.1".parse().expect("an address");
-        let broken = convert(&homes, from, request(&[], Span { trace_id: vec![0; 16], ..span() }));
+        let broken = convert(&pods, from, request(&[], Span { trace_id: vec![0; 16], ..span() }));
         assert_eq!((broken.parts.len(), broken.broken), (0, 1));
 
         let mut large = Span { name: "é".repeat(LONGEST_NAME), ..span() };
@@ -296,7 +295,7 @@ mod tests {
         }
         large.attributes.insert(0, KeyValue { key: "deep".into(), value: Some(deep) });
         large.events = vec![Event { name: "exception".into(), ..Event::default() }; 100];
-        let converted = convert(&homes, from, request(&[], large));
+        let converted = convert(&pods, from, request(&[], large));
         let span = &converted.parts[0].spans[0];
         assert!(span.name.len() < LONGEST_NAME + 20 && span.name.ends_with("é … (cut)"));
         let attributes = span.attributes.as_ref().expect("attributes").get();

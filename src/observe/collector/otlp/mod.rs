@@ -23,7 +23,7 @@ use curtain_role::{ServeError, Shutdown, serve_peers};
 use tokio::net::TcpListener;
 
 use super::door::Door;
-use super::homes::Homes;
+use super::known::Pods;
 use super::queue::{Inlet, Load, Queue};
 use crate::traces::wire::{Batch, Part, SPANS_PATH};
 
@@ -33,14 +33,14 @@ const NAMES: [&str; 2] =
 
 /// Takes spans and posts them.
 pub(super) struct Receiver {
-    homes: Homes,
+    pods: Pods,
     door: Door,
 }
 
 /// What the handlers of both doors share.
 #[derive(Clone)]
 struct Shared {
-    homes: Homes,
+    pods: Pods,
     inlet: Inlet<Spans>,
 }
 
@@ -62,8 +62,8 @@ impl Load for Spans {
 }
 
 impl Receiver {
-    pub(super) fn new(homes: Homes, door: Door) -> Receiver {
-        Receiver { homes, door }
+    pub(super) fn new(pods: Pods, door: Door) -> Receiver {
+        Receiver { pods, door }
     }
 
     /// Serves gRPC and HTTP until `shutdown`. Nobody is answered before the pods are known.
@@ -73,11 +73,11 @@ impl Receiver {
         shutdown: Shutdown,
     ) -> Result<(), ServeError> {
         tokio::select! {
-            () = self.homes.listed() => {}
+            () = self.pods.listed() => {}
             () = shutdown.wait() => return Ok(()),
         }
         let (queue, inlet) = Queue::new(self.door);
-        let shared = Shared { homes: self.homes, inlet };
+        let shared = Shared { pods: self.pods, inlet };
         let grpc = guarded(grpc::router(shared.clone()));
         let http = guarded(http::router(shared));
         let shipping = tokio::spawn(queue.run(shutdown.clone()));

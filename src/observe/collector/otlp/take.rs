@@ -94,7 +94,7 @@ pub(super) fn take(
     room: Room,
 ) -> Result<(i64, String), Refusal> {
     let peer = peer.0.ip().to_canonical();
-    let Converted { parts, bytes, homeless, broken } = convert(&shared.homes, peer, request);
+    let Converted { parts, bytes, homeless, broken } = convert(&shared.pods, peer, request);
     if !parts.is_empty() && !shared.inlet.put(Spans(parts), bytes, room) {
         return Err(Refusal::Interrupted("the collector is ending"));
     }

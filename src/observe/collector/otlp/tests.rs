@@ -39,15 +39,15 @@ impl Drop for World {
 impl World {
     async fn new() -> World {
         let observed = observed().await;
-        let homes = Homes::default();
+        let pods = Pods::default();
         let pod: Pod = serde_json::from_value(json!({
             "metadata": {"name": "cart-1", "namespace": "dp", "uid": "u", "labels": {
                 "openchoreo.dev/namespace": "default", "openchoreo.dev/project": "shop",
                 "openchoreo.dev/component": "cart", "openchoreo.dev/environment": "development"}},
             "status": {"phase": "Running", "podIP": "127.0.0.1"}}))
         .expect("a Pod");
-        homes.apply(&pod);
-        homes.keep(&["u".to_owned()]);
+        pods.apply(&pod);
+        pods.keep(&["u".to_owned()], true);
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let listeners = (
             curtain_role::listen(local).await.expect("binds"),
@@ -56,7 +56,7 @@ impl World {
         let address = |listener: &TcpListener| listener.local_addr().expect("an address");
         let (grpc, http) = (address(&listeners.0), address(&listeners.1));
         let shutdown = Shutdown::default();
-        let receiver = Receiver::new(homes, observed.door.clone());
+        let receiver = Receiver::new(pods, observed.door.clone());
         tokio::spawn(receiver.serve(listeners, shutdown.clone()));
         World { observed, grpc, http, shutdown }
     }

@@ -57,13 +57,13 @@ async fn events_find_their_component_and_arrive_once_whoever_restarts() {
     let gone = json!({"apiVersion": "batch/v1", "kind": "Job",
         "metadata": {"name": "gone", "namespace": "dp", "uid": "no-more"}});
 
-    let homes = Homes::default();
-    homes.apply(&serde_json::from_value(known.clone()).expect("a Pod"));
-    homes.keep(&[known["metadata"]["uid"].as_str().expect("a uid").to_owned()]);
+    let pods = Pods::default();
+    pods.apply(&serde_json::from_value(known.clone()).expect("a Pod"));
+    pods.keep(&[known["metadata"]["uid"].as_str().expect("a uid").to_owned()], true);
     let door = observed.door.clone();
     let follow = || {
         let shutdown = Shutdown::default();
-        let follower = Follower::new(client.clone(), homes.clone(), door.clone());
+        let follower = Follower::new(client.clone(), pods.clone(), door.clone());
         let asked = shutdown.clone();
         let running = tokio::spawn(async move { follower.run(&Health::default(), asked).await });
         (shutdown, running)

@@ -208,8 +208,8 @@ async fn lines_arrive_once_and_in_order_whoever_restarts() {
         let (config, client, shutdown) = (config.clone(), client.clone(), shutdown.clone());
         let door = Door::new(config.observer.clone(), config.token.clone());
         tokio::spawn(async move {
-            let (health, told) = (Health::default(), Told::default());
-            collect(&config, client, (&health, told), door, shutdown).await;
+            let (health, known) = (Health::default(), Pods::default());
+            collect(&config, client, (&health, known), door, shutdown).await;
         })
     };
     let first = Shutdown::default();

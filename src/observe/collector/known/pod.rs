@@ -1,22 +1,19 @@
-//! The pods that are measured, by name: what they may use, where they are, and what they are part of.
+//! What is known of a pod: what it is part of, what it may use, and where it is.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Container, Pod, ResourceRequirements};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 
 use crate::owner::Owner;
 
 /// Tells what part of the platform a pod is.
-pub(super) const SYSTEM: &str = "openchoreo.dev/system-component";
-/// Pods that are gone, of which the node may still tell something.
-const FORMER: usize = 256;
+pub(in super::super) const SYSTEM: &str = "openchoreo.dev/system-component";
 
 /// What a pod is part of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in super::super) enum Part {
     Component(Owner),
     /// A gateway, by its name.
     Gateway(String),
@@ -24,125 +21,50 @@ pub(super) enum Part {
 
 /// Where a pod tells what it measures itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Page {
-    pub(super) url: String,
+pub(in super::super) struct Page {
+    pub(in super::super) url: String,
 }
 
 /// A pod.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Known {
-    pub(super) part: Part,
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) uid: String,
-    pub(super) node: String,
+pub(in super::super) struct Known {
+    pub(in super::super) part: Part,
+    pub(in super::super) namespace: String,
+    pub(in super::super) name: String,
+    pub(in super::super) uid: String,
+    pub(in super::super) node: String,
     /// It has not ended.
-    pub(super) alive: bool,
-    pub(super) ready: bool,
-    pub(super) restarts: i32,
+    pub(in super::super) alive: bool,
+    pub(in super::super) ready: bool,
+    pub(in super::super) restarts: i32,
     /// Cores.
-    pub(super) cpu: Bounds,
+    pub(in super::super) cpu: Bounds,
     /// Bytes.
-    pub(super) memory: Bounds,
-    pub(super) page: Option<Page>,
+    pub(in super::super) memory: Bounds,
+    pub(in super::super) page: Option<Page>,
+    /// Those that are its alone.
+    pub(super) addresses: Vec<IpAddr>,
 }
 
-/// What is requested, and the limit, where every container has one.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Bounds {
-    pub(super) request: Option<f64>,
-    pub(super) limit: Option<f64>,
-}
-
-/// All of them. Cloning shares them.
-#[derive(Clone, Debug, Default)]
-pub(in super::super) struct Pods(Arc<Mutex<Inner>>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    /// By namespace and name.
-    pods: HashMap<(String, String), Arc<Known>>,
-    former: VecDeque<Arc<Known>>,
-}
-
-impl Pods {
-    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(in super::super) fn apply(&self, pod: &Pod) {
-        let Some(known) = known(pod) else { return };
-        let key = (known.namespace.clone(), known.name.clone());
-        self.with(|inner| {
-            let known = Arc::new(known);
-            let before = inner.pods.insert(key, known.clone());
-            inner.retire(before.filter(|before| before.uid != known.uid));
-        });
-    }
-
-    pub(in super::super) fn remove(&self, pod: &Pod) {
-        let key = (pod.namespace().unwrap_or_default(), pod.name_any());
-        self.with(|inner| {
-            let gone = inner.pods.remove(&key);
-            inner.retire(gone);
-        });
-    }
-
-    /// A list of components' pods (or of gateways' ones) is complete: others of the kind are gone.
-    pub(in super::super) fn keep(&self, uids: &[String], components: bool) {
-        self.with(|inner| {
-            let gone = inner.pods.extract_if(|_, known| {
-                matches!(known.part, Part::Component(_)) == components && !uids.contains(&known.uid)
-            });
-            let gone: Vec<_> = gone.map(|(_, known)| known).collect();
-            for known in gone {
-                inner.retire(Some(known));
-            }
-        });
-    }
-
-    /// Those that have not ended.
-    pub(super) fn alive(&self) -> Vec<Arc<Known>> {
-        self.with(|inner| inner.pods.values().filter(|known| known.alive).cloned().collect())
-    }
-
-    /// The pod of a name, also for a while after it is gone.
-    pub(super) fn named(&self, namespace: &str, name: &str) -> Option<Arc<Known>> {
-        self.with(|inner| {
-            let is = |known: &&Arc<Known>| known.namespace == namespace && known.name == name;
-            let key = (namespace.to_owned(), name.to_owned());
-            inner.pods.get(&key).or_else(|| inner.former.iter().rev().find(is)).cloned()
-        })
-    }
-
-    /// The component whose Service that is, where no pod of it was reached: the Service has the component's name.
-    pub(super) fn behind(&self, namespace: &str, service: &str) -> Option<Owner> {
-        self.with(|inner| {
-            let mut all = inner.pods.values().chain(inner.former.iter().rev());
-            all.find_map(|known| match &known.part {
-                Part::Component(owner)
-                    if known.namespace == namespace && owner.component == service =>
-                {
-                    Some(owner.clone())
-                }
-                _ => None,
-            })
-        })
-    }
-}
-
-impl Inner {
-    fn retire(&mut self, gone: Option<Arc<Known>>) {
-        if let Some(gone) = gone {
-            if self.former.len() >= FORMER {
-                self.former.pop_front();
-            }
-            self.former.push_back(gone);
+impl Known {
+    /// The component that it is of, if it is of one.
+    pub(in super::super) fn owner(&self) -> Option<&Owner> {
+        match &self.part {
+            Part::Component(owner) => Some(owner),
+            Part::Gateway(_) => None,
         }
     }
 }
 
-fn known(pod: &Pod) -> Option<Known> {
+/// What is requested, and the limit, where every container has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in super::super) struct Bounds {
+    pub(in super::super) request: Option<f64>,
+    pub(in super::super) limit: Option<f64>,
+}
+
+/// What is known of a pod of a component or a gateway; `None` for others.
+pub(super) fn known(pod: &Pod) -> Option<Known> {
     let owner = Owner::of(pod.labels());
     let part = if !owner.component.is_empty() {
         Part::Component(owner)
@@ -152,7 +74,9 @@ fn known(pod: &Pod) -> Option<Known> {
     } else {
         return None;
     };
-    let (spec, status) = (pod.spec.as_ref()?, pod.status.clone().unwrap_or_default());
+    let empty = PodSpec::default();
+    let (spec, status) =
+        (pod.spec.as_ref().unwrap_or(&empty), pod.status.clone().unwrap_or_default());
     let sidecar = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
     let sidecars = spec.init_containers.iter().flatten().filter(sidecar);
     let containers: Vec<&Container> = spec.containers.iter().chain(sidecars).collect();
@@ -172,6 +96,7 @@ fn known(pod: &Pod) -> Option<Known> {
         cpu: bounds(&containers, "cpu"),
         memory: bounds(&containers, "memory"),
         page: page(pod, status.pod_ip.as_deref()),
+        addresses: addresses(pod),
     })
 }
 
@@ -228,7 +153,7 @@ fn page(pod: &Pod, ip: Option<&str>) -> Option<Page> {
     if annotation("scrape").map(String::as_str) != Some("true") {
         return None;
     }
-    let ip: std::net::IpAddr = ip?.parse().ok()?;
+    let ip: IpAddr = ip?.parse().ok()?;
     let ports = pod
         .spec
         .iter()
@@ -241,6 +166,21 @@ fn page(pod: &Pod, ip: Option<&str>) -> Option<Page> {
     let path = annotation("path").map_or("/metrics", String::as_str);
     let slash = if path.starts_with('/') { "" } else { "/" };
     Some(Page { url: format!("http://{}{slash}{path}", std::net::SocketAddr::new(ip, port)) })
+}
+
+/// The addresses that are the pod's alone. One that has ended has given them back already.
+fn addresses(pod: &Pod) -> Vec<IpAddr> {
+    let on_host = pod.spec.as_ref().and_then(|spec| spec.host_network) == Some(true);
+    let Some(status) = pod.status.as_ref().filter(|_| !on_host) else { return Vec::new() };
+    if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
+        return Vec::new();
+    }
+    let listed = status.pod_ips.iter().flatten().map(|address| address.ip.as_str());
+    let mut found: Vec<IpAddr> =
+        listed.chain(status.pod_ip.as_deref()).filter_map(|address| address.parse().ok()).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 #[cfg(test)]
