@@ -1,4 +1,5 @@
-//! The number that a rule compares.
+//! The number that a rule compares: how many lines, a metric, or for a budget what the component's requests have cost in the
+//! window, in US dollars.
 
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(crate) struct Telemetry {
     pub(crate) metrics: metrics::Joined,
     /// What happened to objects.
     pub(crate) events: events::Store,
+    /// What resources cost.
+    pub(crate) prices: metrics::Prices,
 }
 
 impl Telemetry {
@@ -63,7 +66,7 @@ impl Telemetry {
 impl Measure for Telemetry {
     fn offers(&self, rule: &Facts) -> Result<(), String> {
         match rule.source.as_str() {
-            "log" => Ok(()),
+            "log" | "budget" => Ok(()),
             "metric" if METRICS.contains(&rule.metric.as_str()) => Ok(()),
             "metric" => {
                 Err(format!("source.metric is {:?}; there are {}", rule.metric, METRICS.join(", ")))
@@ -75,8 +78,15 @@ impl Measure for Telemetry {
     }
 
     fn value(&self, rule: &Facts, between: (i64, i64)) -> Result<Option<f64>, DatabaseError> {
-        if rule.source == "metric" {
-            return self.metric(rule, between);
+        match rule.source.as_str() {
+            "metric" => return self.metric(rule, between),
+            "budget" => {
+                let between = (between.0 / SECOND, between.1 / SECOND);
+                let spent = self.metrics.samples.spent(&rule.place, between, self.prices)?;
+                // Hundredths of a cent: it is told to people.
+                return Ok(spent.map(|dollars| (dollars * 1e4).round() / 1e4));
+            }
+            _ => {}
         }
         let uids = (rule.component_uid.as_str(), rule.environment_uid.as_str());
         // Lines of one window are far fewer than a float can count.

@@ -15,6 +15,8 @@ use super::testing::{SECOND, START, look, object, open, rule};
 use super::{Store, status};
 use crate::asked::{Page, Place};
 use crate::database::Retention;
+use crate::metrics::names::{CPU_REQUEST, POD};
+use crate::metrics::wire::{INTERVAL, Sample};
 use crate::owner::Owner;
 use crate::wire::{Batch, Line, Part, Position, Source};
 use crate::{events, logs, metrics, traces};
@@ -77,8 +79,18 @@ fn rules_that_make_no_sense_say_why() {
     assert_eq!(Rule::of(&object(&json!({"enabled": false}))), Ok(None));
 }
 
+fn owner(uid: &str) -> Owner {
+    Owner {
+        namespace: "default".into(),
+        component: "cart".into(),
+        component_uid: uid.into(),
+        environment_uid: "e".into(),
+        ..Owner::default()
+    }
+}
+
 #[test]
-fn lines_are_counted_in_the_window_and_for_the_component_alone() {
+fn lines_and_costs_are_counted_in_the_window_and_for_the_component_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let logs = logs::Store::open(&directory.path().join("logs.db"), Retention::default());
     let logs = logs.expect("opens");
@@ -86,13 +98,7 @@ fn lines_are_counted_in_the_window_and_for_the_component_alone() {
         let source = Source {
             pod_uid: pod.into(),
             container: "main".into(),
-            owner: Owner {
-                namespace: "default".into(),
-                component: "cart".into(),
-                component_uid: component.into(),
-                environment_uid: "e".into(),
-                ..Owner::default()
-            },
+            owner: owner(component),
             ..Source::default()
         };
         let line = |(second, text): &(i64, &str)| {
@@ -110,7 +116,8 @@ fn lines_are_counted_in_the_window_and_for_the_component_alone() {
     let spans = traces::Store::open(&path("traces.db"), Retention::default()).expect("opens");
     let events = events::Store::open(&path("events.db"), Retention::default()).expect("opens");
     let metrics = metrics::Joined { samples, spans };
-    let telemetry = Telemetry { logs, metrics, events };
+    let prices = metrics::Prices { cpu_hour: 1.0, memory_hour: 0.0 };
+    let telemetry = Telemetry { logs, metrics, events, prices };
     let count = |query: &str, second: i64| {
         let rule = rule(&json!({"source": {"type": "log", "query": query}}));
         telemetry.value(&rule.facts, rule.between(START + second * SECOND)).expect("counts")
@@ -123,13 +130,34 @@ fn lines_are_counted_in_the_window_and_for_the_component_alone() {
         (Some(1.0), Some(0.0), Some(0.0))
     );
     assert_eq!((count("", 31), count("oh no", 100)), (Some(4.0), Some(0.0)));
-    for (source, words) in [
-        (json!({"type": "metric", "metric": "disk"}), "there are cpu_usage, memory_usage, http_"),
-        (json!({"type": "budget"}), "no budgets are kept here"),
-    ] {
-        let error = telemetry.offers(&rule(&json!({"source": source})).facts).expect_err("unknown");
-        assert!(error.contains(words), "{error}");
+    let unknown = rule(&json!({"source": {"type": "metric", "metric": "disk"}}));
+    let error = telemetry.offers(&unknown.facts).expect_err("unknown");
+    assert!(error.contains("there are cpu_usage, memory_usage, http_"), "{error}");
+
+    // Two cores for a minute, at a dollar an hour each.
+    let budget = json!({"source": {"type": "budget"},
+        "condition": {"window": "1h", "interval": "1m", "operator": "gt", "threshold": 1}});
+    let budget = rule(&budget);
+    telemetry.offers(&budget.facts).expect("offered");
+    let spent = |second: i64| {
+        telemetry.value(&budget.facts, budget.between(START + second * SECOND)).expect("counts")
+    };
+    assert_eq!(spent(60), None, "nothing was measured");
+    let requested = Sample {
+        name: CPU_REQUEST.into(),
+        labels: [(POD.to_owned(), "cart-1".to_owned())].into(),
+        value: metrics::wire::Value::Gauge(2e9),
+    };
+    for moment in 0..12 {
+        let time = START / SECOND + moment * INTERVAL;
+        let owner =
+            Owner { environment: "development".into(), project: "shop".into(), ..owner("c") };
+        let part = metrics::wire::Part { owner, samples: vec![requested.clone()] };
+        let batch = metrics::wire::Batch { time, parts: vec![part] };
+        telemetry.metrics.samples.ingest(&batch, time).expect("stores");
     }
+    assert_eq!(spent(60), Some(0.0333));
+    assert_eq!(spent(3630), Some(0.0167), "the first half is out of the window");
 }
 
 #[test]

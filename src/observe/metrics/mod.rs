@@ -28,6 +28,7 @@ mod retention;
 mod scan;
 mod schema;
 mod signal;
+mod spent;
 mod statistics;
 mod tools;
 mod topology;
