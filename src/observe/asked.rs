@@ -1,6 +1,7 @@
 //! What every query says: where to look, when, and how much of it to show.
 
 use curtain_control::authz::Hierarchy;
+use curtain_control::mcp::economy::{MOST, TYPICAL};
 use curtain_control::mcp::{Arg, ArgKind, Arguments};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -29,6 +30,11 @@ pub(crate) const ORDER: Arg =
     Arg::optional("sort_order", ArgKind::OneOf(&["asc", "desc"])).about("default desc");
 /// For tools that say nothing of what comes first.
 pub(crate) const PLAIN_ORDER: Arg = ORDER.about("");
+
+/// Bytes that an agent is told, who gets more when it asks for a number of rows.
+pub(crate) fn budget(arguments: &Arguments) -> usize {
+    if arguments.integer("limit").is_some() { MOST } else { TYPICAL }
+}
 
 /// The part of a query's body that all signals have in common.
 #[derive(Clone, Debug, Default, Deserialize)]

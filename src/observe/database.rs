@@ -3,6 +3,7 @@
 //! One connection writes, one reads; both block, so callers go through [`run`]. A file that a newer program
 //! made is refused, never misread.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,43 @@ pub struct Layout {
     pub version: i64,
     /// SQL that makes them in an empty file.
     pub tables: &'static str,
+}
+
+/// What makes the store of one signal different from others.
+pub trait Kind: 'static {
+    /// Its tables.
+    const LAYOUT: Layout;
+}
+
+/// A database of one kind, with how much of it is kept. Cloning shares it.
+pub struct Store<K: Kind> {
+    pub(crate) database: Database,
+    pub(crate) retention: Retention,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: Kind> Store<K> {
+    /// Opens or makes the database file.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Open`] and [`DatabaseError::Version`].
+    pub fn open(path: &Path, retention: Retention) -> Result<Self, DatabaseError> {
+        let database = Database::open(path, K::LAYOUT)?;
+        Ok(Store { database, retention, kind: PhantomData })
+    }
+}
+
+impl<K: Kind> Clone for Store<K> {
+    fn clone(&self) -> Self {
+        let Store { database, retention, kind } = self;
+        Store { database: database.clone(), retention: *retention, kind: *kind }
+    }
+}
+
+impl<K: Kind> std::fmt::Debug for Store<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("database", &self.database).finish_non_exhaustive()
+    }
 }
 
 /// How much is kept.

@@ -27,7 +27,6 @@ mod signal;
 mod status;
 mod tools;
 
-use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
@@ -35,7 +34,7 @@ use http::Uri;
 pub(crate) use measure::Telemetry;
 pub(crate) use signal::Alerts;
 
-use crate::database::{Database, DatabaseError, Retention};
+use crate::database::{self, Kind, Layout};
 
 /// How alerts are handled.
 #[derive(Clone, Debug)]
@@ -53,22 +52,16 @@ impl Default for Options {
     }
 }
 
-/// The database of alerts. Cloning shares it.
-#[derive(Clone, Debug)]
-pub(crate) struct Store {
-    database: Database,
-    retention: Retention,
+/// The tables of alerts.
+#[derive(Debug)]
+pub(crate) enum Tables {}
+
+impl Kind for Tables {
+    const LAYOUT: Layout = schema::LAYOUT;
 }
 
-impl Store {
-    /// Opens or makes the database file.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Open`] and [`DatabaseError::Version`].
-    pub(crate) fn open(path: &Path, retention: Retention) -> Result<Store, DatabaseError> {
-        Ok(Store { database: Database::open(path, schema::LAYOUT)?, retention })
-    }
-}
+/// The database of alerts. Cloning shares it.
+pub(crate) type Store = database::Store<Tables>;
 
 #[cfg(test)]
 mod live_tests;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{post, put};
 use curtain_control::authz::Gate;
-use curtain_control::mcp::economy::{MOST, TYPICAL};
-use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use curtain_control::mcp::{Arguments, Call, Tool};
 use curtain_role::Shutdown;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -19,7 +18,7 @@ use super::measure::Measure;
 use super::notify::{Courier, Directory};
 use super::query::Found;
 use super::{Options, Store, answer, rest, tools};
-use crate::asked::{Asked, Page};
+use crate::asked::{Asked, Page, budget};
 use crate::database::{DatabaseError, run};
 use crate::observer::{Refusal, Signal};
 
@@ -80,18 +79,17 @@ impl<M: Measure + std::fmt::Debug> Signal for Alerts<M> {
         call: Call<'a>,
         tool: &'static Tool,
         arguments: Arguments,
-    ) -> BoxFuture<'a, Result<Value, CallError>> {
+    ) -> BoxFuture<'a, Result<Value, Refusal>> {
         async move {
             let asked = Asked::of(&arguments, tools::DEFAULT_LIMIT);
-            let budget = if arguments.integer("limit").is_some() { MOST } else { TYPICAL };
-            let answer = if tool.name == tools::QUERY_INCIDENTS {
+            let budget = budget(&arguments);
+            if tool.name == tools::QUERY_INCIDENTS {
                 let found = self.find(call, INCIDENTS, asked, Store::incidents).await;
                 found.map(|found| answer::compact_incidents(&found, budget))
             } else {
                 let found = self.find(call, ALERTS, asked, Store::alerts).await;
                 found.map(|found| answer::compact_alerts(&found, budget))
-            };
-            answer.map_err(CallError::new)
+            }
         }
         .boxed()
     }

@@ -12,29 +12,21 @@ mod tools;
 pub mod wire;
 mod write;
 
-use std::path::Path;
-
 pub use query::Found;
 pub(crate) use signal::Events;
 
-use crate::database::{Database, DatabaseError, Retention};
+use crate::database::{self, Kind, Layout};
+
+/// The tables of events.
+#[derive(Debug)]
+pub enum Tables {}
+
+impl Kind for Tables {
+    const LAYOUT: Layout = schema::LAYOUT;
+}
 
 /// The database of events. Cloning shares it.
-#[derive(Clone, Debug)]
-pub struct Store {
-    database: Database,
-    retention: Retention,
-}
-
-impl Store {
-    /// Opens or makes the database file.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Open`] and [`DatabaseError::Version`].
-    pub fn open(path: &Path, retention: Retention) -> Result<Store, DatabaseError> {
-        Ok(Store { database: Database::open(path, schema::LAYOUT)?, retention })
-    }
-}
+pub type Store = database::Store<Tables>;
 
 #[cfg(test)]
 mod tests;

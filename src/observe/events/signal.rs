@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use curtain_control::authz::Gate;
-use curtain_control::mcp::economy::{MOST, TYPICAL};
-use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use curtain_control::mcp::{Arguments, Call, Tool};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -18,7 +16,7 @@ use serde_json::Value;
 use super::answer::{answer, compact};
 use super::wire::{Batch, EVENTS_PATH};
 use super::{Found, Store, tools};
-use crate::asked::{Asked, NO_WORKFLOWS};
+use crate::asked::{Asked, NO_WORKFLOWS, budget};
 use crate::database::{DatabaseError, run};
 use crate::observer::{Refusal, Signal, intake, rest};
 
@@ -51,7 +49,8 @@ impl Signal for Events {
     }
 
     fn ingest(&self) -> Router {
-        Router::new().route(EVENTS_PATH, post(take)).with_state(self.store.clone())
+        let ingest = |store: &Store, batch: Batch| store.ingest(&batch);
+        intake::route(EVENTS_PATH, self.store.clone(), ingest)
     }
 
     fn tools(&self) -> &'static [Tool] {
@@ -63,15 +62,14 @@ impl Signal for Events {
         call: Call<'a>,
         tool: &'static Tool,
         arguments: Arguments,
-    ) -> BoxFuture<'a, Result<Value, CallError>> {
+    ) -> BoxFuture<'a, Result<Value, Refusal>> {
         async move {
             if tool.name == tools::OF_WORKFLOWS {
-                return Err(CallError::new(NO_WORKFLOWS));
+                return Err(Refusal::Invalid(NO_WORKFLOWS.into()));
             }
             let asked = Asked::of(&arguments, tools::DEFAULT_LIMIT);
-            let found = self.query(call, asked).await.map_err(CallError::new)?;
-            let asked = arguments.integer("limit").is_some();
-            Ok(compact(&found, if asked { MOST } else { TYPICAL }))
+            let found = self.query(call, asked).await?;
+            Ok(compact(&found, budget(&arguments)))
         }
         .boxed()
     }
@@ -88,8 +86,4 @@ async fn query(State(events): State<Events>, request: rest::Request) -> Response
         Ok(answer(&found, started.elapsed().as_millis()))
     })
     .await
-}
-
-async fn take(State(store): State<Store>, body: Bytes) -> Response {
-    intake::take(&store, body, |store: &Store, batch: Batch| store.ingest(&batch)).await
 }

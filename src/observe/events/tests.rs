@@ -6,6 +6,7 @@ use super::answer::compact;
 use super::wire::{Batch, Event};
 use super::*;
 use crate::asked::{Page, Place};
+use crate::database::Retention;
 use crate::owner::Owner;
 
 const SECOND: i64 = 1_000_000_000;

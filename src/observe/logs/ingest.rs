@@ -1,9 +1,8 @@
 //! The collector's routes for lines.
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
 
 use super::Store;
@@ -12,14 +11,9 @@ use crate::observer::intake;
 use crate::wire::{Batch, LINES_PATH, POSITIONS_PATH};
 
 pub(super) fn routes(store: Store) -> Router {
-    Router::new()
-        .route(LINES_PATH, post(lines))
-        .route(POSITIONS_PATH, get(positions))
-        .with_state(store)
-}
-
-async fn lines(State(store): State<Store>, body: Bytes) -> Response {
-    intake::take(&store, body, |store: &Store, batch: Batch| store.ingest(&batch)).await
+    let positions = Router::new().route(POSITIONS_PATH, get(positions)).with_state(store.clone());
+    let ingest = |store: &Store, batch: Batch| store.ingest(&batch);
+    intake::route(LINES_PATH, store, ingest).merge(positions)
 }
 
 async fn positions(State(store): State<Store>) -> Response {

@@ -8,8 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use curtain_control::authz::Gate;
-use curtain_control::mcp::economy::{MOST, TYPICAL};
-use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use curtain_control::mcp::{Arguments, Call, Tool};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -17,7 +16,7 @@ use serde_json::Value;
 use super::answer::{answer, compact};
 use super::ask::LogsQuery;
 use super::{Found, Store, ingest, tools};
-use crate::asked::NO_WORKFLOWS;
+use crate::asked::{NO_WORKFLOWS, budget};
 use crate::database::{DatabaseError, run};
 use crate::observer::{Refusal, Signal, rest};
 
@@ -62,14 +61,13 @@ impl Signal for Logs {
         call: Call<'a>,
         tool: &'static Tool,
         arguments: Arguments,
-    ) -> BoxFuture<'a, Result<Value, CallError>> {
+    ) -> BoxFuture<'a, Result<Value, Refusal>> {
         async move {
             if tool.name == tools::OF_WORKFLOWS {
-                return Err(CallError::new(NO_WORKFLOWS));
+                return Err(Refusal::Invalid(NO_WORKFLOWS.into()));
             }
-            let found = self.query(call, tools::query(&arguments)).await.map_err(CallError::new)?;
-            let asked = arguments.integer("limit").is_some();
-            Ok(compact(&found, if asked { MOST } else { TYPICAL }))
+            let found = self.query(call, tools::query(&arguments)).await?;
+            Ok(compact(&found, budget(&arguments)))
         }
         .boxed()
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -10,7 +9,7 @@ use axum::{Extension, Router};
 use curtain_control::authz::Gate;
 use curtain_control::identity::{Caller, Secret};
 use curtain_control::mcp::economy::{MOST, TYPICAL};
-use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use curtain_control::mcp::{Arguments, Call, Tool};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -173,7 +172,9 @@ impl Signal for Metrics {
     }
 
     fn ingest(&self) -> Router {
-        Router::new().route(SAMPLES_PATH, post(samples)).with_state(self.kept.samples.clone())
+        let ingest =
+            |store: &Store, batch: Batch| store.ingest(&batch, Timestamp::now().as_second());
+        intake::route(SAMPLES_PATH, self.kept.samples.clone(), ingest)
     }
 
     fn tools(&self) -> &'static [Tool] {
@@ -185,19 +186,13 @@ impl Signal for Metrics {
         call: Call<'a>,
         tool: &'static Tool,
         arguments: Arguments,
-    ) -> BoxFuture<'a, Result<Value, CallError>> {
-        async move { self.answer(call, tool.name, &arguments).await.map_err(CallError::new) }
-            .boxed()
+    ) -> BoxFuture<'a, Result<Value, Refusal>> {
+        async move { self.answer(call, tool.name, &arguments).await }.boxed()
     }
 
     fn prune(&self, now: i64) -> BoxFuture<'_, Result<usize, DatabaseError>> {
         run(&self.kept.samples, move |store| store.prune(now)).boxed()
     }
-}
-
-async fn samples(State(store): State<Store>, body: Bytes) -> Response {
-    let now = Timestamp::now().as_second();
-    intake::take(&store, body, move |store: &Store, batch: Batch| store.ingest(&batch, now)).await
 }
 
 async fn query(State(metrics): State<Metrics>, request: rest::Request) -> Response {

@@ -1,12 +1,13 @@
 //! What a kind of telemetry brings to the observer.
 
 use axum::Router;
-use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use curtain_control::mcp::{Arguments, Call, Tool};
 use curtain_role::Shutdown;
 use futures::future::BoxFuture;
 use kube::Client;
 use serde_json::Value;
 
+use super::Refusal;
 use crate::database::DatabaseError;
 
 /// Logs, for example: with a store of its own, routes, and tools.
@@ -26,7 +27,7 @@ pub(crate) trait Signal: Send + Sync + 'static {
         call: Call<'a>,
         tool: &'static Tool,
         arguments: Arguments,
-    ) -> BoxFuture<'a, Result<Value, CallError>>;
+    ) -> BoxFuture<'a, Result<Value, Refusal>>;
 
     /// Forgets what retention no longer covers at `now`, nanoseconds since 1970; returns how many rows that were.
     fn prune(&self, now: i64) -> BoxFuture<'_, Result<usize, DatabaseError>>;

@@ -44,7 +44,7 @@ impl Toolbox for ObserverTools {
     ) -> Result<Value, CallError> {
         let has = |one: &dyn Signal| one.tools().iter().any(|row| row.name == tool.name);
         match self.signals.iter().find(|signal| has(signal.as_ref())) {
-            Some(signal) => signal.call(call, tool, arguments).await,
+            Some(signal) => signal.call(call, tool, arguments).await.map_err(CallError::new),
             None => Err(CallError(format!("there is no tool {}", tool.name))),
         }
     }

@@ -16,34 +16,26 @@ mod tree;
 pub mod wire;
 mod write;
 
-use std::path::Path;
-
 pub use calls::Call;
 pub use list::{Listed, Summary};
 pub(crate) use signal::Traces;
 pub use spans::{Row, Spans};
 
-use crate::database::{Database, DatabaseError, Retention};
+use crate::database::{self, Kind, Layout};
 
 /// More matches than this are not counted.
 const COUNTED: usize = 1000;
 
-/// The database of spans. Cloning shares it.
-#[derive(Clone, Debug)]
-pub struct Store {
-    database: Database,
-    retention: Retention,
+/// The tables of spans.
+#[derive(Debug)]
+pub enum Tables {}
+
+impl Kind for Tables {
+    const LAYOUT: Layout = schema::LAYOUT;
 }
 
-impl Store {
-    /// Opens or makes the database file.
-    ///
-    /// # Errors
-    /// [`DatabaseError::Open`] and [`DatabaseError::Version`].
-    pub fn open(path: &Path, retention: Retention) -> Result<Store, DatabaseError> {
-        Ok(Store { database: Database::open(path, schema::LAYOUT)?, retention })
-    }
-}
+/// The database of spans. Cloning shares it.
+pub type Store = database::Store<Tables>;
 
 #[cfg(test)]
 mod tests;

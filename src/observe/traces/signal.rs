@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use curtain_control::authz::Gate;
 use curtain_control::identity::{Caller, Secret};
-use curtain_control::mcp::economy::{MOST, TYPICAL};
-use curtain_control::mcp::{Arguments, Call, CallError, Tool};
+use curtain_control::mcp::economy::TYPICAL;
+use curtain_control::mcp::{Arguments, Call, Tool};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -19,7 +18,7 @@ use serde_json::Value;
 
 use super::wire::{Batch, IdError, SPANS_PATH, SpanId, TraceId};
 use super::{Listed, Row, Spans, Store, answer, compact, tools};
-use crate::asked::{Asked, Place};
+use crate::asked::{Asked, Place, budget};
 use crate::database::{DatabaseError, run};
 use crate::observer::{Refusal, Signal, intake, rest};
 
@@ -100,8 +99,7 @@ impl Traces {
         tool: &'static Tool,
         arguments: &Arguments,
     ) -> Result<Value, Refusal> {
-        let limit = arguments.integer("limit");
-        let budget = if limit.is_some() { MOST } else { TYPICAL };
+        let budget = budget(arguments);
         match tool.name {
             tools::LIST => {
                 let found = self.list(call, Asked::of(arguments, tools::DEFAULT_LIMIT)).await?;
@@ -135,7 +133,8 @@ impl Signal for Traces {
     }
 
     fn ingest(&self) -> Router {
-        Router::new().route(SPANS_PATH, post(take)).with_state(self.store.clone())
+        let ingest = |store: &Store, batch: Batch| store.ingest(&batch);
+        intake::route(SPANS_PATH, self.store.clone(), ingest)
     }
 
     fn tools(&self) -> &'static [Tool] {
@@ -147,8 +146,8 @@ impl Signal for Traces {
         call: Call<'a>,
         tool: &'static Tool,
         arguments: Arguments,
-    ) -> BoxFuture<'a, Result<Value, CallError>> {
-        async move { self.answer(call, tool, &arguments).await.map_err(CallError::new) }.boxed()
+    ) -> BoxFuture<'a, Result<Value, Refusal>> {
+        async move { self.answer(call, tool, &arguments).await }.boxed()
     }
 
     fn prune(&self, now: i64) -> BoxFuture<'_, Result<usize, DatabaseError>> {
@@ -189,8 +188,4 @@ async fn details(
     let call = Call { caller: &caller, token: &token };
     let found = traces.span(call, &trace, &span).await;
     rest::reply("T", found.map(|row| answer::details(&row)))
-}
-
-async fn take(State(store): State<Store>, body: Bytes) -> Response {
-    intake::take(&store, body, |store: &Store, batch: Batch| store.ingest(&batch)).await
 }

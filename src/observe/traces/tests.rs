@@ -8,6 +8,7 @@ use super::tree::{lines, milliseconds};
 use super::wire::{Batch, Kind, Part, Source, Span, SpanId, Status, TraceId};
 use super::*;
 use crate::asked::{Page, Place};
+use crate::database::Retention;
 use crate::owner::Owner;
 
 const MS: i64 = 1_000_000;
