@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::query::{COUNTED, Hit, Query, direction, hit, levels};
+use super::query::{COUNTED, Hit, Query, by_stream, direction, hit, levels};
 use crate::database::DatabaseError;
 use crate::owner::list;
 use crate::wire::Source;
@@ -20,11 +20,13 @@ const THREES: usize = 16;
 /// So many lines of a place and time are found faster by these than by a phrase.
 const FEW: i64 = 200_000;
 
-/// The lines of some streams that `query` is about, and how many there are.
+/// The lines of some streams that `query` is about, and how many there are. Where fewer than `seen` are to be looked at,
+/// the index is not read.
 pub(super) fn by_text(
     connection: &Connection,
     query: &Query,
     streams: &BTreeMap<i64, Source>,
+    seen: i64,
 ) -> Result<(Vec<Hit>, u64), DatabaseError> {
     let order = direction(query);
     let place =
@@ -39,6 +41,10 @@ pub(super) fn by_text(
         Ok((row.get::<_, i64>(0)?, numbers))
     })?;
     let (Some(lowest), Some(highest)) = numbers else { return Ok((Vec::new(), 0)) };
+    // Of letters beyond ASCII only the index knows the case.
+    if count < seen && query.phrase.is_ascii() {
+        return by_stream(connection, query, streams);
+    }
     let (hint, lowest, highest) = match count < FEW {
         true => ("INDEXED BY line_place", lowest, highest),
         // Not all numbers are known.

@@ -16,6 +16,9 @@ use crate::wire::Source;
 /// More matches than this are not counted.
 pub(super) const COUNTED: u64 = 1000;
 
+/// The text of so many lines is looked at sooner than the full-text index.
+const SEEN: i64 = 20_000;
+
 /// What to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
@@ -62,6 +65,11 @@ impl Store {
     /// # Errors
     /// [`DatabaseError::Sqlite`].
     pub fn query(&self, query: &Query) -> Result<Found, DatabaseError> {
+        self.find(query, SEEN)
+    }
+
+    /// The same, where the text of up to `seen` lines is looked at without the full-text index.
+    pub(super) fn find(&self, query: &Query, seen: i64) -> Result<Found, DatabaseError> {
         self.database.read(|connection| {
             let streams = streams(connection, query)?;
             if streams.is_empty() {
@@ -69,7 +77,7 @@ impl Store {
             }
             let indexed = query.phrase.chars().count() >= INDEXED;
             let (mut hits, total) = if indexed {
-                by_text(connection, query, &streams)?
+                by_text(connection, query, &streams, seen)?
             } else {
                 by_stream(connection, query, &streams)?
             };
@@ -150,7 +158,7 @@ pub(super) fn direction(query: &Query) -> &'static str {
 }
 
 /// Each stream is read from its own end of the index, so a page costs at most streams × limit lines.
-fn by_stream(
+pub(super) fn by_stream(
     connection: &Connection,
     query: &Query,
     streams: &BTreeMap<i64, Source>,

@@ -51,7 +51,10 @@ fn store(directory: &tempfile::TempDir, retention: Retention) -> Store {
 }
 
 fn texts(store: &Store, query: &Query) -> Vec<String> {
-    store.query(query).expect("queries").rows.into_iter().map(|row| row.text).collect()
+    let found = store.query(query).expect("queries");
+    // By the index it is the same as without.
+    assert_eq!(store.find(query, 0).expect("queries"), found);
+    found.rows.into_iter().map(|row| row.text).collect()
 }
 
 #[test]
@@ -157,7 +160,9 @@ fn a_phrase_is_more_than_its_threes_and_letters_have_no_case() {
         query.phrase = "bcd".into();
         query.page.limit = 1;
     });
-    assert_eq!(store.query(&first).expect("finds").total, 2, "all are counted");
+    for seen in [0, 100] {
+        assert_eq!(store.find(&first, seen).expect("finds").total, 2, "all are counted");
+    }
 }
 
 #[test]
