@@ -1,9 +1,11 @@
 //! The number that a rule compares: how many lines, a metric, or for a budget what the component's requests have cost in the
 //! window, in US dollars.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::rule::Facts;
+use crate::asked::Place;
 use crate::database::DatabaseError;
 use crate::{events, logs, metrics};
 
@@ -41,7 +43,13 @@ pub(crate) struct Telemetry {
     pub(crate) events: events::Store,
     /// What resources cost.
     pub(crate) prices: metrics::Prices,
+    /// The answers that were counted last, of which place and seconds: rules for failures and for latency of a component
+    /// mostly have one window, and are due together.
+    pub(crate) answered: Arc<Mutex<Option<Answered>>>,
 }
+
+/// Of a place and a stretch of time in seconds since 1970.
+pub(crate) type Answered = (Place, (i64, i64), Option<metrics::Answers>);
 
 impl Telemetry {
     fn metric(&self, rule: &Facts, between: (i64, i64)) -> Result<Option<f64>, DatabaseError> {
@@ -50,7 +58,7 @@ impl Telemetry {
             let window = Duration::from_secs((last - first).unsigned_abs());
             self.metrics.samples.usage_of_limits(&rule.place, window, last)
         };
-        let answers = || self.metrics.answers(&rule.place, (first, last));
+        let answers = || self.answers(&rule.place, (first, last));
         Ok(match rule.metric.as_str() {
             CPU_USAGE => usage()?.and_then(|usage| usage.cpu),
             MEMORY_USAGE => usage()?.and_then(|usage| usage.memory),
@@ -60,6 +68,26 @@ impl Telemetry {
             FAILURES => Some(self.events.failures(&rule.place, between)? as f64),
             _ => None,
         })
+    }
+}
+
+impl Telemetry {
+    /// How a component answered; asked for again in the same second, what was counted then.
+    fn answers(
+        &self,
+        place: &Place,
+        between: (i64, i64),
+    ) -> Result<Option<metrics::Answers>, DatabaseError> {
+        let mut last = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, when, answers)) = last.as_ref()
+            && of == place
+            && *when == between
+        {
+            return Ok(*answers);
+        }
+        let answers = self.metrics.answers(place, between)?;
+        *last = Some((place.clone(), between, answers));
+        Ok(answers)
     }
 }
 

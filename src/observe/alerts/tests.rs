@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,8 +16,8 @@ use super::testing::{SECOND, START, look, object, open, rule};
 use super::{Store, status};
 use crate::asked::{Page, Place};
 use crate::database::Retention;
-use crate::metrics::names::{CPU_REQUEST, POD};
-use crate::metrics::wire::{INTERVAL, Sample};
+use crate::metrics::names::{CPU_REQUEST, HTTP_IN, POD, PROTOCOL, STATUS};
+use crate::metrics::wire::{INTERVAL, Requests, Sample};
 use crate::owner::Owner;
 use crate::wire::{Batch, Line, Part, Position, Source};
 use crate::{events, logs, metrics, traces};
@@ -117,7 +118,7 @@ fn lines_and_costs_are_counted_in_the_window_and_for_the_component_alone() {
     let events = events::Store::open(&path("events.db"), Retention::default()).expect("opens");
     let metrics = metrics::Joined { samples, spans };
     let prices = metrics::Prices { cpu_hour: 1.0, memory_hour: 0.0 };
-    let telemetry = Telemetry { logs, metrics, events, prices };
+    let telemetry = Telemetry { logs, metrics, events, prices, answered: Arc::default() };
     let count = |query: &str, second: i64| {
         let rule = rule(&json!({"source": {"type": "log", "query": query}}));
         telemetry.value(&rule.facts, rule.between(START + second * SECOND)).expect("counts")
@@ -158,6 +159,30 @@ fn lines_and_costs_are_counted_in_the_window_and_for_the_component_alone() {
     }
     assert_eq!(spent(60), Some(0.0333));
     assert_eq!(spent(3630), Some(0.0167), "the first half is out of the window");
+
+    // Rules that look at one window count it once, and see the same.
+    let asked = |time: i64, status: &str| {
+        let labels =
+            [(PROTOCOL.to_owned(), "http1".to_owned()), (STATUS.to_owned(), status.to_owned())];
+        let requests = Requests { count: 1, micros: 3000, buckets: [(2, 1)].into() };
+        let value = metrics::wire::Value::Requests(requests);
+        let samples = vec![Sample { name: HTTP_IN.into(), labels: labels.into(), value }];
+        let owner =
+            Owner { environment: "development".into(), project: "shop".into(), ..owner("c") };
+        let batch =
+            metrics::wire::Batch { time, parts: vec![metrics::wire::Part { owner, samples }] };
+        telemetry.metrics.samples.ingest(&batch, time).expect("stores");
+    };
+    let value = |metric: &str, second: i64| {
+        let rule = rule(&json!({"source": {"type": "metric", "metric": metric}}));
+        telemetry.value(&rule.facts, rule.between(START + second * SECOND)).expect("counts")
+    };
+    asked(START / SECOND + 100, "500");
+    assert_eq!(value("http_error_rate", 110), Some(100.0));
+    asked(START / SECOND + 105, "200");
+    assert_eq!(value("http_latency_p99", 110).map(f64::round), Some(5.0));
+    assert_eq!(value("http_error_rate", 110), Some(100.0), "it was counted already");
+    assert_eq!(value("http_error_rate", 111), Some(50.0), "this window was not");
 }
 
 #[test]

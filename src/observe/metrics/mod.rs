@@ -39,6 +39,7 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use answers::Answers;
 pub use costs::Prices;
 pub(crate) use joined::Joined;
 pub(crate) use signal::Metrics;

@@ -157,7 +157,8 @@ fn signals(config: &Config, gate: &Arc<Gate>) -> Result<Arc<[Box<dyn Signal>]>, 
     let spans = traces::Store::open(&path("traces.db"), retention)?;
     let joined = metrics::Joined { samples, spans: spans.clone() };
     let (logs, metrics, events) = (lines.clone(), joined.clone(), happened.clone());
-    let measure = Telemetry { logs, metrics, events, prices: config.prices };
+    let measure =
+        Telemetry { logs, metrics, events, prices: config.prices, answered: Arc::default() };
     let signals: [Box<dyn Signal>; 5] = [
         Box::new(Logs::new(lines, gate.clone())),
         Box::new(Events::new(happened, gate.clone())),
