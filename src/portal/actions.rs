@@ -104,10 +104,19 @@ pub(crate) async fn rollback(
         })?;
     // Where releases enter, auto-deploy would bring the newest one back at once.
     let enters = view.environments.first().is_some_and(|first| first.name == form.environment);
-    if enters && view.component["spec"]["autoDeploy"] == true {
+    let switched_off = enters && view.component["spec"]["autoDeploy"] == true;
+    if switched_off {
         set_auto_deploy(&user, &place, false).await?;
     }
-    update(&user, &place, &binding.name, |spec| spec["releaseName"] = json!(form.release)).await?;
+    let back =
+        update(&user, &place, &binding.name, |spec| spec["releaseName"] = json!(form.release));
+    if let Err(error) = back.await {
+        if switched_off {
+            // What was switched off for it is of no use without it.
+            set_auto_deploy(&user, &place, true).await?;
+        }
+        return Err(error.into());
+    }
     tracing::info!(component = place.component, to = form.release, "rolled back");
     Ok(Redirect::to(&place.href()).into_response())
 }

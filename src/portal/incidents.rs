@@ -19,8 +19,6 @@ use std::sync::Arc;
 pub(crate) const DAYS: i64 = 29;
 /// Incidents asked for.
 pub(crate) const MOST: usize = 200;
-/// Reports of the time since an incident that are looked through.
-const MOST_REPORTS: usize = 200;
 
 /// The incidents of a project, newest first.
 pub(crate) async fn all(
@@ -38,7 +36,10 @@ pub(crate) async fn one(user: &User<'_>, place: &Place) -> Result<Value, Backend
     let all = all(user, &place.namespace, &place.project).await?;
     let found = all.into_iter().find(|incident| text(incident, "/incidentId") == place.incident);
     found.ok_or_else(|| {
-        let why = format!("there is no incident {} in the last {DAYS} days", place.incident);
+        let why = format!(
+            "there is no incident {} among the newest {MOST} of the last {DAYS} days",
+            place.incident
+        );
         BackendError::NotFound(why)
     })
 }
@@ -57,32 +58,24 @@ pub(crate) async fn alert(
     Ok(taken(&mut answer["alerts"]).into_iter().find(of))
 }
 
-/// The newest report about an incident's alert.
+/// The report about an incident's alert.
 pub(crate) async fn report(
     user: &User<'_>,
     place: &Place,
     incident: &Value,
 ) -> Result<Option<Value>, BackendError> {
-    let now = jiff::Timestamp::now();
-    let since = text(incident, "/triggeredAt").parse().unwrap_or(now);
-    // Clocks differ, and an agent may be asked a little before the incident is kept.
-    let hour = jiff::SignedDuration::from_hours(1);
-    let [start, end] =
-        [since.checked_sub(hour), now.checked_add(hour)].map(|time| time.unwrap_or(now));
     let query = [
         ("namespace", place.namespace.as_str()),
         ("project", &place.project),
+        ("component", text(incident, "/labels/componentName")),
         ("environment", text(incident, "/labels/environmentName")),
-        ("startTime", &start.to_string()),
-        ("endTime", &end.to_string()),
-        ("limit", &MOST_REPORTS.to_string()),
-        ("sort", "desc"),
+        ("alertId", text(incident, "/alertId")),
+        ("limit", "1"),
     ]
     .map(|(name, value)| format!("{name}={}", encode(value)))
     .join("&");
     let mut answer = user.reports(&format!("?{query}")).await?;
-    let of = |report: &Value| report["alertId"] == incident["alertId"];
-    match taken(&mut answer["reports"]).into_iter().find(of) {
+    match taken(&mut answer["reports"]).into_iter().next() {
         Some(found) => {
             let id = encode(text(&found, "/reportId"));
             user.reports(&format!("/{id}")).await.map(Some)

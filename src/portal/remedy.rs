@@ -1,8 +1,8 @@
 //! What the SRE agent proposes, done by a person: changes of release bindings.
 //!
-//! The agent changes nothing by itself. What it proposes is text of a language model: it is shown as a difference
-//! first, touches nothing but the spec of bindings of the incident's own project, and is written with the person's
-//! token, so that their permissions decide.
+//! What the agent does not do itself, under a grant, is a proposal, and nobody's word for it is taken: it is shown as a
+//! difference first, touches nothing but the spec of bindings of the incident's own project, and is written with the
+//! person's token, so that their permissions decide.
 
 use crate::backend::User;
 use crate::error::BackendError;
@@ -19,7 +19,7 @@ pub(crate) struct Proposal {
     pub(crate) binding: String,
     pub(crate) before: Value,
     pub(crate) after: Value,
-    /// Stands for the proposal and the spec that it was made for: what was looked at is what is applied.
+    /// Stands for the proposal and the spec as it was shown: what was looked at is what is applied.
     pub(crate) seal: String,
     version: Option<String>,
 }
@@ -74,6 +74,10 @@ fn seal(binding: &Value, change: &Value) -> String {
 /// Variables, files and fields of a change. The error is a sentence.
 fn apply(binding: &mut Value, change: &Value) -> Result<(), String> {
     let list = |member: &str| change[member].as_array().into_iter().flatten();
+    let set_here = binding.pointer_mut("/spec/workloadOverrides/container/env");
+    if let Some(variables) = set_here.and_then(Value::as_array_mut) {
+        variables.retain(|variable| list("remove_env").all(|key| variable["key"] != *key));
+    }
     for variable in list("env") {
         let new = json!({"key": variable["key"], "value": variable["value"]});
         override_with(binding, "env", new)?;
@@ -170,6 +174,17 @@ mod tests {
         assert_eq!(container["env"], env);
         assert_eq!(container["files"][0]["mountPath"], "/etc");
         assert_eq!(changed["spec"]["componentTypeEnvironmentConfigs"]["a/b"], 4);
+    }
+
+    #[test]
+    fn a_variable_is_taken_away_and_the_others_stay() {
+        let mut changed = binding();
+        apply(&mut changed, &json!({"remove_env": ["B", "unknown"]})).unwrap();
+        let env = &changed["spec"]["workloadOverrides"]["container"]["env"];
+        assert_eq!(*env, json!([{"key": "A", "valueFrom": {"secretKeyRef": {"name": "s"}}}]));
+        let mut bare = json!({"spec": {}});
+        apply(&mut bare, &json!({"remove_env": ["B"]})).unwrap();
+        assert_eq!(bare, json!({"spec": {}}));
     }
 
     #[test]

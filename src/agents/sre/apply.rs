@@ -1,57 +1,65 @@
 //! Making a change that a report proposes: by the agent itself, only where a person granted it that kind of change.
 //!
 //! The platform is the judge, not the agent: the tool that writes is offered to an agent that holds a grant, and the call
-//! is decided, and recorded, like any other's. What is not sure, has no edit, or is refused stays a proposal.
+//! is decided, and recorded, like any other's. Only what the rules are sure of is made, in the project of the alert, and
+//! only what takes something back; a model can talk the agent out of a change, and never into one. What is not made stays
+//! a proposal.
 
 use serde_json::{Value, json};
 
 use super::alert::Request;
-use super::report::{Change, Confidence, Outcome, Report, Status, Step};
+use super::report::{Change, Outcome, Report};
+use super::rules::Judgement;
+use super::work::SURE;
 use crate::platform::{Server, Tools};
 
 /// The tool that changes a release binding.
 const TOOL: &str = "update_release_binding";
-/// Members of a binding's spec that the tool takes, and its arguments for them.
-const MEMBERS: [(&str, &str); 3] = [
-    ("workloadOverrides", "workload_overrides"),
-    ("componentTypeEnvironmentConfigs", "component_type_environment_configs"),
-    ("releaseName", "release_name"),
-];
+/// Where a binding says which release it runs.
+const RELEASE: &str = "/spec/releaseName";
 
-/// Makes the first proposed change of the likeliest cause, if that is sure and this agent may; notes in the report what
-/// came of it.
-pub(super) async fn where_allowed(tools: &dyn Tools, request: &Request, report: &mut Report) {
-    let Outcome::RootCauseIdentified { root_causes, recommendations, .. } = &mut report.result
-    else {
-        return;
-    };
-    let sure = root_causes.first().is_some_and(|cause| cause.confidence == Confidence::High);
-    let action = recommendations.recommended_actions.first_mut();
-    let Some(action) = action.filter(|action| sure && action.change.is_some()) else { return };
-    let Some(change) = &action.change else { return };
+/// A change that the rules are sure of.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Remedy {
+    component: String,
+    pub(super) change: Change,
+}
+
+/// The change that the likeliest cause proposes first, if that is one to be made without a person.
+pub(super) fn remedy(judgement: &Judgement) -> Option<Remedy> {
+    let cause = judgement.causes.first().filter(|cause| cause.weight >= SURE)?;
+    let change = cause.actions.first()?.change.clone()?;
+    let takes_back = change.env.is_empty()
+        && change.files.is_empty()
+        && change.fields.iter().all(|field| field.json_pointer == RELEASE);
+    let own = !cause.component.contains('/');
+    (takes_back && own).then(|| Remedy { component: cause.component.clone(), change })
+}
+
+/// Makes the change of `remedy`, if `report` still has its component first and this agent may. `None` when it was not
+/// tried; else what came of it.
+pub(super) async fn where_allowed(
+    tools: &dyn Tools,
+    request: &Request,
+    report: &Report,
+    remedy: &Remedy,
+) -> Option<Result<(), String>> {
+    let Outcome::RootCauseIdentified { root_causes, .. } = &report.result else { return None };
+    let first = root_causes.first()?.supporting_findings.first()?;
+    if first.component != remedy.component {
+        return None;
+    }
     match tools.offered(Server::Control).await {
         Ok(offered) if offered.iter().any(|tool| tool["name"] == TOOL) => {}
-        Ok(_) => return,
+        Ok(_) => return None,
         Err(error) => {
             tracing::warn!(%error, "cannot ask what this agent may do");
-            return;
+            return None;
         }
     }
-    let (outcome, status) = match make(tools, &request.namespace, change).await {
-        Ok(()) => ("done".to_owned(), Status::Applied),
-        Err(error) => (error, action.status),
-    };
-    tracing::info!(binding = change.release_binding, outcome, "a proposed change was tried");
-    action.status = status;
-    report.investigation_path.push(Step {
-        action: format!(
-            "Changed release binding {}: {}",
-            change.release_binding, action.description
-        ),
-        outcome,
-        rationale: "The cause is sure, and a grant allows this agent that kind of change"
-            .to_owned(),
-    });
+    let made = make(tools, &request.namespace, &remedy.change).await;
+    tracing::info!(binding = remedy.change.release_binding, ?made, "a proposed change was tried");
+    Some(made)
 }
 
 async fn make(tools: &dyn Tools, namespace: &str, change: &Change) -> Result<(), String> {
@@ -61,36 +69,25 @@ async fn make(tools: &dyn Tools, namespace: &str, change: &Change) -> Result<(),
     tools.call(Server::Control, TOOL, arguments).await.map(drop)
 }
 
-/// The arguments that make `change` of a binding that is as `shown`: whole members, with all else in them as it was.
+/// The arguments that make `change` of a binding that is as `shown`: whole members, with all else in them as it is now.
 fn arguments(mut named: Value, shown: &Value, change: &Change) -> Result<Value, String> {
-    let mut spec = json!({});
-    for field in &change.fields {
-        let path = field.json_pointer.strip_prefix("/spec/");
-        let path = path.ok_or_else(|| format!("{} is not in the spec", field.json_pointer))?;
-        let (member, within) = path.split_once('/').unwrap_or((path, ""));
-        let known = MEMBERS.iter().find(|(name, _)| *name == member);
-        let (member, argument) = known.ok_or_else(|| format!("no tool changes {member}"))?;
-        if spec[argument].is_null() {
-            spec[argument] = shown[member].clone();
-        }
-        put(&mut spec[argument], within, field.value.clone());
+    if let Some(field) = change.fields.iter().find(|field| field.json_pointer == RELEASE) {
+        named["release_name"] = field.value.clone();
     }
-    if let (Value::Object(named), Value::Object(spec)) = (&mut named, spec) {
-        named.extend(spec);
+    if !change.remove_env.is_empty() {
+        let mut overrides = shown["workloadOverrides"].clone();
+        let variables = overrides.pointer_mut("/container/env").and_then(Value::as_array_mut);
+        let variables = variables.ok_or("the binding sets no variables any more")?;
+        let before = variables.len();
+        variables.retain(|variable| {
+            !change.remove_env.iter().any(|key| variable["key"] == key.as_str())
+        });
+        if variables.len() == before {
+            return Err("the binding does not set it any more".to_owned());
+        }
+        named["workload_overrides"] = overrides;
     }
     Ok(named)
-}
-
-/// Puts `value` at a path of names, and makes what is missing on the way.
-fn put(target: &mut Value, path: &str, value: Value) {
-    let mut at = target;
-    for name in path.split('/').filter(|name| !name.is_empty()) {
-        if !at.is_object() {
-            *at = json!({});
-        }
-        at = &mut at[name.replace("~1", "/").replace("~0", "~")];
-    }
-    *at = value;
 }
 
 #[cfg(test)]
@@ -98,30 +95,24 @@ mod tests {
     use super::*;
     use crate::sre::report::Field;
 
-    fn change(pointer: &str, value: Value) -> Change {
-        let fields = vec![Field { json_pointer: pointer.to_owned(), value }];
-        Change { release_binding: "web-development".into(), fields, ..Change::default() }
-    }
-
     #[test]
-    fn what_an_edit_does_not_name_stays() {
-        let shown =
-            json!({"workloadOverrides": {"container": {"env": [{"key": "A"}], "files": [1]}}});
-        let change = change("/spec/workloadOverrides/container/env", json!([]));
+    fn what_is_not_taken_back_stays_as_it_is_now() {
+        let shown = json!({"workloadOverrides": {"container": {
+            "env": [{"key": "A", "value": "1"}, {"key": "NEW", "value": "2"}], "files": [1],
+        }}});
+        let change = Change { remove_env: vec!["A".into()], ..Change::default() };
         let made = arguments(json!({"binding_name": "web-development"}), &shown, &change).unwrap();
-        assert_eq!(made["workload_overrides"], json!({"container": {"env": [], "files": [1]}}));
+        let remains = json!({"env": [{"key": "NEW", "value": "2"}], "files": [1]});
+        assert_eq!(made["workload_overrides"], json!({"container": remains}));
         assert_eq!(made["binding_name"], "web-development");
+        assert!(arguments(json!({}), &json!({}), &change).is_err(), "it is gone already");
     }
 
     #[test]
-    fn a_release_is_a_member_by_itself_and_other_members_are_refused() {
-        let back = change("/spec/releaseName", json!("web-1"));
-        assert_eq!(
-            arguments(json!({}), &json!({}), &back).unwrap(),
-            json!({"release_name": "web-1"})
-        );
-        for pointer in ["/spec/owner/projectName", "/metadata/name"] {
-            assert!(arguments(json!({}), &json!({}), &change(pointer, json!("x"))).is_err());
-        }
+    fn a_release_is_a_member_by_itself() {
+        let field = Field { json_pointer: RELEASE.to_owned(), value: json!("web-1") };
+        let back = Change { fields: vec![field], ..Change::default() };
+        let made = arguments(json!({}), &json!({}), &back).unwrap();
+        assert_eq!(made, json!({"release_name": "web-1"}));
     }
 }

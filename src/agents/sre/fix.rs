@@ -8,8 +8,6 @@ use serde_json::{Value, json};
 use super::evidence::{Deployment, Evidence};
 use super::report::{Action, Change, Field, Status};
 
-/// Where a binding holds the variables that its environment sets.
-const VARIABLES: &str = "/spec/workloadOverrides/container/env";
 /// Where it holds the limit of memory.
 const MEMORY: &str = "/spec/componentTypeEnvironmentConfigs/resources/limits/memory";
 
@@ -34,15 +32,17 @@ pub(super) fn setting(name: &str, deployment: &Deployment, key: &str) -> Vec<Act
         let rationale = format!("The workload sets {}.", setting.shown());
         return vec![action(description, rationale, None)];
     }
-    let remains = deployment.written.as_array().into_iter().flatten();
-    let remains: Vec<&Value> = remains.filter(|variable| variable["key"] != key).collect();
     let workload = deployment.settings.iter().find(|setting| setting.key == key);
     let then = workload.map_or_else(
         || format!("Then {name} has no {key} and goes by its own default."),
         |setting| format!("Then the workload's own counts: {}.", setting.shown()),
     );
     let description = format!("Take back {key} of {name}, which only this environment sets");
-    let change = edit(deployment, VARIABLES, json!(remains));
+    let change = Change {
+        release_binding: deployment.binding.clone(),
+        remove_env: vec![key.to_owned()],
+        ..Change::default()
+    };
     vec![action(
         description,
         format!("{} is set in {}. {then}", setting.shown(), deployment.binding),
@@ -68,20 +68,19 @@ pub(super) fn latest(evidence: &Evidence, name: &str, deployment: &Deployment) -
     }
 }
 
-/// Goes back to the release before, where there is one.
+/// Goes back to the release before, where there is one and it would stay.
 pub(super) fn rollback(name: &str, deployment: &Deployment) -> Vec<Action> {
     let Some(previous) = &deployment.previous else { return Vec::new() };
+    let rationale = format!("It ran before {}.", deployment.release);
+    if deployment.automatic {
+        let description = format!(
+            "Mend the release of {name}, or switch off its auto-deploy and go back to {previous}"
+        );
+        return vec![action(description, rationale, None)];
+    }
     let description = format!("Go back to release {previous} of {name}");
-    let rationale = format!(
-        "It ran before {}. A component that deploys itself returns to its newest release in the first environment: there, \
-         switch that off or mend the release.",
-        deployment.release
-    );
-    vec![action(
-        description,
-        rationale,
-        Some(edit(deployment, "/spec/releaseName", json!(previous))),
-    )]
+    let change = edit(deployment, "/spec/releaseName", json!(previous));
+    vec![action(description, rationale, Some(change))]
 }
 
 /// Takes back what may take the memory, or gives more of it.
@@ -118,18 +117,16 @@ mod tests {
         Deployment {
             binding: "web-development".into(),
             overrides: vec![set("A", "1"), set("B", "2")],
-            written: json!([{"key": "A", "value": "1"}, {"key": "B", "value": "2"}]),
             settings: vec![set("A", "0"), set("C", "3")],
             ..Deployment::default()
         }
     }
 
     #[test]
-    fn a_variable_of_the_environment_is_taken_back_and_others_stay() {
+    fn a_variable_of_the_environment_is_taken_back() {
         let [action] = &setting("web", &deployment(), "A")[..] else { panic!() };
         let change = action.change.as_ref().unwrap();
-        assert_eq!(change.fields[0].json_pointer, VARIABLES);
-        assert_eq!(change.fields[0].value, json!([{"key": "B", "value": "2"}]));
+        assert_eq!((&change.remove_env[..], change.fields.len()), (&["A".to_owned()][..], 0));
         assert!(action.rationale.contains("A=\"0\""), "{}", action.rationale);
     }
 
@@ -138,6 +135,14 @@ mod tests {
         let [action] = &setting("web", &deployment(), "C")[..] else { panic!() };
         assert_eq!((action.status, &action.change), (Status::Suggested, &None));
         assert!(setting("web", &deployment(), "D").is_empty());
+    }
+
+    #[test]
+    fn a_release_that_would_come_back_by_itself_is_not_gone_back_from() {
+        let release = Deployment { previous: Some("web-1".into()), ..deployment() };
+        assert!(rollback("web", &release)[0].change.is_some());
+        let automatic = Deployment { automatic: true, ..release };
+        assert_eq!(rollback("web", &automatic)[0].change, None);
     }
 
     #[test]

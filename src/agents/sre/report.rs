@@ -225,6 +225,10 @@ pub struct Change {
     pub release_binding: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<Variable>,
+    /// Variables that the binding is not to set any more, by name. Not in upstream's schema: what else is set, and may
+    /// be secret or change meanwhile, is not repeated here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove_env: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -123,6 +123,8 @@ impl Default for Wanted {
 pub(super) struct Store(Arc<Mutex<Connection>>);
 
 const COLUMNS: &str = "report_id, status, timestamp, summary, request, report";
+/// The same for a list, which shows no report.
+const LISTED: &str = "report_id, status, timestamp, summary, request, NULL";
 
 impl Store {
     /// Opens the database at `path`, or makes it.
@@ -187,7 +189,8 @@ impl Store {
         )?;
         connection.execute(
             "DELETE FROM rca_reports WHERE report_id IN \
-             (SELECT report_id FROM rca_reports ORDER BY timestamp DESC LIMIT -1 OFFSET ?1)",
+             (SELECT report_id FROM rca_reports WHERE status != 'pending' \
+              ORDER BY timestamp DESC LIMIT -1 OFFSET ?1)",
             [KEPT],
         )?;
         let sql = format!("SELECT {COLUMNS} FROM rca_reports WHERE alert_id = ?1");
@@ -251,7 +254,7 @@ impl Store {
         Ok(Ok(()))
     }
 
-    /// The reports that are `wanted`, and how many there are of them without the limit.
+    /// The reports that are `wanted`, without their bodies, and how many there are of them without the limit.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -278,7 +281,7 @@ impl Store {
         )?;
         let order = if wanted.newest_first { "DESC" } else { "ASC" };
         let sql = format!(
-            "SELECT {COLUMNS} FROM rca_reports WHERE {matching} ORDER BY timestamp {order} LIMIT {}",
+            "SELECT {LISTED} FROM rca_reports WHERE {matching} ORDER BY timestamp {order} LIMIT {}",
             wanted.limit
         );
         let mut statement = connection.prepare(&sql)?;

@@ -1,21 +1,24 @@
 //! Analyses under way.
 //!
-//! An analysis belongs to a report that is in the database already. It ends within its time with a report or with the
-//! reason why there is none, and one that the end of the process interrupted is begun again by the next one.
+//! An analysis belongs to a report that is in the database already. Every part of it has a bound, so that it ends with a
+//! report or with the reason why there is none; one that the end of the process interrupted is begun again by the next.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use curtain_role::Shutdown;
+use futures::FutureExt as _;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::alert::Request;
-use super::apply;
+use super::apply::{self, Remedy};
 use super::conclude::conclude;
+use super::decide;
 use super::evidence::{Evidence, gather};
 use super::reason;
 use super::report::Report;
@@ -25,14 +28,12 @@ use crate::platform::Tools;
 
 /// Analyses at once.
 const AT_ONCE: usize = 5;
-/// The longest an analysis may take, with a model that thinks.
-const PATIENCE: Duration = Duration::from_secs(1500);
 /// Looks at the platform, at most: what is to be seen of trouble comes in over some seconds.
 const LOOKS: u32 = 4;
 /// Between looks.
 const PAUSE: Duration = Duration::from_secs(4);
 /// A cause that is as sure as this is not looked into again.
-const SURE: f64 = 0.8;
+pub(super) const SURE: f64 = 0.8;
 
 /// Whoever analyses. Clones are the same one.
 #[derive(Clone)]
@@ -85,7 +86,7 @@ impl Analyst {
 
     /// Begins again what the process before this one was at.
     pub(super) async fn resume(&self) -> Result<(), StoreError> {
-        let wanted = Wanted { stage: Some(Stage::Pending), ..Wanted::default() };
+        let wanted = Wanted { stage: Some(Stage::Pending), limit: u32::MAX, ..Wanted::default() };
         let (pending, _) = self.stored(move |store| store.list(&wanted)).await?;
         for kept in pending {
             tracing::info!(report = kept.id, "an analysis that was interrupted is begun again");
@@ -100,38 +101,46 @@ impl Analyst {
         tokio::spawn(async move {
             // The semaphore is never closed.
             let Ok(_place) = analyst.places.acquire().await else { return };
-            let analysis = tokio::time::timeout(PATIENCE, analyst.analyse(&kept.request));
-            let report = tokio::select! {
-                report = analysis => report,
+            let analysis = AssertUnwindSafe(analyst.analyse(&kept.request)).catch_unwind();
+            let analysed = tokio::select! {
+                analysed = analysis => analysed,
                 () = analyst.shutdown.wait() => return,
             };
-            let id = kept.id.clone();
-            let ended = match report {
-                Ok(report) => {
-                    tracing::info!(
-                        report = id,
-                        summary = report.summary,
-                        "an alert was looked into"
-                    );
-                    let (summary, body) = (report.summary.clone(), json!(report));
-                    analyst.stored(move |store| store.end(&id, &summary, Some(&body))).await
-                }
-                Err(_) => {
-                    let seconds = PATIENCE.as_secs();
-                    let why = format!("The analysis did not end within {seconds} s.");
-                    tracing::warn!(report = id, why, "an alert could not be looked into");
-                    analyst.stored(move |store| store.end(&id, &why, None)).await
-                }
-            };
-            if let Err(error) = ended {
+            if let Err(error) = analyst.conclude(&kept, analysed.ok()).await {
                 tracing::error!(report = kept.id, %error, "a report could not be kept");
             }
             analyst.news.notify_waiters();
         });
     }
 
-    /// Looks until the rules are sure, or often enough.
-    async fn analyse(&self, request: &Request) -> Report {
+    /// Keeps what came of an analysis, and then makes the change that may be made: never twice, whatever interrupts this.
+    async fn conclude(
+        &self,
+        kept: &Kept,
+        analysed: Option<(Report, Option<Remedy>)>,
+    ) -> Result<(), StoreError> {
+        let id = kept.id.clone();
+        let Some((report, remedy)) = analysed else {
+            let why = "The analysis failed: the log of the SRE agent says why.";
+            return self.stored(move |store| store.end(&id, why, None)).await;
+        };
+        tracing::info!(report = id, summary = report.summary, "an alert was looked into");
+        let (summary, body) = (report.summary.clone(), json!(report));
+        self.stored(move |store| store.end(&id, &summary, Some(&body))).await?;
+        let Some(remedy) = remedy else { return Ok(()) };
+        let tried = apply::where_allowed(self.tools.as_ref(), &kept.request, &report, &remedy);
+        let Some(outcome) = tried.await else { return Ok(()) };
+        let id = kept.id.clone();
+        let noted = move |report: &mut Value| {
+            decide::tried(report, &remedy.change, &outcome);
+            Ok::<(), ()>(())
+        };
+        self.stored(move |store| store.change(&id, noted)).await.map(drop)
+    }
+
+    /// Looks until the rules are sure, or often enough; then asks the model, if there is one. With the report comes the
+    /// change that the rules are sure of.
+    async fn analyse(&self, request: &Request) -> (Report, Option<Remedy>) {
         let mut best = self.look(request).await;
         for _ in 1..LOOKS {
             if best.1.weight() >= SURE {
@@ -144,10 +153,10 @@ impl Analyst {
             }
         }
         let (evidence, judgement) = best;
+        let remedy = apply::remedy(&judgement);
         let mut report = conclude(&evidence, judgement);
         reason::further(&self.model, &self.tools, &evidence, &mut report).await;
-        apply::where_allowed(self.tools.as_ref(), request, &mut report).await;
-        report
+        (report, remedy)
     }
 
     async fn look(&self, request: &Request) -> (Evidence, Judgement) {

@@ -46,7 +46,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Five minutes, and no agent.
+    /// A minute, and no agent.
     fn default() -> Self {
         Options { suppression: Duration::from_secs(60), rca: None }
     }

@@ -166,6 +166,16 @@ fn what_cannot_run_is_counted_by_object_and_what_only_begins_is_not() {
         store.failures(&place, (BASE + first * SECOND, BASE + last * SECOND)).expect("counts")
     };
     assert_eq!((count(0, 20), count(20, 99), count(11, 98)), (2, 1, 0));
+    // A release that cannot be made is said so once, and is a failure until it can.
+    let release = |uid: &str, r#type: &str, at: i64| Event {
+        object_kind: "ReleaseBinding".into(),
+        last: BASE + at * SECOND,
+        ..named(uid, r#type, "RenderingFailed", 1, "cart-development")
+    };
+    store.ingest(&Batch { events: vec![release("7", "Warning", 200)] }).expect("stores");
+    assert_eq!((count(190, 205), count(260, 275)), (1, 1));
+    store.ingest(&Batch { events: vec![release("8", "Normal", 300)] }).expect("stores");
+    assert_eq!((count(260, 299), count(300, 315)), (1, 0));
     let other = Place { component: "mail".into(), ..place.clone() };
     assert_eq!(store.failures(&other, (0, i64::MAX)).expect("counts"), 0);
 }

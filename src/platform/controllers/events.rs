@@ -12,12 +12,12 @@ const REPORTER: &str = "controller-manager";
 /// The longest note, in characters: the API takes 1024 bytes.
 const LONGEST: usize = 250;
 
-/// Tells of trouble with `object`. Events are for people: one that cannot be written is only missed in the log.
-pub(super) async fn warn<K: Followed>(
+/// Tells what happened to `object`. Events are for people: one that cannot be written is only missed in the log.
+pub(super) async fn tell<K: Followed>(
     client: &kube::Client,
     object: &Object,
-    reason: &str,
-    message: &str,
+    type_: EventType,
+    (reason, message): (&str, &str),
 ) {
     let recorder = Recorder::new(client.clone(), Reporter::from(REPORTER));
     let about = ObjectReference {
@@ -30,7 +30,7 @@ pub(super) async fn warn<K: Followed>(
         ..ObjectReference::default()
     };
     let event = Event {
-        type_: EventType::Warning,
+        type_,
         reason: reason.to_owned(),
         note: Some(message.chars().take(LONGEST).collect()),
         action: "Reconcile".to_owned(),

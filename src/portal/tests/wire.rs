@@ -232,14 +232,14 @@ async fn reports(
 ) -> Json<Value> {
     let here = ["namespace", "project", "environment"].map(|name| query[name].as_str());
     assert_eq!(here, ["default", "shop", "development"]);
-    let other = json!({"alertId": "another", "reportId": "other"});
     let found = wire
         .report
         .lock()
         .unwrap()
         .as_ref()
+        .filter(|report| report["alertId"] == query["alertId"])
         .map(|report| json!({"alertId": report["alertId"], "reportId": report["reportId"]}));
-    let reports: Vec<Value> = [other].into_iter().chain(found).collect();
+    let reports: Vec<Value> = found.into_iter().collect();
     Json(json!({"reports": reports, "totalCount": reports.len()}))
 }
 

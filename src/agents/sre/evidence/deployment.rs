@@ -1,6 +1,9 @@
 //! How a component is deployed in the environment of the alert, and what was set for it there.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -24,15 +27,16 @@ pub struct Deployment {
     pub overrides: Vec<Setting>,
     /// What the workload itself sets.
     pub settings: Vec<Setting>,
-    /// The same as the binding has it, for an edit.
-    pub written: Json,
     /// What is set for the resources of its pods.
     pub resources: Json,
     /// Pods that are not well, and why.
     pub unwell: Vec<(String, String)>,
     /// Whom it calls: the host of each, and its component.
     pub targets: Vec<(String, String)>,
-    /// When its pods were replaced last: by a release, or by a change of what is set.
+    /// Whether the newest release is deployed here by itself.
+    pub automatic: bool,
+    /// When its pods were replaced last: by a release, or by a change of what is set. Of several pods the oldest says so:
+    /// one that came alone was only needed.
     pub changed: Option<Timestamp>,
 }
 
@@ -60,19 +64,33 @@ pub struct Setting {
 pub enum Value {
     /// Written there.
     Text(String),
+    /// Written there, and not repeated here, because its name says that it is secret.
+    Hidden,
     /// Taken from a Secret or ConfigMap of this name.
     From(String),
 }
 
+/// Words in names of variables that hold secrets.
+const SECRET: [&str; 7] = ["SECRET", "PASS", "TOKEN", "KEY", "CREDENTIAL", "DSN", "AUTH"];
+
 impl Setting {
-    /// Its value as it may be shown: not, where the name says that it is secret.
+    /// A variable and what is written for it: without what its name says is secret, and without the credentials of a URL.
+    pub fn written(key: &str, value: &str) -> Setting {
+        static CREDENTIALS: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(r"://[^/@\s]+@").ok());
+        let upper = key.to_uppercase();
+        let value = match &*CREDENTIALS {
+            _ if SECRET.iter().any(|word| upper.contains(word)) => Value::Hidden,
+            Some(credentials) => Value::Text(credentials.replace_all(value, "://…@").into_owned()),
+            None => Value::Hidden,
+        };
+        Setting { key: key.to_owned(), value }
+    }
+
+    /// As it may be shown.
     pub fn shown(&self) -> String {
-        const SECRET: [&str; 5] = ["SECRET", "PASSWORD", "TOKEN", "API_KEY", "CREDENTIAL"];
-        let key = self.key.to_uppercase();
         match &self.value {
-            Value::Text(_) if SECRET.iter().any(|word| key.contains(word)) => {
-                format!("{} (not shown)", self.key)
-            }
+            Value::Hidden => format!("{} (not shown)", self.key),
             Value::Text(value) => format!("{}={value:?}", self.key),
             Value::From(source) => format!("{} from {source}", self.key),
         }
@@ -110,14 +128,12 @@ pub(super) fn read(binding: &Json) -> Deployment {
         let host = target["url"]["host"].as_str()?;
         Some((host.to_owned(), target["component"].as_str()?.to_owned()))
     });
-    let written = &binding["workloadOverrides"]["container"]["env"];
     Deployment {
         binding: text("name"),
         release: text("releaseName"),
         status: text("status"),
         conditions: conditions.collect(),
-        overrides: variables(written),
-        written: written.clone(),
+        overrides: variables(&binding["workloadOverrides"]["container"]["env"]),
         resources: binding["componentTypeEnvironmentConfigs"]["resources"].clone(),
         targets: targets.collect(),
         ..Deployment::default()
@@ -128,27 +144,28 @@ pub(super) fn read(binding: &Json) -> Deployment {
 pub(super) fn variables(list: &Json) -> Vec<Setting> {
     let all = list.as_array().into_iter().flatten();
     all.filter_map(|variable| {
-        let key = variable["key"].as_str()?.to_owned();
-        let value = match variable["value"].as_str() {
-            Some(value) => Value::Text(value.to_owned()),
-            None => {
-                let from = variable["valueFrom"].as_object()?.values().next()?;
-                Value::From(from["name"].as_str()?.to_owned())
-            }
-        };
-        Some(Setting { key, value })
+        let key = variable["key"].as_str()?;
+        if let Some(value) = variable["value"].as_str() {
+            return Some(Setting::written(key, value));
+        }
+        let from = variable["valueFrom"].as_object()?.values().next()?;
+        let value = Value::From(from["name"].as_str()?.to_owned());
+        Some(Setting { key: key.to_owned(), value })
     })
     .collect()
 }
 
 impl Deployment {
-    /// Takes in the objects of the binding: when the newest pod was made, and which pods are not well.
+    /// Takes in the objects of the binding: when its pods were made, and which of them are not well.
     pub(super) fn take(&mut self, tree: &Json) {
         let releases = tree["rendered_releases"].as_array().into_iter().flatten();
         let nodes = releases.filter_map(|release| release["nodes"].as_array()).flatten();
         for pod in nodes.filter(|node| node["kind"] == "Pod") {
             let made = pod["created_at"].as_str().and_then(|time| time.parse().ok());
-            self.changed = self.changed.max(made);
+            self.changed = match (self.changed, made) {
+                (Some(known), Some(made)) => Some(Timestamp::min(known, made)),
+                (known, made) => known.or(made),
+            };
             if let (Some(name), Some(why)) =
                 (pod["name"].as_str(), pod["health"]["message"].as_str())
             {
@@ -191,8 +208,24 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_value_is_not_shown() {
-        let setting = Setting { key: "DB_PASSWORD".into(), value: Value::Text("hunter2".into()) };
-        assert!(!setting.shown().contains("hunter2"));
+    fn a_secret_value_is_not_even_known() {
+        let setting = Setting::written("DB_PASSWORD", "hunter2");
+        assert!(!format!("{setting:?} {}", setting.shown()).contains("hunter2"));
+        let url = Setting::written("DATABASE_URL", "postgres://u:hunter2@db:5432/x");
+        assert_eq!(url.shown(), "DATABASE_URL=\"postgres://…@db:5432/x\"");
+    }
+
+    #[test]
+    fn a_pod_that_came_alone_is_no_change() {
+        let pod = |time: &str| json!({"kind": "Pod", "created_at": time});
+        let tree = json!({"rendered_releases": [{"nodes": [
+            pod("2026-01-02T00:00:00Z"), pod("2026-01-01T00:00:00Z"), {"kind": "Service"},
+        ]}]});
+        let mut deployment = Deployment::default();
+        deployment.take(&tree);
+        assert_eq!(
+            deployment.changed.map(|time| time.to_string()).as_deref(),
+            Some("2026-01-01T00:00:00Z")
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Gathering, through the tools of the platform.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -20,45 +21,59 @@ const CLOSELY: usize = 12;
 const AT_ONCE: usize = 4;
 /// Lines that are read of each.
 const LINES: u32 = 60;
+/// The longest that gathering may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Gathers what there is to know about the alert of `request` as of `now`.
 pub async fn gather(tools: &dyn Tools, request: &Request, now: Timestamp) -> Evidence {
+    let mut evidence = nothing(request, now);
+    let all = fill(tools, &mut evidence);
+    if tokio::time::timeout(PATIENCE, all).await.is_err() {
+        let seconds = PATIENCE.as_secs();
+        evidence.gaps.push(format!("the platform did not answer everything within {seconds} s"));
+    }
+    evidence.gaps.sort();
+    evidence
+}
+
+fn nothing(request: &Request, now: Timestamp) -> Evidence {
     let start = request.alert.timestamp.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN);
     let range = Range { start, end: now.max(request.alert.timestamp) };
-    let look = Look { tools, request, range };
-    let mut gaps = Vec::new();
-    let topology = look.observed("query_topology", &request.component, json!({}), &["component"]);
-    let (calls, mut states) = match topology.await {
-        Ok(answer) => map::read(&answer),
-        Err(gap) => {
-            gaps.push(gap);
-            (Vec::new(), BTreeMap::new())
-        }
-    };
-    let mut evidence = Evidence {
+    Evidence {
         request: request.clone(),
         range,
-        calls,
+        calls: Vec::new(),
         components: BTreeMap::new(),
         gaps: Vec::new(),
-    };
-    let names = closely(&evidence, &states);
-    let looks = names.into_iter().map(|name| {
+    }
+}
+
+async fn fill(tools: &dyn Tools, evidence: &mut Evidence) {
+    let request = evidence.request.clone();
+    let look = Look { tools, request: &request, range: evidence.range };
+    let topology = look.observed("query_topology", &request.component, json!({}), &["component"]);
+    let mut states = BTreeMap::new();
+    match topology.await {
+        Ok(answer) => (evidence.calls, states) = map::read(&answer),
+        Err(gap) => evidence.gaps.push(gap),
+    }
+    let looks = closely(evidence, &states).into_iter().map(|name| {
         let state = states.remove(&name).unwrap_or_default();
         let look = &look;
         async move {
-            let (component, gaps) = look.at(&name, state).await;
+            // Who may see the report need not see more of another project than that it is called.
+            let (component, gaps) = match name.contains('/') {
+                true => (Component { state, ..Component::default() }, Vec::new()),
+                false => look.at(&name, state).await,
+            };
             (name, component, gaps)
         }
     });
-    let mut looked = stream::iter(looks).buffer_unordered(AT_ONCE);
+    let mut looked = stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
     while let Some((name, component, missing)) = looked.next().await {
         evidence.components.insert(name, component);
-        gaps.extend(missing);
+        evidence.gaps.extend(missing);
     }
-    gaps.sort();
-    evidence.gaps = gaps;
-    evidence
 }
 
 /// Whom to look at: whoever the component with the alert reaches, those that call it, and those that are not well.
@@ -111,9 +126,8 @@ impl Look<'_> {
 
     /// How a component is deployed in the environment of the alert; `None` when it is not.
     async fn deployment(&self, name: &str) -> Result<Option<Deployment>, String> {
-        let component = name.rsplit('/').next().unwrap_or(name);
         let namespace = self.request.namespace.as_str();
-        let of = json!({"namespace_name": namespace, "component_name": component});
+        let of = json!({"namespace_name": namespace, "component_name": name});
         let listed = self.controlled("list_release_bindings", of.clone()).await?;
         let bindings = listed["bindings"].as_array().into_iter().flatten();
         let here = |binding: &&Value| binding["environment"] == self.request.environment.as_str();
@@ -122,10 +136,11 @@ impl Look<'_> {
         };
         let named = json!({"namespace_name": namespace, "binding_name": binding});
         let tree = json!({"namespace_name": namespace, "release_binding_name": binding});
-        let (binding, tree, releases, workloads) = futures::join!(
+        let (binding, tree, releases, component, workloads) = futures::join!(
             self.controlled("get_release_binding", named),
             self.controlled("get_resource_tree", tree),
             self.controlled("list_component_releases", of.clone()),
+            self.controlled("get_component", of.clone()),
             self.controlled("list_workloads", of),
         );
         let mut deployment = deployment::read(&binding?);
@@ -133,6 +148,7 @@ impl Look<'_> {
             deployment.take(&tree);
         }
         deployment.previous = releases.ok().and_then(|all| before(&all, &deployment.release));
+        deployment.automatic = component?["autoDeploy"] == true;
         let workload = workloads?["workloads"][0]["name"].as_str().map(str::to_owned);
         if let Some(workload) = workload {
             let of = json!({"namespace_name": namespace, "workload_name": workload});
@@ -152,13 +168,11 @@ impl Look<'_> {
         mut arguments: Value,
         without: &[&str],
     ) -> Result<Value, String> {
-        let (project, component) =
-            name.split_once('/').unwrap_or((self.request.project.as_str(), name));
         let place = [
             ("namespace", self.request.namespace.as_str()),
-            ("project", project),
-            ("component", component),
-            ("environment", self.request.environment.as_str()),
+            ("project", &self.request.project),
+            ("component", name),
+            ("environment", &self.request.environment),
         ];
         for (argument, value) in place.into_iter().filter(|(name, _)| !without.contains(name)) {
             arguments[argument] = value.into();

@@ -1,7 +1,7 @@
 //! What is known about an alert: gathered once, through the tools that any agent has, and then only read.
 //!
-//! Evidence is restricted to the time around the alert and to the components that the one with the alert reaches, in its
-//! own project and in others. It is data: rules judge it without asking anything more, so that a recorded one is judged
+//! Evidence is restricted to the time around the alert and to the components that the one with the alert reaches; of those
+//! in other projects it holds only how they answer, and of settings nothing that is secret. It is data: rules judge it without asking anything more, so that a recorded one is judged
 //! the same for ever. What could not be read is in [`Evidence::gaps`], and is never taken for "nothing there".
 
 mod deployment;

@@ -12,8 +12,9 @@ use crate::platform::{Server, Tools};
 use crate::sre::evidence::Evidence;
 use crate::sre::report::Range;
 
-/// Tools that help to find a cause; all of them only read.
-pub(super) const TOOLS: [(Server, &str); 10] = [
+/// Tools that help to find a cause; all of them only read. None shows settings: those that are not secret are in the
+/// evidence.
+pub(super) const TOOLS: [(Server, &str); 8] = [
     (Server::Observer, "query_topology"),
     (Server::Observer, "query_component_logs"),
     (Server::Observer, "query_component_events"),
@@ -21,9 +22,7 @@ pub(super) const TOOLS: [(Server, &str); 10] = [
     (Server::Observer, "query_http_metrics"),
     (Server::Observer, "query_traces"),
     (Server::Observer, "query_trace_spans"),
-    (Server::Control, "get_release_binding"),
     (Server::Control, "get_component_release"),
-    (Server::Control, "get_workload"),
 ];
 
 pub(super) struct Bounds {
@@ -34,8 +33,8 @@ pub(super) struct Bounds {
     range: Range,
     /// Projects and components that may be looked at.
     within: Vec<(String, String)>,
-    /// Objects of the control plane that may be looked at.
-    objects: Vec<String>,
+    /// Releases that may be looked at.
+    releases: Vec<String>,
 }
 
 impl Bounds {
@@ -50,24 +49,19 @@ impl Bounds {
             specs.extend(listed.iter().filter(helps).map(spec));
         }
         let request = &evidence.request;
-        let within = evidence.components.keys().map(|name| match name.split_once('/') {
-            Some((project, component)) => (project.to_owned(), component.to_owned()),
-            None => (request.project.clone(), name.clone()),
-        });
-        let deployed = evidence.components.iter();
-        let objects = deployed.filter_map(|(name, component)| {
-            let deployment = component.deployment.as_ref()?;
-            let release = [Some(deployment.release.clone()), deployment.previous.clone()];
-            let own = [deployment.binding.clone(), name.clone()];
-            Some(own.into_iter().chain(release.into_iter().flatten()))
-        });
+        // Of other projects the report tells nothing that its readers may not see.
+        let own = evidence.components.keys().filter(|name| !name.contains('/'));
+        let within = own.map(|name| (request.project.clone(), name.clone()));
+        let deployed = evidence.components.values().filter_map(|one| one.deployment.as_ref());
+        let releases =
+            deployed.flat_map(|one| [Some(one.release.clone()), one.previous.clone()]).flatten();
         Ok(Self {
             specs,
             namespace: request.namespace.clone(),
             environment: request.environment.clone(),
             range: evidence.range,
             within: within.collect(),
-            objects: objects.flatten().collect(),
+            releases: releases.collect(),
             tools,
         })
     }
@@ -76,14 +70,11 @@ impl Bounds {
     fn bound(&self, server: Server, mut arguments: Value) -> Result<Value, String> {
         let text = |name: &str| arguments[name].as_str().unwrap_or_default().to_owned();
         if server == Server::Control {
-            let named = ["binding_name", "release_name", "workload_name"].map(text);
-            let Some(name) = named.into_iter().find(|name| !name.is_empty()) else {
-                return Err("name the object".to_owned());
-            };
-            if !self.objects.contains(&name) {
+            let name = text("release_name");
+            if !self.releases.contains(&name) {
                 return Err(format!(
                     "{name} has nothing to do with this alert; known are {}",
-                    self.objects.join(", ")
+                    self.releases.join(", ")
                 ));
             }
             arguments["namespace_name"] = self.namespace.as_str().into();

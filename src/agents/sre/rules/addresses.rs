@@ -42,7 +42,7 @@ fn one(component: &str, deployment: &Deployment, lines: &Lines) -> Option<Cause>
     let (setting, own) = addresses.find_map(|address| {
         deployment.all().find(|(setting, _)| match &setting.value {
             Value::Text(value) => value.contains(address),
-            Value::From(_) => false,
+            Value::From(_) | Value::Hidden => false,
         })
     })?;
     let shown = setting.shown();
@@ -51,7 +51,7 @@ fn one(component: &str, deployment: &Deployment, lines: &Lines) -> Option<Cause>
         rule: "address",
         summary: format!("{component} is sent to an address where nobody answers: {shown}"),
         analysis: format!(
-            "{component} cannot connect ({:?}), and that address is what {} says.",
+            "{component} cannot connect (\"{}\"), and that address is what {} says.",
             lines.text, setting.key
         ),
         weight: if own { 0.92 } else { 0.75 },

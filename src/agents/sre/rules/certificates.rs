@@ -35,7 +35,7 @@ pub(super) fn find(evidence: &Evidence) -> Vec<Cause> {
                 component: whose.to_owned(),
                 rule: "certificate",
                 summary: format!("The certificate of {whose} is not accepted: {word}"),
-                analysis: format!("{name} refuses to talk to {whose}: {:?}.", lines.text),
+                analysis: format!("{name} refuses to talk to {whose}: \"{}\".", lines.text),
                 weight: 0.9,
                 findings: vec![Finding {
                     component: whose.to_owned(),

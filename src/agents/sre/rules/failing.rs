@@ -18,7 +18,7 @@ pub(super) fn find(evidence: &Evidence) -> Vec<Cause> {
         )];
         let line = errors(evidence, name).next();
         findings.extend(line.map(|lines| wrote(name, lines, format!("The errors of {name}"))));
-        let says = line.map_or_else(String::new, |lines| format!(" It says: {:?}.", lines.text));
+        let says = line.map_or_else(String::new, |lines| format!(" It says: \"{}\".", lines.text));
         let deployment = component.deployment.as_ref();
         causes.push(Cause {
             component: name.clone(),

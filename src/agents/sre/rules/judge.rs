@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::{Cause, RULES, changed};
 use crate::sre::evidence::Evidence;
-use crate::sre::report::{Excluded, Step};
+use crate::sre::report::{self, Excluded, Step};
 
 /// A cause that is less sure than this is not told.
 const LEAST: f64 = 0.5;
@@ -15,7 +15,16 @@ const CHANGED_WHY: f64 = 0.25;
 /// Rules that know where, and not why.
 const WHERE: [&str; 2] = ["failing", "slow"];
 /// What is left of the weight of a cause that the component with the alert does not reach by calls.
-const APART: f64 = 0.6;
+const APART: f64 = 0.5;
+/// Rules that go by what somebody says of a setting: without a change it may have been said of something else.
+const SAID: [&str; 2] = ["setting", "address"];
+/// The most that such a rule weighs then: less than what is sure.
+const UNCHANGED: f64 = 0.75;
+/// What is left of the weight of a cause that was not heard of any more for so long before the alert.
+const STALE: f64 = 0.7;
+const STALE_AFTER: SignedDuration = SignedDuration::from_secs(15);
+/// A cause may lie with somebody further on that the same rule found, though it weighs so much less.
+const FURTHER: f64 = 0.15;
 /// How long after the alert a change may be and still have led to it: clocks of nodes differ.
 const AFTER: SignedDuration = SignedDuration::from_secs(5);
 /// Causes that are told, at most.
@@ -71,14 +80,11 @@ pub fn judge(evidence: &Evidence) -> Judgement {
             None => causes.push(cause),
         }
     }
-    for cause in causes.iter().skip(MOST).chain(causes.iter().filter(|one| one.weight < LEAST)) {
-        excluded.push(Excluded {
-            description: cause.summary.clone(),
-            rationale: "What speaks for it is too little.".to_owned(),
-        });
-    }
-    causes.retain(|cause| cause.weight >= LEAST);
-    causes.truncate(MOST);
+    let few = causes.iter().take(MOST).take_while(|cause| cause.weight >= LEAST).count();
+    excluded.extend(causes.split_off(few).into_iter().map(|cause| Excluded {
+        description: cause.summary,
+        rationale: "What speaks for it is too little.".to_owned(),
+    }));
     Judgement { causes, steps, excluded }
 }
 
@@ -103,9 +109,20 @@ fn gathered(evidence: &Evidence) -> Step {
 /// A cause with the weight that its place and the time give it.
 fn weighed(evidence: &Evidence, mut cause: Cause) -> Cause {
     let last = evidence.request.alert.timestamp.saturating_add(AFTER).unwrap_or(evidence.range.end);
-    if let Some(time) = evidence.changed(&cause.component).filter(|time| *time <= last) {
+    let alert = evidence.request.alert.timestamp;
+    let change = evidence.changed(&cause.component).filter(|time| *time <= last);
+    if change.is_none() && SAID.contains(&cause.rule) {
+        cause.weight = cause.weight.min(UNCHANGED);
+    }
+    if let Some(finding) = cause.findings.first()
+        && matches!(finding.evidence, report::Evidence::Log { .. })
+        && alert.duration_since(finding.time_range.end) > STALE_AFTER
+    {
+        cause.weight *= STALE;
+    }
+    if let Some(time) = change {
         cause.weight += if WHERE.contains(&cause.rule) { CHANGED_WHY } else { CHANGED };
-        let seconds = evidence.request.alert.timestamp.duration_since(time).as_secs();
+        let seconds = alert.duration_since(time).as_secs();
         let name = &cause.component;
         let set = evidence.deployment(name).map(|one| {
             one.overrides.iter().map(|setting| setting.shown()).collect::<Vec<_>>().join(", ")
@@ -138,7 +155,8 @@ fn origins(evidence: &Evidence, mut found: Vec<Cause>) -> (Vec<Cause>, Vec<Exclu
                 && evidence.reached(&cause.component).contains(&other.component.as_str())
                 && !evidence.reached(&other.component).contains(&cause.component.as_str());
             // What somebody says of itself is not undone by a guess about another.
-            further && (other.weight >= cause.weight || other.rule == cause.rule)
+            let same = if other.rule == cause.rule { FURTHER } else { 0.0 };
+            further && other.weight + same >= cause.weight
         });
         match origin {
             Some(origin) => excluded.push(Excluded {

@@ -36,7 +36,7 @@ pub(super) fn find(evidence: &Evidence) -> Vec<Cause> {
                 component: name.clone(),
                 rule: "limit",
                 summary: format!("{name} has reached a limit: {word}"),
-                analysis: format!("{name} turns work away: {:?}.", lines.text),
+                analysis: format!("{name} turns work away: \"{}\".", lines.text),
                 weight: 0.8,
                 findings: vec![wrote(name, lines, format!("{name} says: {word}"))],
                 actions: actions(),

@@ -99,7 +99,7 @@ fn memory(evidence: &Evidence, name: &str, component: &Component) -> Option<Caus
 fn crash(evidence: &Evidence, name: &str, component: &Component) -> Option<Cause> {
     let restarts = restarts(component)?;
     let event = component.events.iter().find(|event| event.reason == "BackOff");
-    let last_words = errors(evidence, name).last();
+    let last_words = errors(evidence, name).max_by_key(|lines| lines.last);
     let mut findings = Vec::new();
     findings.extend(event.map(|event| happened(evidence, name, event)));
     if findings.is_empty() {
@@ -114,8 +114,8 @@ fn crash(evidence: &Evidence, name: &str, component: &Component) -> Option<Cause
         (false, true) => 0.7,
         (false, false) => 0.4,
     };
-    let why =
-        last_words.map_or_else(String::new, |lines| format!(" Its last words: {:?}.", lines.text));
+    let why = last_words
+        .map_or_else(String::new, |lines| format!(" Its last words: \"{}\".", lines.text));
     let deployment = component.deployment.as_ref();
     Some(Cause {
         component: name.to_owned(),

@@ -51,7 +51,7 @@ fn one(evidence: &Evidence, component: &str, lines: &Lines) -> Option<Cause> {
         component: component.to_owned(),
         rule: "setting",
         summary,
-        analysis: format!("{component} itself says so: {:?}.", lines.text),
+        analysis: format!("{component} itself says so: \"{}\".", lines.text),
         weight,
         findings: vec![wrote(component, lines, observation)],
         actions,

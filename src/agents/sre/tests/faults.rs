@@ -1,6 +1,7 @@
 //! What the rules say of all kinds of trouble, and of none.
 
 use super::world::World;
+use crate::sre::apply;
 use crate::sre::conclude::conclude;
 use crate::sre::evidence::Evidence;
 use crate::sre::report::{Action, Nothing, Outcome, Report};
@@ -148,22 +149,53 @@ fn what_cannot_be_told_is_not_told() {
 #[test]
 fn errors_that_are_only_passed_on_are_not_taken_for_ones_own() {
     // Both have a setting of that name, and only one of them says that its own is bad.
-    let world = failing()
-        .error("web", "checkout answered 500: bad configuration: LIMIT_MS is \"soon\"")
-        .error("checkout", "bad configuration: LIMIT_MS is \"soon\"")
-        .set("web", "LIMIT_MS", "500")
-        .set("checkout", "LIMIT_MS", "soon");
-    assert_eq!(first(&report(world)).0, "checkout");
+    let world = World::new("checkout", "errors")
+        .fails("web", "checkout", 0.8)
+        .fails("checkout", "mail", 0.8)
+        .error("checkout", "mail answered 500: bad configuration: LIMIT_MS is \"soon\"")
+        .error("mail", "bad configuration: LIMIT_MS is \"soon\"")
+        .set("checkout", "LIMIT_MS", "500")
+        .set("mail", "LIMIT_MS", "soon");
+    let report = report(world);
+    assert_eq!(first(&report).0, "mail");
+    let Outcome::RootCauseIdentified { root_causes, .. } = report.result else { panic!() };
+    assert_eq!(root_causes.len(), 1, "{root_causes:#?}");
 }
 
 #[test]
 fn trouble_that_the_alert_does_not_reach_is_not_its_cause() {
-    let world = failing()
+    let mut world = World::new("web", "errors").complains("other", "9 restarts");
+    world = world.event("other", "Failed", "Error: ErrImagePull: image \"x\" not found");
+    world.component("other").state.pods = "0/1".into();
+    assert_eq!(nothing(world), Nothing::InsufficientData);
+}
+
+#[test]
+fn what_was_heard_of_before_only_gives_way_to_what_is() {
+    let mut world = failing()
+        .fails("checkout", "mail", 0.1)
+        .error("mail", "OLD_LIMIT is not set")
         .error("checkout", "TAX_PERCENT is nonsense")
-        .set("checkout", "TAX_PERCENT", "x")
-        .complains("other", "9 restarts")
-        .event("other", "BackOff", "Back-off restarting failed container");
+        .set("checkout", "TAX_PERCENT", "x");
+    let lines = world.component("mail").lines.last_mut().expect("a line");
+    (lines.first, lines.last) = (super::world::at(20), super::world::at(30));
     assert_eq!(first(&report(world)).0, "checkout");
+}
+
+#[test]
+fn only_what_is_sure_and_takes_something_back_is_made_by_the_agent_itself() {
+    let sure = |world: World| apply::remedy(&judge(&world.0));
+    let named = "cannot parse \"TAX_PERCENT\"";
+    let remedy = sure(failing().error("checkout", named).set("checkout", "TAX_PERCENT", "x"));
+    assert_eq!(remedy.expect("one").change.remove_env, ["TAX_PERCENT"]);
+    // Whoever makes it write the name of a variable that was there all the time has not made it wrong.
+    let said = failing().error("checkout", named).set_before("checkout", "TAX_PERCENT", "x");
+    assert_eq!(sure(said), None);
+    // More memory may be what is needed, or only more of a leak.
+    let full = World::new("mail", "failures")
+        .complains("mail", "2 restarts")
+        .unwell("mail", "CrashLoopBackOff: OOMKilled");
+    assert_eq!(sure(full), None);
 }
 
 #[test]

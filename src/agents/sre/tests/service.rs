@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::world::request;
+use super::world::{ALERT, at, request};
 use crate::platform::{Server, Tools};
 use crate::sre::store::{Stage, Store, Wanted};
 use crate::sre::work::Analyst;
@@ -54,7 +54,7 @@ impl Tools for Shop {
         let answer = match tool {
             "query_topology" => topology(),
             "query_component_logs" if checkout => json!({"logs": [{"level": "ERROR",
-                "timestamp": Timestamp::now().to_string(), "log": "TAX_PERCENT is \"nineteen\""}]}),
+                "timestamp": at(ALERT).to_string(), "log": "TAX_PERCENT is \"nineteen\""}]}),
             "list_release_bindings" => json!({"bindings": [
                 {"name": if checkout { "checkout-development" } else { "web-development" }, "environment": "development"},
             ]}),
@@ -63,7 +63,9 @@ impl Tools for Shop {
                 "workloadOverrides": {"container": {"env": [{"key": "TAX_PERCENT", "value": "nineteen"}]}}})
             }
             "get_release_binding" => json!({"name": "web-development", "status": "Ready"}),
-            "get_resource_tree" => json!({"rendered_releases": []}),
+            "get_resource_tree" => json!({"rendered_releases": [{"nodes": [
+                {"kind": "Pod", "name": "x-1", "created_at": at(ALERT - 10).to_string()},
+            ]}]}),
             _ => json!({}),
         };
         self.calls.lock().expect("lock").push((tool.to_owned(), arguments));
@@ -113,7 +115,7 @@ async fn an_alert_has_one_report_however_often_it_is_told() {
     let report = kept.report.expect("a report");
     let change = &report["result"]["recommendations"]["recommended_actions"][0]["change"];
     assert_eq!(change["release_binding"], "checkout-development");
-    assert_eq!(change["fields"][0]["value"], json!([]));
+    assert_eq!(change["remove_env"], json!(["TAX_PERCENT"]));
     assert!(shop.asked("update_release_binding").is_empty(), "nobody allowed it to write");
 
     let again = analyst.begin(request("web", "errors")).await.expect("begins");
@@ -140,9 +142,25 @@ async fn a_change_is_made_only_where_it_is_allowed() {
     let shop = Shop { granted: true, ..Shop::default() };
     let Office { analyst, .. } = &office(&shop);
     let begun = analyst.begin(request("web", "errors")).await.expect("begins");
-    let report = analyst.ended(begun, LONG).await.expect("ends").report.expect("a report");
-    let actions = &report["result"]["recommendations"]["recommended_actions"];
-    assert_eq!(actions[0]["status"], "applied");
+    analyst.ended(begun.clone(), LONG).await.expect("ends");
+    // It is noted after the report is kept.
+    let until = tokio::time::Instant::now() + LONG;
+    loop {
+        let id = begun.id.clone();
+        let kept = analyst.stored(move |store| store.get(&id)).await.expect("reads");
+        let report = kept.expect("there").report.expect("a report");
+        let actions = &report["result"]["recommendations"]["recommended_actions"];
+        if actions[0]["status"] == "applied" {
+            let path = report["investigation_path"].to_string();
+            assert!(
+                path.contains("Tried to change release binding checkout-development"),
+                "{path}"
+            );
+            break;
+        }
+        assert!(tokio::time::Instant::now() < until, "{actions}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let made = shop.asked("update_release_binding");
     assert_eq!(made.len(), 1, "{made:?}");
     assert_eq!(made[0]["binding_name"], "checkout-development");

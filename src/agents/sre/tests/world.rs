@@ -1,7 +1,7 @@
 //! Evidence, as it would be gathered of a shop in trouble.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::sre::alert::{Alert, Request, Rule};
 use crate::sre::evidence::{
@@ -69,7 +69,6 @@ impl World {
                 previous: Some(format!("{name}-1")),
                 image: "shop:2".into(),
                 status: "Ready".into(),
-                written: json!([]),
                 resources: json!({"limits": {"memory": "64Mi"}}),
                 ..Deployment::default()
             });
@@ -145,21 +144,25 @@ impl World {
     }
 
     /// Its environment sets a variable, since shortly before the alert.
-    pub(super) fn set(self, name: &str, key: &str, value: &str) -> World {
-        let written = json!({"key": key, "value": value});
-        self.written(name, key, Set::Text(value.into()), written)
+    pub(super) fn set(mut self, name: &str, key: &str, value: &str) -> World {
+        let deployment = self.deployment(name);
+        deployment.overrides.push(Setting::written(key, value));
+        deployment.changed = Some(at(CHANGE));
+        self
+    }
+
+    /// The same, and since long.
+    pub(super) fn set_before(self, name: &str, key: &str, value: &str) -> World {
+        let mut world = self.set(name, key, value);
+        world.deployment(name).changed = Some(at(-1000));
+        world
     }
 
     /// The same from a Secret.
-    pub(super) fn set_from(self, name: &str, key: &str, secret: &str) -> World {
-        let written = json!({"key": key, "valueFrom": {"secretKeyRef": {"name": secret}}});
-        self.written(name, key, Set::From(secret.into()), written)
-    }
-
-    fn written(mut self, name: &str, key: &str, value: Set, written: Value) -> World {
+    pub(super) fn set_from(mut self, name: &str, key: &str, secret: &str) -> World {
+        let setting = Setting { key: key.into(), value: Set::From(secret.into()) };
         let deployment = self.deployment(name);
-        deployment.overrides.push(Setting { key: key.into(), value });
-        deployment.written.as_array_mut().expect("a list").push(written);
+        deployment.overrides.push(setting);
         deployment.changed = Some(at(CHANGE));
         self
     }

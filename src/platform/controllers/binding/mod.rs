@@ -18,6 +18,7 @@ use crate::types::{
     ReleaseBindingStatus, ReleaseState, RenderedRelease, WorkloadType,
 };
 use connections::Connections;
+use kube::runtime::events::EventType;
 
 pub(super) use memo::Renderings;
 
@@ -75,8 +76,16 @@ pub(super) async fn reconcile(ctx: &Context, key: &Key) -> Result<Outcome, Error
         &now,
     );
     report(ctx, &binding, &status).await?;
-    if let Some((reason, message)) = obstacle(&status).filter(|new| told.as_ref() != Some(new)) {
-        events::warn::<ReleaseBinding>(&ctx.control, &binding, &reason, &message).await;
+    let news = match (obstacle(&status), told) {
+        (new, told) if new == told => None,
+        (Some(obstacle), _) => Some((EventType::Warning, obstacle)),
+        (None, _) => {
+            Some((EventType::Normal, ("Rendered".into(), "The release is rendered".into())))
+        }
+    };
+    if let Some((kind, (reason, message))) = news {
+        let said = (reason.as_str(), message.as_str());
+        events::tell::<ReleaseBinding>(&ctx.control, &binding, kind, said).await;
     }
     finalizer.and(outcome).map(|()| Outcome::Settled)
 }

@@ -1,6 +1,6 @@
 //! The report of the SRE agent on an incident, and what it recommends.
 //!
-//! All of it is text of a language model that read logs of strangers: it is shown, never obeyed.
+//! All of it is text of rules or of a language model that read logs of strangers: it is shown, never obeyed.
 
 use super::Place;
 use crate::backend::User;
