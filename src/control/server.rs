@@ -43,6 +43,8 @@ pub struct Config {
     pub retention: Retention,
     /// The user that may tell what the observer was asked, such as `system:serviceaccount:NAMESPACE:observer`.
     pub observer: String,
+    /// The same for the SRE agent.
+    pub sre_agent: String,
     /// `iss` of tokens.
     pub issuer: String,
     /// `aud` of tokens.
@@ -110,7 +112,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let about = About {
         clock,
         audit: audit.clone(),
-        observer: config.observer.clone(),
+        roles: [config.observer.clone(), config.sre_agent.clone()],
         namespace: config.namespace.clone(),
         instance: config.instance.clone(),
         hosts: AllowedHosts::new(own_names(&config)),
@@ -138,8 +140,8 @@ pub(crate) struct About {
     pub(crate) clock: Clock,
     /// Where records go.
     pub(crate) audit: Audit,
-    /// The user that the observer is.
-    pub(crate) observer: String,
+    /// The users that the observer and the SRE agent are.
+    pub(crate) roles: [String; 2],
     /// The namespace with the subjects' Secrets.
     pub(crate) namespace: String,
     /// The instance.
@@ -162,7 +164,7 @@ pub(crate) fn doors(
     health: &Health,
     shutdown: &Shutdown,
 ) -> (Router, Router) {
-    let About { clock, audit, observer, namespace, instance, hosts, version, revision } = about;
+    let About { clock, audit, roles, namespace, instance, hosts, version, revision } = about;
     let (directory, policies) = (Directory::default(), Policies::default());
     let authorizer = Authorizer::new(policies.subscribe(), clock.clone(), instance.clone());
     tokio::spawn(sweep(client.clone(), policies.subscribe(), clock, shutdown.clone()));
@@ -175,7 +177,7 @@ pub(crate) fn doors(
 
     let validator = Arc::new(Validator::own(&issuer, directory.clone(), instance.clone()));
     let identity = Arc::new(Identity::new(issuer, directory.clone(), instance));
-    let doorman = Doorman::new(client.clone(), &observer);
+    let doorman = Doorman::new(client.clone(), roles);
     let objects = Objects::new(client, authorizer);
     let live = Live::new(objects.clone(), planes);
     let system = System { health: health.clone(), version: version.clone(), revision };

@@ -79,7 +79,7 @@ impl Platform {
             audit: Audit::open(&directory.path().join("audit.redb"), RETENTION, clock.clone())
                 .expect("audit"),
             clock,
-            observer: "observer".into(),
+            roles: ["observer".into(), "sre-agent".into()],
             namespace: NAMESPACE.to_owned(),
             instance: Instance::new("ci"),
             hosts: AllowedHosts::default(),

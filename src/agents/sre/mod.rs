@@ -30,7 +30,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use curtain_control::authz::Gate;
+use curtain_control::audit::Witness;
+use curtain_control::authz::{Gate, Via};
 use curtain_control::identity::client::{Credentials, TokenClient, TokenClientError};
 use curtain_control::identity::{Doorman, Secret, Validator};
 use curtain_control::mcp;
@@ -139,10 +140,12 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let model = config.model.clone();
     let analyst = Analyst::new(store, Arc::new(platform), model, shutdown.clone());
     analyst.resume().await?;
-    let gate = Arc::new(Gate::new(&config.control, config.instance.clone()));
+    let witness = Witness::start(&config.control, shutdown.clone());
+    let gate = Gate::new(&config.control, config.instance.clone(), Via::SreAgent);
+    let gate = Arc::new(gate.witnessed(witness));
     let office = Office { analyst, gate };
 
-    let doorman = Doorman::new(config.kube.client().await?, &config.observer);
+    let doorman = Doorman::new(config.kube.client().await?, [&config.observer]);
     let jwks = format!("{base}/oauth2/jwks");
     let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
     let instance = config.instance.clone();

@@ -19,6 +19,11 @@ const MOST: u32 = 50;
 /// How long a call waits for an analysis that it began.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What ids of alerts begin with that nobody but a caller raised.
+const MANUAL: &str = "manual-";
+/// Analyses that were asked for, at once.
+const AT_ONCE: usize = 2;
+
 const NAMESPACE: Arg = Arg::required("namespace", ArgKind::Text);
 const PROJECT: Arg = Arg::required("project", ArgKind::Text);
 const REPORT: Output = Output::Object(&[
@@ -151,13 +156,22 @@ impl ReportTools {
             component: text("component"),
             environment: text("environment"),
             alert: Alert {
-                id: format!("manual-{id}"),
+                id: format!("{MANUAL}{id}"),
                 value: Value::Null,
                 timestamp: Timestamp::now(),
                 rule,
             },
         };
         self.office.may(call, UPDATE, &request).await.map_err(CallError::new)?;
+        // Alerts come first: what is asked for by hand waits for its turn with whoever asks.
+        let wanted = Wanted { stage: Some(Stage::Pending), limit: u32::MAX, ..Wanted::default() };
+        let pending = self.office.analyst.stored(move |store| store.list(&wanted)).await;
+        let (pending, _) = pending.map_err(CallError::new)?;
+        let manual = pending.iter().filter(|kept| kept.request.alert.id.starts_with(MANUAL));
+        if manual.count() >= AT_ONCE {
+            let why = format!("{AT_ONCE} analyses are under way already; ask again in a minute");
+            return Err(CallError(why));
+        }
         let kept = self.office.analyst.begin(request).await.map_err(CallError::new)?;
         let kept = self.office.analyst.ended(kept, PATIENCE).await.map_err(CallError::new)?;
         Ok(shown(&kept))

@@ -34,6 +34,9 @@ pub(crate) struct Flags {
     /// The user that may tell what the observer was asked
     #[arg(long, default_value = "system:serviceaccount:openchoreo-observability-plane:observer")]
     observer: String,
+    /// The user that may tell what the SRE agent was asked
+    #[arg(long, default_value = "system:serviceaccount:openchoreo-observability-plane:sre-agent")]
+    sre_agent: String,
     /// Issuer of tokens
     #[arg(long, default_value = "http://openchoreo.localhost")]
     issuer: String,
@@ -65,6 +68,7 @@ impl Flags {
                 bytes: self.audit_megabytes << 20,
             },
             observer: self.observer,
+            sre_agent: self.sre_agent,
             issuer: self.issuer,
             audience: self.audience,
             instance: self.instance.instance(),

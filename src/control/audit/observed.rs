@@ -1,5 +1,5 @@
-//! What the observer was asked. It is another process, so it tells by a door of its own, which lets in nobody else: no
-//! agent can make up a record, of itself or of another.
+//! What the observer and the SRE agent were asked. They are other processes, so they tell by a door of their own, which lets
+//! in nobody else: no outside agent can make up a record, of itself or of another.
 
 use axum::{
     Json, Router,
@@ -17,7 +17,7 @@ use crate::{
     identity::{Caller, Doorman, SubjectKind, require_role},
 };
 
-/// Where the observer posts a list of [`Observed`].
+/// Where roles post a list of [`Observed`].
 pub const OBSERVED_PATH: &str = "/api/v1/audit/observed";
 /// The longest list, in bytes.
 const LONGEST: usize = 256 << 10;
@@ -34,6 +34,7 @@ pub struct Observed {
     at: String,
     environment: Option<String>,
     decision: Option<Decision>,
+    via: Via,
 }
 
 impl Observed {
@@ -54,7 +55,13 @@ impl Observed {
             at: question.at.path(),
             environment: question.attributes.environment.clone(),
             decision: refused.cloned(),
+            via: Via::Observer,
         }
+    }
+
+    /// The same through another door than the observer's.
+    pub(crate) fn through(self, via: Via) -> Self {
+        Self { via, ..self }
     }
 
     fn record(self) -> Record {
@@ -68,7 +75,7 @@ impl Observed {
             time: self.time,
             actor: self.actor,
             actor_kind: self.actor_kind,
-            via: Via::Observer,
+            via: self.via,
             call: "query".to_owned(),
             action: self.action,
             object: self.object,
@@ -82,7 +89,7 @@ impl Observed {
     }
 }
 
-/// The observer's door.
+/// The door of those roles.
 pub(crate) fn routes(audit: Audit, doorman: Doorman) -> Router {
     Router::new()
         .route(OBSERVED_PATH, post(keep))

@@ -15,6 +15,9 @@ pub enum Via {
     Mcp,
     /// A query to the observer, by REST or by a tool.
     Observer,
+    /// The same to the SRE agent, about its reports.
+    #[serde(rename = "sre-agent")]
+    SreAgent,
 }
 
 impl Via {
@@ -23,6 +26,7 @@ impl Via {
             Self::Rest => "rest",
             Self::Mcp => "mcp",
             Self::Observer => "observer",
+            Self::SreAgent => "sre-agent",
         }
     }
 }

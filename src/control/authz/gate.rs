@@ -51,6 +51,8 @@ pub enum GateError {
 pub struct Gate {
     base: String,
     instance: Instance,
+    /// The door that decisions are recorded as.
+    via: Via,
     client: HttpClient,
     /// By a number that nobody outside can work out, and so cannot make two questions share an answer.
     answers: Mutex<HashMap<u64, Answer>>,
@@ -74,12 +76,12 @@ struct Evaluated {
 }
 
 impl Gate {
-    /// Asks at `base`, the URL of the REST API of `instance`.
-    pub fn new(base: &Uri, instance: Instance) -> Self {
+    /// Asks at `base`, the URL of the REST API of `instance`, for the door `via`.
+    pub fn new(base: &Uri, instance: Instance, via: Via) -> Self {
         let base = base.to_string().trim_end_matches('/').to_owned();
         let (answers, numbers) = (Mutex::default(), RandomState::new());
         let witness = Witness::default();
-        Gate { base, instance, client: http_client(), answers, numbers, witness }
+        Gate { base, instance, via, client: http_client(), answers, numbers, witness }
     }
 
     /// The same, of which `witness` tells what was asked.
@@ -113,13 +115,14 @@ impl Gate {
             }
         };
         let object = format!("{kind}/{id}");
-        // What people look at is theirs; what they may not see, and whatever an agent asks, is recorded.
-        if answer.is_err() || caller.kind == SubjectKind::Agent {
+        // What people look at is theirs; what they change or may not see, and whatever an agent asks, is recorded.
+        if answer.is_err() || caller.kind == SubjectKind::Agent || !action.ends_with(":view") {
             let (now, refused) = (jiff::Timestamp::now(), answer.as_ref().err());
-            self.witness.saw(Observed::new(caller, question, &object, refused, now));
+            let observed = Observed::new(caller, question, &object, refused, now);
+            self.witness.saw(observed.through(self.via));
         }
         answer.map_err(|refused| {
-            audit(caller, Via::Observer, question, &object, &refused);
+            audit(caller, self.via, question, &object, &refused);
             let denial = Denial::new(caller, question, &refused, &self.instance);
             GateError::Denied(denial.to_string())
         })

@@ -1,4 +1,4 @@
-//! Knows one role of the platform by its ServiceAccount's token, which the cluster reviews.
+//! Knows roles of the platform by their ServiceAccounts' tokens, which the cluster reviews.
 
 use std::{
     collections::HashMap,
@@ -24,12 +24,12 @@ use super::bearer;
 const BELIEVED: Duration = Duration::from_secs(60);
 const MAX_BELIEVED: usize = 64;
 
-/// Lets one user of the cluster in, and nobody else. Clones share what is believed.
+/// Lets some users of the cluster in, and nobody else. Clones share what is believed.
 #[derive(Clone)]
 pub struct Doorman {
     reviews: Api<TokenReview>,
     /// Such as `system:serviceaccount:NAMESPACE:NAME`.
-    user: Arc<str>,
+    users: Arc<[String]>,
     /// By a number that nobody outside can work out.
     believed: Arc<Mutex<HashMap<u64, Instant>>>,
     numbers: RandomState,
@@ -37,16 +37,16 @@ pub struct Doorman {
 
 impl std::fmt::Debug for Doorman {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Doorman").field("user", &self.user).finish_non_exhaustive()
+        formatter.debug_struct("Doorman").field("users", &self.users).finish_non_exhaustive()
     }
 }
 
 impl Doorman {
-    /// Lets in `user` of the cluster behind `client`.
-    pub fn new(client: Client, user: &str) -> Self {
+    /// Lets in `users` of the cluster behind `client`.
+    pub fn new(client: Client, users: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             reviews: Api::all(client),
-            user: user.into(),
+            users: users.into_iter().map(Into::into).collect(),
             believed: Arc::default(),
             numbers: RandomState::new(),
         }
@@ -76,8 +76,9 @@ impl Doorman {
         if status.authenticated != Some(true) {
             return Err((StatusCode::UNAUTHORIZED, "the token is not of this cluster".into()));
         }
-        if user != *self.user {
-            return Err((StatusCode::FORBIDDEN, format!("this is for {}, not {user}", self.user)));
+        if !self.users.contains(&user) {
+            let users = self.users.join(" and ");
+            return Err((StatusCode::FORBIDDEN, format!("this is for {users}, not {user}")));
         }
         let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
         if believed.len() >= MAX_BELIEVED {

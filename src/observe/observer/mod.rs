@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::Router;
 use curtain_control::audit::Witness;
-use curtain_control::authz::Gate;
+use curtain_control::authz::{Gate, Via};
 use curtain_control::identity::{Doorman, Validator};
 use curtain_control::mcp;
 use curtain_role::origin::AllowedHosts;
@@ -113,7 +113,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let health = Health::default();
     let ready = health.check("database");
     let witness = Witness::start(&config.control, shutdown.clone());
-    let gate = Gate::new(&config.control, config.instance.clone()).witnessed(witness);
+    let gate = Gate::new(&config.control, config.instance.clone(), Via::Observer);
+    let gate = gate.witnessed(witness);
     let gate = Arc::new(gate);
     let (set_up, asked) = (config.clone(), gate.clone());
     let opened = tokio::task::spawn_blocking(move || signals(&set_up, &asked)).await;
@@ -122,7 +123,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 
     let client = config.kube.client().await?;
     signals.iter().for_each(|signal| signal.start(&client, &shutdown));
-    let doorman = Doorman::new(client, &config.collector);
+    let doorman = Doorman::new(client, [&config.collector]);
     let jwks = format!("{}/oauth2/jwks", config.control.to_string().trim_end_matches('/'));
     let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
     let instance = config.instance.clone();
@@ -232,15 +233,19 @@ pub(crate) mod testing {
         shutdown: &Shutdown,
     ) -> SocketAddr {
         let instance = Instance::default();
-        let gate = Arc::new(Gate::new(&Uri::from_static("http://127.0.0.1:1"), instance));
+        let gate =
+            Arc::new(Gate::new(&Uri::from_static("http://127.0.0.1:1"), instance, Via::Observer));
         let lines = Logs::new(store.clone(), gate).ingest();
         serve_posts(lines, client, user, address, shutdown).await
     }
 
     /// The routes of events and spans.
     pub(crate) fn routes(events: &events::Store, traces: &traces::Store) -> Router {
-        let gate =
-            Arc::new(Gate::new(&Uri::from_static("http://127.0.0.1:1"), Instance::default()));
+        let gate = Arc::new(Gate::new(
+            &Uri::from_static("http://127.0.0.1:1"),
+            Instance::default(),
+            Via::Observer,
+        ));
         let traces = Traces::new(traces.clone(), gate.clone()).ingest();
         Events::new(events.clone(), gate).ingest().merge(traces)
     }
@@ -253,7 +258,7 @@ pub(crate) mod testing {
         address: Option<SocketAddr>,
         shutdown: &Shutdown,
     ) -> SocketAddr {
-        let router = ingest::guarded(routes, Doorman::new(client, user));
+        let router = ingest::guarded(routes, Doorman::new(client, [user]));
         let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let listener = listen(address).await.expect("binds");
         let address = listener.local_addr().expect("an address");

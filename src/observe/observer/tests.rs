@@ -142,7 +142,7 @@ impl World {
         let token = directory.path().join("token");
         std::fs::write(&token, "role-token\n").expect("writes");
         let witness = Witness::with_token(&config.control, token, shutdown.clone());
-        let gate = Arc::new(Gate::new(&config.control, instance).witnessed(witness));
+        let gate = Arc::new(Gate::new(&config.control, instance, Via::Observer).witnessed(witness));
         let signals = signals(&config, &gate).expect("opens");
         let (rest, tools) = doors(&config, &signals, gate, validator, &shutdown);
         let rest = serve_somewhere(rest, &shutdown).await;
