@@ -1,5 +1,8 @@
 //! How the binary is linked.
 //!
+//! Generic code is often the same for several types: in a release the linker keeps one of each. That is a word of LLD, the
+//! linker that Rust brings for x86-64.
+//!
 //! A position-independent static binary relocates itself at every start, and each of the two dozen processes of an
 //! instance then holds megabytes of private pages that are the same in all of them. At a fixed address these pages stay
 //! shared with the file. Stack, heap and mappings are still placed at random.
@@ -13,5 +16,8 @@ fn main() {
         // The last of -static-pie, -no-pie and their kin counts.
         println!("cargo::rustc-link-arg-bins=-no-pie");
         println!("cargo::rustc-link-arg-bins=-static");
+        if set("PROFILE") == "release" && set("CARGO_CFG_TARGET_ARCH") == "x86_64" {
+            println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Asking a model what it makes of the evidence, where one is configured.
 //!
-//! It sees what the rules saw and what they said, may look further with the same tools within the [bounds](bounds) of
+//! It sees what the rules saw and what they said, may look further with the same tools within the [bounds] of
 //! the alert, and answers in a [shape](answer) that becomes part of the report. Edits come from the rules alone: what a
 //! model proposes is advice, whatever a log made it write.
 

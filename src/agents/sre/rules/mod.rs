@@ -1,6 +1,6 @@
 //! What a person on call knows: rules that turn evidence into causes, each with what speaks for it.
 //!
-//! A rule looks at one kind of trouble and says how sure it is by itself; [`judge`] weighs what all of them say by where
+//! A rule looks at one kind of trouble and says how sure it is by itself; [`judge()`] weighs what all of them say by where
 //! in the chain of calls it is and by what was changed shortly before. Rules know nothing of any application: they go by
 //! what logs, events and settings have in common everywhere.
 
