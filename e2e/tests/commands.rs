@@ -25,7 +25,7 @@ fn scripts_read_what_the_contract_says_and_nothing_else() {
     assert_eq!(members(&up), UP.into());
     assert_eq!(
         members(&up["endpoints"]),
-        ["api", "gateway", "mcp", "observerMcp", "portal"].into()
+        ["api", "gateway", "mcp", "observerMcp", "portal", "sreAgentMcp"].into()
     );
     assert_eq!((&up["instance"], &up["provider"]), (&json!(instance.name()), &json!("embedded")));
     assert!(up["seconds"].is_f64(), "{up}");
