@@ -150,6 +150,16 @@ impl App {
             };
             Err(BackendError::Conflict(format!("{why}; choose another name")))
         };
+        // Before anything is made: a component that can have no workload would stay behind.
+        match user.get(&format!("{base}/workloads/{}", encode(&self.name))).await {
+            Ok(found) if text(&found, "/spec/owner/componentName") != self.name => {
+                let owner = text(&found, "/spec/owner/componentName");
+                let why = format!("there is a workload {} of component {owner}", self.name);
+                return Err(BackendError::Conflict(format!("{why}; choose another name")));
+            }
+            Ok(_) | Err(BackendError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
         put(user, &format!("{base}/components"), &self.name, component, mine).await?;
         put(user, &format!("{base}/workloads"), &self.name, workload, |_| Ok(())).await
     }

@@ -42,6 +42,13 @@ async fn what_others_made_is_not_replaced_and_what_is_wrong_is_said() {
     let answer = browser.submit(DEPLOY, "image=a%3A1&name=greeter&from=registry").await;
     assert_eq!(answer.status(), StatusCode::CONFLICT);
     assert!(text(answer).await.contains("made in another way; choose another name"));
+    // Nor is half of it made, where the other half could not be.
+    let workload =
+        json!({"metadata": {"name": "till"}, "spec": {"owner": {"componentName": "shelf"}}});
+    browser.wire.add("/namespaces/default/workloads", workload);
+    let answer = browser.submit(DEPLOY, "image=a%3A1&name=till&from=registry").await;
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    assert!(text(answer).await.contains("there is a workload till of component shelf"));
     let answer = browser.submit(DEPLOY, "image=%3Cb%3E&name=A&port=x&from=registry").await;
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let page = text(answer).await;
