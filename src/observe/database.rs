@@ -95,7 +95,7 @@ pub enum DatabaseError {
     },
     /// It was made by a newer version.
     #[error(
-        "the database {path} has version {found}, this program knows {known}; run the newer program, or remove the file to start empty"
+        "the database {path} has version {found}, this program knows {known}; run the program that made it, or remove the file to start empty"
     )]
     Version {
         /// The file.

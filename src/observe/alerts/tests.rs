@@ -371,5 +371,5 @@ fn a_database_of_another_version_is_refused() {
     let connection = rusqlite::Connection::open(path).expect("opens");
     connection.pragma_update(None, "user_version", 2).expect("writes");
     let error = Store::open(path, Retention::default()).expect_err("newer");
-    assert!(error.to_string().contains("run the newer program"), "{error}");
+    assert!(error.to_string().contains("run the program that made it"), "{error}");
 }
