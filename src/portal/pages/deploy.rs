@@ -82,10 +82,11 @@ impl Deploy {
     fn form(&self, own: &str, form_key: &str) -> Markup {
         let Wish { image, name, port, from } = &self.wish;
         let faults = &self.faults;
+        let listens = format!("Port the program listens at ({USUAL_PORT}, if empty)");
         html! {
             form.stack.wizard method="post" action={ (own) "/deploy" } {
                 input type="hidden" name="form_key" value=(form_key);
-                (field("image", "Image", image, "registry.example/team/web:1.2", true, &faults.image))
+                (field("image", "Image, such as registry.example/team/web:1.2", image, true, &faults.image))
                 fieldset {
                     legend { "Where it is" }
                     label { input type="radio" name="from" value="registry" checked[from != "local"];
@@ -93,26 +94,19 @@ impl Deploy {
                     label { input type="radio" name="from" value="local" checked[from == "local"];
                         " On my machine only" }
                 }
-                (field("name", "Component (from the image's name, if empty)", name, "web", false, &faults.name))
-                (field("port", "Port the program listens at", port, &USUAL_PORT.to_string(), false, &faults.port))
+                (field("name", "Component (from the image's name, if empty)", name, false, &faults.name))
+                (field("port", &listens, port, false, &faults.port))
                 button.primary type="submit" { "Deploy" }
             }
         }
     }
 }
 
-fn field(
-    name: &str,
-    label: &str,
-    value: &str,
-    example: &str,
-    required: bool,
-    fault: &Option<String>,
-) -> Markup {
+fn field(name: &str, label: &str, value: &str, required: bool, fault: &Option<String>) -> Markup {
     let told = fault.as_ref().map(|_| format!("{name}-fault"));
     html! {
         label for=(name) { (label) }
-        input id=(name) name=(name) type="text" value=(value) placeholder=(example) required[required]
+        input id=(name) name=(name) type="text" value=(value) required[required]
             autocapitalize="none" autocomplete="off" spellcheck="false"
             aria-invalid=[told.as_ref().map(|_| "true")] aria-describedby=[told.as_ref()];
         @if let (Some(id), Some(fault)) = (&told, fault) { p.problem id=(id) { (fault) } }

@@ -1,7 +1,8 @@
 //! Who calls a component, and whom it calls.
 
-use super::frame::{Asked, Frame, Tab};
-use super::{Page, Place};
+use super::Page;
+use super::frame::{Frame, Tab};
+use super::live::{Visit, live};
 use crate::backend::User;
 use crate::diagram::direction::Direction;
 use crate::diagram::graph::{Edge, Graph, Member};
@@ -10,33 +11,13 @@ use crate::error::{BackendError, softly};
 use crate::login::encode;
 use crate::model::{Status, text};
 use crate::pages::{parts, project};
-use crate::server::Portal;
-use crate::session::SignedIn;
-use axum::extract::{Path, Query, State};
-use axum::response::Html;
 use maud::{Markup, html};
-use std::sync::Arc;
 
 /// Seconds until the calls are fetched again.
 const EVERY: u32 = 10;
 
-pub(crate) async fn show(
-    State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
-    Path(place): Path<Place>,
-    Query(asked): Query<Asked>,
-) -> Page {
-    let user = portal.backend.of(&session.token);
-    let frame = Frame::read(&user, place, &asked).await?;
-    let part = calls(&user, &frame).await?;
-    if asked.is_part() {
-        return Ok(Html(part.into_string()));
-    }
-    let content = html! {
-        (frame.choices("/calls", true))
-        (parts::fetched(&format!("{}&part", frame.href("/calls")), EVERY, part))
-    };
-    Ok(frame.page(&portal, &session, Tab::Calls, content))
+pub(crate) async fn show(visit: Visit) -> Page {
+    live(visit, (Tab::Calls, EVERY), calls).await
 }
 
 async fn calls(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> {

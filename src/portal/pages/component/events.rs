@@ -1,41 +1,22 @@
 //! What Kubernetes says of a component's objects.
 
-use super::frame::{Asked, Frame, Tab};
-use super::{Page, Place};
+use super::Page;
+use super::frame::{Frame, Tab};
+use super::live::{Visit, live};
 use crate::backend::User;
 use crate::error::{BackendError, softly};
 use crate::model::{taken, text};
 use crate::pages::parts;
-use crate::server::Portal;
-use crate::session::SignedIn;
-use axum::extract::{Path, Query, State};
-use axum::response::Html;
 use maud::{Markup, html};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// Events shown.
 const MOST: usize = 200;
 /// Seconds until they are fetched again.
 const EVERY: u32 = 10;
 
-pub(crate) async fn show(
-    State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
-    Path(place): Path<Place>,
-    Query(asked): Query<Asked>,
-) -> Page {
-    let user = portal.backend.of(&session.token);
-    let frame = Frame::read(&user, place, &asked).await?;
-    let part = events(&user, &frame).await?;
-    if asked.is_part() {
-        return Ok(Html(part.into_string()));
-    }
-    let content = html! {
-        (frame.choices("/events", true))
-        (parts::fetched(&format!("{}&part", frame.href("/events")), EVERY, part))
-    };
-    Ok(frame.page(&portal, &session, Tab::Events, content))
+pub(crate) async fn show(visit: Visit) -> Page {
+    live(visit, (Tab::Events, EVERY), events).await
 }
 
 async fn events(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> {

@@ -38,6 +38,13 @@ const TABS: [(Tab, &str, &str); 7] = [
     (Tab::Logs, "Logs", "/logs"),
 ];
 
+impl Tab {
+    /// Where it is below the component.
+    pub(super) fn below(self) -> &'static str {
+        TABS.iter().find(|(of, ..)| *of == self).map_or("", |(_, _, below)| below)
+    }
+}
+
 /// How far back one may look: name in the address, words and seconds. No further than the observer answers at once.
 const RANGES: [(&str, &str, i64); 5] = [
     ("15m", "15 minutes", 15 * 60),

@@ -1,44 +1,25 @@
 //! What a component uses and how it answers, as charts.
 
-use super::frame::{Asked, Frame, Tab};
-use super::{Page, Place};
+use super::Page;
+use super::frame::{Frame, Tab};
+use super::live::{Visit, live};
 use crate::ask::Window;
 use crate::backend::User;
 use crate::chart::{Chart, Line, Unit};
 use crate::error::{BackendError, softly};
 use crate::model::text;
 use crate::pages::parts;
-use crate::server::Portal;
-use crate::session::SignedIn;
-use axum::extract::{Path, Query, State};
-use axum::response::Html;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// Points of a line.
 const POINTS: i64 = 60;
 /// Seconds until the charts are fetched again.
 const EVERY: u32 = 15;
 
-pub(crate) async fn show(
-    State(portal): State<Arc<Portal>>,
-    SignedIn(session): SignedIn,
-    Path(place): Path<Place>,
-    Query(asked): Query<Asked>,
-) -> Page {
-    let user = portal.backend.of(&session.token);
-    let frame = Frame::read(&user, place, &asked).await?;
-    let part = charts(&user, &frame).await?;
-    if asked.is_part() {
-        return Ok(Html(part.into_string()));
-    }
-    let content = html! {
-        (frame.choices("/metrics", true))
-        (parts::fetched(&format!("{}&part", frame.href("/metrics")), EVERY, part))
-    };
-    Ok(frame.page(&portal, &session, Tab::Metrics, content))
+pub(crate) async fn show(visit: Visit) -> Page {
+    live(visit, (Tab::Metrics, EVERY), charts).await
 }
 
 async fn charts(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> {
