@@ -33,7 +33,7 @@ use axum::Router;
 use curtain_control::audit::Witness;
 use curtain_control::authz::{Gate, Via};
 use curtain_control::identity::client::{Credentials, TokenClient, TokenClientError};
-use curtain_control::identity::{Doorman, Secret, Validator};
+use curtain_control::identity::{ControlUrlError, Doorman, Secret, Validator};
 use curtain_control::mcp;
 use curtain_role::origin::AllowedHosts;
 use curtain_role::{
@@ -108,13 +108,8 @@ pub enum Error {
     #[error(transparent)]
     Token(#[from] TokenClientError),
     /// The control plane's URL makes no sense.
-    #[error("the URL of the control plane {url:?} cannot be used: {source}")]
-    Control {
-        /// As it was given.
-        url: String,
-        /// What is wrong with it.
-        source: http::uri::InvalidUri,
-    },
+    #[error(transparent)]
+    Control(#[from] ControlUrlError),
     /// A door cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -133,8 +128,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let store = Store::open(&config.data.join("reports.db"))?;
     ready.pass();
     let base = config.control.to_string();
-    let base = base.trim_end_matches('/');
-    let tokens = TokenClient::new(base, config.instance.clone(), identity(&config).await?)?;
+    let tokens = TokenClient::new(&base, config.instance.clone(), identity(&config).await?)?;
     let servers = (config.control_mcp.clone(), config.observer_mcp.clone());
     let platform = Platform::new(servers, Arc::new(tokens), &config.instance);
     let model = config.model.clone();
@@ -146,10 +140,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let office = Office { analyst, gate };
 
     let doorman = Doorman::new(config.kube.client().await?, [&config.observer]);
-    let jwks = format!("{base}/oauth2/jwks");
-    let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
     let instance = config.instance.clone();
-    let validator = Validator::remote(jwks, &config.issuer, &config.audience, instance);
+    let validator = Validator::remote(&config.control, &config.issuer, &config.audience, instance)?;
     let (rest, tools) = doors(&config, &office, Arc::new(validator), &shutdown);
     let alerts = rest::alerts(office, doorman);
 

@@ -32,7 +32,7 @@ pub use doorman::{Doorman, require_role};
 pub use jwks::JwksCache;
 pub use key::{Issuer, KeyError, TOKEN_SECONDS};
 pub use limiter::Limiter;
-pub use validator::{TokenError, Validator};
+pub use validator::{ControlUrlError, TokenError, Validator};
 
 /// The label that makes a Secret a subject; its value is the [`SubjectKind`].
 pub const IDENTITY_LABEL: &str = "curtain.dev/identity";

@@ -1,6 +1,7 @@
 //! Checking a bearer token.
 
 use curtain_role::Instance;
+use http::{Uri, uri::InvalidUri};
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation,
     errors::ErrorKind,
@@ -47,6 +48,16 @@ pub enum TokenError {
     },
 }
 
+/// The control plane's URL makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("the URL of the control plane's keys {url:?} cannot be used: {source}")]
+pub struct ControlUrlError {
+    /// Where its keys would be.
+    pub url: String,
+    /// What is wrong with it.
+    pub source: InvalidUri,
+}
+
 impl TokenError {
     /// The `error` field of the answer.
     pub fn code(&self) -> &'static str {
@@ -91,14 +102,24 @@ impl Validator {
         }
     }
 
-    /// For other roles: the keys at `jwks`, tokens of `issuer` for `audience`.
-    pub fn remote(jwks: http::Uri, issuer: &str, audience: &str, instance: Instance) -> Self {
-        Self {
+    /// For other roles: the keys of the control plane at `control`, its base URL; tokens of `issuer` for `audience`.
+    ///
+    /// # Errors
+    /// [`ControlUrlError`].
+    pub fn remote(
+        control: &Uri,
+        issuer: &str,
+        audience: &str,
+        instance: Instance,
+    ) -> Result<Self, ControlUrlError> {
+        let url = format!("{}/oauth2/jwks", control.to_string().trim_end_matches('/'));
+        let jwks = url.parse().map_err(|source| ControlUrlError { url, source })?;
+        Ok(Self {
             keys: Keys::Remote(Box::new(JwksCache::new(jwks))),
             rules: rules(issuer, audience),
             directory: None,
             instance,
-        }
+        })
     }
 
     /// What to say of a request without a token.

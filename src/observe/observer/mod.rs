@@ -21,7 +21,7 @@ use std::time::Duration;
 use axum::Router;
 use curtain_control::audit::Witness;
 use curtain_control::authz::{Gate, Via};
-use curtain_control::identity::{Doorman, Validator};
+use curtain_control::identity::{ControlUrlError, Doorman, Validator};
 use curtain_control::mcp;
 use curtain_role::origin::AllowedHosts;
 use curtain_role::{
@@ -90,13 +90,8 @@ pub enum Error {
     #[error(transparent)]
     Kube(#[from] KubeError),
     /// The control plane's URL makes no sense.
-    #[error("the URL of the control plane {url:?} cannot be used: {source}")]
-    Control {
-        /// As it was given.
-        url: String,
-        /// What is wrong with it.
-        source: http::uri::InvalidUri,
-    },
+    #[error(transparent)]
+    Control(#[from] ControlUrlError),
     /// A door cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -124,10 +119,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let client = config.kube.client().await?;
     signals.iter().for_each(|signal| signal.start(&client, &shutdown));
     let doorman = Doorman::new(client, [&config.collector]);
-    let jwks = format!("{}/oauth2/jwks", config.control.to_string().trim_end_matches('/'));
-    let jwks: Uri = jwks.parse().map_err(|source| Error::Control { url: jwks.clone(), source })?;
     let instance = config.instance.clone();
-    let validator = Validator::remote(jwks, &config.issuer, &config.audience, instance);
+    let validator = Validator::remote(&config.control, &config.issuer, &config.audience, instance)?;
     let validator = Arc::new(validator);
     let (rest, tools) = doors(&config, &signals, gate, validator, &shutdown);
     let ingest = ingest::guarded(posts(&signals), doorman);

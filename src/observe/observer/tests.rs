@@ -135,9 +135,9 @@ impl World {
             kube: KubeAccess::InCluster,
             version: "0.0.0".into(),
         };
-        let jwks = format!("{control}/oauth2/jwks").parse().expect("a URL");
         let instance = config.instance.clone();
-        let validator = Arc::new(Validator::remote(jwks, "iss", "aud", instance.clone()));
+        let validator = Validator::remote(&config.control, "iss", "aud", instance.clone());
+        let validator = Arc::new(validator.expect("a URL"));
         drop(store);
         let token = directory.path().join("token");
         std::fs::write(&token, "role-token\n").expect("writes");
