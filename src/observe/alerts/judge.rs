@@ -1,7 +1,7 @@
 //! What a number means: an alert begins, goes on, or is over.
 //!
-//! An alert is over when its condition has not held for a whole window, when its rule was changed so that it does not
-//! hold any more, and when its rule is gone. A rule that fired waits before it fires again, so a condition that comes
+//! An alert is over when its condition has not held for a whole window of which nothing is missing, when its rule was
+//! changed so that it does not hold any more, and when its rule is gone: silence of who should tell is no good news. A rule that fired waits before it fires again, so a condition that comes
 //! and goes is told at most once in that time; one that stays is told late, but told.
 
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -33,6 +33,8 @@ pub(super) struct Look {
     pub(super) value: Option<f64>,
     /// Nanoseconds since 1970.
     pub(super) now: i64,
+    /// Since when until now nothing can be missing; `None` when something may be.
+    pub(super) watched_since: Option<i64>,
     /// How long a rule that fired waits.
     pub(super) suppression: Duration,
     /// Whether there is an agent to look for causes.
@@ -42,7 +44,7 @@ pub(super) struct Look {
 impl Store {
     /// Takes in what was found for a rule.
     pub(super) fn judge(&self, rule: &Rule, look: Look) -> Result<Outcome, DatabaseError> {
-        let Look { value, now, .. } = look;
+        let Look { value, now, watched_since, .. } = look;
         let facts = &rule.facts;
         let holds = value.is_some_and(|value| rule.holds(value));
         self.database.write(|connection| {
@@ -64,20 +66,22 @@ impl Store {
                 }
                 (Some(alert), false) => {
                     let window = i64::try_from(rule.window.as_nanos()).unwrap_or(i64::MAX);
+                    // Only what was watched counts as quiet.
+                    let since = watched_since.map(|since| alert.quiet_since.map_or(now, |quiet| quiet.max(since)));
                     if !same_condition(&alert.rule, facts) {
                         let note = "Resolved by itself: the rule was changed, and its condition does not hold.";
                         resolve(&transaction, &alert, now, note)?;
                         Outcome::Resolved
-                    } else if alert.quiet_since.is_some_and(|since| now.saturating_sub(since) >= window) {
+                    } else if since.is_some_and(|since| now.saturating_sub(since) >= window) {
                         let note =
                             format!("Resolved by itself: the condition has not held for {}.", facts.window);
                         resolve(&transaction, &alert, now, &note)?;
                         Outcome::Resolved
                     } else {
-                        if alert.quiet_since.is_some() {
+                        if alert.quiet_since == since {
                             return Ok(Outcome::Same);
                         }
-                        quiet(&transaction, &alert.id, Some(now))?;
+                        quiet(&transaction, &alert.id, since)?;
                         Outcome::Same
                     }
                 }

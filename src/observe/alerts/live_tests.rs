@@ -43,6 +43,10 @@ impl Measure for Dial {
     fn value(&self, _: &Facts, _: (i64, i64)) -> Result<Option<f64>, DatabaseError> {
         Ok(Some(self.0.load(Ordering::SeqCst) as f64))
     }
+
+    fn watched_since(&self, _: i64) -> Option<i64> {
+        Some(0)
+    }
 }
 
 /// Evaluates and tells until the shutdown that it returns.

@@ -30,6 +30,9 @@ pub(crate) trait Measure: Clone + Send + Sync + 'static {
 
     /// The number for a stretch of time; `None` when nothing is known of it. Blocks.
     fn value(&self, rule: &Facts, between: (i64, i64)) -> Result<Option<f64>, DatabaseError>;
+
+    /// Since when until `now` nothing can be missing, both in nanoseconds since 1970; `None` when something may be.
+    fn watched_since(&self, now: i64) -> Option<i64>;
 }
 
 /// What the observer keeps.
@@ -119,5 +122,11 @@ impl Measure for Telemetry {
         let uids = (rule.component_uid.as_str(), rule.environment_uid.as_str());
         // Lines of one window are far fewer than a float can count.
         Ok(Some(self.logs.count(uids, &rule.query, between)? as f64))
+    }
+
+    /// The collector brings all of it, so its moments stand for lines, events and spans, too.
+    fn watched_since(&self, now: i64) -> Option<i64> {
+        let since = self.metrics.samples.watched_since(now / SECOND)?;
+        Some(since.saturating_mul(SECOND))
     }
 }

@@ -154,7 +154,7 @@ fn lines_and_costs_are_counted_in_the_window_and_for_the_component_alone() {
         let owner =
             Owner { environment: "development".into(), project: "shop".into(), ..owner("c") };
         let part = metrics::wire::Part { owner, samples: vec![requested.clone()] };
-        let batch = metrics::wire::Batch { time, parts: vec![part] };
+        let batch = metrics::wire::Batch { time, since: time, parts: vec![part] };
         telemetry.metrics.samples.ingest(&batch, time).expect("stores");
     }
     assert_eq!(spent(60), Some(0.0333));
@@ -169,8 +169,11 @@ fn lines_and_costs_are_counted_in_the_window_and_for_the_component_alone() {
         let samples = vec![Sample { name: HTTP_IN.into(), labels: labels.into(), value }];
         let owner =
             Owner { environment: "development".into(), project: "shop".into(), ..owner("c") };
-        let batch =
-            metrics::wire::Batch { time, parts: vec![metrics::wire::Part { owner, samples }] };
+        let batch = metrics::wire::Batch {
+            time,
+            since: time,
+            parts: vec![metrics::wire::Part { owner, samples }],
+        };
         telemetry.metrics.samples.ingest(&batch, time).expect("stores");
     };
     let value = |metric: &str, second: i64| {
@@ -219,6 +222,31 @@ fn an_alert_begins_once_and_is_over_when_it_was_quiet_for_a_window() {
 }
 
 #[test]
+fn time_in_which_something_may_be_missing_is_not_quiet() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let rule = rule(&json!({}));
+    let look = |second: i64, value: Option<f64>, since: Option<i64>| {
+        let watched_since = since.map(|since| START + since * SECOND);
+        let (now, suppression) = (START + second * SECOND, Duration::ZERO);
+        let look = Look { value, now, watched_since, suppression, rca: false };
+        store.judge(&rule, look).expect("judges")
+    };
+    assert_eq!(look(0, Some(3.0), None), Outcome::Fired, "what is known is enough to begin");
+    // The collector is away for far longer than the window of 30 s.
+    assert_eq!((look(10, None, None), look(90, None, None)), (Outcome::Same, Outcome::Same));
+    // It is back, away for a moment, and back again.
+    assert_eq!(look(95, None, Some(92)), Outcome::Same);
+    assert_eq!((look(120, None, None), look(126, None, Some(126))), (Outcome::Same, Outcome::Same));
+    // A gap that no look fell into: only what came after it counts.
+    assert_eq!(look(157, None, Some(140)), Outcome::Same);
+    assert_eq!(
+        (look(169, None, Some(140)), look(170, None, Some(140))),
+        (Outcome::Same, Outcome::Resolved)
+    );
+}
+
+#[test]
 fn a_rule_that_fired_waits_unless_it_is_changed() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = open(directory.path());
@@ -248,7 +276,9 @@ fn nothing_known_is_nothing_wrong_and_a_rule_that_is_gone_takes_its_alert_along(
     let rule = rule(&json!({}));
     let unknown = |second: i64| {
         let (now, suppression) = (START + second * SECOND, Duration::ZERO);
-        store.judge(&rule, Look { value: None, now, suppression, rca: false }).expect("judges")
+        let watched_since = Some(START);
+        let look = Look { value: None, now, watched_since, suppression, rca: false };
+        store.judge(&rule, look).expect("judges")
     };
     assert_eq!(unknown(0), Outcome::Same);
     assert_eq!(look(&store, &rule, 1, 3.0), Outcome::Fired);

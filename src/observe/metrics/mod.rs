@@ -33,6 +33,7 @@ mod statistics;
 mod tools;
 mod topology;
 mod usage;
+mod watched;
 pub mod wire;
 mod write;
 
@@ -53,6 +54,7 @@ pub struct Store {
     database: Database,
     retention: Retention,
     known: Arc<write::Known>,
+    watched: Arc<watched::Watched>,
 }
 
 impl Store {
@@ -62,7 +64,13 @@ impl Store {
     /// [`DatabaseError::Open`] and [`DatabaseError::Version`].
     pub fn open(path: &Path, retention: Retention) -> Result<Store, DatabaseError> {
         let database = Database::open(path, schema::LAYOUT)?;
-        Ok(Store { database, retention, known: Arc::default() })
+        Ok(Store { database, retention, known: Arc::default(), watched: Arc::default() })
+    }
+
+    /// Since when everything was told of without a gap until `now`, both in seconds since 1970. `None` when the collector
+    /// is away: then nothing that is missing means anything.
+    pub(crate) fn watched_since(&self, now: i64) -> Option<i64> {
+        self.watched.since(now)
     }
 }
 

@@ -121,7 +121,11 @@ fn shop(time: i64) -> Batch {
     let out = [(PEER, "external"), (PEER_NAME, "192.0.2.7"), (PROTOCOL, "http1"), (STATUS, "200")];
     payment.push(sample(HTTP_OUT, &out, requests(1, 8)));
     let part = |component: &str, samples| Part { owner: owner(component), samples };
-    Batch { time, parts: vec![part("web", web), part("cart", cart), part("payment", payment)] }
+    Batch {
+        time,
+        since: time,
+        parts: vec![part("web", web), part("cart", cart), part("payment", payment)],
+    }
 }
 
 /// Some minutes of it.
@@ -258,7 +262,8 @@ fn usage_of_limits_is_of_all_pods_together_and_of_now() {
     assert_eq!(usage("nobody", now), None);
     // Without limits there is nothing to have a part of.
     let samples = vec![sample(CPU, &[(POD, "free-1")], Value::Gauge(1e9))];
-    let batch = Batch { time: now, parts: vec![Part { owner: owner("free"), samples }] };
+    let batch =
+        Batch { time: now, since: now, parts: vec![Part { owner: owner("free"), samples }] };
     store.ingest(&batch, now).expect("stores");
     assert_eq!(usage("free", now), Some(super::Usage::default()));
 }
@@ -270,7 +275,7 @@ fn a_component_made_anew_does_not_have_the_former_ones_past() {
     let anew = Owner { component_uid: "new".into(), ..owner("cart") };
     let time = BEGIN + 60;
     store
-        .ingest(&Batch { time, parts: vec![Part { owner: anew, samples }] }, time)
+        .ingest(&Batch { time, since: time, parts: vec![Part { owner: anew, samples }] }, time)
         .expect("stores");
     let found = store.resources(&window("cart", 2, 60)).expect("asks");
     assert!(found.0[0].is_empty(), "{found:?}");
@@ -353,7 +358,7 @@ fn a_topology_of_many_components_is_told_in_few_words() {
         });
         Part { owner: owner(&peer(n)), samples: samples.collect() }
     };
-    let batch = Batch { time: BEGIN, parts: (0..60).map(part).collect() };
+    let batch = Batch { time: BEGIN, since: BEGIN, parts: (0..60).map(part).collect() };
     store.ingest(&batch, BEGIN).expect("stores");
     let found = store.topology(&window("", 1, 60), &Calls::default()).expect("asks");
     let told = drawn::compact(&found, &place(""), TYPICAL);

@@ -15,11 +15,13 @@ pub const INTERVAL: i64 = 5;
 pub const BOUNDS: [f64; 13] =
     [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
-/// The samples of one moment. Posted twice, it is stored once.
+/// The samples of one moment; without parts when there was nobody to measure. Posted twice, it is stored once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// Seconds since 1970.
     pub time: i64,
+    /// The moment before it, since which everything that grew was counted; the same moment when it is a collector's first.
+    pub since: i64,
     /// One part an owner.
     pub parts: Vec<Part>,
 }

@@ -152,8 +152,9 @@ impl Store {
             while remove_above(connection, bytes.saturating_add(bytes / 8))? > 0 {}
             Ok(stored)
         });
-        if stored.is_err() {
-            self.known.forget();
+        match stored {
+            Ok(_) => self.watched.note(batch),
+            Err(_) => self.known.forget(),
         }
         stored
     }

@@ -69,10 +69,11 @@ impl Gathered {
         }
     }
 
-    /// As posts, each of a bounded size. Those of nobody come in one without parts: none.
-    pub(super) fn batches(self, time: i64) -> Vec<Batch> {
+    /// As posts, each of a bounded size. Those of nobody come in one without parts: that nothing was missed is to be known.
+    pub(super) fn batches(self, (since, time): (i64, i64)) -> Vec<Batch> {
         let mut batches = Vec::new();
-        let mut batch = Batch { time, parts: Vec::new() };
+        let empty = || Batch { time, since, parts: Vec::new() };
+        let mut batch = empty();
         let mut count = 0;
         for (owner, series) in self.values {
             let mut samples: Vec<Sample> = series
@@ -85,12 +86,12 @@ impl Gathered {
                 batch.parts.push(Part { owner: owner.clone(), samples });
                 samples = rest;
                 if count >= POSTED {
-                    batches.push(std::mem::replace(&mut batch, Batch { time, parts: Vec::new() }));
+                    batches.push(std::mem::replace(&mut batch, empty()));
                     count = 0;
                 }
             }
         }
-        if !batch.parts.is_empty() {
+        if !batch.parts.is_empty() || batches.is_empty() {
             batches.push(batch);
         }
         batches
@@ -113,11 +114,12 @@ mod tests {
         gathered.gauge(&owner(0), "x", Labels::from([("m".into(), "0".into())]), 1.0);
         gathered.gauge(&owner(0), "x", Labels::new(), f64::NAN);
         gathered.increase(&owner(0), "y", Labels::new(), 0.0);
-        let batches = gathered.batches(5);
+        let batches = gathered.batches((0, 5));
         let samples =
             |batch: &Batch| batch.parts.iter().map(|part| part.samples.len()).sum::<usize>();
         assert_eq!(batches.iter().map(samples).collect::<Vec<_>>(), [4000, 4000, 1000]);
         assert_eq!(batches[0].parts[0].samples[0].value, Value::Gauge(2.0));
-        assert!(Gathered::default().batches(5).is_empty());
+        let empty = Batch { time: 5, since: 0, parts: Vec::new() };
+        assert_eq!(Gathered::default().batches((0, 5)), [empty]);
     }
 }

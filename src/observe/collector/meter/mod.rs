@@ -63,6 +63,8 @@ pub(super) struct Meter {
     /// Last counts of restarts, by uid.
     restarts: HashMap<String, i32>,
     waiting: VecDeque<Bytes>,
+    /// The moment that was measured last.
+    before: Option<i64>,
 }
 
 /// What is remembered of a node.
@@ -93,6 +95,7 @@ impl Meter {
             programs: Programs::default(),
             restarts: HashMap::new(),
             waiting: VecDeque::new(),
+            before: None,
         }
     }
 
@@ -132,7 +135,8 @@ impl Meter {
         if gathered.dropped > 0 {
             tracing::warn!(dropped = gathered.dropped, "there are too many series");
         }
-        for batch in gathered.batches(time) {
+        let since = self.before.replace(time).unwrap_or(time);
+        for batch in gathered.batches((since, time)) {
             // Strings and numbers only: it cannot fail.
             self.waiting.push_back(serde_json::to_vec(&batch).unwrap_or_default().into());
         }

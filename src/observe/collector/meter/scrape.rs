@@ -84,7 +84,7 @@ mod tests {
     fn read(programs: &mut Programs, page: Option<&str>) -> Vec<String> {
         let mut gathered = Gathered::default();
         programs.read(&pod(), page, &mut gathered);
-        let samples = gathered.batches(0).into_iter().flat_map(|batch| batch.parts);
+        let samples = gathered.batches((0, 0)).into_iter().flat_map(|batch| batch.parts);
         let samples = samples.flat_map(|part| part.samples);
         let text = |sample: crate::metrics::wire::Sample| {
             format!(

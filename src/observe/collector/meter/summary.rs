@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn values(gathered: Gathered) -> Value {
-        let samples = gathered.batches(0).into_iter().flat_map(|batch| batch.parts);
+        let samples = gathered.batches((0, 0)).into_iter().flat_map(|batch| batch.parts);
         let samples = samples.flat_map(|part| part.samples);
         samples
             .map(|sample| (sample.name, json!(sample.value)))

@@ -185,6 +185,15 @@ async fn what_nodes_and_programs_say_is_stored_and_waits_for_an_observer_that_is
         "{missed:?}"
     );
     assert!(!lab.stored("cart", 1010).iter().any(|line| line.starts_with("http_in")));
+    assert_eq!(lab.world.1.watched_since(1010), Some(1000), "late is not missing");
+    // As many moments as are given up are missing.
+    change(&lab.world, |world| world.away = true);
+    for moment in 0..=WAITING as i64 {
+        lab.meter.measure(1015 + moment * INTERVAL).await;
+    }
+    change(&lab.world, |world| world.away = false);
+    lab.meter.measure(1140).await;
+    assert_eq!(lab.world.1.watched_since(1140), Some(1020));
 }
 
 #[tokio::test]
@@ -227,10 +236,10 @@ async fn a_gateway_is_asked_only_where_no_node_sees() {
 }
 
 #[tokio::test]
-async fn without_components_nobody_is_asked_and_nothing_posted() {
+async fn without_components_nobody_is_asked_and_nothing_is_missing() {
     let mut lab = lab().await;
-    change(&lab.world, |world| world.away = true);
     lab.meter.measure(1000).await;
-    assert!(lab.meter.waiting.is_empty());
+    lab.meter.measure(1005).await;
+    assert_eq!(lab.world.1.watched_since(1005), Some(1000));
     assert_eq!(change(&lab.world, |world| world.asked), 0);
 }

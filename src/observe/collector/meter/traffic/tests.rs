@@ -31,7 +31,7 @@ fn grown(text: &str, reader: Option<&Part>) -> Vec<String> {
     traffic.begin();
     text.lines().for_each(|line| traffic.line(line));
     traffic.end(&pods(), reader, &mut gathered);
-    let parts = gathered.batches(0).into_iter().flat_map(|batch| batch.parts);
+    let parts = gathered.batches((0, 0)).into_iter().flat_map(|batch| batch.parts);
     let samples = parts.flat_map(|part| {
         let owner = part.owner.component;
         part.samples.into_iter().map(move |sample| {
