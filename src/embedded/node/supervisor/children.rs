@@ -39,6 +39,8 @@ fn start(
         .args(value)
         .arg("--control-fd")
         .arg(inherited.as_raw_fd().to_string())
+        // One heap for all threads: separate ones keep what they do not need.
+        .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
