@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::ask::Window;
+use super::node::Node;
 use super::requests::{Asked, Outcome, outcome};
-use super::topology::Node;
 use super::wire::{BOUNDS, Requests};
 use crate::database::DatabaseError;
 use crate::owner::Owner;

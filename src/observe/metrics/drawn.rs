@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::answer::{FROM_SPANS, OLDER, say};
 use super::ask::Window;
 use super::health::complaints;
+use super::node::Node;
 use super::requests::Asked;
-use super::topology::{Edge, Node, Topology};
+use super::topology::{Edge, Topology};
 use crate::asked::Place;
 
 /// The answer of REST: calls over HTTP, and who took part in them.

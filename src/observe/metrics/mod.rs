@@ -21,6 +21,7 @@ mod drawn;
 mod health;
 mod joined;
 pub mod names;
+mod node;
 mod packed;
 mod requests;
 mod resources;

@@ -3,12 +3,18 @@
 //! One connection writes, one reads; both block, so callers go through [`run`]. A file that a newer program
 //! made is refused, never misread.
 
+mod error;
+mod retention;
+
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
+
+pub use error::DatabaseError;
+pub use retention::Retention;
 
 /// Pages given back to the file system at once.
 const PAGES: i64 = 1000;
@@ -57,60 +63,6 @@ impl<K: Kind> std::fmt::Debug for Store<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("database", &self.database).finish_non_exhaustive()
     }
-}
-
-/// How much is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// What is older goes.
-    pub age: Duration,
-    /// Above this size of the database in bytes, the oldest goes.
-    pub bytes: u64,
-}
-
-impl Default for Retention {
-    /// A week, and 256 MB.
-    fn default() -> Self {
-        Retention { age: Duration::from_secs(7 * 24 * 3600), bytes: 256 << 20 }
-    }
-}
-
-impl Retention {
-    /// The oldest time that is kept at `now`, both in nanoseconds since 1970.
-    pub fn oldest(&self, now: i64) -> i64 {
-        now.saturating_sub(i64::try_from(self.age.as_nanos()).unwrap_or(i64::MAX))
-    }
-}
-
-/// What went wrong with a database.
-#[derive(Debug, thiserror::Error)]
-pub enum DatabaseError {
-    /// It cannot be opened.
-    #[error("cannot open the database {path}: {source}; is the directory writable?")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
-    /// It was made by a newer version.
-    #[error(
-        "the database {path} has version {found}, this program knows {known}; run the program that made it, or remove the file to start empty"
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// In the file.
-        found: i64,
-        /// In the program.
-        known: i64,
-    },
-    /// A statement failed.
-    #[error("the database: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The thread that worked on it died.
-    #[error("the work on the database was interrupted")]
-    Interrupted,
 }
 
 /// The open file. Cloning shares it.
