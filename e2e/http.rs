@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 
@@ -11,6 +11,8 @@ use serde_json::Value;
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// What came with it.
+    pub headers: HeaderMap,
     /// The body as text.
     pub body: String,
 }
@@ -47,8 +49,15 @@ pub fn post_as(token: &str, url: &str, body: &Value) -> Result<Value, String> {
     json(url, send_with(Method::POST, url, &headers, body.to_string())?)
 }
 
+/// Puts JSON with a token, and takes whatever is answered.
+pub fn put_as(token: &str, url: &str, body: &Value) -> Result<Answer, String> {
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    send_with(Method::PUT, url, &headers, body.to_string())
+}
+
 fn json(url: &str, answer: Answer) -> Result<Value, String> {
-    if answer.status != 200 {
+    if !(200..300).contains(&answer.status) {
         return Err(format!("{url} answered {}: {}", answer.status, answer.body));
     }
     serde_json::from_str(&answer.body).map_err(|error| format!("{url}: {error}: {}", answer.body))
@@ -64,7 +73,7 @@ fn send(method: Method, url: &str, body: Option<String>) -> Result<Answer, Strin
     send_with(method, url, headers, body.unwrap_or_default())
 }
 
-fn send_with(
+pub(crate) fn send_with(
     method: Method,
     url: &str,
     headers: &[(&str, &str)],
@@ -82,10 +91,10 @@ fn send_with(
         let ask = async {
             let client = curtain_role::http_client();
             let response = client.request(request).await.map_err(|error| format!("{error:?}"))?;
-            let status = response.status().as_u16();
-            let body = response.into_body().collect().await.map_err(|error| error.to_string())?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| error.to_string())?;
             let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-            Ok(Answer { status, body })
+            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
         tokio::time::timeout(Duration::from_secs(30), ask)
             .await
