@@ -88,6 +88,25 @@ pub(crate) fn the_same_at_every_door(stage: &mut Stage) {
     assert!(answer.body.contains("authzrolebinding:create"), "{answer:?}");
 }
 
+/// In the first environment, auto-deploy would bring the newest release again.
+pub(crate) fn only_what_stays_is_gone_back_to(stage: &mut Stage) {
+    let grant = ["agent", "grant", "claude-1", "rollback", "--env", "development"];
+    stage.instance.curtain(&grant).success();
+    let call = json!({"namespace_name": "default", "binding_name": "greeter-development",
+        "release_name": stage.releases[0]});
+    eventually("the grant to count", LIMIT, || {
+        match stage.claude.call("update_release_binding", call.clone()) {
+            Err(refusal) if refusal.contains("auto-deploy of component greeter would") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    assert_eq!(stage.runs("development"), stage.releases[1]);
+    let off = r#"{"spec": {"autoDeploy": false}}"#;
+    stage.kubectl(&["patch", "component", "greeter", "--type=merge", "-p", off]);
+    stage.claude.call("update_release_binding", call).unwrap();
+    assert_eq!(stage.runs("development"), stage.releases[0]);
+}
+
 /// What a refusal says, and how it is lifted.
 fn denied(refusal: &str) -> &str {
     refusal.find("denied: ").map_or(refusal, |at| &refusal[at..])

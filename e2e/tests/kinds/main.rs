@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use curtain_e2e::{Visitor, eventually};
 
-use doors::the_same_at_every_door;
+use doors::{only_what_stays_is_gone_back_to, the_same_at_every_door};
 use stage::Stage;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -70,6 +70,7 @@ fn each_kind_allows_that_and_nothing_else_at_every_door() {
         assert_eq!(stage.refused(kind), command);
     }
     the_same_at_every_door(&mut stage);
+    only_what_stays_is_gone_back_to(&mut stage);
     drop(stage.claude);
     stage.instance.down();
 }

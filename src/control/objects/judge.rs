@@ -48,21 +48,31 @@ impl Objects {
         after: &Object,
     ) -> Option<&'static str> {
         let part = part(before, after)?;
-        if part != ROLLBACK {
-            return Some(part);
-        }
+        (part != ROLLBACK || self.goes_back(namespace, before, after).await).then_some(part)
+    }
+
+    /// Whether the release of `after` is an earlier one of the component that the release binding `before` is about.
+    pub(super) async fn goes_back(&self, namespace: &str, before: &Object, after: &Object) -> bool {
         let (releases, owner) = (kind("ComponentRelease"), kind("ReleaseBinding"));
         let name = |object: &Object| {
             object.data["spec"]["releaseName"].as_str().unwrap_or_default().to_owned()
         };
-        let there = self.peek(releases, namespace, &name(before)).await.ok()?;
-        let wanted = self.peek(releases, namespace, &name(after)).await.ok()?;
+        let (there, wanted) = (name(before), name(after));
+        if there == wanted {
+            return false;
+        }
+        let (Ok(there), Ok(wanted)) = (
+            self.peek(releases, namespace, &there).await,
+            self.peek(releases, namespace, &wanted).await,
+        ) else {
+            return false;
+        };
         let place = owner.place_of(namespace, before);
         let of_it = |release: &Object| releases.place_of(namespace, release) == place;
         let made =
             |release: &Object| release.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        let earlier = made(&wanted)? < made(&there)?;
-        (of_it(&there) && of_it(&wanted) && earlier).then_some(part)
+        let earlier = made(&wanted).zip(made(&there)).is_some_and(|(wanted, there)| wanted < there);
+        of_it(&there) && of_it(&wanted) && earlier
     }
 }
 

@@ -7,6 +7,7 @@
 //! Invariants: nothing is read or changed before the caller was judged for exactly that object, except that an
 //! object must be read to know its place; nothing is cached; a change is based on the version that was read.
 
+mod comeback;
 mod create;
 mod error;
 mod grants;

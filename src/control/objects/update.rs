@@ -52,6 +52,9 @@ impl Objects {
                 return Err(changed());
             }
             made?;
+            if has_parts(kind) {
+                self.stays(namespace, &before, &object).await?;
+            }
             if kind.place_of(namespace, &object) != kind.place_of(namespace, &before) {
                 let owner =
                     if kind.place == Place::Component { "projectName" } else { "componentName" };

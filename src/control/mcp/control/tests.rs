@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::testing::Platform;
 
+mod comeback;
 mod grants;
 mod refusals;
 
