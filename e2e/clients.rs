@@ -116,4 +116,9 @@ impl Clients {
     pub fn python(&self) -> PathBuf {
         self.0.join("mcp/bin/python")
     }
+
+    /// A Python that has the mail server.
+    pub fn mail_python(&self) -> PathBuf {
+        self.0.join("mail/bin/python")
+    }
 }
