@@ -117,6 +117,11 @@ impl Clients {
         self.0.join("mcp/bin/python")
     }
 
+    /// A Python that has the OpenTelemetry SDK.
+    pub fn telemetry_python(&self) -> PathBuf {
+        self.0.join("telemetry/bin/python")
+    }
+
     /// A Python that has the mail server.
     pub fn mail_python(&self) -> PathBuf {
         self.0.join("mail/bin/python")
