@@ -137,7 +137,6 @@ async fn a_query_narrows_and_pages() {
         }
         audit.keep(one).await;
     }
-    audit.flush().await;
     let find = async |query: Query| {
         let found = audit.find(Query { limit: 3, ..query }).await.expect("records");
         let last = found.records.last().map(|one| one.number);

@@ -91,11 +91,12 @@ impl Audit {
         }
     }
 
-    /// The newest records that `query` wants.
+    /// The newest records that `query` wants, of all that was kept until now.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn find(&self, query: Query) -> Result<Found, StoreError> {
+        self.flush().await;
         let store = self.store.clone();
         let found = tokio::task::spawn_blocking(move || store.find(&query)).await;
         found.map_err(|_| StoreError::Interrupted)?
