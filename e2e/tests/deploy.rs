@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use curtain_e2e::{Clients, Instance, busybox_archive, get};
-use serde_json::Value;
+use curtain_e2e::{Agent, Clients, Instance, Server, binary, busybox_archive, eventually, get};
+use serde_json::{Value, json};
 
 const IMAGE: &str = "docker.io/library/my_app:dev";
 
@@ -62,5 +62,45 @@ fn what_cannot_run_is_refused_with_what_it_says_and_nothing_of_others_is_touched
     let folder = instance.scratch().to_str().unwrap().to_owned();
     let bad = instance.curtain(&["deploy", "--image", &folder]);
     assert_ne!(bad.code, 0, "{bad:?}");
+    instance.down();
+}
+
+#[test]
+fn an_agent_deploys_an_image_as_itself_once_a_person_lets_it() {
+    let instance = Instance::up();
+    instance.curtain(&["agent", "add", "claude-1"]).success();
+    let serve = ["mcp", "serve", "--stdio", "--as", "claude-1", "--name", instance.name()];
+    let line: Vec<String> = std::iter::once(binary().to_string_lossy().into_owned())
+        .chain(serve.map(String::from))
+        .collect();
+    let mut agent = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
+    assert!(agent.tools().contains(&"deploy_image"), "{}", agent.hello);
+    let asked = |path: &PathBuf| json!({"image": path.to_str().unwrap(), "component_name": "mine"});
+    let one = asked(&archive(&instance, "one"));
+    let refusal = agent.call("deploy_image", one.clone()).unwrap_err();
+    assert!(refusal.contains("denied: component:create on"), "{refusal}");
+    let images = instance.curtain(&["image", "list"]).success();
+    assert!(!images.contains("my_app"), "nothing is given to the cluster: {images}");
+
+    // What the refusal says, done as it is written.
+    let command = refusal.split_once("can allow it: ").map(|(_, command)| command.trim());
+    instance.shell(command.unwrap_or_else(|| panic!("no command in {refusal}"))).success();
+    let limit = Duration::from_secs(30);
+    let deployed =
+        eventually("the grant to count", limit, || agent.call("deploy_image", one.clone()));
+    let url = deployed["url"].as_str().unwrap();
+    assert_eq!(get(url).unwrap().body, "one\n");
+    agent.call("deploy_image", asked(&archive(&instance, "two"))).unwrap();
+    assert_eq!(get(url).unwrap().body, "two\n", "another image of the same name");
+
+    let record = instance.curtain(&["audit", "--by", "claude-1", "-o", "json"]).success();
+    for action in ["component:create", "workload:create", "workload:update", "releasebinding:"] {
+        assert!(record.contains(action), "{action}: {record}");
+    }
+    // The person's own command makes of it what it makes of any.
+    let named = ["deploy", "--image", "my_app:dev", "--component", "mine", "-o", "json"];
+    let named: Value = serde_json::from_str(&instance.curtain(&named).success()).unwrap();
+    assert_eq!((&named["from"], &named["url"]), (&"cluster".into(), &url.into()));
+    drop(agent);
     instance.down();
 }

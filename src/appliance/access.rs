@@ -19,7 +19,7 @@ const ASKED: &str = "the identity service";
 /// Who answers for everything else.
 const API: &str = "the API";
 /// Whom the owner of the machine acts as.
-const ADMINISTRATOR: &str = "admin@openchoreo.dev";
+pub const ADMINISTRATOR: &str = "admin@openchoreo.dev";
 /// What helps an identity that is not let in.
 const SECRET: &str = "`curtain credentials` shows who may sign in, with what the instance expects";
 
@@ -204,7 +204,7 @@ pub async fn probe(url: &str, timeout: Duration) -> Result<u16, Error> {
 }
 
 /// What an error answer says, on one line.
-fn said(body: &[u8]) -> String {
+pub(crate) fn said(body: &[u8]) -> String {
     let fallback = || String::from_utf8_lossy(body).trim().chars().take(200).collect::<String>();
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return fallback() };
     let known =

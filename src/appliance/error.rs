@@ -279,6 +279,12 @@ pub enum Error {
         /// What to do about it.
         next: &'static str,
     },
+    /// Whoever it was done as may not do it.
+    #[error("{why}")]
+    Denied {
+        /// What is missing and who can grant it, in the control plane's words.
+        why: String,
+    },
     /// The instance has no space left.
     #[error("cannot {to}: {why}")]
     Full {
@@ -402,7 +408,7 @@ impl Error {
             Self::Timeout { .. } => Kind::Timeout,
             Self::Unreachable { .. } | Self::Paused { .. } => Kind::Unreachable,
             Self::Answered { status, .. } if *status >= 500 => Kind::Unreachable,
-            Self::Refused { .. } => Kind::Denied,
+            Self::Refused { .. } | Self::Denied { .. } => Kind::Denied,
             Self::Full { .. } => Kind::DiskFull,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
             Self::File { source, .. } if forbidden(source) => Kind::Unmet,

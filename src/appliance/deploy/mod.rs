@@ -1,22 +1,20 @@
 //! One image as a component: given to the cluster where it is only on this machine, deployed, and waited for.
 //!
 //! What is deployed is what a person would write by hand: a `Component` and its `Workload`. The same again replaces it.
+//! Both are written through the control plane's API as whoever asks, who must be allowed to before the cluster is given
+//! the image.
 
+mod door;
 mod objects;
 mod rollout;
 
 use std::{io::Read, time::Duration};
 
 use curtain_provider::{Image, Surroundings, local_image};
-use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
-use crate::{
-    Error,
-    access::Access,
-    demo::{answering, api},
-    identity::refused,
-};
+use crate::{Error, access::Access, demo::answering};
+use door::Door;
 use objects::App;
 use rollout::Rollout;
 
@@ -43,6 +41,8 @@ pub enum Origin {
 
 /// What to deploy.
 pub struct Deploy<'a> {
+    /// Who deploys: a user or an agent of the instance.
+    pub who: &'a str,
     /// The image.
     pub origin: Origin,
     /// The component; by default, the image's last name.
@@ -72,6 +72,9 @@ pub struct Deployed {
     pub url: String,
 }
 
+/// Seconds that [`deploy`] usually gets: an image may be large.
+pub const USUAL: u64 = 300;
+
 /// An image that the cluster has or can have.
 struct Found {
     reference: String,
@@ -85,7 +88,7 @@ struct Found {
 ///
 /// # Errors
 /// An image that cannot be had, a component of this name that somebody else made, or one that does not get ready; then
-/// with what its container says.
+/// with what its container says. [`Error::Denied`] if `deploy.who` may not.
 pub async fn deploy(
     access: &Access,
     deploy: Deploy<'_>,
@@ -94,33 +97,33 @@ pub async fn deploy(
     let started = std::time::Instant::now();
     let left = || timeout.saturating_sub(started.elapsed());
     let client = access.kube().await?;
+    let door = Door::of(access, deploy.who).await?;
+    let app = |name: String, image: &str, id: Option<String>, port: u16| {
+        let (project, image) = (deploy.project.to_owned(), image.to_owned());
+        App { name, project, image, id, port }
+    };
+    let named = match (&deploy.name, &deploy.origin) {
+        (Some(name), _) => Some(name.clone()),
+        (None, Origin::Name(image)) => Some(objects::name_of(image)?),
+        // What an archive holds is known once it has been read.
+        (None, Origin::Archive(_)) => None,
+    };
+    if let Some(name) = &named {
+        let image = match &deploy.origin {
+            Origin::Name(image) => image,
+            Origin::Archive(_) => "the archive",
+        };
+        let app = app(name.clone(), image, None, deploy.port.unwrap_or(USUAL_PORT));
+        app.ask_leave(&door, &app.former(&door).await?).await?;
+    }
     let found = have(access, deploy.origin, deploy.around).await?;
-    let port = match (deploy.port, found.ports.as_slice()) {
-        (Some(port), _) => port,
-        (None, [port]) => *port,
-        (None, []) => USUAL_PORT,
-        (None, several) => {
-            let several: Vec<_> = several.iter().map(u16::to_string).collect();
-            let why = format!("it names several ports ({})", several.join(", "));
-            return Err(Error::Image { image: found.reference, why, next: "choose one by --port" });
-        }
-    };
-    let app = App {
-        name: match deploy.name {
-            Some(name) => name,
-            None => objects::name_of(&found.reference)?,
-        },
-        project: deploy.project.to_owned(),
-        image: found.reference,
-        id: found.id,
-        port,
-    };
-    let former = app.former(&client).await?;
-    app.apply(&client).await?;
-    let restarted = match former {
-        Some(former) if app.is_new_under_an_old_name(&former) => {
-            Some(restart(&client, &app).await?)
-        }
+    let port = found.port(deploy.port)?;
+    let name = named.map_or_else(|| objects::name_of(&found.reference), Ok)?;
+    let app = app(name, &found.reference, found.id, port);
+    let former = app.former(&door).await?;
+    app.apply(&door, &former).await?;
+    let restarted = match former.workload {
+        Some(former) if app.is_new_under_an_old_name(&former) => Some(restart(&door, &app).await?),
         _ => None,
     };
     let rollout = Rollout { app: &app, restarted };
@@ -133,6 +136,22 @@ pub async fn deploy(
     answering(&url, left(), |status| !matches!(status, 502..=504)).await?;
     let App { name, project, image, port, .. } = app;
     Ok(Deployed { component: name, project, image, port, from: found.from, url })
+}
+
+impl Found {
+    /// The port that is `wanted`, or else the one the image names.
+    fn port(&self, wanted: Option<u16>) -> Result<u16, Error> {
+        match (wanted, self.ports.as_slice()) {
+            (Some(port), _) | (None, &[port]) => Ok(port),
+            (None, []) => Ok(USUAL_PORT),
+            (None, several) => {
+                let several: Vec<_> = several.iter().map(u16::to_string).collect();
+                let why = format!("it names several ports ({})", several.join(", "));
+                let image = self.reference.clone();
+                Err(Error::Image { image, why, next: "choose one by --port" })
+            }
+        }
+    }
 }
 
 /// Sees to it that the cluster has the image, as far as this machine can.
@@ -181,15 +200,12 @@ fn only(loaded: &[Image]) -> Result<(String, String), Error> {
 }
 
 /// Has the component's bindings replace their pods; returns the mark of the new ones.
-async fn restart(client: &kube::Client, app: &App) -> Result<String, Error> {
+async fn restart(door: &Door, app: &App) -> Result<String, Error> {
     let now = jiff::Timestamp::now().to_string();
-    let mark = json!({"metadata": {"annotations": {RESTARTED_AT: now}}});
-    let bindings = api(client, "ReleaseBinding", "releasebindings", NAMESPACE);
-    for binding in app.bindings(client).await? {
-        let name = binding.metadata.name.unwrap_or_default();
-        let patched: Result<DynamicObject, _> =
-            bindings.patch(&name, &PatchParams::default(), &Patch::Merge(&mark)).await;
-        patched.map_err(refused("restart the component"))?;
+    for binding in door.of_component("releasebindings", &app.name).await? {
+        let name = &binding["metadata"]["name"];
+        let marked = json!({"metadata": {"name": name, "annotations": {RESTARTED_AT: now}}});
+        door.put("releasebindings", &marked).await?;
     }
     Ok(now)
 }

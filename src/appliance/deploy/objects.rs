@@ -2,11 +2,14 @@
 
 use kube::{
     Client,
-    api::{DynamicObject, ListParams, Patch, PatchParams},
+    api::{DynamicObject, ListParams},
 };
 use serde_json::{Value, json};
 
-use super::{IMAGE_ID, MANAGED_BY, MANAGER, NAMESPACE};
+use super::{
+    IMAGE_ID, MANAGED_BY, MANAGER, NAMESPACE,
+    door::{Door, merge},
+};
 use crate::{
     Error,
     demo::{api, external},
@@ -26,50 +29,91 @@ pub(super) struct App {
     pub(super) port: u16,
 }
 
+/// What was there before.
+pub(super) struct Former {
+    pub(super) component: Option<Value>,
+    pub(super) workload: Option<Value>,
+}
+
 impl App {
-    /// The workload that was there before; `None` for a new component.
+    /// What of it is there.
     ///
     /// # Errors
-    /// A component of this name that was not made this way.
-    pub(super) async fn former(&self, client: &Client) -> Result<Option<DynamicObject>, Error> {
-        let found = api(client, "Component", "components", NAMESPACE).get_opt(&self.name).await;
-        let Some(component) = found.map_err(refused("look up the component"))? else {
-            return Ok(None);
-        };
-        let labels = component.metadata.labels.unwrap_or_default();
-        if labels.get(MANAGED_BY).map(String::as_str) != Some(MANAGER) {
-            return Err(Error::Foreign { component: self.name.clone() });
+    /// A component of this name that was not made this way, and whatever `door` does not let one see.
+    pub(super) async fn former(&self, door: &Door) -> Result<Former, Error> {
+        let component = door.find("components", &self.name).await?;
+        let workload = door.find("workloads", &self.name).await?;
+        if let Some(component) = &component {
+            if component["metadata"]["labels"][MANAGED_BY] != MANAGER {
+                return Err(Error::Foreign { component: self.name.clone() });
+            }
+            let project = component["spec"]["owner"]["projectName"].as_str().unwrap_or_default();
+            if project != self.project {
+                let why = format!("component {} is in project {project}", self.name);
+                let next = "name that one by --project, or another component by --component";
+                return Err(Error::Image { image: self.image.clone(), why, next });
+            }
         }
-        let project = component.data["spec"]["owner"]["projectName"].as_str().unwrap_or_default();
-        if project != self.project {
-            let why = format!("component {} is in project {project}", self.name);
-            let next = "name that one by --project, or another component by --component";
+        // Before anything is made: a component that can have no workload would stay behind.
+        let owner = workload.as_ref().map(|one| one["spec"]["owner"]["componentName"].clone());
+        if let Some(owner) = owner.as_ref().and_then(Value::as_str).filter(|it| *it != self.name) {
+            let why = format!("there is a workload {} of component {owner}", self.name);
+            let next = "choose another name by --component";
             return Err(Error::Image { image: self.image.clone(), why, next });
         }
-        let former = api(client, "Workload", "workloads", NAMESPACE).get_opt(&self.name).await;
-        former.map_err(refused("look up the workload"))
+        Ok(Former { component, workload })
     }
 
-    /// Applies both objects.
-    pub(super) async fn apply(&self, client: &Client) -> Result<(), Error> {
-        let how = PatchParams::apply(MANAGER).force();
-        for (kind, plural, object) in [
-            ("Component", "components", self.component()),
-            ("Workload", "workloads", self.workload()),
-        ] {
-            let objects = api(client, kind, plural, NAMESPACE);
-            let applied = objects.patch(&self.name, &how, &Patch::Apply(&object)).await;
-            applied.map_err(refused(&format!("apply {} {}", kind.to_lowercase(), self.name)))?;
+    /// Refuses who may not make of `former` what is wanted. What is not allowed is asked for all the same, so that the
+    /// refusal is the control plane's own, and on record there.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub(super) async fn ask_leave(&self, door: &Door, former: &Former) -> Result<(), Error> {
+        let mut writes = Vec::new();
+        match &former.component {
+            None => writes.push(("component:create", "components", self.component())),
+            Some(there) if self.is_as_wanted(there) => {}
+            Some(_) => writes.push(("component:update", "components", self.component())),
+        }
+        let action = if former.workload.is_some() { "workload:update" } else { "workload:create" };
+        writes.push((action, "workloads", self.workload()));
+        let actions: Vec<&str> = writes.iter().map(|(action, ..)| *action).collect();
+        let allowed = door.allows(&actions, (&self.project, &self.name)).await?;
+        for ((action, list, object), allowed) in writes.iter().zip(allowed) {
+            match (allowed, action.ends_with("create")) {
+                (true, _) => {}
+                (false, true) => door.create(list, object).await?,
+                (false, false) => door.put(list, object).await?,
+            }
         }
         Ok(())
     }
 
+    /// Makes both objects, or gives those that are there what is wanted.
+    pub(super) async fn apply(&self, door: &Door, former: &Former) -> Result<(), Error> {
+        // Who may give a component another image may not change the component, which is not needed either.
+        if !former.component.as_ref().is_some_and(|there| self.is_as_wanted(there)) {
+            door.put("components", &self.component()).await?;
+        }
+        door.put("workloads", &self.workload()).await
+    }
+
+    fn is_as_wanted(&self, component: &Value) -> bool {
+        let wanted = self.component();
+        let [mut label, mut spec] =
+            [component["metadata"]["labels"].clone(), component["spec"].clone()];
+        merge(&mut label, &wanted["metadata"]["labels"]);
+        merge(&mut spec, &wanted["spec"]);
+        component["metadata"]["labels"] == label && component["spec"] == spec
+    }
+
     /// Whether the image has changed and its name has not: then nothing would replace the pods.
-    pub(super) fn is_new_under_an_old_name(&self, former: &DynamicObject) -> bool {
-        let known = former.metadata.annotations.as_ref().and_then(|all| all.get(IMAGE_ID));
-        former.data["spec"] == self.workload()["spec"]
-            && self.id.is_some()
-            && known != self.id.as_ref()
+    pub(super) fn is_new_under_an_old_name(&self, former: &Value) -> bool {
+        let known = former["metadata"]["annotations"][IMAGE_ID].as_str();
+        let mut wanted = former["spec"].clone();
+        merge(&mut wanted, &self.workload()["spec"]);
+        former["spec"] == wanted && self.id.is_some() && known != self.id.as_deref()
     }
 
     /// The component's release bindings.
@@ -101,14 +145,14 @@ impl App {
     }
 
     fn workload(&self) -> Value {
-        let mut metadata = json!({"name": self.name, "namespace": NAMESPACE});
-        if let Some(id) = &self.id {
-            metadata["annotations"] = json!({IMAGE_ID: id});
-        }
         json!({
             "apiVersion": "openchoreo.dev/v1alpha1",
             "kind": "Workload",
-            "metadata": metadata,
+            "metadata": {
+                "name": self.name,
+                "namespace": NAMESPACE,
+                "annotations": {IMAGE_ID: self.id},
+            },
             "spec": {
                 "owner": {"projectName": self.project, "componentName": self.name},
                 "container": {"image": self.image},
@@ -204,8 +248,8 @@ mod tests {
             id: id.map(str::to_owned),
             port,
         };
-        let former: DynamicObject =
-            serde_json::from_value(app(Some("sha256:1"), 80).workload()).unwrap();
+        let mut former = app(Some("sha256:1"), 80).workload();
+        former["spec"]["container"]["env"] = json!([{"key": "A", "value": "somebody's"}]);
         assert!(app(Some("sha256:2"), 80).is_new_under_an_old_name(&former));
         assert!(!app(Some("sha256:1"), 80).is_new_under_an_old_name(&former));
         assert!(!app(Some("sha256:2"), 81).is_new_under_an_old_name(&former), "it is new anyway");

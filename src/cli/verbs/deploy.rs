@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use curtain_appliance::deploy::{Deploy, Origin, deploy};
+use curtain_appliance::{
+    access::ADMINISTRATOR,
+    deploy::{Deploy, Origin, USUAL, deploy},
+};
 
 use super::image::open;
 use crate::{context::Context, environment, exit::Exit, failure::Failure, output};
@@ -28,9 +31,6 @@ pub(crate) struct Args {
     project: String,
 }
 
-/// Seconds without `--timeout`: an image may be large.
-const USUAL: u64 = 300;
-
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
     let path = Path::new(&args.image);
@@ -41,6 +41,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     };
     let around = environment::surroundings();
     let asked = Deploy {
+        who: ADMINISTRATOR,
         origin,
         name: args.component,
         port: args.port,

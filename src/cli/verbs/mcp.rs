@@ -1,5 +1,7 @@
 //! `curtain mcp`.
 
+mod deploy_image;
+
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
@@ -13,9 +15,10 @@ use curtain_control::{
         Secret,
         client::{Credentials, TokenClient},
     },
-    mcp::bridge::{self, Upstream},
+    mcp::bridge::{self, Behind, Upstream},
 };
 use curtain_role::Instance;
+use deploy_image::DeployImage;
 use serde_json::json;
 
 use crate::{
@@ -222,7 +225,9 @@ async fn serve(who: &str, context: &Context) -> Result<Exit, Failure> {
         upstream("observer", &endpoints.observer_mcp)?,
         upstream("SRE agent", &endpoints.sre_agent_mcp)?,
     ];
+    let own = DeployImage { who: identity.name.clone(), access: access.clone() };
+    let behind = Behind { upstreams, own: vec![Arc::new(own)], instance };
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
-    let outcome = bridge::run(upstreams, Arc::new(tokens), instance, input, output);
+    let outcome = bridge::run(behind, Arc::new(tokens), input, output);
     outcome.await.map(|()| Exit::Ok).map_err(|error| failed(&error))
 }

@@ -122,8 +122,9 @@ impl Denial {
         let mut words = format!("agent grant {} {}", self.subject, kind.name);
         let mut names = vec![self.subject.as_str()];
         let usual = namespace == "default";
-        // Without its project, a component cannot be named.
-        let component = if project.is_empty() { "" } else { component };
+        // Without its project, a component cannot be named; nor can one that is to be made.
+        let is_known = !project.is_empty() && self.action != "component:create";
+        let component = if is_known { component } else { "" };
         for (flag, name) in [
             ("namespace", if usual { "" } else { namespace }),
             ("project", project),

@@ -125,6 +125,12 @@ impl Objects {
         if time.is_zero() || time > LONGEST {
             return Err(bad("a grant lasts between a second and a year"));
         }
+        if !wish.environment.is_empty() && !grant_kind.keeps_to_environment() {
+            let kind = grant_kind.name;
+            return Err(bad(format!(
+                "{kind} cannot be kept to one environment: grant it without one, for a project"
+            )));
+        }
         if !wish.component.is_empty() && wish.project.is_empty() {
             return Err(bad("a component is named with its project"));
         }

@@ -182,12 +182,12 @@ async fn a_change_of_an_old_version_is_refused() {
 async fn a_refusal_names_the_grant_and_the_grant_works_at_once() {
     let (platform, _) = shop().await;
     let agent = platform.token("one").await;
-    let components = format!("{TEAM}/components");
-    let (status, body) =
-        platform.send(&agent, Method::POST, &components, Some(component("web"))).await;
+    let projects = format!("{TEAM}/projects");
+    let bank = json!({"metadata": {"name": "bank"}});
+    let (status, body) = platform.send(&agent, Method::POST, &projects, Some(bank.clone())).await;
     let error = body["error"].as_str().expect("error");
     assert_eq!((status, &body["code"]), (403, &json!("FORBIDDEN")));
-    assert!(error.contains("missing permission \"component:create\""), "{error}");
+    assert!(error.contains("missing permission \"project:create\""), "{error}");
 
     // What a person would paste: the objects between the quotes.
     let list = error.split('\'').nth(1).expect("command");
@@ -195,11 +195,10 @@ async fn a_refusal_names_the_grant_and_the_grant_works_at_once() {
         platform.apply(item.expect("json")).await;
     }
     for _ in 0..200 {
-        let (status, _) =
-            platform.send(&agent, Method::POST, &components, Some(component("web"))).await;
+        let (status, _) = platform.send(&agent, Method::POST, &projects, Some(bank.clone())).await;
         if status == 201 {
             let other =
-                platform.send(&agent, Method::DELETE, &format!("{components}/web"), None).await;
+                platform.send(&agent, Method::DELETE, &format!("{projects}/bank"), None).await;
             assert_eq!(other.0, 403, "only what was granted");
             return;
         }

@@ -43,6 +43,8 @@ fn an_agent_is_told_the_command_that_lets_it() {
     insta::assert_snapshot!(told("releasebinding:update", &namespace, "development"), @"denied: releasebinding:update in development. A person can allow it: curtain agent grant claude-1 config-fix --env development --for 1h");
     insta::assert_snapshot!(told("releasebinding:create", &web, "staging"), @"denied: releasebinding:create in staging. A person can allow it: curtain agent grant claude-1 deploy --project shop --component web --env staging --for 1h");
     insta::assert_snapshot!(told("releasebinding:update", &Hierarchy::namespace("team").component("web"), ""), @"denied: releasebinding:update on component web in namespace team. A person can allow it: curtain agent grant claude-1 config-fix --namespace team --for 1h");
+    insta::assert_snapshot!(told("component:create", &web, ""), @"denied: component:create on component shop/web in namespace default. A person can allow it: curtain agent grant claude-1 deploy-image --project shop --for 1h");
+    insta::assert_snapshot!(told("workload:update", &web, ""), @"denied: workload:update on component shop/web in namespace default. A person can allow it: curtain agent grant claude-1 deploy-image --project shop --component web --for 1h");
     let question = Question {
         action: "releasebinding:update",
         at: &web,

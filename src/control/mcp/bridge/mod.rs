@@ -2,12 +2,14 @@
 //!
 //! A client that starts a program knows no URL and holds no token; the bridge has both, and keeps the token fresh. It
 //! passes messages on as they are, so every protocol revision that the servers speak works through it: the servers
-//! keep no sessions, and what a revision asks for in HTTP headers is in the messages. Only three things are its own:
-//! tool lists of all servers are joined, calls go to the server that listed the tool, and `ping` is answered here.
+//! keep no sessions, and what a revision asks for in HTTP headers is in the messages. Only four things are its own:
+//! tool lists of all servers are joined, calls go to the server that listed the tool, `ping` is answered here, and so are
+//! calls of the bridge's own tools ([`OwnTool`]).
 //!
 //! Entry point: [`run`]. One line is one message; a line that is none is answered by a JSON-RPC error.
 
 mod message;
+mod own;
 mod session;
 mod upstream;
 
@@ -23,6 +25,7 @@ use tokio::{
 use crate::identity::{Secret, client::TokenClient};
 
 pub(super) use message::headers;
+pub use own::OwnTool;
 use session::Session;
 pub(super) use upstream::Sender;
 
@@ -75,22 +78,31 @@ pub enum BridgeError {
     Write(#[source] io::Error),
 }
 
-/// Serves the client on `input` and `output` until `input` ends. The servers are those of `instance`.
+/// What a client reaches.
+pub struct Behind {
+    /// The servers.
+    pub upstreams: Vec<Upstream>,
+    /// Tools beside theirs; of two with the same name, this one counts.
+    pub own: Vec<Arc<dyn OwnTool>>,
+    /// The instance that the servers are of.
+    pub instance: Instance,
+}
+
+/// Serves the client on `input` and `output` until `input` ends. Servers are asked with tokens of `tokens`.
 ///
 /// # Errors
 /// [`BridgeError`]. Trouble with a server is no such error: the client hears of it in the answer.
 pub async fn run(
-    upstreams: Vec<Upstream>,
+    behind: Behind,
     tokens: Arc<dyn TokenSource>,
-    instance: Instance,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> Result<(), BridgeError> {
-    if upstreams.is_empty() {
+    if behind.upstreams.is_empty() {
         return Err(BridgeError::NoUpstream);
     }
     let (answers, written) = mpsc::channel(WAITING);
-    let mut session = Session::new(upstreams, tokens, instance, answers);
+    let mut session = Session::new(behind, tokens, answers);
     let writing = write(written, output);
     let reading = async {
         let mut input = BufReader::new(input);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use curtain_role::{Instance, http_client};
+use curtain_role::http_client;
 use serde_json::{Value, json};
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use super::{
-    TokenSource, Upstream,
+    Behind, OwnTool, TokenSource, Upstream,
     message::{error, headers, key},
+    own,
     upstream::Sender,
 };
 
@@ -43,6 +44,7 @@ pub(super) struct Session {
 
 struct Shared {
     upstreams: Vec<Upstream>,
+    own: Vec<Arc<dyn OwnTool>>,
     sender: Sender,
     answers: mpsc::Sender<String>,
     known: Mutex<Known>,
@@ -61,13 +63,12 @@ struct Known {
 
 impl Session {
     pub(super) fn new(
-        upstreams: Vec<Upstream>,
+        Behind { upstreams, own, instance }: Behind,
         tokens: Arc<dyn TokenSource>,
-        instance: Instance,
         answers: mpsc::Sender<String>,
     ) -> Self {
         let sender = Sender { http: http_client(), tokens, instance };
-        let shared = Shared { upstreams, sender, answers, known: Mutex::default() };
+        let shared = Shared { upstreams, own, sender, answers, known: Mutex::default() };
         Self {
             shared: Arc::new(shared),
             tasks: JoinSet::new(),
@@ -158,6 +159,9 @@ impl Shared {
             "tools/list" => self.join_tools(message).await,
             "tools/call" => {
                 let name = message["params"]["name"].as_str().unwrap_or_default();
+                if let Some(tool) = self.own.iter().find(|own| own.tool().name == name) {
+                    return Ok(own::answer(&**tool, message).await);
+                }
                 let owner = self.owner(name, message).await;
                 self.ask(owner, message, PATIENCE).await
             }
@@ -214,11 +218,14 @@ impl Shared {
     async fn join_tools(&self, message: &Value) -> Result<Value, String> {
         let mut joined = Value::Null;
         let mut owners = BTreeMap::new();
-        let mut tools = Vec::new();
+        let mut tools: Vec<Value> = self.own.iter().map(|tool| own::described(&**tool)).collect();
         for (upstream, mut answer) in self.ask_all(message).await? {
             let listed = answer["result"]["tools"].take();
             for tool in listed.as_array().cloned().unwrap_or_default() {
                 let name = tool["name"].as_str().unwrap_or_default().to_owned();
+                if self.own.iter().any(|own| own.tool().name == name) {
+                    continue;
+                }
                 if let Entry::Vacant(free) = owners.entry(name) {
                     free.insert(upstream);
                     tools.push(tool);

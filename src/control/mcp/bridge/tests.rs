@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use curtain_role::{Instance, http_client};
+use futures::future::BoxFuture;
 use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt as _, model::ProtocolVersion};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 
-use super::{TokenSource, Upstream, run, upstream::Sender};
+use super::{Behind, OwnTool, TokenSource, Upstream, run, upstream::Sender};
 use crate::{
     identity::{
         Secret,
         client::{Credentials, TokenClient},
     },
+    mcp::{Access, Arg, ArgKind, Arguments, Member, Output, Tool},
     testing::Platform,
 };
 
@@ -32,12 +34,76 @@ fn agent(platform: &Platform) -> Arc<dyn TokenSource> {
 
 /// A bridge in the background; the client's end of its pipe.
 fn bridge(upstreams: Vec<Upstream>, tokens: Arc<dyn TokenSource>) -> DuplexStream {
+    start(behind(upstreams), tokens)
+}
+
+fn behind(upstreams: Vec<Upstream>) -> Behind {
+    Behind { upstreams, own: Vec::new(), instance: Instance::default() }
+}
+
+fn start(behind: Behind, tokens: Arc<dyn TokenSource>) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(1024 * 1024);
     let (input, output) = tokio::io::split(theirs);
-    tokio::spawn(async move {
-        run(upstreams, tokens, Instance::default(), input, output).await.expect("bridge")
-    });
+    tokio::spawn(async move { run(behind, tokens, input, output).await.expect("bridge") });
     ours
+}
+
+struct Echo;
+
+static ECHO: Tool = Tool {
+    name: "list_namespaces",
+    description: "Says it again.",
+    toolsets: &[],
+    args: &[Arg::required("word", ArgKind::Text)],
+    actions: &[],
+    access: Access::Update,
+    output: Output::Object(&[Member::text("word")]),
+};
+
+impl OwnTool for Echo {
+    fn tool(&self) -> &'static Tool {
+        &ECHO
+    }
+
+    fn call(&self, arguments: Arguments) -> BoxFuture<'_, Result<Value, String>> {
+        Box::pin(async move {
+            match arguments.text("word") {
+                "no" => Err("I will not say that".to_owned()),
+                word => Ok(json!({ "word": word })),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_tool_of_the_bridge_is_listed_once_and_answers_like_one_of_a_server() {
+    let platform = Platform::start().await;
+    let current =
+        ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+    for lifecycle in [ClientLifecycleMode::Initialize, current] {
+        let mut behind = behind(vec![upstream("control plane", &platform.mcp)]);
+        behind.own.push(Arc::new(Echo));
+        let pipe = start(behind, agent(&platform));
+        let client = TestClient.serve_with_lifecycle(pipe, lifecycle).await.expect("client");
+        let tools = client.list_all_tools().await.expect("tools");
+        let of_the_name = tools.iter().filter(|tool| tool.name == ECHO.name);
+        let descriptions: Vec<_> = of_the_name.map(|tool| tool.description.as_deref()).collect();
+        assert_eq!(descriptions, [Some("Says it again.")]);
+        assert!(tools.iter().any(|tool| tool.name == "list_projects"));
+        let say = async |word: Value| {
+            let mut params = rmcp::model::CallToolRequestParams::new(ECHO.name);
+            params.arguments = json!({ "word": word }).as_object().cloned();
+            client.call_tool(params).await.expect("an answer")
+        };
+        assert_eq!(say(json!("yes")).await.structured_content, Some(json!({"word": "yes"})));
+        for (word, why) in [(json!("no"), "I will not"), (json!(1), "must be a string")] {
+            let refused = say(word).await;
+            assert_eq!(refused.is_error, Some(true));
+            let said = serde_json::to_string(&refused.content).expect("JSON");
+            assert!(said.contains(why), "{said}");
+        }
+        client.cancel().await.expect("end");
+    }
 }
 
 #[tokio::test]
@@ -150,11 +216,11 @@ async fn silent() -> Upstream {
 struct AnyToken;
 
 impl TokenSource for AnyToken {
-    fn token(&self) -> futures::future::BoxFuture<'_, Result<Secret, String>> {
+    fn token(&self) -> BoxFuture<'_, Result<Secret, String>> {
         Box::pin(async { Ok(Secret::new("token")) })
     }
 
-    fn forget(&self) -> futures::future::BoxFuture<'_, ()> {
+    fn forget(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
 }
@@ -175,9 +241,8 @@ async fn a_client_that_takes_no_answers_ends_the_bridge() {
     let (input, mut ours) = tokio::io::duplex(1024);
     let (output, gone) = tokio::io::duplex(1024);
     drop(gone);
-    let instance = Instance::default();
     let running =
-        tokio::spawn(run(vec![silent().await], Arc::new(AnyToken), instance, input, output));
+        tokio::spawn(run(behind(vec![silent().await]), Arc::new(AnyToken), input, output));
     ours.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").await.expect("write");
     let ended = tokio::time::timeout(std::time::Duration::from_secs(20), running).await;
     let ended = ended.expect("in time").expect("no panic");

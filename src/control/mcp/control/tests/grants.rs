@@ -201,7 +201,12 @@ async fn only_who_administers_access_grants_and_only_what_makes_sense() {
         wish
     };
     for (wish, status, said) in [
-        (with("kind", json!("everything")), 400, "restart, scale, rollback, config-fix, deploy"),
+        (
+            with("kind", json!("everything")),
+            400,
+            "restart, scale, rollback, config-fix, deploy, deploy-image",
+        ),
+        (with("kind", json!("deploy-image")), 400, "cannot be kept to one environment"),
         (with("seconds", json!(0)), 400, "between a second and a year"),
         (with("environment", json!("prod")), 404, "Environment not found: prod"),
         (with("project", json!("x' || true")), 400, "is not a name"),

@@ -81,6 +81,7 @@ async fn a_refused_call_names_its_object_and_is_granted_for_that_alone() {
         };
         let scopes = match refused.contains("agent grant") {
             // Where a kind of change covers it, in the command's words.
+            true if in_project => ["--project shop"].as_slice(),
             true => ["--project shop", "--component web"].as_slice(),
             false => scopes,
         };

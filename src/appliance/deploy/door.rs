@@ -1,0 +1,206 @@
+//! The control plane's own door, entered as one identity: what that identity may not do is refused there, in the words
+//! that everybody hears, and what it does is on record there.
+
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::NAMESPACE;
+use crate::{
+    Error,
+    access::{Access, encode, said},
+    http::send,
+};
+
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How often a change is made anew when somebody else was faster.
+const TRIES: usize = 5;
+/// Who answers.
+const ASKED: &str = "the API";
+
+/// The way in.
+pub(super) struct Door {
+    base: String,
+    token: String,
+}
+
+/// An object, and the version that it was read in.
+type Versioned = (Value, Option<String>);
+
+/// A request to do what `to` says at `path`, below `/api/v1`.
+struct Ask<'a> {
+    to: &'a str,
+    method: Method,
+    path: &'a str,
+    body: Option<&'a Value>,
+    version: Option<&'a str>,
+}
+
+impl Door {
+    /// The door of `access` for `who`.
+    ///
+    /// # Errors
+    /// As [`Access::token`].
+    pub(super) async fn of(access: &Access, who: &str) -> Result<Self, Error> {
+        let token = access.token(who).await?;
+        Ok(Self { base: format!("{}/api/v1", access.endpoints().api), token })
+    }
+
+    /// The object `name` of the collection `list`, if there is one.
+    pub(super) async fn find(&self, list: &str, name: &str) -> Result<Option<Value>, Error> {
+        Ok(self.read(list, name).await?.map(|(object, _)| object))
+    }
+
+    /// Every object of the collection `list` that belongs to `component`.
+    pub(super) async fn of_component(
+        &self,
+        list: &str,
+        component: &str,
+    ) -> Result<Vec<Value>, Error> {
+        let path = format!("{}?limit=500&component={}", collection(list), encode(component));
+        let to = format!("list the {list} of {component}");
+        let ask = Ask { to: &to, method: Method::GET, path: &path, body: None, version: None };
+        let (mut answer, _) = self.ask(ask).await?;
+        Ok(serde_json::from_value(answer["items"].take()).unwrap_or_default())
+    }
+
+    /// Makes the object, without what is null in it.
+    pub(super) async fn create(&self, list: &str, object: &Value) -> Result<(), Error> {
+        let (to, path) = (format!("create {}", called(list, object)), collection(list));
+        let mut new = json!({});
+        merge(&mut new, object);
+        let (method, body) = (Method::POST, Some(&new));
+        let ask = Ask { to: &to, method, path: &path, body, version: None };
+        self.ask(ask).await.map(drop)
+    }
+
+    /// Makes the object of the collection `list` that is called as `wanted`, or gives the one that is there what
+    /// `wanted` has: a member that is null is taken away, and what is not named stays.
+    pub(super) async fn put(&self, list: &str, wanted: &Value) -> Result<(), Error> {
+        let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
+        let (to, path) = (format!("update {}", called(list, wanted)), one(list, name));
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let Some((mut object, version)) = self.read(list, name).await? else {
+                return self.create(list, wanted).await;
+            };
+            merge(&mut object, wanted);
+            let version = version.as_deref();
+            let ask =
+                Ask { to: &to, method: Method::PUT, path: &path, body: Some(&object), version };
+            match self.ask(ask).await {
+                Err(Error::Answered { status: 409, .. }) if tries < TRIES => {}
+                answered => return answered.map(drop),
+            }
+        }
+    }
+
+    /// Whether each of `actions` is allowed on `component` of `project`.
+    pub(super) async fn allows(
+        &self,
+        actions: &[&str],
+        (project, component): (&str, &str),
+    ) -> Result<Vec<bool>, Error> {
+        let at = json!({"namespace": NAMESPACE, "project": project, "component": component});
+        let question = |action: &&str| json!({"action": action, "resource": {"type": "component", "id": component, "hierarchy": at}});
+        let body = Value::Array(actions.iter().map(question).collect());
+        let to = "ask what is allowed";
+        let path = "/authz/evaluates";
+        let ask = Ask { to, method: Method::POST, path, body: Some(&body), version: None };
+        let (answers, _) = self.ask(ask).await?;
+        Ok(actions.iter().enumerate().map(|(at, _)| answers[at]["decision"] == true).collect())
+    }
+
+    async fn read(&self, list: &str, name: &str) -> Result<Option<Versioned>, Error> {
+        let (to, path) = (format!("look up {name} of the {list}"), one(list, name));
+        let ask = Ask { to: &to, method: Method::GET, path: &path, body: None, version: None };
+        match self.ask(ask).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::Answered { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask(&self, ask: Ask<'_>) -> Result<Versioned, Error> {
+        let url = format!("{}{}", self.base, ask.path);
+        let unreachable = |why: String| Error::Unreachable { what: url.clone(), why };
+        let mut request = Request::builder()
+            .method(ask.method)
+            .uri(&url)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(version) = ask.version {
+            request = request.header(header::IF_MATCH, version);
+        }
+        let request = request.body(ask.body.map(Value::to_string).unwrap_or_default());
+        let request = request.map_err(|error| unreachable(error.to_string()))?;
+        let response = send(request, ANSWER).await?;
+        let status = response.status();
+        if status == StatusCode::FORBIDDEN {
+            return Err(Error::Denied { why: said(response.body()) });
+        }
+        if !status.is_success() {
+            let next = "`curtain status` says whether the instance is up";
+            return Err(Error::answered(
+                status.as_u16(),
+                ASKED,
+                ask.to,
+                said(response.body()),
+                next,
+            ));
+        }
+        let version = response.headers().get(header::ETAG);
+        let version = version.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let value = serde_json::from_slice(response.body());
+        Ok((value.map_err(|error| unreachable(error.to_string()))?, version))
+    }
+}
+
+fn collection(list: &str) -> String {
+    format!("/namespaces/{NAMESPACE}/{list}")
+}
+
+fn one(list: &str, name: &str) -> String {
+    format!("{}/{}", collection(list), encode(name))
+}
+
+/// `component my`, of the collection `components`.
+fn called(list: &str, object: &Value) -> String {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    format!("{} {name}", list.trim_end_matches('s'))
+}
+
+/// Gives `object` what `wanted` has, as RFC 7396 merges.
+pub(super) fn merge(object: &mut Value, wanted: &Value) {
+    let Value::Object(wanted) = wanted else {
+        object.clone_from(wanted);
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (key, value) in wanted {
+        match object.as_object_mut() {
+            Some(members) if value.is_null() => drop(members.remove(key)),
+            _ => merge(&mut object[key.as_str()], value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_named_stays_and_null_goes() {
+        let mut object =
+            json!({"spec": {"a": 1, "list": [1, 2]}, "metadata": {"annotations": {"x": "1"}}});
+        let wanted = json!({"spec": {"list": [3], "new": {"b": 2, "none": null}}, "metadata": {"annotations": {"x": null}}});
+        merge(&mut object, &wanted);
+        let merged = json!({"spec": {"a": 1, "list": [3], "new": {"b": 2}}, "metadata": {"annotations": {}}});
+        assert_eq!(object, merged);
+    }
+}

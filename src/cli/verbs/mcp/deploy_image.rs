@@ -1,0 +1,92 @@
+//! The bridge's own tool `deploy_image`: `curtain deploy`, as whoever the bridge acts as.
+
+use std::{fs::File, path::Path, time::Duration};
+
+use curtain_appliance::{
+    access::Access,
+    deploy::{Deploy, Origin, USUAL, deploy},
+};
+use curtain_control::mcp::{
+    Access as Effect, Arg,
+    ArgKind::{Integer, Text},
+    Arguments, Member, Output, Tool,
+    bridge::OwnTool,
+};
+use serde_json::{Value, json};
+
+use crate::environment;
+
+static TOOL: Tool = Tool {
+    name: "deploy_image",
+    description: "Deploy an image of this machine or a registry as a component.",
+    toolsets: &[],
+    args: &[
+        Arg::required("image", Text).about("name or archive path"),
+        Arg::optional("component_name", Text),
+        Arg::optional("project_name", Text),
+        Arg::optional("port", Integer),
+    ],
+    // The control plane judges what the tool writes.
+    actions: &[],
+    access: Effect::Update,
+    output: Output::Object(&[Member::text("url")]),
+};
+
+/// The tool for one instance.
+pub(super) struct DeployImage {
+    pub(super) access: Access,
+    /// Whom the bridge acts as.
+    pub(super) who: String,
+}
+
+impl OwnTool for DeployImage {
+    fn tool(&self) -> &'static Tool {
+        &TOOL
+    }
+
+    fn call(
+        &self,
+        arguments: Arguments,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Value, String>> + Send + '_>> {
+        Box::pin(async move { self.deploy(&arguments).await })
+    }
+}
+
+impl DeployImage {
+    async fn deploy(&self, arguments: &Arguments) -> Result<Value, String> {
+        let (image, name) = (arguments.text("image"), arguments.optional("component_name"));
+        let path = Path::new(image);
+        let origin = match (path.is_file(), name) {
+            (false, _) => Origin::Name(image.to_owned()),
+            // Whether it may is asked before the archive is given to the cluster, and about a component.
+            (true, None) => return Err("for an archive, component_name is required".to_owned()),
+            (true, Some(_)) => {
+                let file = File::open(path);
+                Origin::Archive(Box::new(
+                    file.map_err(|error| format!("cannot open {image}: {error}"))?,
+                ))
+            }
+        };
+        let wrong = |_| "the argument port must be between 1 and 65535".to_owned();
+        let port = arguments.integer("port").map(u16::try_from).transpose().map_err(wrong)?;
+        if port == Some(0) {
+            return Err("the argument port must be between 1 and 65535".to_owned());
+        }
+        let around = environment::surroundings();
+        let asked = Deploy {
+            who: &self.who,
+            origin,
+            name: name.map(str::to_owned),
+            port,
+            project: arguments.optional("project_name").unwrap_or("default"),
+            around: &around,
+        };
+        let limit = Duration::from_secs(USUAL);
+        let deployed = tokio::time::timeout(limit, deploy(&self.access, asked, limit)).await;
+        match deployed {
+            Ok(Ok(deployed)) => Ok(json!(deployed)),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("{image} is not deployed within {USUAL} s")),
+        }
+    }
+}
