@@ -64,7 +64,7 @@ pub(super) fn alert(alert: &Alert) -> Value {
     answer
 }
 
-/// An incident.
+/// An incident. `acknowledgedBy` and `resolvedBy` are ours.
 pub(super) fn incident(incident: &Incident) -> Value {
     let mut answer = json!({
         "timestamp": timestamp(incident.time), "alertId": incident.alert, "incidentId": incident.id,
@@ -78,6 +78,13 @@ pub(super) fn incident(incident: &Incident) -> Value {
     {
         if let Some(time) = time {
             answer[name] = timestamp(time).into();
+        }
+    }
+    for (name, actor) in
+        [("acknowledgedBy", &incident.acknowledged_by), ("resolvedBy", &incident.resolved_by)]
+    {
+        if let Some(actor) = actor {
+            answer[name] = actor.as_str().into();
         }
     }
     answer
@@ -121,6 +128,7 @@ pub(super) fn compact_incidents(found: &Found<Incident>, budget: usize) -> Value
         json!({
             "incidentId": incident.id, "alertId": incident.alert, "status": incident.status,
             "triggeredAt": timestamp(incident.triggered), "resolvedAt": incident.resolved.map(timestamp),
+            "acknowledgedBy": incident.acknowledged_by, "resolvedBy": incident.resolved_by,
             "description": cut(&incident.description), "notes": cut(&incident.notes),
             "component": format!("{}/{}", incident.place.project, incident.place.component),
             "environment": incident.place.environment,

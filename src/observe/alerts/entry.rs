@@ -117,6 +117,10 @@ pub(super) struct Incident {
     pub(super) triggered: i64,
     pub(super) acknowledged: Option<i64>,
     pub(super) resolved: Option<i64>,
+    /// Who acknowledged it.
+    pub(super) acknowledged_by: Option<String>,
+    /// Who resolved it.
+    pub(super) resolved_by: Option<String>,
     pub(super) notes: String,
     pub(super) description: String,
     pub(super) place: Place,
@@ -125,10 +129,29 @@ pub(super) struct Incident {
     pub(super) environment_uid: String,
 }
 
+/// Columns of [`Incident::put`].
+macro_rules! incident_columns {
+    () => {
+        "id, alert_id, timestamp_ns, status, trigger_ai_rca, trigger_ai_cost_analysis, triggered_at_ns, \
+         acknowledged_at_ns, resolved_at_ns, notes, description, namespace_name, project_name, component_name, \
+         environment_name, component_id, project_id, environment_id"
+    };
+}
+
+/// Who brought an incident to a status first: what follows it is a change of something else.
+macro_rules! actor {
+    ($status:literal) => {
+        concat!(
+            "(SELECT actor FROM incident_history WHERE incident_id = incident_entries.id AND status = '",
+            $status,
+            "' ORDER BY incident_history.id LIMIT 1)"
+        )
+    };
+}
+
 /// Columns of [`Incident::read`].
-pub(super) const INCIDENT: &str = "id, alert_id, timestamp_ns, status, trigger_ai_rca, trigger_ai_cost_analysis, \
-    triggered_at_ns, acknowledged_at_ns, resolved_at_ns, notes, description, namespace_name, project_name, \
-    component_name, environment_name, component_id, project_id, environment_id";
+pub(super) const INCIDENT: &str =
+    concat!(incident_columns!(), ", ", actor!("acknowledged"), ", ", actor!("resolved"));
 
 impl Incident {
     /// What becomes of an alert.
@@ -144,6 +167,8 @@ impl Incident {
             triggered: alert.time,
             acknowledged: None,
             resolved: None,
+            acknowledged_by: None,
+            resolved_by: None,
             notes: String::new(),
             description: rule.description.clone(),
             place: rule.place.clone(),
@@ -175,14 +200,17 @@ impl Incident {
             component_uid: row.get(15)?,
             project_uid: row.get(16)?,
             environment_uid: row.get(17)?,
+            acknowledged_by: row.get(18)?,
+            resolved_by: row.get(19)?,
         })
     }
 
-    /// Writes it, new or changed.
+    /// Writes it, new or changed. Who made a step is in its history.
     pub(super) fn put(&self, transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
         let marks: Vec<String> = (1..=18).map(|number| format!("?{number}")).collect();
         let sql = format!(
-            "INSERT OR REPLACE INTO incident_entries ({INCIDENT}) VALUES ({})",
+            "INSERT OR REPLACE INTO incident_entries ({}) VALUES ({})",
+            incident_columns!(),
             marks.join(",")
         );
         transaction.prepare_cached(&sql)?.execute(params![

@@ -6,8 +6,8 @@ use super::Store;
 use super::entry::{INCIDENT, Incident};
 use crate::database::DatabaseError;
 
-/// Who resolves an incident when nobody does.
-pub(super) const OURSELVES: &str = "observer";
+/// Who resolves an incident when nobody does; no user or agent has this name.
+pub(super) const OURSELVES: &str = "system:observer";
 
 /// A change that somebody asks for.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +52,7 @@ impl Store {
             if !may(&incident.status, &change.status) {
                 return Ok(Err(Unchanged::Transition { from: incident.status }));
             }
-            incident.enter(&change.status, now);
+            incident.enter(&change.status, actor, now);
             incident.notes = change.notes.unwrap_or(incident.notes);
             incident.description = change.description.unwrap_or(incident.description);
             incident.put(&transaction)?;
@@ -73,13 +73,15 @@ fn may(from: &str, to: &str) -> bool {
 }
 
 impl Incident {
-    /// Takes on a status, whose time is set once.
-    fn enter(&mut self, status: &str, now: i64) {
-        match status {
-            "acknowledged" => _ = self.acknowledged.get_or_insert(now),
-            "resolved" => _ = self.resolved.get_or_insert(now),
-            _ => {}
-        }
+    /// Takes on a status, whose time and actor are set once.
+    fn enter(&mut self, status: &str, actor: &str, now: i64) {
+        let (time, by) = match status {
+            "acknowledged" => (&mut self.acknowledged, &mut self.acknowledged_by),
+            "resolved" => (&mut self.resolved, &mut self.resolved_by),
+            _ => return status.clone_into(&mut self.status),
+        };
+        time.get_or_insert(now);
+        by.get_or_insert_with(|| actor.to_owned());
         status.clone_into(&mut self.status);
     }
 }
@@ -115,7 +117,7 @@ pub(super) fn resolve_of(
         rows.collect::<Result<_, _>>()?
     };
     for mut incident in open {
-        incident.enter("resolved", now);
+        incident.enter("resolved", OURSELVES, now);
         if !incident.notes.is_empty() {
             incident.notes.push('\n');
         }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::delivery::{Attempt, Event};
 use super::entry::{Alert, Incident};
-use super::incident::{Change, Unchanged};
+use super::incident::{self, Change, Unchanged};
 use super::judge::{Look, Outcome};
 use super::measure::{Measure, Telemetry};
 use super::rule::Rule;
 use super::testing::{SECOND, START, look, object, open, rule};
-use super::{Store, status};
+use super::{Store, answer, status};
 use crate::asked::{Page, Place};
 use crate::database::Retention;
 use crate::metrics::names::{CPU_REQUEST, HTTP_IN, POD, PROTOCOL, STATUS};
@@ -289,6 +289,7 @@ fn nothing_known_is_nothing_wrong_and_a_rule_that_is_gone_takes_its_alert_along(
     let stays = |key: &(String, String)| key.1 != "cart-errors";
     assert_eq!(store.end(stays, "gone", now).expect("ends"), 1);
     assert_eq!(incidents(&store)[1].notes, "gone");
+    assert_eq!(incidents(&store)[1].resolved_by.as_deref(), Some(incident::OURSELVES));
 }
 
 #[test]
@@ -297,14 +298,15 @@ fn incidents_go_forward_only() {
     let store = open(directory.path());
     assert_eq!(look(&store, &rule(&json!({})), 0, 3.0), Outcome::Fired);
     let id = incidents(&store)[0].id.clone();
-    let update = |status: &str, notes: Option<&str>, second: i64| {
+    let by = |status: &str, notes: Option<&str>, second: i64, actor: &str| {
         let notes = notes.map(str::to_owned);
         let change = Change { status: status.into(), notes, description: None };
-        store.update(&id, change, "dev", START + second * SECOND).expect("writes")
+        store.update(&id, change, actor, START + second * SECOND).expect("writes")
     };
+    let update = |status: &str, notes: Option<&str>, second: i64| by(status, notes, second, "dev");
     let seen = update("acknowledged", Some("looking"), 1).expect("may");
     assert_eq!((seen.acknowledged, seen.notes.as_str()), (Some(START + SECOND), "looking"));
-    let seen = update("acknowledged", None, 2).expect("may");
+    let seen = by("acknowledged", None, 2, "another").expect("may");
     assert_eq!((seen.acknowledged, seen.notes.as_str()), (Some(START + SECOND), "looking"));
     assert_eq!(
         update("active", None, 3),
@@ -320,6 +322,10 @@ fn incidents_go_forward_only() {
         update("resolved", Some("done"), 6).expect("may").resolved,
         Some(START + 4 * SECOND)
     );
+    let kept = store.incident(&id).expect("reads").expect("is there");
+    let actors = (kept.acknowledged_by.as_deref(), kept.resolved_by.as_deref());
+    assert_eq!(actors, (Some("dev"), Some("dev")), "who was first");
+    assert_eq!(answer::incident(&kept)["acknowledgedBy"], "dev");
     let unknown = store.update("none", Change::default(), "dev", START).expect("looks");
     assert_eq!(unknown, Err(Unchanged::Unknown));
 }

@@ -69,6 +69,7 @@ async fn incidents_are_listed_and_one_is_acknowledged() {
 
     let resolved = format!("{SHOP}/incidents/resolved");
     let page = browser.page(&resolved).await;
+    assert!(page.contains("&lt;ann&gt;") && page.contains("</strong> by itself"), "{page}");
     assert!(!page.contains(">Acknowledge<") && page.contains("asks for none"), "{page}");
     let answer = browser.submit(&format!("{resolved}/status"), "status=acknowledged").await;
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);

@@ -204,6 +204,8 @@ async fn incidents(Json(query): Json<Value>) -> Response {
     let incident = |status: &str, description: &str| {
         json!({"incidentId": status, "status": status, "description": description,
             "alertId": format!("alert-{status}"), "incidentTriggerAiRca": status == "active",
+            "acknowledgedAt": "2026-11-22T13:05:00Z", "acknowledgedBy": "<ann>",
+            "resolvedAt": if status == "resolved" { "2026-11-22T13:10:00Z" } else { "" }, "resolvedBy": "system:observer",
             "triggeredAt": "2026-11-22T12:58:00Z",
             "labels": {"componentName": "greeter", "environmentName": "development"}})
     };

@@ -18,6 +18,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// Who resolves an incident when its alert is over.
+const ITSELF: &str = "system:observer";
 /// Seconds until the report is fetched again while there is none.
 const EVERY: u32 = 5;
 
@@ -137,16 +139,21 @@ async fn page(
 
 fn history(incident: &Value) -> Markup {
     let steps = [
-        ("Triggered", "/triggeredAt"),
-        ("Acknowledged", "/acknowledgedAt"),
-        ("Resolved", "/resolvedAt"),
+        ("Triggered", "/triggeredAt", ""),
+        ("Acknowledged", "/acknowledgedAt", "/acknowledgedBy"),
+        ("Resolved", "/resolvedAt", "/resolvedBy"),
     ];
     let notes = text(incident, "/notes");
     html! {
         ol.events {
-            @for (words, time) in steps.map(|(words, at)| (words, text(incident, at))) {
+            @for (words, at, by) in steps {
+                @let (time, actor) = (text(incident, at), text(incident, by));
                 @if !time.is_empty() {
-                    li { p.since { strong { (words) } " " span.dim { (parts::moment(time)) } } }
+                    li { p.since {
+                        strong { (words) }
+                        @match actor { "" => {}, ITSELF => " by itself", actor => { " by " span.tag { (actor) } } }
+                        " " span.dim { (parts::moment(time)) }
+                    } }
                 }
             }
             @if !notes.is_empty() { li { p { strong { "Notes" } } p.lines { (notes) } } }
