@@ -2,6 +2,7 @@
 
 use crate::ask::{Window, scope};
 use crate::backend::User;
+use crate::edits;
 use crate::error::{BackendError, PageError};
 use crate::forms::Submitted;
 use crate::login::encode;
@@ -13,6 +14,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Incidents are looked for in so many days, fewer than the observer answers for at once.
@@ -126,6 +128,9 @@ pub(crate) struct Decision {
     #[serde(default)]
     seen: String,
     decision: String,
+    /// The values of the one action, as the form had them.
+    #[serde(flatten)]
+    values: BTreeMap<String, String>,
 }
 
 /// Applies or dismisses what a report recommends.
@@ -180,6 +185,11 @@ async fn apply(user: &User<'_>, place: &Place, form: &Decision) -> Result<(), Ba
     let (indices, actions) = (indices(form, &report)?, actions(&report));
     let mut seen = form.seen.split(',');
     let mut by_binding: Vec<(remedy::Proposal, Vec<usize>)> = Vec::new();
+    // The form of one action has its values; several are taken as they are proposed.
+    let edited = match indices.as_slice() {
+        [one] => edits::edited(&actions[*one]["change"], &form.values)?,
+        _ => None,
+    };
     for index in &indices {
         let action = actions[*index];
         if action["status"] != "revised" || !action["change"].is_object() {
@@ -199,7 +209,11 @@ async fn apply(user: &User<'_>, place: &Place, form: &Decision) -> Result<(), Ba
     }
     let (mut applied, mut failed) = (Vec::new(), None);
     for (proposal, indices) in by_binding {
-        let changes: Vec<&Value> = indices.iter().map(|index| &actions[*index]["change"]).collect();
+        let proposed = indices.iter().map(|index| &actions[*index]["change"]);
+        let changes: Vec<&Value> = match &edited {
+            Some(edited) => vec![edited],
+            None => proposed.collect(),
+        };
         match remedy::carry_out(user, &place.namespace, &proposal, &changes).await {
             Ok(()) => applied.extend(indices),
             Err(error) => {
@@ -209,7 +223,10 @@ async fn apply(user: &User<'_>, place: &Place, form: &Decision) -> Result<(), Ba
         }
     }
     if !applied.is_empty() {
-        let told = json!({"appliedIndices": applied, "dismissedIndices": []});
+        let mut told = json!({"appliedIndices": applied, "dismissedIndices": []});
+        if let (Some(edited), [index]) = (&edited, applied.as_slice()) {
+            told["edits"] = json!([edits::told(*index, edited)]);
+        }
         tell(user, &report, told).await.map_err(|error| {
             let why = format!("the change was made, but the report was not told of it: {error}");
             BackendError::Unavailable(why)

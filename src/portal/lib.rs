@@ -20,6 +20,7 @@ mod chart;
 mod deploy;
 mod diagram;
 mod diff;
+mod edits;
 mod error;
 mod forms;
 mod grants;

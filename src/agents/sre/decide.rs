@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::report::Change;
+use super::report::{Change, Field, File, Variable};
 
 /// Actions by their place in the report, from 0.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -14,6 +14,50 @@ pub(super) struct Decided {
     applied_indices: Vec<usize>,
     /// Those that are turned down.
     dismissed_indices: Vec<usize>,
+    /// What was set otherwise than proposed, of those whose change was made.
+    edits: Vec<Edit>,
+}
+
+/// The values that one change was made with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Edit {
+    index: usize,
+    env: Vec<Variable>,
+    files: Vec<File>,
+    fields: Vec<Field>,
+}
+
+impl Edit {
+    /// `change` with these values, if it differs then. The error is a sentence.
+    fn of(&self, change: &Value) -> Result<Option<Change>, String> {
+        let proposed: Change = serde_json::from_value(change.clone()).map_err(|error| {
+            format!("the change of action {} cannot be edited: {error}", self.index)
+        })?;
+        let mut change = proposed.clone();
+        let none = |what: &str| Err(format!("action {} does not set {what}", self.index));
+        for edit in &self.env {
+            match change.env.iter_mut().find(|one| one.key == edit.key) {
+                Some(one) => one.value.clone_from(&edit.value),
+                None => return none(&edit.key),
+            }
+        }
+        for edit in &self.files {
+            let same =
+                |one: &&mut File| (&one.key, &one.mount_path) == (&edit.key, &edit.mount_path);
+            match change.files.iter_mut().find(same) {
+                Some(one) => one.value.clone_from(&edit.value),
+                None => return none(&edit.key),
+            }
+        }
+        for edit in &self.fields {
+            match change.fields.iter_mut().find(|one| one.json_pointer == edit.json_pointer) {
+                Some(one) => one.value.clone_from(&edit.value),
+                None => return none(&edit.json_pointer),
+            }
+        }
+        Ok((change != proposed).then_some(change))
+    }
 }
 
 /// Notes in `report` what `who` decided at `now`. The error is a sentence for the caller; then nothing is noted.
@@ -46,9 +90,22 @@ pub(super) fn decide(
             return Err(format!("action {index} is {from}, and cannot become {to}"));
         }
     }
+    let mut made = Vec::new();
+    for edit in &decided.edits {
+        if !decided.applied_indices.contains(&edit.index) {
+            return Err(format!("action {} is edited and not applied", edit.index));
+        }
+        made.push((edit.index, edit.of(&actions[edit.index]["change"])?));
+    }
     for (index, to) in all {
         actions[index]["status"] = to.into();
         actions[index]["decided"] = json!({"by": who, "at": now.to_string()});
+    }
+    for (index, change) in made {
+        let Some(change) = change else { continue };
+        let action = &mut actions[index];
+        let proposed = std::mem::replace(&mut action["change"], json!(change));
+        action["decided"]["proposed"] = proposed;
     }
     Ok(())
 }
@@ -88,8 +145,11 @@ mod tests {
 
     fn try_it(applied: &[usize], dismissed: &[usize]) -> Result<Vec<String>, String> {
         let mut report = report();
-        let decided =
-            Decided { applied_indices: applied.to_vec(), dismissed_indices: dismissed.to_vec() };
+        let decided = Decided {
+            applied_indices: applied.to_vec(),
+            dismissed_indices: dismissed.to_vec(),
+            edits: Vec::new(),
+        };
         decide(&mut report, &decided, "admin", Timestamp::UNIX_EPOCH)?;
         let actions = &report["result"]["recommendations"]["recommended_actions"];
         let status = |action: &Value| action["status"].as_str().unwrap().to_owned();
@@ -99,6 +159,40 @@ mod tests {
     #[test]
     fn a_change_is_applied_and_advice_can_be_dismissed() {
         assert_eq!(try_it(&[0], &[1]).unwrap(), ["applied", "dismissed", "applied"]);
+    }
+
+    #[test]
+    fn what_was_made_is_kept_beside_what_was_proposed() {
+        let change = json!({
+            "release_binding": "web-development", "env": [{"key": "A", "value": "1"}], "files": [],
+            "fields": [{"json_pointer": "/spec/x", "value": 2}, {"json_pointer": "/spec/y", "value": 3}],
+        });
+        let edited = |edits: Value| {
+            let mut report = report();
+            let actions = &mut report["result"]["recommendations"]["recommended_actions"];
+            actions[0]["change"] = change.clone();
+            let decided = json!({"appliedIndices": [0], "edits": edits});
+            let decided: Decided = serde_json::from_value(decided).unwrap();
+            decide(&mut report, &decided, "admin", Timestamp::UNIX_EPOCH)?;
+            let actions = &mut report["result"]["recommendations"]["recommended_actions"];
+            Ok::<_, String>(actions[0].take())
+        };
+        let fields = json!([{"json_pointer": "/spec/x", "value": 5}]);
+        let env = json!([{"key": "A", "value": "1"}]);
+        let action = edited(json!([{"index": 0, "env": env, "fields": fields}])).unwrap();
+        assert_eq!(action["change"]["fields"][0]["value"], 5);
+        assert_eq!(action["change"]["fields"][1]["value"], 3);
+        assert_eq!(action["decided"]["proposed"]["fields"][0]["value"], 2);
+        let same = edited(json!([{"index": 0, "env": env}])).unwrap();
+        assert!(same["decided"]["proposed"].is_null(), "{same}");
+        for other in [
+            json!([{"index": 0, "env": [{"key": "B", "value": "1"}]}]),
+            json!([{"index": 0, "fields": [{"json_pointer": "/spec/owner", "value": 1}]}]),
+            json!([{"index": 0, "files": [{"key": "f", "mount_path": "/", "value": ""}]}]),
+            json!([{"index": 1, "env": []}]),
+        ] {
+            assert!(edited(other.clone()).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -141,6 +141,13 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => (button.textContent = "Copy"), 1500);
 });
 
+// Everything at once is as proposed: not for who has begun to edit.
+document.addEventListener("input", (event) => {
+  if (!("value" in (event.target.dataset ?? {}))) return;
+  const edited = [...document.querySelectorAll("[data-value]")].some((field) => field.value !== field.defaultValue);
+  for (const button of document.querySelectorAll("form[data-whole] button")) button.disabled = edited;
+});
+
 document.addEventListener("submit", (event) => {
   const asks = event.submitter?.dataset.confirm;
   if (asks && !confirm(asks)) event.preventDefault();

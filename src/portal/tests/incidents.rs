@@ -106,7 +106,8 @@ async fn a_report_is_shown_with_its_evidence_and_the_proposed_difference() {
         "workloadOverrides.container.env[LOG_LEVEL].value",
         "<ins>&lt;info&gt;</ins>",
         "componentTypeEnvironmentConfigs.replicas",
-        "Apply all of them",
+        "Apply all as proposed",
+        "<label for=\"action-0-value-0\">LOG_LEVEL</label>",
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
@@ -164,6 +165,42 @@ async fn what_is_applied_is_what_was_seen_in_one_write_with_the_persons_token() 
         let answer = browser.submit(&path, wrong).await;
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn a_proposed_value_can_be_edited_and_only_that() {
+    let browser = Browser::signed_in().await;
+    *browser.wire.report.lock().unwrap() = Some(found());
+    let page = browser.page(ACTIVE).await;
+    let seen = fields(&page, "seen");
+    let path = format!("{ACTIVE}/report");
+    let apply = |index: usize, seen: &str, more: &str| {
+        format!("decision=apply&indices={index}&seen={seen}&{more}")
+    };
+    for more in ["value-0=many", "value-0=-1", "value-1=x", "value-releaseName=x"] {
+        let answer = browser.submit(&path, &apply(2, seen[3], more)).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{more}");
+    }
+    assert!(browser.wire.written.lock().unwrap().is_empty());
+
+    let answer = browser.submit(&path, &apply(2, seen[3], "value-0=5")).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let written = std::mem::take(&mut *browser.wire.written.lock().unwrap());
+    assert_eq!(written[0].2["spec"]["componentTypeEnvironmentConfigs"], json!({"replicas": 5}));
+    let told = &written[1].2;
+    assert_eq!(told["appliedIndices"], json!([2]));
+    assert_eq!(
+        (&told["edits"][0]["index"], &told["edits"][0]["fields"][0]["value"]),
+        (&json!(2), &json!(5))
+    );
+
+    // What nobody edited is told as before.
+    let page = browser.page(ACTIVE).await;
+    let seen = fields(&page, "seen");
+    let answer = browser.submit(&path, &apply(0, seen[0], "value-0=%3Cinfo%3E")).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let told = browser.wire.written.lock().unwrap()[1].2.clone();
+    assert_eq!(told, json!({"appliedIndices": [0], "dismissedIndices": []}));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One incident: what happened, who sees to it, and what the SRE agent found.
 
+mod proposal;
 mod report;
 
 use super::layout::{self, Section};

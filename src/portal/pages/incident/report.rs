@@ -3,13 +3,13 @@
 //! All of it is text of rules or of a language model that read logs of strangers: it is shown, never obeyed.
 
 use super::Place;
+use super::proposal::{Proposed, all_at_once, recommended};
 use crate::backend::User;
-use crate::diff::{diff, show as differences};
 use crate::error::{BackendError, softly};
 use crate::incidents::{self, actions};
 use crate::model::text;
 use crate::pages::parts;
-use crate::remedy::{Proposal, propose};
+use crate::remedy::propose;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -67,8 +67,6 @@ pub(super) async fn read(
         }
     }
 }
-
-type Proposed = Option<Result<Proposal, String>>;
 
 fn show(place: &Place, report: &Value, proposals: &[Proposed], form_key: &str) -> Markup {
     let body = &report["report"];
@@ -179,79 +177,8 @@ fn evidence(place: &Place, finding: &Value) -> Markup {
     }
 }
 
-fn recommended(
-    place: &Place,
-    index: usize,
-    action: &Value,
-    proposal: &Proposed,
-    form_key: &str,
-) -> Markup {
-    let status = text(action, "/status");
-    let class = if status == "applied" { "good" } else { "idle" };
-    html! {
-        article {
-            header {
-                h4 { (told(place, text(action, "/description"))) }
-                span.pill.(class) { i aria-hidden="true" {} (if status == "revised" { "proposed" } else { status }) }
-            }
-            @if !text(action, "/rationale").is_empty() { p { (told(place, text(action, "/rationale"))) } }
-            @match proposal {
-                Some(Ok(proposal)) => {
-                    p.dim { "Changes release binding " code { (proposal.binding) } ":" }
-                    (differences("Proposed change", &diff(&proposal.before["spec"], &proposal.after["spec"])))
-                },
-                Some(Err(reason)) => (parts::missing("The change cannot be made", reason)),
-                None => @if action["change"].is_object() {
-                    p.dim { "It changed release binding " code { (text(action, "/change/release_binding")) } "." }
-                },
-            }
-            div.buttons {
-                @if let Some(Ok(proposal)) = proposal {
-                    (decision(place, &index.to_string(), &proposal.seal, "apply", "Apply", form_key))
-                }
-                @if matches!(status, "revised" | "suggested") {
-                    (decision(place, &index.to_string(), "", "dismiss", "Dismiss", form_key))
-                }
-            }
-        }
-    }
-}
-
-/// One button for everything, where there are several.
-fn all_at_once(place: &Place, proposals: &[Proposed], form_key: &str) -> Markup {
-    let ready = proposals.iter().enumerate().filter_map(|(index, proposal)| match proposal {
-        Some(Ok(proposal)) => Some((index.to_string(), proposal.seal.clone())),
-        _ => None,
-    });
-    let (indices, seals): (Vec<String>, Vec<String>) = ready.unzip();
-    html! {
-        @if indices.len() > 1 {
-            (decision(place, &indices.join(","), &seals.join(","), "apply", "Apply all of them", form_key))
-        }
-    }
-}
-
-fn decision(
-    place: &Place,
-    indices: &str,
-    seen: &str,
-    decision: &str,
-    words: &str,
-    form_key: &str,
-) -> Markup {
-    html! {
-        form.inline method="post" action={ (place.href()) "/report" } {
-            input type="hidden" name="form_key" value=(form_key);
-            input type="hidden" name="indices" value=(indices);
-            input type="hidden" name="seen" value=(seen);
-            input type="hidden" name="decision" value=(decision);
-            button.primary[decision == "apply"] type="submit" { (words) }
-        }
-    }
-}
-
 /// Text of a report, in which `<comp:x>` and its like name things.
-fn told(place: &Place, text: &str) -> Markup {
+pub(super) fn told(place: &Place, text: &str) -> Markup {
     let mut rest = text;
     let mut pieces = Vec::new();
     while let Some((before, kind, name, behind)) = tag(rest) {
