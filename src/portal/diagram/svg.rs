@@ -191,6 +191,7 @@ impl Canvas {
                 @let (x, y) = self.direction.point(along, across);
                 @let across = self.direction == Direction::Right;
                 text.rate.fails[fails] x=(n(x)) y=(n(if across { y - 5.0 } else { y + 4.0 })) text-anchor="middle" {
+                    @if let Some(note) = edge.traffic.note() { title { (note) } }
                     (edge.traffic.rate())
                     @if fails && across { tspan x=(n(x)) dy="17" { (edge.traffic.failed_share()) " fail" } }
                     @if fails && !across { " · " (edge.traffic.failed_share()) " fail" }

@@ -9,6 +9,8 @@ const FAILING: f64 = 0.05;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Traffic {
     count: f64,
+    /// Of these, those that are known from spans alone.
+    traced: f64,
     failed: f64,
     seconds: f64,
     /// Seconds.
@@ -19,6 +21,7 @@ impl Traffic {
     pub(super) fn add(&mut self, metrics: &Value, seconds: f64) {
         let number = |name: &str| metrics[name].as_f64().filter(|number| number.is_finite());
         self.count += number("requestCount").unwrap_or_default();
+        self.traced += number("tracedRequestCount").unwrap_or_default();
         // Refused ones are unsuccessful, too, but not the fault of whoever was asked; others than our observer only tell both.
         let failed = number("failedRequestCount").or_else(|| number("unsuccessfulRequestCount"));
         self.failed += failed.unwrap_or_default();
@@ -72,6 +75,15 @@ impl Traffic {
         format!("{number} req/{unit}")
     }
 
+    /// How it is known, where that is not from the way that requests take: a request without a span was not counted.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        match self.traced {
+            traced if traced <= 0.0 => None,
+            traced if traced < self.count => Some("partly from spans"),
+            _ => Some("from spans"),
+        }
+    }
+
     /// The part that failed. A few of many are not none.
     pub(crate) fn failed_share(&self) -> String {
         match 100.0 * self.share() {
@@ -102,5 +114,17 @@ mod tests {
             let traffic = Traffic { count, seconds: 90.0, ..Traffic::default() };
             assert_eq!(traffic.rate(), words);
         }
+    }
+
+    #[test]
+    fn what_spans_alone_tell_is_said() {
+        let seen = |all: u32, traced: u32| {
+            let mut traffic = Traffic::default();
+            let metrics = serde_json::json!({"requestCount": all, "tracedRequestCount": traced});
+            traffic.add(&metrics, 90.0);
+            traffic.note()
+        };
+        assert_eq!((seen(0, 0), seen(4, 0)), (None, None));
+        assert_eq!((seen(4, 1), seen(4, 4)), (Some("partly from spans"), Some("from spans")));
     }
 }

@@ -98,7 +98,10 @@ fn calls(graph: &Graph) -> Markup {
                     tr {
                         th scope="row" { (name(edge.from)) }
                         td data-label="To" { (name(edge.to)) }
-                        td data-label="Requests" { (edge.traffic.rate()) }
+                        td data-label="Requests" {
+                            (edge.traffic.rate())
+                            @if let Some(note) = edge.traffic.note() { " " span.tag { (note) } }
+                        }
                         td data-label="Failed" { (edge.traffic.failed_share()) }
                         td data-label="p99" { (edge.traffic.latency().unwrap_or_default()) }
                         td {

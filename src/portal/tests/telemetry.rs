@@ -25,7 +25,8 @@ async fn metrics_are_charts_with_their_numbers_for_an_environment_and_a_time() {
     assert!(page.contains("There are no resources to show: you need &lt;more&gt; there"), "{page}");
 
     let used = json!({"cpuUsage": series([0.010, 0.020]), "cpuLimits": series([0.5, 0.5])});
-    let http = json!({"requestCount": series([30.0, 60.0]), "latencyP99": series([0.1, 0.25])});
+    let http = json!({"requestCount": series([30.0, 60.0]), "latencyP99": series([0.1, 0.25]),
+        "tracedRequestCount": series([0.0, 60.0])});
     observe(&browser, "/api/v1/metrics/queryresource", used);
     observe(&browser, "/api/v1/metrics/queryhttp", http);
     let page = browser.page(&format!("{GREETER}/metrics?env=development&range=15m")).await;
@@ -33,6 +34,7 @@ async fn metrics_are_charts_with_their_numbers_for_an_environment_and_a_time() {
     // Fifteen-second steps.
     assert!(page.contains("all between 2/s and 4/s, last 4/s"), "{page}");
     assert!(page.contains("p99 between 100 ms and 250 ms"), "{page}");
+    assert!(page.contains("are known from spans alone"), "{page}");
     assert!(page.contains("metrics?env=development&amp;range=7d\""), "another time is a link");
     assert!(page.contains("metrics?env=staging&amp;range=15m\""), "another place is a link");
     assert!(page.len() < 150_000, "{} bytes", page.len());
@@ -90,7 +92,8 @@ async fn events_and_calls_of_a_component_are_told() {
     }
 
     let node = |name: &str| json!({"kind": "component", "component": name});
-    let metrics = json!({"requestCount": 900, "failedRequestCount": 90, "latencyP99": 0.2});
+    let metrics = json!({"requestCount": 900, "failedRequestCount": 90, "latencyP99": 0.2,
+        "tracedRequestCount": 900});
     let calls = json!({"nodes": [], "edges": [
         {"source": node("storefront"), "target": node("greeter"), "metrics": metrics},
         {"source": node("greeter"), "target": {"kind": "external", "host": "bank.example"}, "metrics": metrics},
@@ -104,6 +107,7 @@ async fn events_and_calls_of_a_component_are_told() {
             && callers.contains(">1.0/s</td><td data-label=\"Failed\">10 %</td>"),
         "{page}"
     );
+    assert!(callers.contains(">from spans</span>"), "{page}");
     assert!(called.contains("bank.example") && called.contains("external"), "{page}");
     let missing = browser.get("/namespaces/default/projects/shop/components/none/events").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);

@@ -95,7 +95,10 @@ fn table(label: &str, graph: &Graph, edges: &[&Edge], other: fn(&Edge) -> usize)
                         }
                         @if !node.kind.is_empty() { " " span.tag { (node.kind) } }
                     }
-                    td data-label="Requests" { (edge.traffic.number()) }
+                    td data-label="Requests" {
+                        (edge.traffic.number())
+                        @if let Some(note) = edge.traffic.note() { " " span.tag { (note) } }
+                    }
                     td data-label="Rate" { (edge.traffic.rate()) }
                     td data-label="Failed" { (edge.traffic.failed_share()) }
                     td data-label="p99" { (edge.traffic.latency().unwrap_or_default()) }

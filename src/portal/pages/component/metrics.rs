@@ -43,6 +43,9 @@ async fn charts(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> 
         @match &http {
             Ok(http) => section aria-labelledby="requests" {
                 h2.label #requests { "Requests" }
+                @if http["tracedRequestCount"].is_array() {
+                    p.dim { "Some of them are known from spans alone: a request that its program does not trace is not counted." }
+                }
                 div.charts {
                     (of.chart("Requests", Unit::PerSecond, vec![of.rate("all", &http["requestCount"])]))
                     (of.chart("Errors (4xx and 5xx)", Unit::PerSecond, vec![
