@@ -60,19 +60,21 @@ pub(super) async fn ask(endpoint: &Endpoint, body: Bytes) -> Result<Reply, Error
     }
 }
 
-/// Asks for a word, to learn early whether address, key and model's name are right.
+/// Asks for a word, to learn early whether address, key and model's name are right. Gives what the provider calls the
+/// model that answered, where it says so.
 ///
 /// # Errors
 /// As of [`reason()`](super::reason()).
-pub async fn ping(endpoint: &Endpoint) -> Result<(), Error> {
+pub async fn ping(endpoint: &Endpoint) -> Result<Option<String>, Error> {
     let messages = vec![Message::User("Say: ready".into())];
     let conversation = Conversation { system: "You answer with one word.".into(), messages };
     // Models that reason first need more than the word takes.
     let question = Ask { conversation: &conversation, tools: &[], reply_tokens: 1024 };
     let body = codec::body(endpoint, question).to_string();
-    match ask(endpoint, body.into()).await?.finish {
+    let reply = ask(endpoint, body.into()).await?;
+    match reply.finish {
         Finish::Refused(words) => Err(Error::Refused(plain(&words))),
-        _ => Ok(()),
+        _ => Ok(reply.model.map(|name| safe(endpoint, &name))),
     }
 }
 

@@ -45,6 +45,8 @@ fn add(text: &mut String, words: &str) {
 /// What the model answered.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
+    /// Who the provider says has answered.
+    pub(super) model: Option<String>,
     pub(super) text: String,
     pub(super) calls: Vec<ToolCall>,
     pub(super) finish: Finish,

@@ -63,7 +63,7 @@ pub struct Config {
     /// Directory with the files `client-id` and `client-secret`: who the agent is.
     pub identity: PathBuf,
     /// Directory with the files `RCA_MODEL_NAME`, `RCA_LLM_API_KEY` and `RCA_LLM_BASE_URL`, as far as a model is
-    /// configured. It is read for each analysis.
+    /// configured, and `RCA_COST_LIMIT_USD` with the prices that it takes. It is read for each analysis.
     pub model: PathBuf,
     /// Base URL of the control plane's REST API: tokens, decisions and signing keys.
     pub control: Uri,
@@ -132,7 +132,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let servers = (config.control_mcp.clone(), config.observer_mcp.clone());
     let platform = Platform::new(servers, Arc::new(tokens), &config.instance);
     let model = config.model.clone();
-    let analyst = Analyst::new(store, Arc::new(platform), model, shutdown.clone());
+    let analyst = Analyst::new(store, Arc::new(platform), model.clone(), shutdown.clone());
     analyst.resume().await?;
     let witness = Witness::start(&config.control, shutdown.clone());
     let gate = Gate::new(&config.control, config.instance.clone(), Via::SreAgent);
@@ -148,6 +148,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let (listener, mcp_listener) = (listen(config.listen).await?, listen(config.mcp_listen).await?);
     let alerts_listener = listen(config.alerts_listen).await?;
     tracing::info!(rest = %config.listen, mcp = %config.mcp_listen, "the SRE agent listens");
+    // It ends by itself, or with the process.
+    tokio::spawn(async move { reason::greet(&model).await });
     tokio::try_join!(
         async { serve(listener, rest, shutdown.clone()).await.map_err(Error::from) },
         async { serve(mcp_listener, tools, shutdown.clone()).await.map_err(Error::from) },

@@ -23,7 +23,7 @@ pub(crate) struct Flags {
     /// Folder with client-id and client-secret
     #[arg(long, default_value = "/identity")]
     identity: PathBuf,
-    /// Folder with RCA_MODEL_NAME, RCA_LLM_API_KEY and RCA_LLM_BASE_URL, if a model is to be asked
+    /// Folder with RCA_MODEL_NAME, RCA_LLM_API_KEY, RCA_LLM_BASE_URL and RCA_COST_LIMIT_USD, if a model is to be asked
     #[arg(long, default_value = "/model")]
     model: PathBuf,
     /// Base URL of the control plane

@@ -61,6 +61,7 @@ fn result(result: &ToolResult) -> Value {
 
 #[derive(Deserialize)]
 struct Answer {
+    model: Option<String>,
     content: Vec<Value>,
     stop_reason: Option<String>,
     #[serde(default)]
@@ -95,7 +96,7 @@ struct Tokens {
 
 pub(super) fn reply(body: &[u8]) -> Result<Reply, String> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let mut reply = Reply::default();
+    let mut reply = Reply { model: answer.model, ..Reply::default() };
     for block in &answer.content {
         match Block::deserialize(block).map_err(|error| error.to_string())? {
             Block::Text { text } => reply.text.push_str(&text),

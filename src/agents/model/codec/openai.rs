@@ -39,6 +39,7 @@ pub(super) fn body(model: &str, ask: Ask<'_>) -> Value {
 
 #[derive(Deserialize)]
 struct Completion {
+    model: Option<String>,
     choices: Vec<Choice>,
     usage: Option<Tokens>,
 }
@@ -101,6 +102,7 @@ pub(super) fn reply(body: &[u8]) -> Result<Reply, String> {
     });
     message.insert("role".into(), "assistant".into());
     Ok(Reply {
+        model: completion.model,
         text: content,
         calls: calls.into_iter().map(call).collect(),
         finish,

@@ -54,7 +54,7 @@ async fn the_key_is_in_its_header_only() {
 async fn nobody_there_and_nobody_answering_are_told_apart() {
     let provider = Provider::playing("openai_ready").await;
     let mut endpoint = provider.endpoint();
-    ping(&endpoint).await.expect("ready");
+    assert_eq!(ping(&endpoint).await.expect("ready").as_deref(), Some("model-x"));
 
     // A listener that accepts and says nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

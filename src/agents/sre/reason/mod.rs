@@ -6,6 +6,7 @@
 
 mod answer;
 mod bounds;
+mod greet;
 mod settings;
 
 use std::path::Path;
@@ -18,6 +19,8 @@ use super::report::{Outcome, Report, Step};
 use crate::model::{Endpoint, Task, Trail, reason};
 use crate::platform::Tools;
 use bounds::Bounds;
+pub(super) use greet::greet;
+pub(super) use settings::endpoint;
 
 /// Who the model is, and how to work.
 const SYSTEM: &str = "You are the SRE agent of an application platform. An alert fired. Find its root cause: the component \
@@ -33,7 +36,7 @@ pub(super) async fn further(
     evidence: &Evidence,
     report: &mut Report,
 ) {
-    let endpoint = match settings::endpoint(folder).await {
+    let endpoint = match endpoint(folder).await {
         Ok(Some(endpoint)) => endpoint,
         Ok(None) => return,
         Err(why) => {
