@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use curtain_e2e::{Browser, Clients, Instance, eventually, get};
+use curtain_e2e::{Browser, Clients, Instance, eventually, get, get_as, post_as};
+use serde_json::json;
 
 #[test]
 fn a_person_signs_in_by_link_and_sees_a_component_live() {
@@ -156,6 +157,16 @@ fn every_screen_can_be_used_by_everybody() {
     browser.wait_for("acknowledged");
     // The report comes by itself.
     browser.wait_for("How the agent went about it");
+    // Without a model nobody can be asked about it, and what is missing is said.
+    let agent = format!("{}/sre-agent/api", instance.endpoint("portal"));
+    let token = instance.token("developer");
+    let reports = format!("{agent}/v1/rca-agent/reports?namespace=default&status=completed");
+    let reports = get_as(&token, &reports);
+    let asked = json!({"reportId": reports.unwrap()["reports"][0]["reportId"],
+        "messages": [{"role": "user", "content": "Why?"}]});
+    let chat = format!("{agent}/v1alpha1/rca-agent/chat");
+    let refused = post_as(&token, &chat, &asked).unwrap_err();
+    assert!(refused.contains("503") && refused.contains("rca-agent-secret"), "{refused}");
 
     let mut screens = vec![
         ("projects", format!("{origin}/")),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use curtain_control::identity::client::TokenClient;
-use curtain_control::mcp::bridge::Upstream;
+use curtain_control::identity::Secret;
+use curtain_control::mcp::bridge::{TokenSource, Upstream};
 use curtain_control::mcp::client::Client;
 use curtain_role::Instance;
 use futures::future::BoxFuture;
@@ -44,7 +44,7 @@ impl Platform {
     /// The servers at `control` and `observer`, the URLs of their `/mcp`, asked with the tokens of `tokens`.
     pub fn new(
         (control, observer): (Uri, Uri),
-        tokens: Arc<TokenClient>,
+        tokens: Arc<dyn TokenSource>,
         instance: &Instance,
     ) -> Self {
         let client = |name: &str, url: Uri| {
@@ -74,5 +74,19 @@ impl Tools for Platform {
 
     fn offered(&self, server: Server) -> BoxFuture<'_, Result<Vec<Value>, String>> {
         Box::pin(self.at(server).tools())
+    }
+}
+
+/// The token of somebody who asks, for as long as the answer takes.
+pub struct Held(pub Secret);
+
+impl TokenSource for Held {
+    fn token(&self) -> BoxFuture<'_, Result<Secret, String>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+
+    /// There is no other.
+    fn forget(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 }

@@ -13,11 +13,13 @@
 
 pub mod alert;
 mod apply;
+mod chat;
 pub mod conclude;
 mod decide;
 pub mod evidence;
 mod fix;
 mod reason;
+mod refusal;
 pub mod report;
 mod rest;
 pub mod rules;
@@ -41,7 +43,8 @@ use curtain_role::{
 };
 use http::Uri;
 
-use crate::platform::Platform;
+use crate::platform::{Held, Platform, Tools};
+use chat::Chats;
 use rest::Office;
 use store::Store;
 pub use store::StoreError;
@@ -130,14 +133,19 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let base = config.control.to_string();
     let tokens = TokenClient::new(&base, config.instance.clone(), identity(&config).await?)?;
     let servers = (config.control_mcp.clone(), config.observer_mcp.clone());
-    let platform = Platform::new(servers, Arc::new(tokens), &config.instance);
+    let platform = Platform::new(servers.clone(), Arc::new(tokens), &config.instance);
+    let instance = config.instance.clone();
+    let eyes = move |token: Secret| -> Arc<dyn Tools> {
+        Arc::new(Platform::new(servers.clone(), Arc::new(Held(token)), &instance))
+    };
+    let chats = Chats::new(config.model.clone(), Arc::new(eyes));
     let model = config.model.clone();
     let analyst = Analyst::new(store, Arc::new(platform), model.clone(), shutdown.clone());
     analyst.resume().await?;
     let witness = Witness::start(&config.control, shutdown.clone());
     let gate = Gate::new(&config.control, config.instance.clone(), Via::SreAgent);
     let gate = Arc::new(gate.witnessed(witness));
-    let office = Office { analyst, gate };
+    let office = Office { analyst, gate, chats };
 
     let doorman = Doorman::new(config.kube.client().await?, [&config.observer]);
     let instance = config.instance.clone();

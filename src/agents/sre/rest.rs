@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router, middleware};
-use curtain_control::authz::{Gate, GateError, Hierarchy};
+use curtain_control::authz::{Gate, Hierarchy};
 use curtain_control::identity::{Caller, Doorman, Secret, Validator, bearer, require_role};
 use curtain_control::mcp::Call;
-use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::alert::Request;
+use super::chat::{Asked as Talk, Chats};
 use super::decide::{Decided, decide};
-use super::store::{Kept, Stage, StoreError, Wanted};
+use super::refusal::{Refusal, refuse, reply};
+use super::store::{Kept, Stage, Wanted};
 use super::work::Analyst;
 
 /// To read reports.
@@ -31,19 +32,7 @@ const MOST: u32 = 10_000;
 pub(super) struct Office {
     pub(super) analyst: Analyst,
     pub(super) gate: Arc<Gate>,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error("{0}")]
-    Invalid(String),
-    #[error("there is no report {0}")]
-    Missing(String),
-    #[error(transparent)]
-    Gate(#[from] GateError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    pub(super) chats: Chats,
 }
 
 impl Office {
@@ -96,6 +85,7 @@ pub(super) fn reports(office: Office, validator: Arc<Validator>) -> Router {
     Router::new()
         .route("/api/v1/rca-agent/reports", get(list))
         .route("/api/v1/rca-agent/reports/{id}", get(show).put(update))
+        .route("/api/v1alpha1/rca-agent/chat", post(chat))
         .with_state(office)
         .layer(middleware::from_fn_with_state(validator, bearer::require))
         .route("/health", get(|| async { Json(json!({"status": "healthy"})) }))
@@ -226,24 +216,16 @@ async fn update(
     reply(done.await.map(|()| json!({"status": "ok"})))
 }
 
-fn reply(answer: Result<Value, Refusal>) -> Response {
-    let refusal = match answer {
-        Ok(answer) => return Json(answer).into_response(),
-        Err(refusal) => refusal,
+async fn chat(
+    State(office): State<Office>,
+    Extension(caller): Extension<Caller>,
+    Extension(token): Extension<Secret>,
+    Json(asked): Json<Talk>,
+) -> Response {
+    let call = Call { caller: &caller, token: &token };
+    let answered = async {
+        let kept = office.report(call, VIEW, &asked.report_id).await?;
+        office.chats.answer(&kept, asked, token.clone()).await
     };
-    let (status, code) = match &refusal {
-        Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
-        Refusal::Missing(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-        Refusal::Gate(GateError::Denied(_)) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
-        Refusal::Gate(GateError::Token(_)) => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
-        Refusal::Gate(error @ GateError::Unavailable { .. }) => {
-            tracing::warn!(%error, "a request could not be authorized");
-            (StatusCode::SERVICE_UNAVAILABLE, "AUTHZ_UNAVAILABLE")
-        }
-        Refusal::Store(error) => {
-            tracing::error!(%error, "a request failed");
-            (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR")
-        }
-    };
-    (status, Json(json!({"error": code, "message": refusal.to_string()}))).into_response()
+    answered.await.unwrap_or_else(|refusal| refuse(&refusal))
 }

@@ -1,14 +1,15 @@
 //! The tools of the platform, within the bounds of an alert: its namespace, its environment, the time around it, and the
-//! components that were reached from it.
+//! components that were reached from it, or that a report on it names.
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::model::{ToolSpec, Toolbox};
 use crate::platform::{Server, Tools};
+use crate::sre::alert::Request;
 use crate::sre::evidence::Evidence;
 use crate::sre::report::Range;
 
@@ -25,7 +26,10 @@ pub(super) const TOOLS: [(Server, &str); 8] = [
     (Server::Control, "get_component_release"),
 ];
 
-pub(super) struct Bounds {
+/// How far before and after an alert a question about its report may look.
+const AROUND: SignedDuration = SignedDuration::from_hours(1);
+
+pub(in crate::sre) struct Bounds {
     tools: Arc<dyn Tools>,
     specs: Vec<ToolSpec>,
     namespace: String,
@@ -40,14 +44,7 @@ pub(super) struct Bounds {
 impl Bounds {
     /// The tools that the servers offer, for the alert of `evidence`. The error is a sentence.
     pub(super) async fn new(tools: Arc<dyn Tools>, evidence: &Evidence) -> Result<Self, String> {
-        let mut specs = Vec::new();
-        for server in [Server::Observer, Server::Control] {
-            let listed = tools.offered(server).await?;
-            let helps = |tool: &&Value| {
-                TOOLS.iter().any(|one| (one.0, one.1.into()) == (server, tool["name"].clone()))
-            };
-            specs.extend(listed.iter().filter(helps).map(spec));
-        }
+        let specs = specs(tools.as_ref(), &[Server::Observer, Server::Control]).await?;
         let request = &evidence.request;
         // Of other projects the report tells nothing that its readers may not see.
         let own = evidence.components.keys().filter(|name| !name.contains('/'));
@@ -64,6 +61,43 @@ impl Bounds {
             releases: releases.collect(),
             tools,
         })
+    }
+
+    /// The tools that show what runs, for the alert of `request` and the components of its project that `report` names.
+    /// The error is a sentence.
+    pub(in crate::sre) async fn around(
+        tools: Arc<dyn Tools>,
+        request: &Request,
+        report: &Value,
+    ) -> Result<Self, String> {
+        let mut names = vec![request.component.clone()];
+        let causes = report["result"]["root_causes"].as_array().into_iter().flatten();
+        let findings = causes.flat_map(|cause| cause["supporting_findings"].as_array()).flatten();
+        let moments = report["result"]["timeline"].as_array().into_iter().flatten();
+        for name in findings.chain(moments).filter_map(|one| one["component"].as_str()) {
+            if !name.contains('/') && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        let fired = request.alert.timestamp;
+        let range = Range {
+            start: fired.saturating_sub(AROUND).unwrap_or(Timestamp::MIN),
+            end: fired.saturating_add(AROUND).unwrap_or(Timestamp::MAX),
+        };
+        Ok(Self {
+            specs: specs(tools.as_ref(), &[Server::Observer]).await?,
+            namespace: request.namespace.clone(),
+            environment: request.environment.clone(),
+            range,
+            within: names.into_iter().map(|name| (request.project.clone(), name)).collect(),
+            releases: Vec::new(),
+            tools,
+        })
+    }
+
+    /// The tools that [`Self::around`] may have.
+    pub(in crate::sre) fn looks() -> impl Iterator<Item = &'static str> {
+        TOOLS.iter().filter(|(server, _)| *server == Server::Observer).map(|(_, name)| *name)
     }
 
     /// The arguments of a call within the bounds. The error tells the model what is outside.
@@ -103,6 +137,19 @@ impl Bounds {
         arguments["end_time"] = end.to_string().into();
         Ok(arguments)
     }
+}
+
+/// Those of [`TOOLS`] that `servers` offer.
+async fn specs(tools: &dyn Tools, servers: &[Server]) -> Result<Vec<ToolSpec>, String> {
+    let mut specs = Vec::new();
+    for server in servers {
+        let listed = tools.offered(*server).await?;
+        let helps = |tool: &&Value| {
+            TOOLS.iter().any(|one| (one.0, one.1.into()) == (*server, tool["name"].clone()))
+        };
+        specs.extend(listed.iter().filter(helps).map(spec));
+    }
+    Ok(specs)
 }
 
 fn spec(tool: &Value) -> ToolSpec {

@@ -18,7 +18,7 @@ use super::evidence::Evidence;
 use super::report::{Outcome, Report, Step};
 use crate::model::{Endpoint, Task, Trail, reason};
 use crate::platform::Tools;
-use bounds::Bounds;
+pub(super) use bounds::Bounds;
 pub(super) use greet::greet;
 pub(super) use settings::endpoint;
 

@@ -1,5 +1,6 @@
 //! The agent as a whole: what it says of all kinds of trouble, and how it works.
 
+mod chat;
 mod faults;
 mod model;
 mod service;
