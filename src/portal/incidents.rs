@@ -155,7 +155,8 @@ pub(crate) async fn decide(
     }
 }
 
-async fn current(user: &User<'_>, place: &Place) -> Result<Value, BackendError> {
+/// The report on an incident, which must be there.
+pub(crate) async fn current(user: &User<'_>, place: &Place) -> Result<Value, BackendError> {
     let incident = one(user, place).await?;
     let gone = || BackendError::NotFound("there is no report on this incident any more".to_owned());
     report(user, place, &incident).await?.ok_or_else(gone)

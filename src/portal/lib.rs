@@ -30,6 +30,7 @@ mod login;
 mod model;
 mod overview;
 mod pages;
+mod question;
 mod remedy;
 mod server;
 mod session;

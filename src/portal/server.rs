@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use crate::session::{Cookie, Sessions};
-use crate::{Error, actions, assets, deploy, grants, incidents, live, login, pages};
+use crate::{Error, actions, assets, deploy, grants, incidents, live, login, pages, question};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
@@ -84,6 +84,7 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .route(&format!("{project}/incidents/{{incident}}"), get(pages::incident::show))
         .route(&format!("{project}/incidents/{{incident}}/status"), post(incidents::change))
         .route(&format!("{project}/incidents/{{incident}}/report"), post(incidents::decide))
+        .route(&format!("{project}/incidents/{{incident}}/question"), post(question::ask))
         .route(&format!("{project}/deploy"), get(pages::deploy::show).post(deploy::deploy))
         .route(component, get(pages::component::show))
         .route(&format!("{component}/live"), get(live::component))

@@ -77,6 +77,17 @@ impl Backend {
         request: http::request::Builder,
         body: Bytes,
     ) -> Result<(StatusCode, HeaderMap, Value), BackendError> {
+        let (status, headers, bytes) = self.bytes(request, body, TIMEOUT).await?;
+        Ok((status, headers, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+    }
+
+    /// The whole answer, if it comes within `limit`.
+    async fn bytes(
+        &self,
+        request: http::request::Builder,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), BackendError> {
         let asked = host(&request);
         let exchange = async {
             let response = self.response(request, body).await?;
@@ -86,11 +97,10 @@ impl Backend {
                 .await
                 .map_err(|error| unavailable(&asked, &error.to_string()))?
                 .to_bytes();
-            let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            Ok((head.status, head.headers, value))
+            Ok((head.status, head.headers, bytes))
         };
-        tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or_else(|_| {
-            let waited = format!("no answer within {} seconds", TIMEOUT.as_secs());
+        tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
+            let waited = format!("no answer within {} seconds", limit.as_secs());
             Err(unavailable(&asked, &waited))
         })
     }

@@ -4,10 +4,13 @@ use super::{User, refused};
 use crate::error::BackendError;
 use crate::model::taken;
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Where the SRE agent keeps its reports.
 const REPORTS: &str = "/api/v1/rca-agent/reports";
+/// How long it may think about a question; a little more than it allows itself.
+const ANSWER: Duration = Duration::from_secs(280);
 
 impl User<'_> {
     /// Log lines of a component, from the observer.
@@ -34,6 +37,23 @@ impl User<'_> {
     /// Tells the SRE agent what became of its proposals.
     pub(crate) async fn report(&self, path: &str, change: &Value) -> Result<Value, BackendError> {
         self.ask(Method::PUT, &self.backend.sre, &format!("{REPORTS}{path}"), Some(change)).await
+    }
+
+    /// What the SRE agent answers to a question about the report `id`. It tells in lines what it does; the last one is the
+    /// answer, or why there is none.
+    pub(crate) async fn question(&self, id: &str, words: &str) -> Result<String, BackendError> {
+        let body = json!({"reportId": id, "messages": [{"role": "user", "content": words}]});
+        let url = format!("{}/api/v1alpha1/rca-agent/chat", self.backend.sre);
+        let request = self.request(Method::POST, &url);
+        let (status, _, bytes) =
+            self.backend.bytes(request, body.to_string().into(), ANSWER).await?;
+        if !status.is_success() {
+            return Err(refused(status, &serde_json::from_slice(&bytes).unwrap_or_default()));
+        }
+        let last = bytes.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
+        let last: Value = serde_json::from_slice(last.unwrap_or_default()).unwrap_or_default();
+        let message = last["message"].as_str().unwrap_or("the answer broke off").to_owned();
+        if last["type"] == "done" { Ok(message) } else { Err(BackendError::Unavailable(message)) }
     }
 
     async fn ask(

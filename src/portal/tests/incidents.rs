@@ -204,6 +204,40 @@ async fn a_proposed_value_can_be_edited_and_only_that() {
 }
 
 #[tokio::test]
+async fn a_question_is_asked_where_there_is_a_model_and_its_answer_is_text() {
+    let browser = Browser::signed_in().await;
+    let mut report = found();
+    *browser.wire.report.lock().unwrap() = Some(report.clone());
+    assert!(!browser.page(ACTIVE).await.contains("Ask about this report"));
+    report["chat"] = json!(true);
+    *browser.wire.report.lock().unwrap() = Some(report);
+    let page = browser.page(ACTIVE).await;
+    assert!(page.contains("<label for=\"question\">Ask about this report</label>"), "{page}");
+
+    let path = format!("{ACTIVE}/question");
+    let answer = browser.submit(&path, "question=+What+is+%3Cit%3E%3F+").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let page = text(answer).await;
+    for words in ["What is &lt;it&gt;?", "It is &lt;b&gt;the pool&lt;/b&gt;", "The network"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let asked = browser.wire.written.lock().unwrap()[0].2.clone();
+    assert_eq!(
+        (&asked["reportId"], &asked["messages"][0]["content"]),
+        (&"alert-active_1".into(), &"What is <it>?".into())
+    );
+
+    let failed = browser.submit(&path, "question=fail").await;
+    assert_eq!(failed.status(), StatusCode::BAD_GATEWAY);
+    assert!(text(failed).await.contains("no steps are left"));
+    let long = format!("question={}", "x".repeat(2001));
+    for wrong in ["question=+", &long] {
+        let answer = browser.submit(&path, wrong).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+#[tokio::test]
 async fn a_proposal_about_another_project_is_not_offered() {
     let browser = Browser::signed_in().await;
     *browser.wire.report.lock().unwrap() = Some(found());

@@ -74,6 +74,7 @@ impl Wire {
             .route("/api/v1alpha1/incidents/{id}", put(change_incident))
             .route("/api/v1/rca-agent/reports", get(reports))
             .route("/api/v1/rca-agent/reports/{id}", get(report).put(decide))
+            .route("/api/v1alpha1/rca-agent/chat", post(chat))
             .route("/api/v1alpha1/alerts/query", post(canned))
             .route("/api/v1/metrics/query", post(canned))
             .route("/api/v1/events/query", post(canned))
@@ -250,6 +251,17 @@ async fn report(State(wire): State<Wire>, Path(id): Path<String>) -> Response {
         Some(report) if report["reportId"] == *id => Json(report.clone()).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// Tells what it does, and then answers; to what it cannot, with an error.
+async fn chat(State(wire): State<Wire>, Json(body): Json<Value>) -> String {
+    let fails = body["messages"][0]["content"] == "fail";
+    wire.written.lock().unwrap().push(("POST".to_owned(), "/chat".to_owned(), body, None));
+    let last = match fails {
+        true => json!({"type": "error", "message": "no steps are left"}),
+        false => json!({"type": "done", "message": "It is <b>the pool</b>"}),
+    };
+    format!("{}\n{last}\n", json!({"type": "tool_call", "tool": "query_component_logs"}))
 }
 
 async fn decide(

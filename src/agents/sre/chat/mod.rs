@@ -61,6 +61,11 @@ impl Chats {
         Self { model, eyes, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
+    /// Whether a model is configured, so that asking makes sense.
+    pub(super) async fn are_possible(&self) -> bool {
+        matches!(endpoint(&self.model).await, Ok(Some(_)))
+    }
+
     /// Answers `asked` about `kept`, which the holder of `token` may read.
     pub(super) async fn answer(
         &self,

@@ -124,11 +124,13 @@ async fn a_model_that_gives_no_answer_is_an_error_line() {
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_before_anybody_is_asked() {
     let mut room = room().await;
+    assert!(!room.chats().are_possible().await);
     let refused = room.ask(question("Why?")).await.expect_err("no model");
     assert!(
         matches!(refused, Refusal::NoModel) && refused.to_string().contains("rca-agent-secret")
     );
     room.configure(&Provider::playing("openai_chat").await);
+    assert!(room.chats().are_possible().await);
     let of = |role: &str, words: &str| json!({"messages": [{"role": role, "content": words}]});
     for (asked, words) in [
         (json!({"messages": []}), "between 1 and 50"),

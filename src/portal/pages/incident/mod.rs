@@ -64,7 +64,26 @@ pub(crate) async fn show(
         let part = report::read(&user, &place, &incident, &session.form_key).await?;
         return Ok(Html(part.content.into_string()));
     }
-    Ok(Html(page(&portal, &session, &place, None).await?.into_string()))
+    Ok(Html(page(&portal, &session, &place, &Note::None).await?.into_string()))
+}
+
+/// What a page says beside the incident.
+enum Note<'a> {
+    None,
+    Problem(&'a BackendError),
+    /// A question and its answer.
+    Answer(&'a str, &'a str),
+}
+
+/// The page again, with the answer to a question about its report.
+pub(crate) async fn with_answer(
+    portal: &Portal,
+    session: &Session,
+    place: &Place,
+    (question, answer): (&str, &str),
+) -> Result<Response, PageError> {
+    let page = page(portal, session, place, &Note::Answer(question, answer)).await?;
+    Ok(Html(page.into_string()).into_response())
 }
 
 /// The page again, saying what could not be done.
@@ -77,7 +96,7 @@ pub(crate) async fn with_problem(
     if problem == BackendError::SignedOut {
         return Err(problem.into());
     }
-    let page = page(portal, session, &place, Some(&problem)).await?;
+    let page = page(portal, session, &place, &Note::Problem(&problem)).await?;
     Ok((problem.status().0, Html(page.into_string())).into_response())
 }
 
@@ -85,7 +104,7 @@ async fn page(
     portal: &Portal,
     session: &Session,
     place: &Place,
-    problem: Option<&BackendError>,
+    note: &Note<'_>,
 ) -> Result<Markup, BackendError> {
     let user: User<'_> = portal.backend.of(&session.token);
     let incident = incidents::one(&user, place).await?;
@@ -105,8 +124,15 @@ async fn page(
                 span.tag { (text(&incident, "/labels/environmentName")) }
             }
         }
-        @if let Some(problem) = problem {
-            p.problem role="alert" { strong { (problem.status().1) ": " } (problem) }
+        @match note {
+            Note::None => {},
+            Note::Problem(problem) => p.problem role="alert" { strong { (problem.status().1) ": " } (problem) },
+            Note::Answer(question, answer) => section aria-labelledby="answer" role="status" {
+                h2.label #answer { "What the model answers" }
+                p.dim.lines { (question) }
+                p.lines { (answer) }
+                p.dim { "In its own words: check what it says." }
+            },
         }
         div.two {
             section aria-labelledby="history" {

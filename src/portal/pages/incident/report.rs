@@ -9,6 +9,7 @@ use crate::error::{BackendError, softly};
 use crate::incidents::{self, actions};
 use crate::model::text;
 use crate::pages::parts;
+use crate::question;
 use crate::remedy::propose;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -101,6 +102,7 @@ fn show(place: &Place, report: &Value, proposals: &[Proposed], form_key: &str) -
                 } }
                 (all_at_once(place, proposals, form_key))
             }
+            @if report["chat"] == true { (asking(place, form_key)) }
             @if !watch.is_empty() {
                 h3 { "To see more next time" }
                 ul.points { @for one in &watch { li { (rationale(place, one)) } } }
@@ -116,6 +118,19 @@ fn show(place: &Place, report: &Value, proposals: &[Proposed], form_key: &str) -
                         p.dim { (told(place, text(step, "/rationale"))) }
                     } } } }
             }
+        }
+    }
+}
+
+/// Only where a model is configured, which the rules' report does without.
+fn asking(place: &Place, form_key: &str) -> Markup {
+    html! {
+        form.values method="post" action={ (place.href()) "/question" } {
+            input type="hidden" name="form_key" value=(form_key);
+            label for="question" { "Ask about this report" }
+            textarea #question name="question" rows="2" required maxlength=(question::LONGEST) {}
+            button type="submit" { "Ask" }
+            p.dim { "A model answers, which may take a minute. It looks with your permissions and changes nothing." }
         }
     }
 }
