@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::query::{COUNTED, Hit, Query, by_stream, direction, hit, levels};
+use super::query::{COUNTED, Hit, Query, Taken, by_stream, direction, levels};
 use crate::database::DatabaseError;
 use crate::owner::list;
 use crate::wire::Source;
@@ -59,18 +59,12 @@ pub(super) fn by_text(
         params![first, last, threes(&query.phrase), lowest, highest, pattern(&query.phrase)];
     let mut page = connection.prepare(&format!(
         "SELECT stream, time, ordinal, level, text {from} ORDER BY time {order}, ordinal {order} LIMIT {}",
-        query.page.limit
+        COUNTED.max(query.page.limit)
     ))?;
-    let hits: Vec<Hit> = page.query_map(values, hit)?.collect::<Result<_, _>>()?;
-    // A page that is not full is all there is.
-    if hits.len() < query.page.limit {
-        let total = u64::try_from(hits.len()).unwrap_or(u64::MAX);
-        return Ok((hits, total));
-    }
-    let total = connection
-        .prepare(&format!("SELECT COUNT(*) FROM (SELECT 1 {from} LIMIT {COUNTED})"))?
-        .query_row(values, |row| row.get::<_, i64>(0))?;
-    Ok((hits, total.unsigned_abs()))
+    // Finding them is what takes time: those beyond the page are counted by the way.
+    let mut taken = Taken::default();
+    taken.take(page.query(values)?, query.page.limit, COUNTED)?;
+    Ok((taken.hits, taken.total as u64))
 }
 
 /// A phrase as the index is asked for it: each three characters of it, in any order.

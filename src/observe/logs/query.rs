@@ -14,7 +14,7 @@ use crate::owner::{COLUMNS, IN_PLACE, Owner, newest};
 use crate::wire::Source;
 
 /// More matches than this are not counted.
-pub(super) const COUNTED: u64 = 1000;
+pub(super) const COUNTED: usize = 1000;
 
 /// The text of so many lines is looked at sooner than the full-text index.
 const SEEN: i64 = 20_000;
@@ -55,7 +55,7 @@ pub struct Found {
 impl Found {
     /// Whether the total is the exact number, and not where counting stopped.
     pub fn is_counted(&self) -> bool {
-        self.total < COUNTED
+        self.total < COUNTED as u64
     }
 }
 
@@ -96,7 +96,7 @@ impl Store {
                     source,
                 })
             });
-            Ok(Found { rows: rows.collect(), total: total.min(COUNTED) })
+            Ok(Found { rows: rows.collect(), total: total.min(COUNTED as u64) })
         })
     }
 }
@@ -165,30 +165,62 @@ pub(super) fn by_stream(
 ) -> Result<(Vec<Hit>, u64), DatabaseError> {
     let (conditions, order) = (conditions(query), direction(query));
     let place = "stream = ?1 AND time BETWEEN ?2 AND ?3";
+    let limit = query.page.limit;
+    // With a phrase the texts are what takes time, and each is looked at once. Without, the index alone counts.
+    let counted = if query.phrase.is_empty() { limit } else { COUNTED.max(limit) };
     let mut page = connection.prepare_cached(&format!(
         "SELECT stream, time, ordinal, level, text FROM line WHERE {place}{conditions} \
-         ORDER BY time {order}, ordinal {order} LIMIT {}",
-        query.page.limit
+         ORDER BY time {order}, ordinal {order} LIMIT {counted}"
     ))?;
     let mut count = connection.prepare_cached(&format!(
         "SELECT COUNT(*) FROM (SELECT 1 FROM line WHERE {place}{conditions} LIMIT {COUNTED})"
     ))?;
     let (first, last) = query.page.between;
     let like = format!("%{}%", like(&query.phrase));
-    let (mut hits, mut total) = (Vec::new(), 0);
+    let mut taken = Taken::default();
     for stream in streams.keys() {
-        let rows = page.query_map(params![stream, first, last, like], hit)?;
-        hits.extend(rows.collect::<Result<Vec<_>, _>>()?);
-        if total < COUNTED {
-            total += count
-                .query_row(params![stream, first, last, like], |row| row.get::<_, i64>(0))?
-                .unsigned_abs();
+        let values = params![stream, first, last, like];
+        let before = taken.total;
+        taken.take(page.query(values)?, limit, COUNTED)?;
+        if query.phrase.is_empty() && before < COUNTED {
+            let there: i64 = count.query_row(values, |row| row.get(0))?;
+            taken.total = before + usize::try_from(there).unwrap_or(COUNTED);
         }
     }
-    Ok((hits, total))
+    Ok((taken.hits, taken.total as u64))
 }
 
-pub(super) fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
+/// Found lines, and how many there are.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) hits: Vec<Hit>,
+    pub(super) total: usize,
+}
+
+impl Taken {
+    /// Takes up to `limit` more lines, and counts on until there are `counted` in all.
+    pub(super) fn take(
+        &mut self,
+        mut rows: rusqlite::Rows<'_>,
+        limit: usize,
+        counted: usize,
+    ) -> rusqlite::Result<()> {
+        let mut taken = 0;
+        while let Some(row) = rows.next()? {
+            if taken < limit {
+                self.hits.push(hit(row)?);
+                taken += 1;
+            }
+            self.total += 1;
+            if taken >= limit && self.total >= counted {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hit(row: &rusqlite::Row<'_>) -> rusqlite::Result<Hit> {
     Ok(Hit {
         stream: row.get(0)?,
         time: row.get(1)?,
