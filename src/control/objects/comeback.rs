@@ -24,9 +24,8 @@ impl Objects {
         if self.entered(namespace, &project, &component).await.as_ref() != Some(&environment) {
             return Ok(());
         }
-        let newest = text_at(&before.data, &["spec", "releaseName"]);
         Err(Error::Invalid(format!(
-            "auto-deploy of component {component} would bring release {newest} back to {environment} at once; \
+            "auto-deploy of component {component} would bring its newest release back to {environment} at once; \
              switch it off before (autoDeploy of the component, auto_deploy of patch_component), or mend the workload"
         )))
     }

@@ -50,7 +50,8 @@ async fn nobody_goes_back_where_auto_deploy_would_go_forward_again() {
     go("production", "web-1").await.expect("back");
 
     let refused = go("development", "web-1").await.expect_err("it would not stay");
-    let why = "auto-deploy of component web would bring release web-2 back to development at once";
+    let why =
+        "auto-deploy of component web would bring its newest release back to development at once";
     assert!(refused.contains(why) && refused.contains("patch_component"), "{refused}");
     let off = of(json!({"auto_deploy": false}));
     good(&developer, "patch_component", off).await;
