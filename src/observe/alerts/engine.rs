@@ -154,8 +154,7 @@ impl<M: Measure> Engine<M> {
         let looked = run(&self.store, move |store| {
             let now = nanoseconds(jiff::Timestamp::now());
             let value = measure.value(&rule.facts, rule.between(now))?;
-            let watched_since = measure.watched_since(now);
-            let look = Look { value, now, watched_since, suppression, rca };
+            let look = Look { value, now, watched: measure.watched(), suppression, rca };
             Ok((store.judge(&rule, look)?, value.unwrap_or_default()))
         });
         match looked.await {

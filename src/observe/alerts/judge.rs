@@ -1,8 +1,9 @@
 //! What a number means: an alert begins, goes on, or is over.
 //!
 //! An alert is over when its condition has not held for a whole window of which nothing is missing, when its rule was
-//! changed so that it does not hold any more, and when its rule is gone: silence of who should tell is no good news. A rule that fired waits before it fires again, so a condition that comes
-//! and goes is told at most once in that time; one that stays is told late, but told.
+//! changed so that it does not hold any more, and when its rule is gone: silence of who should tell is no good news. A
+//! rule that fired waits before it fires again, so a condition that comes and goes is told at most once in that time; one
+//! that stays is told late, but told.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::time::Duration;
@@ -33,8 +34,8 @@ pub(super) struct Look {
     pub(super) value: Option<f64>,
     /// Nanoseconds since 1970.
     pub(super) now: i64,
-    /// Since when until now nothing can be missing; `None` when something may be.
-    pub(super) watched_since: Option<i64>,
+    /// The newest stretch of time of which nothing is missing.
+    pub(super) watched: Option<(i64, i64)>,
     /// How long a rule that fired waits.
     pub(super) suppression: Duration,
     /// Whether there is an agent to look for causes.
@@ -44,7 +45,7 @@ pub(super) struct Look {
 impl Store {
     /// Takes in what was found for a rule.
     pub(super) fn judge(&self, rule: &Rule, look: Look) -> Result<Outcome, DatabaseError> {
-        let Look { value, now, watched_since, .. } = look;
+        let Look { value, now, watched, .. } = look;
         let facts = &rule.facts;
         let holds = value.is_some_and(|value| rule.holds(value));
         self.database.write(|connection| {
@@ -66,22 +67,24 @@ impl Store {
                 }
                 (Some(alert), false) => {
                     let window = i64::try_from(rule.window.as_nanos()).unwrap_or(i64::MAX);
+                    let quiet_since = alert.quiet_since.unwrap_or(now);
                     // Only what was watched counts as quiet.
-                    let since = watched_since.map(|since| alert.quiet_since.map_or(now, |quiet| quiet.max(since)));
+                    let quiet_since = watched.map(|(first, _)| quiet_since.max(first));
+                    let last = watched.map_or(now, |(_, last)| last.min(now));
                     if !same_condition(&alert.rule, facts) {
                         let note = "Resolved by itself: the rule was changed, and its condition does not hold.";
                         resolve(&transaction, &alert, now, note)?;
                         Outcome::Resolved
-                    } else if since.is_some_and(|since| now.saturating_sub(since) >= window) {
+                    } else if quiet_since.is_some_and(|since| last.saturating_sub(since) >= window) {
                         let note =
                             format!("Resolved by itself: the condition has not held for {}.", facts.window);
                         resolve(&transaction, &alert, now, &note)?;
                         Outcome::Resolved
                     } else {
-                        if alert.quiet_since == since {
+                        if alert.quiet_since == quiet_since {
                             return Ok(Outcome::Same);
                         }
-                        quiet(&transaction, &alert.id, since)?;
+                        quiet(&transaction, &alert.id, quiet_since)?;
                         Outcome::Same
                     }
                 }

@@ -44,8 +44,8 @@ impl Measure for Dial {
         Ok(Some(self.0.load(Ordering::SeqCst) as f64))
     }
 
-    fn watched_since(&self, _: i64) -> Option<i64> {
-        Some(0)
+    fn watched(&self) -> Option<(i64, i64)> {
+        Some((0, i64::MAX))
     }
 }
 

@@ -31,8 +31,8 @@ pub(crate) trait Measure: Clone + Send + Sync + 'static {
     /// The number for a stretch of time; `None` when nothing is known of it. Blocks.
     fn value(&self, rule: &Facts, between: (i64, i64)) -> Result<Option<f64>, DatabaseError>;
 
-    /// Since when until `now` nothing can be missing, both in nanoseconds since 1970; `None` when something may be.
-    fn watched_since(&self, now: i64) -> Option<i64>;
+    /// The newest stretch of time, in nanoseconds since 1970, of which nothing is missing; `None` when something may be of any.
+    fn watched(&self) -> Option<(i64, i64)>;
 }
 
 /// What the observer keeps.
@@ -124,9 +124,9 @@ impl Measure for Telemetry {
         Ok(Some(self.logs.count(uids, &rule.query, between)? as f64))
     }
 
-    /// The collector brings all of it, so its moments stand for lines, events and spans, too.
-    fn watched_since(&self, now: i64) -> Option<i64> {
-        let since = self.metrics.samples.watched_since(now / SECOND)?;
-        Some(since.saturating_mul(SECOND))
+    /// The collector brings all of it, and its moments say whether lines, events or spans still wait.
+    fn watched(&self) -> Option<(i64, i64)> {
+        let (first, last) = self.metrics.samples.watched()?;
+        Some((first.saturating_mul(SECOND), last.saturating_mul(SECOND)))
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn look(store: &Store, rule: &Rule, second: i64, value: f64) -> Outco
     let look = Look {
         value: Some(value),
         now: START + second * SECOND,
-        watched_since: Some(START),
+        watched: Some((START, i64::MAX)),
         suppression: Duration::from_secs(300),
         rca: true,
     };

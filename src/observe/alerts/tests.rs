@@ -154,7 +154,7 @@ fn lines_and_costs_are_counted_in_the_window_and_for_the_component_alone() {
         let owner =
             Owner { environment: "development".into(), project: "shop".into(), ..owner("c") };
         let part = metrics::wire::Part { owner, samples: vec![requested.clone()] };
-        let batch = metrics::wire::Batch { time, since: time, parts: vec![part] };
+        let batch = metrics::wire::Batch { time, since: None, parts: vec![part] };
         telemetry.metrics.samples.ingest(&batch, time).expect("stores");
     }
     assert_eq!(spent(60), Some(0.0333));
@@ -171,7 +171,7 @@ fn lines_and_costs_are_counted_in_the_window_and_for_the_component_alone() {
             Owner { environment: "development".into(), project: "shop".into(), ..owner("c") };
         let batch = metrics::wire::Batch {
             time,
-            since: time,
+            since: None,
             parts: vec![metrics::wire::Part { owner, samples }],
         };
         telemetry.metrics.samples.ingest(&batch, time).expect("stores");
@@ -226,24 +226,28 @@ fn time_in_which_something_may_be_missing_is_not_quiet() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = open(directory.path());
     let rule = rule(&json!({}));
-    let look = |second: i64, value: Option<f64>, since: Option<i64>| {
-        let watched_since = since.map(|since| START + since * SECOND);
-        let (now, suppression) = (START + second * SECOND, Duration::ZERO);
-        let look = Look { value, now, watched_since, suppression, rca: false };
+    let look = |second: i64, value: Option<f64>, watched: Option<(i64, i64)>| {
+        let at = |second: i64| START + second * SECOND;
+        let watched = watched.map(|(first, last)| (at(first), at(last)));
+        let (now, suppression) = (at(second), Duration::ZERO);
+        let look = Look { value, now, watched, suppression, rca: false };
         store.judge(&rule, look).expect("judges")
     };
     assert_eq!(look(0, Some(3.0), None), Outcome::Fired, "what is known is enough to begin");
-    // The collector is away for far longer than the window of 30 s.
-    assert_eq!((look(10, None, None), look(90, None, None)), (Outcome::Same, Outcome::Same));
-    // It is back, away for a moment, and back again.
-    assert_eq!(look(95, None, Some(92)), Outcome::Same);
-    assert_eq!((look(120, None, None), look(126, None, Some(126))), (Outcome::Same, Outcome::Same));
-    // A gap that no look fell into: only what came after it counts.
-    assert_eq!(look(157, None, Some(140)), Outcome::Same);
-    assert_eq!(
-        (look(169, None, Some(140)), look(170, None, Some(140))),
-        (Outcome::Same, Outcome::Resolved)
-    );
+    let same = |second: i64, watched: Option<(i64, i64)>| {
+        assert_eq!(look(second, None, watched), Outcome::Same, "{second}");
+    };
+    // Nothing is known for far longer than the window of 30 s.
+    same(10, None);
+    same(90, None);
+    // The collector is back, and away for ever after a moment.
+    same(95, Some((92, 95)));
+    same(400, Some((92, 115)));
+    // Back again: what came before does not count, also where no look fell into the gap.
+    same(426, Some((425, 425)));
+    same(457, Some((440, 455)));
+    same(471, Some((440, 465)));
+    assert_eq!(look(472, None, Some((440, 470))), Outcome::Resolved);
 }
 
 #[test]
@@ -276,8 +280,8 @@ fn nothing_known_is_nothing_wrong_and_a_rule_that_is_gone_takes_its_alert_along(
     let rule = rule(&json!({}));
     let unknown = |second: i64| {
         let (now, suppression) = (START + second * SECOND, Duration::ZERO);
-        let watched_since = Some(START);
-        let look = Look { value: None, now, watched_since, suppression, rca: false };
+        let watched = Some((START, now));
+        let look = Look { value: None, now, watched, suppression, rca: false };
         store.judge(&rule, look).expect("judges")
     };
     assert_eq!(unknown(0), Outcome::Same);

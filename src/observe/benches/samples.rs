@@ -41,7 +41,7 @@ fn batch(time: i64) -> Batch {
         };
         Part { owner, samples: samples.collect() }
     };
-    Batch { time, since: time, parts: (0..COMPONENTS).map(part).collect() }
+    Batch { time, since: None, parts: (0..COMPONENTS).map(part).collect() }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,6 +1,8 @@
 //! The observer's door for the collector, and how something gets through it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +19,8 @@ pub(super) struct Door {
     observer: Uri,
     token: PathBuf,
     client: HttpClient,
+    /// Deliveries that were refused for now.
+    refused: Arc<AtomicUsize>,
 }
 
 /// Why a request to the observer did not work.
@@ -40,7 +44,12 @@ impl DoorError {
 
 impl Door {
     pub(super) fn new(observer: Uri, token: PathBuf) -> Door {
-        Door { observer, token, client: http_client() }
+        Door { observer, token, client: http_client(), refused: Arc::default() }
+    }
+
+    /// Whether something that was refused for now still has to be delivered.
+    pub(super) fn is_behind(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) > 0
     }
 
     /// Posts until the observer has it, or says that it never will. False when the end was asked for before. `what` it
@@ -53,6 +62,7 @@ impl Door {
         shutdown: &Shutdown,
     ) -> bool {
         let mut backoff = Backoff::default();
+        let mut behind = None;
         loop {
             let error = match self.request(Method::POST, path, body.clone()).await {
                 Ok(_) => return true,
@@ -62,6 +72,7 @@ impl Door {
                 }
                 Err(error) => error,
             };
+            behind.get_or_insert_with(|| Behind::new(&self.refused));
             let pause = backoff.next().unwrap_or(PATIENCE);
             tracing::warn!(%error, retry_in = ?pause, "{what} wait");
             tokio::select! {
@@ -110,5 +121,21 @@ impl Door {
         answer.unwrap_or_else(|_| {
             Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs())))
         })
+    }
+}
+
+/// Counts as long as it lives.
+struct Behind(Arc<AtomicUsize>);
+
+impl Behind {
+    fn new(refused: &Arc<AtomicUsize>) -> Behind {
+        refused.fetch_add(1, Ordering::Relaxed);
+        Behind(refused.clone())
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -68,10 +68,9 @@ impl Store {
         Ok(Store { database, retention, known: Arc::default(), watched: Arc::default() })
     }
 
-    /// Since when everything was told of without a gap until `now`, both in seconds since 1970. `None` when the collector
-    /// is away: then nothing that is missing means anything.
-    pub(crate) fn watched_since(&self, now: i64) -> Option<i64> {
-        self.watched.since(now)
+    /// The newest stretch of time, in seconds since 1970, of which everything was told: what is missing in it did not happen.
+    pub(crate) fn watched(&self) -> Option<(i64, i64)> {
+        self.watched.stretch()
     }
 }
 

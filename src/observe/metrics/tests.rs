@@ -123,7 +123,7 @@ fn shop(time: i64) -> Batch {
     let part = |component: &str, samples| Part { owner: owner(component), samples };
     Batch {
         time,
-        since: time,
+        since: None,
         parts: vec![part("web", web), part("cart", cart), part("payment", payment)],
     }
 }
@@ -263,7 +263,7 @@ fn usage_of_limits_is_of_all_pods_together_and_of_now() {
     // Without limits there is nothing to have a part of.
     let samples = vec![sample(CPU, &[(POD, "free-1")], Value::Gauge(1e9))];
     let batch =
-        Batch { time: now, since: now, parts: vec![Part { owner: owner("free"), samples }] };
+        Batch { time: now, since: None, parts: vec![Part { owner: owner("free"), samples }] };
     store.ingest(&batch, now).expect("stores");
     assert_eq!(usage("free", now), Some(super::Usage::default()));
 }
@@ -275,7 +275,7 @@ fn a_component_made_anew_does_not_have_the_former_ones_past() {
     let anew = Owner { component_uid: "new".into(), ..owner("cart") };
     let time = BEGIN + 60;
     store
-        .ingest(&Batch { time, since: time, parts: vec![Part { owner: anew, samples }] }, time)
+        .ingest(&Batch { time, since: None, parts: vec![Part { owner: anew, samples }] }, time)
         .expect("stores");
     let found = store.resources(&window("cart", 2, 60)).expect("asks");
     assert!(found.0[0].is_empty(), "{found:?}");
@@ -358,7 +358,7 @@ fn a_topology_of_many_components_is_told_in_few_words() {
         });
         Part { owner: owner(&peer(n)), samples: samples.collect() }
     };
-    let batch = Batch { time: BEGIN, since: BEGIN, parts: (0..60).map(part).collect() };
+    let batch = Batch { time: BEGIN, since: None, parts: (0..60).map(part).collect() };
     store.ingest(&batch, BEGIN).expect("stores");
     let found = store.topology(&window("", 1, 60), &Calls::default()).expect("asks");
     let told = drawn::compact(&found, &place(""), TYPICAL);

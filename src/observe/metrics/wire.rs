@@ -20,8 +20,10 @@ pub const BOUNDS: [f64; 13] =
 pub struct Batch {
     /// Seconds since 1970.
     pub time: i64,
-    /// The moment before it, since which everything that grew was counted; the same moment when it is a collector's first.
-    pub since: i64,
+    /// With the last post of a moment: since when everything was counted that is of it and of the moments in between, mostly
+    /// the moment before it. The same moment when something may be missing, as for a collector that has just begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
     /// One part an owner.
     pub parts: Vec<Part>,
 }

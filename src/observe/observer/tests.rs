@@ -62,7 +62,7 @@ fn measure(directory: &std::path::Path) {
     for time in (1_767_225_600..1_767_225_660).step_by(5) {
         let samples = vec![sample(CPU, 2e7), sample(CPU_REQUEST, 1e8), sample(MEMORY, 1e6)];
         let batch =
-            Batch { time, since: time, parts: vec![Part { owner: owner.clone(), samples }] };
+            Batch { time, since: None, parts: vec![Part { owner: owner.clone(), samples }] };
         store.ingest(&batch, time).expect("stores");
     }
 }

@@ -69,10 +69,10 @@ impl Gathered {
         }
     }
 
-    /// As posts, each of a bounded size. Those of nobody come in one without parts: that nothing was missed is to be known.
+    /// As posts, each of a bounded size. The last one says `since` when; what is of nobody comes in one without parts.
     pub(super) fn batches(self, (since, time): (i64, i64)) -> Vec<Batch> {
         let mut batches = Vec::new();
-        let empty = || Batch { time, since, parts: Vec::new() };
+        let empty = || Batch { time, since: None, parts: Vec::new() };
         let mut batch = empty();
         let mut count = 0;
         for (owner, series) in self.values {
@@ -93,6 +93,9 @@ impl Gathered {
         }
         if !batch.parts.is_empty() || batches.is_empty() {
             batches.push(batch);
+        }
+        if let Some(last) = batches.last_mut() {
+            last.since = Some(since);
         }
         batches
     }
@@ -119,7 +122,11 @@ mod tests {
             |batch: &Batch| batch.parts.iter().map(|part| part.samples.len()).sum::<usize>();
         assert_eq!(batches.iter().map(samples).collect::<Vec<_>>(), [4000, 4000, 1000]);
         assert_eq!(batches[0].parts[0].samples[0].value, Value::Gauge(2.0));
-        let empty = Batch { time: 5, since: 0, parts: Vec::new() };
+        assert_eq!(
+            batches.iter().map(|batch| batch.since).collect::<Vec<_>>(),
+            [None, None, Some(0)]
+        );
+        let empty = Batch { time: 5, since: Some(0), parts: Vec::new() };
         assert_eq!(Gathered::default().batches((0, 5)), [empty]);
     }
 }

@@ -14,15 +14,16 @@ mod exposition;
 mod fetch;
 mod gathered;
 mod growth;
+mod nodes;
 mod scrape;
 mod summary;
 mod traffic;
+mod waiting;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
 use curtain_role::{Backoff, Shutdown};
 use futures::{StreamExt, stream};
 use http::Method;
@@ -37,19 +38,17 @@ use crate::metrics::names::{
     CPU_LIMIT, CPU_REQUEST, MEMORY_LIMIT, MEMORY_REQUEST, POD, READY, RESTARTS,
 };
 use crate::metrics::wire::{INTERVAL, Labels, SAMPLES_PATH};
-use fetch::{Fetch, FetchError};
+use fetch::Fetch;
 use gathered::Gathered;
+use nodes::{Asked, Node};
 use scrape::Programs;
 use traffic::Traffic;
+use waiting::Waiting;
 
 /// Time for all questions of a moment.
 const PATIENCE: Duration = Duration::from_millis(4500);
 /// Nodes and pods that are asked at the same time.
 const AT_ONCE: usize = 4;
-/// Posts that wait for the observer.
-const WAITING: usize = 24;
-/// A node without sight is asked about it again after so many moments.
-const BLIND: u32 = 60;
 
 /// Measures.
 pub(super) struct Meter {
@@ -62,25 +61,9 @@ pub(super) struct Meter {
     programs: Programs,
     /// Last counts of restarts, by uid.
     restarts: HashMap<String, i32>,
-    waiting: VecDeque<Bytes>,
+    waiting: Waiting,
     /// The moment that was measured last.
     before: Option<i64>,
-}
-
-/// What is remembered of a node.
-#[derive(Default)]
-struct Node {
-    summary: summary::Node,
-    traffic: Traffic,
-    /// Moments for which it is not asked about traffic.
-    blind: u32,
-}
-
-/// What a node answered.
-struct Answer {
-    name: String,
-    summary: Result<Bytes, FetchError>,
-    traffic: Option<Result<Bytes, FetchError>>,
 }
 
 impl Meter {
@@ -94,7 +77,7 @@ impl Meter {
             gateways: HashMap::new(),
             programs: Programs::default(),
             restarts: HashMap::new(),
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             before: None,
         }
     }
@@ -128,70 +111,18 @@ impl Meter {
         self.nodes.retain(|name, _| nodes.contains(name));
         let deadline = tokio::time::Instant::now() + PATIENCE;
         // Who answers late is left out, and counts from there on the next time.
-        let seeing = tokio::time::timeout_at(deadline, self.ask_nodes(nodes, &mut gathered)).await;
-        let work = self.ask_pods(&pods, !seeing.unwrap_or(false), &mut gathered);
-        let _ = tokio::time::timeout_at(deadline, work).await;
+        let asked = tokio::time::timeout_at(deadline, self.ask_nodes(nodes, &mut gathered)).await;
+        let asked = asked.unwrap_or(Asked { seeing: false, whole: false });
+        let work = self.ask_pods(&pods, !asked.seeing, &mut gathered);
+        let in_time = tokio::time::timeout_at(deadline, work).await.is_ok();
         self.say_what_is_known(&pods, &mut gathered);
         if gathered.dropped > 0 {
             tracing::warn!(dropped = gathered.dropped, "there are too many series");
         }
-        let since = self.before.replace(time).unwrap_or(time);
-        for batch in gathered.batches((since, time)) {
-            // Strings and numbers only: it cannot fail.
-            self.waiting.push_back(serde_json::to_vec(&batch).unwrap_or_default().into());
-        }
-        while self.waiting.len() > WAITING {
-            self.waiting.pop_front();
-        }
+        let whole = asked.whole && in_time && gathered.dropped == 0 && !self.door.is_behind();
+        let since = self.before.replace(time).filter(|_| whole).unwrap_or(time);
+        self.waiting.put(&gathered.batches((since, time)));
         let _ = tokio::time::timeout_at(deadline, self.post()).await;
-    }
-
-    /// Whether any node sees traffic.
-    async fn ask_nodes(&mut self, nodes: HashSet<String>, gathered: &mut Gathered) -> bool {
-        let blind: HashMap<String, bool> = nodes
-            .into_iter()
-            .map(|name| {
-                let node = self.nodes.entry(name.clone()).or_default();
-                node.blind = node.blind.saturating_sub(1);
-                (name, node.blind > 0)
-            })
-            .collect();
-        let fetch = &self.fetch;
-        let mut answers = stream::iter(blind)
-            .map(|(name, blind)| async move {
-                let summary = fetch.node(&name, "stats/summary").await;
-                let traffic = match blind {
-                    true => None,
-                    false => Some(fetch.node(&name, "metrics/traffic").await),
-                };
-                Answer { name, summary, traffic }
-            })
-            .buffer_unordered(AT_ONCE);
-        let mut seeing = false;
-        while let Some(Answer { name, summary, traffic }) = answers.next().await {
-            let Some(node) = self.nodes.get_mut(&name) else { continue };
-            let read = summary.map_err(|error| error.to_string()).and_then(|document| {
-                let read = node.summary.read(&document, &self.pods, Instant::now(), gathered);
-                read.map_err(|error| error.to_string())
-            });
-            if let Err(error) = read {
-                tracing::debug!(node = name, error, "a node does not say what its pods use");
-            }
-            match traffic {
-                Some(Ok(text)) => {
-                    seeing = true;
-                    read_traffic(&mut node.traffic, &text, (&self.pods, None), gathered);
-                }
-                Some(Err(FetchError::Missing)) => node.blind = BLIND,
-                Some(Err(error)) => {
-                    // It sees, and its gateways would be counted twice if they were asked now.
-                    seeing = true;
-                    tracing::debug!(node = name, %error, "a node does not say what it sees");
-                }
-                None => {}
-            }
-        }
-        seeing
     }
 
     /// Reads the pages of pods; those of gateways, too, if they are asked for traffic.
@@ -254,19 +185,18 @@ impl Meter {
 
     /// Posts what waits, in its order, until the observer does not take it.
     async fn post(&mut self) {
-        while let Some(body) = self.waiting.front() {
-            let posted = self.door.request(Method::POST, SAMPLES_PATH, body.clone()).await;
-            match posted {
-                Err(error) if !error.is_final() => {
-                    tracing::info!(%error, waiting = self.waiting.len(), "samples wait");
-                    return;
+        while let Some(body) = self.waiting.next() {
+            match self.door.request(Method::POST, SAMPLES_PATH, body).await {
+                Ok(_) => self.waiting.arrived(),
+                Err(error) if error.is_final() => {
+                    tracing::error!(%error, "samples are lost: the observer does not take them");
+                    self.waiting.lost();
                 }
                 Err(error) => {
-                    tracing::error!(%error, "samples are lost: the observer does not take them")
+                    tracing::info!(%error, waiting = self.waiting.posts(), "samples wait");
+                    return;
                 }
-                Ok(_) => {}
             }
-            self.waiting.pop_front();
         }
     }
 }

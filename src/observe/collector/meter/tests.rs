@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -185,15 +186,22 @@ async fn what_nodes_and_programs_say_is_stored_and_waits_for_an_observer_that_is
         "{missed:?}"
     );
     assert!(!lab.stored("cart", 1010).iter().any(|line| line.starts_with("http_in")));
-    assert_eq!(lab.world.1.watched_since(1010), Some(1000), "late is not missing");
+    assert_eq!(lab.world.1.watched(), Some((1000, 1010)), "late is not missing");
     // As many moments as are given up are missing.
     change(&lab.world, |world| world.away = true);
-    for moment in 0..=WAITING as i64 {
+    for moment in 0..=waiting::WAITING as i64 {
         lab.meter.measure(1015 + moment * INTERVAL).await;
     }
     change(&lab.world, |world| world.away = false);
     lab.meter.measure(1140).await;
-    assert_eq!(lab.world.1.watched_since(1140), Some(1020));
+    assert_eq!(lab.world.1.watched(), Some((1020, 1140)));
+    // A node that had answered does not.
+    change(&lab.world, |world| world.summary = json!("hm"));
+    lab.meter.measure(1145).await;
+    assert_eq!(lab.world.1.watched(), Some((1145, 1145)));
+    lab.summary(2);
+    lab.meter.measure(1150).await;
+    assert_eq!(lab.world.1.watched(), Some((1145, 1150)));
 }
 
 #[tokio::test]
@@ -240,6 +248,6 @@ async fn without_components_nobody_is_asked_and_nothing_is_missing() {
     let mut lab = lab().await;
     lab.meter.measure(1000).await;
     lab.meter.measure(1005).await;
-    assert_eq!(lab.world.1.watched_since(1005), Some(1000));
+    assert_eq!(lab.world.1.watched(), Some((1000, 1005)));
     assert_eq!(change(&lab.world, |world| world.asked), 0);
 }

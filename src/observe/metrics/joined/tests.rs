@@ -83,7 +83,7 @@ impl World {
         let samples = std::iter::once(ready).chain(seen).collect();
         let time = BEGIN + INTERVAL;
         let batch =
-            Batch { time, since: time, parts: vec![Part { owner: owner(component), samples }] };
+            Batch { time, since: None, parts: vec![Part { owner: owner(component), samples }] };
         self.kept.samples.ingest(&batch, time).expect("stores");
     }
 
