@@ -50,7 +50,7 @@ pub static GRANT_KINDS: &[GrantKind] = &[
     },
     GrantKind {
         name: "deploy-image",
-        about: "make components of images, and give those there are another image; in every environment",
+        about: "create components, and change anything of their workloads; in every environment",
         actions: &["component:create", "workload:create", "workload:update", RESTART],
     },
 ];
