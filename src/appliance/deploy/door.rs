@@ -48,6 +48,12 @@ impl Door {
         Ok(Self { base: format!("{}/api/v1", access.endpoints().api), token })
     }
 
+    /// A door at `base` that lets everybody in.
+    #[cfg(test)]
+    pub(super) fn at(base: String) -> Self {
+        Self { base, token: String::new() }
+    }
+
     /// The object `name` of the collection `list`, if there is one.
     pub(super) async fn find(&self, list: &str, name: &str) -> Result<Option<Value>, Error> {
         Ok(self.read(list, name).await?.map(|(object, _)| object))
@@ -80,7 +86,6 @@ impl Door {
     /// `wanted` has: a member that is null is taken away, and what is not named stays.
     pub(super) async fn put(&self, list: &str, wanted: &Value) -> Result<(), Error> {
         let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
-        let (to, path) = (format!("update {}", called(list, wanted)), one(list, name));
         let mut tries = 0;
         loop {
             tries += 1;
@@ -88,14 +93,25 @@ impl Door {
                 return self.create(list, wanted).await;
             };
             merge(&mut object, wanted);
-            let version = version.as_deref();
-            let ask =
-                Ask { to: &to, method: Method::PUT, path: &path, body: Some(&object), version };
-            match self.ask(ask).await {
+            match self.replace(list, &object, version.as_deref()).await {
                 Err(Error::Answered { status: 409, .. }) if tries < TRIES => {}
-                answered => return answered.map(drop),
+                answered => return answered,
             }
         }
+    }
+
+    /// Puts `object` in the place of the one called so, which must be of `version`.
+    pub(super) async fn replace(
+        &self,
+        list: &str,
+        object: &Value,
+        version: Option<&str>,
+    ) -> Result<(), Error> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let (to, path) = (format!("update {}", called(list, object)), one(list, name));
+        let (method, body) = (Method::PUT, Some(object));
+        let ask = Ask { to: &to, method, path: &path, body, version };
+        self.ask(ask).await.map(drop)
     }
 
     /// Whether each of `actions` is allowed on `component` of `project`.

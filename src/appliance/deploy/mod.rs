@@ -5,6 +5,7 @@
 //! the image.
 
 mod door;
+mod leave;
 mod objects;
 mod rollout;
 

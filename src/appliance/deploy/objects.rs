@@ -64,32 +64,6 @@ impl App {
         Ok(Former { component, workload })
     }
 
-    /// Refuses who may not make of `former` what is wanted. What is not allowed is asked for all the same, so that the
-    /// refusal is the control plane's own, and on record there.
-    ///
-    /// # Errors
-    /// [`Error::Denied`].
-    pub(super) async fn ask_leave(&self, door: &Door, former: &Former) -> Result<(), Error> {
-        let mut writes = Vec::new();
-        match &former.component {
-            None => writes.push(("component:create", "components", self.component())),
-            Some(there) if self.is_as_wanted(there) => {}
-            Some(_) => writes.push(("component:update", "components", self.component())),
-        }
-        let action = if former.workload.is_some() { "workload:update" } else { "workload:create" };
-        writes.push((action, "workloads", self.workload()));
-        let actions: Vec<&str> = writes.iter().map(|(action, ..)| *action).collect();
-        let allowed = door.allows(&actions, (&self.project, &self.name)).await?;
-        for ((action, list, object), allowed) in writes.iter().zip(allowed) {
-            match (allowed, action.ends_with("create")) {
-                (true, _) => {}
-                (false, true) => door.create(list, object).await?,
-                (false, false) => door.put(list, object).await?,
-            }
-        }
-        Ok(())
-    }
-
     /// Makes both objects, or gives those that are there what is wanted.
     pub(super) async fn apply(&self, door: &Door, former: &Former) -> Result<(), Error> {
         // Who may give a component another image may not change the component, which is not needed either.
@@ -99,7 +73,7 @@ impl App {
         door.put("workloads", &self.workload()).await
     }
 
-    fn is_as_wanted(&self, component: &Value) -> bool {
+    pub(super) fn is_as_wanted(&self, component: &Value) -> bool {
         let wanted = self.component();
         let [mut label, mut spec] =
             [component["metadata"]["labels"].clone(), component["spec"].clone()];
@@ -127,7 +101,7 @@ impl App {
         Ok(found.into_iter().filter(own).collect())
     }
 
-    fn component(&self) -> Value {
+    pub(super) fn component(&self) -> Value {
         json!({
             "apiVersion": "openchoreo.dev/v1alpha1",
             "kind": "Component",
@@ -144,7 +118,7 @@ impl App {
         })
     }
 
-    fn workload(&self) -> Value {
+    pub(super) fn workload(&self) -> Value {
         json!({
             "apiVersion": "openchoreo.dev/v1alpha1",
             "kind": "Workload",
