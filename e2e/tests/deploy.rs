@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 const IMAGE: &str = "docker.io/library/my_app:dev";
 
+/// The image of somebody else's component.
+const OTHERS: &str = "docker.io/library/others:1";
+
 /// An archive of [`IMAGE`] that serves `marker`.
 fn archive(instance: &Instance, marker: &str) -> PathBuf {
     let path = instance.scratch().join(format!("{marker}.tar"));
@@ -75,6 +78,8 @@ fn an_agent_deploys_an_image_as_itself_once_a_person_lets_it() {
         .collect();
     let mut agent = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
     assert!(agent.tools().contains(&"deploy_image"), "{}", agent.hello);
+    let others = instance.scratch().join("others.tar");
+    busybox_archive(&others, OTHERS, "others").unwrap();
     let asked = |path: &PathBuf| json!({"image": path.to_str().unwrap(), "component_name": "mine"});
     let one = asked(&archive(&instance, "one"));
     let refusal = agent.call("deploy_image", one.clone()).unwrap_err();
@@ -92,6 +97,28 @@ fn an_agent_deploys_an_image_as_itself_once_a_person_lets_it() {
     assert_eq!(get(url).unwrap().body, "one\n");
     agent.call("deploy_image", asked(&archive(&instance, "two"))).unwrap();
     assert_eq!(get(url).unwrap().body, "two\n", "another image of the same name");
+
+    // What a name of others means is not the agent's to say; nothing of what is refused is kept.
+    instance.curtain(&["deploy", "--image", others.to_str().unwrap()]).success();
+    let images = ["get", "pods", "-A", "-o", "jsonpath={.items[*].spec.containers[*].image}"];
+    let images = instance.kubectl(Clients::KUBECTLS[1], &images).success();
+    let platform = images.split_whitespace().find(|image| image.contains("/curtain:")).unwrap();
+    let before = instance.curtain(&["image", "list", "-o", "json"]).success();
+    for (name, why) in [(OTHERS, "not this component's alone"), (platform, "the platform's own")] {
+        let path = instance.scratch().join("foreign.tar");
+        busybox_archive(&path, name, "foreign").unwrap();
+        let refusal = agent.call("deploy_image", asked(&path)).unwrap_err();
+        assert!(refusal.contains(why), "{refusal}");
+        assert_eq!(instance.curtain(&["image", "list", "-o", "json"]).success(), before);
+    }
+    // Not even after its own component has been told to run that name.
+    let theirs = json!({"image": OTHERS, "component_name": "mine"});
+    agent.call("deploy_image", theirs).unwrap();
+    let path = instance.scratch().join("foreign.tar");
+    busybox_archive(&path, OTHERS, "foreign").unwrap();
+    let refusal = agent.call("deploy_image", asked(&path)).unwrap_err();
+    assert!(refusal.contains("not this component's alone"), "{refusal}");
+    agent.call("deploy_image", asked(&archive(&instance, "two"))).unwrap();
 
     let record = instance.curtain(&["audit", "--by", "claude-1", "-o", "json"]).success();
     for action in ["component:create", "workload:create", "workload:update", "releasebinding:"] {

@@ -111,9 +111,17 @@ pub(crate) fn api(
     plural: &str,
     namespace: &str,
 ) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &resource(kind, plural))
+}
+
+/// The platform's objects of `kind` in every namespace.
+pub(crate) fn everywhere(client: &kube::Client, kind: &str, plural: &str) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &resource(kind, plural))
+}
+
+fn resource(kind: &str, plural: &str) -> ApiResource {
     let kind = GroupVersionKind::gvk("openchoreo.dev", "v1alpha1", kind);
-    let resource = ApiResource::from_gvk_with_plural(&kind, plural);
-    Api::namespaced_with(client.clone(), namespace, &resource)
+    ApiResource::from_gvk_with_plural(&kind, plural)
 }
 
 /// Waits until a component of `bundle` lacks something that does not come by itself, and returns that.

@@ -193,6 +193,12 @@ pub enum Error {
         /// The provider.
         provider: String,
     },
+    /// The cluster may not be given the images of an archive.
+    #[error("{why}")]
+    NotAdmitted {
+        /// What was said of them.
+        why: String,
+    },
     /// The archive holds no images.
     #[error("it is not an archive of images: {why}")]
     Archive {
@@ -334,6 +340,7 @@ impl Error {
             | Self::NotANodeImage { .. }
             | Self::NotOurs { .. }
             | Self::NoNodes { .. }
+            | Self::NotAdmitted { .. }
             | Self::Archive { .. } => Kind::BadInput,
             Self::NotRoot { .. }
             | Self::NotLinux

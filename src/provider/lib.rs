@@ -28,6 +28,7 @@ mod spec;
 mod surroundings;
 
 use std::{
+    collections::BTreeSet,
     io::Read,
     path::{Path, PathBuf},
     pin::Pin,
@@ -58,6 +59,15 @@ pub struct Image {
     pub id: String,
     /// Size of all layers, unpacked, in bytes.
     pub size: u64,
+}
+
+/// Who is asked before a cluster is given images, once: gets every name that they would be kept by, and the images that
+/// are there; says why not, in words for people.
+pub type Admit = Box<dyn FnOnce(&BTreeSet<String>, &[Image]) -> Result<(), String> + Send>;
+
+/// Admits everything.
+pub fn anything() -> Admit {
+    Box::new(|_, _| Ok(()))
 }
 
 /// Something of a cluster that is still on the machine.
@@ -161,14 +171,16 @@ pub trait Provider: Send + Sync {
     /// The administrator's kubeconfig; it exists after the last stage.
     fn kubeconfig(&self, spec: &ClusterSpec) -> PathBuf;
 
-    /// Gives the images in a docker-save or OCI tar to the cluster's nodes.
+    /// Gives the images in a docker-save or OCI tar to the cluster's nodes, if `admit` lets it, by the names that were
+    /// shown to `admit` and no others.
     ///
     /// # Errors
-    /// A tar that cannot be read or verified; nothing of it is kept then.
+    /// A tar that cannot be read or verified, or that is not admitted; nothing of it is kept then.
     fn load_image<'a>(
         &'a self,
         spec: &'a ClusterSpec,
         tar: Box<dyn Read + Send>,
+        admit: Admit,
     ) -> Boxed<'a, Result<Vec<Image>, Error>>;
 
     /// The images the cluster's nodes have.

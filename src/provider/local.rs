@@ -16,6 +16,8 @@ use crate::{
 pub struct LocalImage {
     engine: Engine,
     reference: String,
+    /// Its digest, as the Engine tells it.
+    pub id: String,
     /// The TCP ports that it says it listens on, lowest first.
     pub ports: Vec<u16>,
 }
@@ -37,10 +39,11 @@ pub async fn local_image(
     let answer = async { optional(engine.api().inspect_image(reference).await) };
     let found = engine.call(format!("look for the image {reference}"), answer).await?;
     let Some(found) = found else { return Ok(None) };
+    let id = found.id.unwrap_or_default();
     let exposed = found.config.and_then(|config| config.exposed_ports).unwrap_or_default();
     let mut ports: Vec<u16> = exposed.iter().filter_map(|port| tcp(port)).collect();
     ports.sort_unstable();
-    Ok(Some(LocalImage { engine, reference: reference.to_owned(), ports }))
+    Ok(Some(LocalImage { engine, reference: reference.to_owned(), id, ports }))
 }
 
 /// The number of `8080/tcp`.

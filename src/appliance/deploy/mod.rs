@@ -2,20 +2,27 @@
 //!
 //! What is deployed is what a person would write by hand: a `Component` and its `Workload`. The same again replaces it.
 //! Both are written through the control plane's API as whoever asks, who must be allowed to before the cluster is given
-//! the image.
+//! the image. What the cluster is given takes no name from what others run.
 
+mod claims;
 mod door;
+mod images;
 mod leave;
 mod objects;
 mod rollout;
 
 use std::{io::Read, time::Duration};
 
-use curtain_provider::{Image, Surroundings, local_image};
+use curtain_provider::Surroundings;
 use serde_json::json;
 
-use crate::{Error, access::Access, demo::answering};
+use crate::{
+    Error,
+    access::{ADMINISTRATOR, Access},
+    demo::answering,
+};
 use door::Door;
+use images::{Rule, have};
 use objects::App;
 use rollout::Rollout;
 
@@ -76,15 +83,6 @@ pub struct Deployed {
 /// Seconds that [`deploy`] usually gets: an image may be large.
 pub const USUAL: u64 = 300;
 
-/// An image that the cluster has or can have.
-struct Found {
-    reference: String,
-    /// Its digest, where it is known.
-    id: Option<String>,
-    ports: Vec<u16>,
-    from: &'static str,
-}
-
 /// Deploys an image, waits until every pod of the component runs it and it answers, and tells where.
 ///
 /// # Errors
@@ -117,9 +115,21 @@ pub async fn deploy(
         let app = app(name.clone(), image, None, deploy.port.unwrap_or(USUAL_PORT));
         app.ask_leave(&door, &app.former(&door).await?).await?;
     }
-    let found = have(access, deploy.origin, deploy.around).await?;
+    let rule = match (&named, deploy.who) {
+        (_, ADMINISTRATOR) => Rule::of_all(access),
+        (Some(name), _) => Rule::of_others(access, &client, (deploy.project, name)).await?,
+        (None, _) => {
+            let (image, why) = ("the archive".to_owned(), "no component is named".to_owned());
+            return Err(Error::Image { image, why, next: "name one by --component" });
+        }
+    };
+    let found = have(access, deploy.origin, deploy.around, rule).await?;
     let port = found.port(deploy.port)?;
     let name = named.map_or_else(|| objects::name_of(&found.reference), Ok)?;
+    if let (true, Some(id)) = (found.given, &found.id) {
+        let key = claims::key(deploy.project, &name);
+        claims::claim(&client, &key, &found.reference, id).await?;
+    }
     let app = app(name, &found.reference, found.id, port);
     let former = app.former(&door).await?;
     app.apply(&door, &former).await?;
@@ -137,67 +147,6 @@ pub async fn deploy(
     answering(&url, left(), |status| !matches!(status, 502..=504)).await?;
     let App { name, project, image, port, .. } = app;
     Ok(Deployed { component: name, project, image, port, from: found.from, url })
-}
-
-impl Found {
-    /// The port that is `wanted`, or else the one the image names.
-    fn port(&self, wanted: Option<u16>) -> Result<u16, Error> {
-        match (wanted, self.ports.as_slice()) {
-            (Some(port), _) | (None, &[port]) => Ok(port),
-            (None, []) => Ok(USUAL_PORT),
-            (None, several) => {
-                let several: Vec<_> = several.iter().map(u16::to_string).collect();
-                let why = format!("it names several ports ({})", several.join(", "));
-                let image = self.reference.clone();
-                Err(Error::Image { image, why, next: "choose one by --port" })
-            }
-        }
-    }
-}
-
-/// Sees to it that the cluster has the image, as far as this machine can.
-async fn have(access: &Access, origin: Origin, around: &Surroundings) -> Result<Found, Error> {
-    let instance = access.instance();
-    let spec = access.cluster();
-    let provider = curtain_provider::by_name(&instance.provider)?;
-    let name = match origin {
-        Origin::Archive(reader) => {
-            let loaded = provider.load_image(&spec, reader).await?;
-            let (reference, id) = only(&loaded)?;
-            return Ok(Found { reference, id: Some(id), ports: Vec::new(), from: "archive" });
-        }
-        Origin::Name(name) => name,
-    };
-    if let Some(local) = local_image(around, &name).await? {
-        let loaded = provider.load_image(&spec, local.archive()).await?;
-        let (reference, id) = only(&loaded)?;
-        return Ok(Found { reference, id: Some(id), ports: local.ports, from: "engine" });
-    }
-    let there = provider.images(&spec).await?;
-    let has = |image: &&Image| image.references.iter().any(|one| objects::same(one, &name));
-    let (id, from) = match there.iter().find(has) {
-        Some(image) => (Some(image.id.clone()), "cluster"),
-        None => (None, "registry"),
-    };
-    Ok(Found { reference: name, id, ports: Vec::new(), from })
-}
-
-/// Name and digest of the one image in an archive.
-fn only(loaded: &[Image]) -> Result<(String, String), Error> {
-    let mut named = loaded
-        .iter()
-        .flat_map(|image| image.references.iter().map(|name| (name.clone(), image.id.clone())));
-    match (named.next(), named.next()) {
-        (Some(one), None) => Ok(one),
-        (first, _) => Err(Error::Image {
-            image: "the archive".to_owned(),
-            why: match first {
-                None => "it has no image with a name".to_owned(),
-                Some(_) => "it has more than one image or name".to_owned(),
-            },
-            next: "save one image by its name: `docker save NAME:TAG`",
-        }),
-    }
 }
 
 /// Has the component's bindings replace their pods; returns the mark of the new ones.

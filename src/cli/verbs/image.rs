@@ -82,7 +82,7 @@ async fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure>
     let reader = open(archive)?;
     let shown = archive.display();
     let provider = curtain_provider::by_name(&spec.provider)?;
-    provider.load_image(spec, reader).await.map_err(|error| {
+    provider.load_image(spec, reader, curtain_provider::anything()).await.map_err(|error| {
         let (exit, next) = match error.kind() {
             curtain_provider::Kind::DiskFull => {
                 (Exit::DiskFull, "free some space and load it again")

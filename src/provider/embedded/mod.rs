@@ -17,7 +17,7 @@ use std::{
 use curtain_embedded::{ClusterConfig, FrontDoor, Reach, node::images};
 
 use crate::{
-    Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
+    Admit, Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
     Surroundings, WHOLE, Watch, api::answers,
 };
 
@@ -90,11 +90,22 @@ impl Provider for Embedded {
         &'a self,
         spec: &'a ClusterSpec,
         mut tar: Box<dyn Read + Send>,
+        admit: Admit,
     ) -> Boxed<'a, Result<Vec<Image>, Error>> {
         Box::pin(async move {
             let home = spec.home.clone();
+            let load = move || {
+                images::load_if(&home, &mut tar, |names, there| {
+                    let there = there.iter();
+                    let there = there.map(|(name, one)| (name.clone(), one.id.clone(), one.size));
+                    admit(names, &grouped(there))
+                })
+            };
             // On a thread of its own, so that reading can be interrupted.
-            let loaded = blocking(move || images::load(&home, &mut tar)).await??;
+            let loaded = blocking(load).await?.map_err(|error| match error {
+                images::ImageError::Refused { why } => Error::NotAdmitted { why },
+                other => other.into(),
+            })?;
             Ok(grouped(loaded.into_iter().map(|one| (one.reference, one.id, one.size))))
         })
     }

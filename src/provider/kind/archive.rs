@@ -1,17 +1,22 @@
 //! Which images an archive holds, as `docker save` or an OCI tool wrote it.
+//!
+//! Invariant: whatever containerd would keep of the archive has a name that is among those found; so where the two could
+//! read differently, both readings count.
+
+mod json;
 
 use std::{
     collections::BTreeSet,
     fs::File,
     io::{ErrorKind, Read},
-    path::Path,
+    path::{Component, Path, PathBuf},
 };
 
-use serde_json::Value;
+use json::Json;
 
 /// How long an index in an archive may be, in bytes.
 const LONGEST: u64 = 4 << 20;
-/// Names of images in the annotations of an OCI index, the full one first.
+/// Names of images in the annotations of an OCI index.
 const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
 /// The references of every image in the archive at `path`, completed as containerd completes them.
@@ -28,9 +33,8 @@ pub(crate) fn references(path: &Path) -> Result<BTreeSet<String>, String> {
             0 if error.kind() != ErrorKind::UnexpectedEof => "it is no tar archive".to_owned(),
             _ => format!("it is not a whole tar: {error}"),
         })?;
-        let name = entry.path().map_err(|error| error.to_string())?.into_owned();
-        let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
-        let read: fn(&Value) -> Vec<String> = match name.to_str() {
+        let name = clean(&entry.path().map_err(|error| error.to_string())?);
+        let read: fn(&Json) -> Vec<String> = match name.to_str() {
             Some("manifest.json") => docker,
             Some("index.json") => oci,
             _ => continue,
@@ -48,27 +52,44 @@ pub(crate) fn references(path: &Path) -> Result<BTreeSet<String>, String> {
     Ok(found)
 }
 
+/// `a/../b` as `b`.
+fn clean(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(part) => plain.push(part),
+            Component::ParentDir => drop(plain.pop()),
+            _ => {}
+        }
+    }
+    plain
+}
+
 /// The tags in what `docker save` writes.
-fn docker(manifest: &Value) -> Vec<String> {
-    let images = manifest.as_array().into_iter().flatten();
-    let tags = images.flat_map(|image| image["RepoTags"].as_array().into_iter().flatten());
-    tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect()
+fn docker(manifest: &Json) -> Vec<String> {
+    let tags = manifest.items().flat_map(|image| image.all("RepoTags").flat_map(Json::items));
+    tags.filter_map(|tag| tag.text().map(str::to_owned)).collect()
 }
 
 /// The names in an OCI index. A name that is only a tag says nothing.
-fn oci(index: &Value) -> Vec<String> {
-    let manifests = index["manifests"].as_array().into_iter().flatten();
-    manifests
-        .filter_map(|one| {
-            let names = NAMES.iter().filter_map(|name| one["annotations"][name].as_str());
-            names.into_iter().find(|name| name.contains([':', '/'])).map(str::to_owned)
-        })
+fn oci(index: &Json) -> Vec<String> {
+    let manifests = index.all("manifests").flat_map(Json::items);
+    let annotations = manifests.flat_map(|one| one.all("annotations"));
+    annotations
+        .flat_map(|one| NAMES.iter().flat_map(|name| one.all(name)))
+        .filter_map(Json::text)
+        .filter(|name| name.contains([':', '/', '@']))
+        .map(str::to_owned)
         .collect()
 }
 
 /// `busybox` as `docker.io/library/busybox:latest`.
 pub(crate) fn complete(name: &str) -> String {
     let (host, path) = match name.split_once('/') {
+        Some(("docker.io" | "index.docker.io", path)) if !path.contains('/') => {
+            ("docker.io", format!("library/{path}"))
+        }
+        Some(("index.docker.io", path)) => ("docker.io", path.to_owned()),
         Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => {
             (host, path.to_owned())
         }
@@ -115,6 +136,25 @@ mod tests {
     }
 
     #[test]
+    fn no_name_is_missed_that_containerd_finds() {
+        let file = archive(&[
+            ("blobs/./manifest.json", r#"[{"RepoTags":["app:blob"]}]"#),
+            (
+                "manifest.json",
+                r#"[{"repotags":["app:1"],"RepoTag\u017f":["app:2"],"RepoTags":[]}]"#,
+            ),
+            ("./manifest.json", r#"[{"RepoTags":["app:3"],"RepoTags":["app:4"]}]"#),
+            (
+                "index.json",
+                r#"{"manifests":[{"annotations":{"io.containerd.image.name":"app:5",
+                    "org.opencontainers.image.ref.name":"app:6"},"annotations":{}}]}"#,
+            ),
+        ]);
+        let found: Vec<_> = references(file.path()).unwrap().into_iter().collect();
+        assert_eq!(found, [1, 2, 3, 4, 5, 6].map(|tag| format!("docker.io/library/app:{tag}")));
+    }
+
+    #[test]
     fn what_holds_no_images_is_said() {
         let file = archive(&[("README", "hello")]);
         assert!(references(file.path()).unwrap_err().contains("manifest.json"));
@@ -131,5 +171,6 @@ mod tests {
         assert_eq!(complete("busybox"), "docker.io/library/busybox:latest");
         assert_eq!(complete("me/app:1"), "docker.io/me/app:1");
         assert_eq!(complete("localhost:5000/app"), "localhost:5000/app:latest");
+        assert_eq!(complete("index.docker.io/app:1"), "docker.io/library/app:1");
     }
 }

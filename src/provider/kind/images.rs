@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 use serde::Deserialize;
 
 use super::{archive, engine::Engine, names, platform_image};
-use crate::{ClusterSpec, Error, Image, Watch};
+use crate::{Admit, ClusterSpec, Error, Image, Watch};
 
 /// Where containerd's configuration names the snapshotter, by version of the configuration.
 const SNAPSHOTTER: [&[&str]; 2] = [
@@ -54,12 +54,15 @@ pub(crate) async fn load(
     engine: &Engine,
     spec: &ClusterSpec,
     mut tar: Box<dyn Read + Send>,
+    admit: Admit,
 ) -> Result<Vec<Image>, Error> {
     let spool = Spool::new(spec, move |file| io::copy(&mut tar, file).map(drop)).await?;
     let path = spool.path.clone();
     let loaded = super::blocking(move || archive::references(&path))
         .await?
         .map_err(|why| Error::Archive { why })?;
+    // The nodes get the very file that the names were read from.
+    admit(&loaded, &list(engine, spec).await?).map_err(|why| Error::NotAdmitted { why })?;
     import_everywhere(engine, spec, &spool).await?;
     let named = |image: &Image| image.references.iter().any(|one| loaded.contains(one));
     Ok(list(engine, spec).await?.into_iter().filter(named).collect())

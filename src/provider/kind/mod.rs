@@ -38,7 +38,7 @@ pub(crate) use machine::Machine;
 pub(crate) use node_image::{DEFAULT as DEFAULT_IMAGE, DOWNLOAD, available, present};
 
 use crate::{
-    Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
+    Admit, Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
     Surroundings, Watch, api,
 };
 
@@ -211,8 +211,9 @@ impl Provider for Kind {
         &'a self,
         spec: &'a ClusterSpec,
         tar: Box<dyn Read + Send>,
+        admit: Admit,
     ) -> Boxed<'a, Result<Vec<Image>, Error>> {
-        Box::pin(async move { images::load(&Engine::of(spec).await?, spec, tar).await })
+        Box::pin(async move { images::load(&Engine::of(spec).await?, spec, tar, admit).await })
     }
 
     fn images<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<Vec<Image>, Error>> {

@@ -64,6 +64,12 @@ pub enum ImageError {
     /// An image without a name.
     #[error("the image in the archive has no name; save it by name, as in `docker save NAME:TAG`")]
     Unnamed,
+    /// Whoever was asked does not want it.
+    #[error("{why}")]
+    Refused {
+        /// What was said.
+        why: String,
+    },
     /// A name that is not one.
     #[error("{reference:?} is not an image reference: {reason}")]
     Reference {

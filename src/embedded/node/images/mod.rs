@@ -4,7 +4,7 @@
 //! image's configuration and become visible only together, with one replaced index file, under a lock: whatever goes
 //! wrong, nothing half-stored is ever used. A layer directory is never changed once it has its name.
 //!
-//! Entry points: [`load`], [`list`], [`find`].
+//! Entry points: [`load`], [`load_if`], [`list`], [`find`].
 
 mod archive;
 mod decode;
@@ -20,4 +20,4 @@ pub use error::ImageError;
 pub use manifest::ImageConfig;
 pub use reference::Reference;
 pub(crate) use store::{INDEX, store_dir as directory};
-pub use store::{Image, LoadedImage, find, layers_dir, list, load};
+pub use store::{Image, LoadedImage, find, layers_dir, list, load, load_if};

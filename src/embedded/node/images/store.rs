@@ -1,6 +1,6 @@
 //! The store: `index.json`, `layers/<digest>`, and a lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -63,10 +63,26 @@ pub struct LoadedImage {
 /// # Errors
 /// Any [`ImageError`]; the store is then as it was before.
 pub fn load(home: &Path, reader: impl Read) -> Result<Vec<LoadedImage>, ImageError> {
+    load_if(home, reader, |_, _| Ok(()))
+}
+
+/// As [`load`], if `admit`, which gets the names in the archive and the images that are there, does not say why not.
+///
+/// # Errors
+/// Any [`ImageError`]; the store is then as it was before. [`ImageError::Refused`] is what `admit` says.
+pub fn load_if(
+    home: &Path,
+    reader: impl Read,
+    admit: impl FnOnce(&BTreeSet<String>, &BTreeMap<String, Image>) -> Result<(), String>,
+) -> Result<Vec<LoadedImage>, ImageError> {
     let store = Store::lock(home)?;
     let staging = Staging::new(&store.dir)?;
     let archive = Archive::spool(reader, &staging.dir)?;
     let described = archive.images()?;
+    let names = described.iter().flat_map(|image| &image.references).map(Reference::to_string);
+    // Under the lock: nobody gives the store another image until this one is stored.
+    admit(&names.collect(), &read_index(&store.dir)?.images)
+        .map_err(|why| ImageError::Refused { why })?;
     let unpacked = store.unpack(&described, &staging.dir)?;
     store.publish(&described, unpacked)
 }
