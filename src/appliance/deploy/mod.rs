@@ -137,7 +137,8 @@ pub async fn deploy(
         Some(former) if app.is_new_under_an_old_name(&former) => Some(restart(&door, &app).await?),
         _ => None,
     };
-    let rollout = Rollout { app: &app, restarted };
+    let logs = door.allows(&["logs:view"], (&app.project, &app.name)).await?.contains(&true);
+    let rollout = Rollout { app: &app, restarted, logs };
     let binding = rollout.done(&client, left()).await?;
     let url = objects::url(&binding, &access.endpoints().gateway).ok_or_else(|| {
         let why = "its release binding names no external URL".to_owned();

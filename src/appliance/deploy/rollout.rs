@@ -33,6 +33,8 @@ pub(super) struct Rollout<'a> {
     pub(super) app: &'a App,
     /// The mark of a restart.
     pub(super) restarted: Option<String>,
+    /// Whether whoever waits may see what containers write.
+    pub(super) logs: bool,
 }
 
 impl Rollout<'_> {
@@ -80,7 +82,7 @@ impl Rollout<'_> {
                 return Ok(());
             }
             if let Some((pod, why)) = pods.hopeless(self) {
-                let last = last_line(client, pod).await;
+                let last = if self.logs { last_line(client, pod).await } else { None };
                 let why = last.map_or_else(|| why.clone(), |line| format!("{why}\n  {line}"));
                 return Err(Error::Lacking { what: format!("component {name}"), why });
             }
@@ -200,7 +202,7 @@ mod tests {
     #[test]
     fn it_is_done_when_every_pod_is_new_and_ready() {
         let app = app();
-        let rollout = Rollout { app: &app, restarted: None };
+        let rollout = Rollout { app: &app, restarted: None, logs: true };
         let (running, mut pods) = (json!({"running": {}}), Pods::default());
         pods.take(Event::Init);
         pods.take(Event::InitApply(pod("old", "my:1", true, &running)));
@@ -212,14 +214,14 @@ mod tests {
         assert!(!pods.are_new_and_ready(&rollout), "the old one still answers");
         pods.take(Event::Delete(pod("old", "my:1", true, &running)));
         assert!(pods.are_new_and_ready(&rollout));
-        let rollout = Rollout { app: &app, restarted: Some("now".to_owned()) };
+        let rollout = Rollout { app: &app, restarted: Some("now".to_owned()), logs: true };
         assert!(!pods.are_new_and_ready(&rollout), "it is from before the restart");
     }
 
     #[test]
     fn what_will_not_get_ready_is_not_waited_for() {
         let app = app();
-        let rollout = Rollout { app: &app, restarted: None };
+        let rollout = Rollout { app: &app, restarted: None, logs: true };
         let waiting =
             |reason: &str| json!({"waiting": {"reason": reason, "message": "no such image"}});
         let mut pods = Pods::default();
