@@ -225,7 +225,11 @@ async fn serve(who: &str, context: &Context) -> Result<Exit, Failure> {
         upstream("observer", &endpoints.observer_mcp)?,
         upstream("SRE agent", &endpoints.sre_agent_mcp)?,
     ];
-    let own = DeployImage { who: identity.name.clone(), access: access.clone() };
+    let own = DeployImage {
+        who: identity.name.clone(),
+        access: access.clone(),
+        busy: tokio::sync::Mutex::default(),
+    };
     let behind = Behind { upstreams, own: vec![Arc::new(own)], instance };
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
     let outcome = bridge::run(behind, Arc::new(tokens), input, output);

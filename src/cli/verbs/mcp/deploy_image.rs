@@ -13,6 +13,7 @@ use curtain_control::mcp::{
     bridge::OwnTool,
 };
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::environment;
 
@@ -37,6 +38,8 @@ pub(super) struct DeployImage {
     pub(super) access: Access,
     /// Whom the bridge acts as.
     pub(super) who: String,
+    /// Held by the deploy that is under way: two at a time would only wait for each other's images.
+    pub(super) busy: Mutex<()>,
 }
 
 impl OwnTool for DeployImage {
@@ -54,6 +57,12 @@ impl OwnTool for DeployImage {
 
 impl DeployImage {
     async fn deploy(&self, arguments: &Arguments) -> Result<Value, String> {
+        let Ok(_alone) = self.busy.try_lock() else {
+            return Err(
+                "another deploy of this session is under way; call again once it has ended"
+                    .to_owned(),
+            );
+        };
         let (image, name) = (arguments.text("image"), arguments.optional("component_name"));
         let path = Path::new(image);
         let origin = match (path.is_file(), name) {
