@@ -1,5 +1,7 @@
 //! What became of the actions of a report: what a person decided, and what the agent did itself.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -34,6 +36,19 @@ impl Edit {
         let proposed: Change = serde_json::from_value(change.clone()).map_err(|error| {
             format!("the change of action {} cannot be edited: {error}", self.index)
         })?;
+        // Values are told by name, so a name that is there twice says nothing.
+        for (env, files, fields) in [
+            (&proposed.env, &proposed.files, &proposed.fields),
+            (&self.env, &self.files, &self.fields),
+        ] {
+            let keys = repeated(env.iter().map(|one| one.key.as_str()));
+            let files = repeated(files.iter().map(|one| (one.key.as_str(), &one.mount_path)));
+            let pointers = repeated(fields.iter().map(|one| one.json_pointer.as_str()));
+            if let Some(name) = keys.or(files.map(|(key, _)| key)).or(pointers) {
+                let why = format!("action {} cannot be edited: {name} is there twice", self.index);
+                return Err(why);
+            }
+        }
         let mut change = proposed.clone();
         let none = |what: &str| Err(format!("action {} does not set {what}", self.index));
         for edit in &self.env {
@@ -60,6 +75,12 @@ impl Edit {
     }
 }
 
+/// What is in `all` a second time.
+fn repeated<T: Ord + Copy>(all: impl IntoIterator<Item = T>) -> Option<T> {
+    let mut seen = BTreeSet::new();
+    all.into_iter().find(|one| !seen.insert(*one))
+}
+
 /// Notes in `report` what `who` decided at `now`. The error is a sentence for the caller; then nothing is noted.
 pub(super) fn decide(
     report: &mut Value,
@@ -71,6 +92,16 @@ pub(super) fn decide(
     let Some(actions) = actions.as_array_mut() else {
         return Err("the report proposes nothing".into());
     };
+    // A second edit would take what the first one made for what was proposed.
+    for (list, twice) in [
+        ("appliedIndices", repeated(decided.applied_indices.iter().copied())),
+        ("dismissedIndices", repeated(decided.dismissed_indices.iter().copied())),
+        ("edits", repeated(decided.edits.iter().map(|edit| edit.index))),
+    ] {
+        if let Some(index) = twice {
+            return Err(format!("{list} names action {index} twice; name each action once"));
+        }
+    }
     let both =
         decided.applied_indices.iter().find(|index| decided.dismissed_indices.contains(index));
     if let Some(index) = both {
@@ -190,8 +221,33 @@ mod tests {
             json!([{"index": 0, "fields": [{"json_pointer": "/spec/owner", "value": 1}]}]),
             json!([{"index": 0, "files": [{"key": "f", "mount_path": "/", "value": ""}]}]),
             json!([{"index": 1, "env": []}]),
+            json!([{"index": 0, "fields": fields}, {"index": 0, "env": env}]),
+            json!([{"index": 0, "fields": [fields[0], fields[0]]}]),
         ] {
             assert!(edited(other.clone()).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_proposal_that_names_something_twice_is_not_edited() {
+        for (list, one) in [
+            ("env", json!({"key": "A", "value": "1"})),
+            ("files", json!({"key": "f", "mount_path": "/etc", "value": "1"})),
+            ("fields", json!({"json_pointer": "/spec/x", "value": 1})),
+        ] {
+            let apply = |change: Value, edits: Value| {
+                let mut report = report();
+                let actions = &mut report["result"]["recommendations"]["recommended_actions"];
+                actions[0]["change"] = change;
+                let decided = json!({"appliedIndices": [0], "edits": edits});
+                let decided: Decided = serde_json::from_value(decided).unwrap();
+                decide(&mut report, &decided, "admin", Timestamp::UNIX_EPOCH)
+            };
+            let edit = json!([{"index": 0, list: [one]}]);
+            apply(json!({list: [one]}), edit.clone()).unwrap();
+            let refused = apply(json!({list: [one, one]}), edit).unwrap_err();
+            assert!(refused.contains("twice"), "{refused}");
+            apply(json!({list: [one, one]}), json!([])).unwrap();
         }
     }
 
@@ -202,6 +258,8 @@ mod tests {
             (&[1], &[], "suggested"),
             (&[], &[2], "is applied"),
             (&[7], &[], "no action 7"),
+            (&[0, 0], &[], "appliedIndices names action 0 twice"),
+            (&[], &[1, 1], "dismissedIndices names action 1 twice"),
         ] {
             let error = try_it(applied, dismissed).unwrap_err();
             assert!(error.contains(words), "{error}");
