@@ -45,6 +45,8 @@ pub(crate) struct Portal {
 
 /// The longest form, in bytes.
 const LONGEST_FORM: usize = 16 << 10;
+/// The longest form with texts, in which a character can take nine bytes: those of its UTF-8, as `%XX`.
+const LONGEST_TEXT: usize = 256 << 10;
 
 /// Serves until told to stop.
 ///
@@ -83,8 +85,7 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .route(&format!("{project}/incidents"), get(pages::incidents::show))
         .route(&format!("{project}/incidents/{{incident}}"), get(pages::incident::show))
         .route(&format!("{project}/incidents/{{incident}}/status"), post(incidents::change))
-        .route(&format!("{project}/incidents/{{incident}}/report"), post(incidents::decide))
-        .route(&format!("{project}/incidents/{{incident}}/question"), post(question::ask))
+        .merge(texts(project))
         .route(&format!("{project}/deploy"), get(pages::deploy::show).post(deploy::deploy))
         .route(component, get(pages::component::show))
         .route(&format!("{component}/live"), get(live::component))
@@ -115,6 +116,16 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .layer(AllowedHosts::new(config.allowed_hosts.iter().cloned()))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .with_state(portal)
+}
+
+/// Routes whose forms have texts: values of files, and questions.
+fn texts(project: &str) -> Router<Arc<Portal>> {
+    let report = format!("{project}/incidents/{{incident}}/report");
+    let question = format!("{project}/incidents/{{incident}}/question");
+    Router::new()
+        .route(&report, post(incidents::decide))
+        .route(&question, post(question::ask))
+        .layer(DefaultBodyLimit::max(LONGEST_TEXT))
 }
 
 /// Changes come from our own pages only: another application on `localhost` has an origin that
