@@ -6,7 +6,7 @@
 use crate::error::BackendError;
 use crate::model::text;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the names of such fields begin with.
 const FIELD: &str = "value-";
@@ -86,11 +86,15 @@ fn is_quantity(text: &str) -> bool {
     number.parse::<f64>().is_ok_and(|number| number > 0.0) && units.contains(&unit)
 }
 
-/// The values of `change` that can be edited.
+/// The values of `change` that can be edited: none, if it sets something twice, as which of both is meant cannot be told.
 pub(crate) fn editable(change: &Value) -> Vec<Editable> {
     let mut all = Vec::new();
+    let mut names = BTreeSet::new();
     for (list, name) in [("env", "key"), ("files", "key"), ("fields", "json_pointer")] {
         for (at, item) in change[list].as_array().into_iter().flatten().enumerate() {
+            if !names.insert((list, text(item, &format!("/{name}")))) {
+                return Vec::new();
+            }
             let value = &item["value"];
             let shown = match value {
                 Value::String(text) => text.clone(),
@@ -142,6 +146,11 @@ pub(crate) fn edited(
         }
     }
     Ok((after != *change).then_some(after))
+}
+
+/// Whether `form` has values to edit a change with.
+pub(crate) fn are_in(form: &BTreeMap<String, String>) -> bool {
+    form.keys().any(|name| name.starts_with(FIELD))
 }
 
 /// What of `change` is otherwise than proposed, as the agent is told: an edit of the action `index`.
@@ -201,6 +210,18 @@ mod tests {
                 ("releaseName", Kind::Word),
             ]
         );
+    }
+
+    #[test]
+    fn a_change_that_sets_something_twice_is_taken_as_it_is() {
+        for list in ["env", "files", "fields"] {
+            let mut twice = change();
+            let first = twice[list][0].clone();
+            twice[list].as_array_mut().unwrap().push(first);
+            assert!(editable(&twice).is_empty(), "{list}");
+            assert_eq!(edited(&twice, &form(&[])).unwrap(), None);
+            assert!(edited(&twice, &form(&[("value-0", "debug")])).is_err(), "{list}");
+        }
     }
 
     #[test]

@@ -189,6 +189,10 @@ async fn apply(user: &User<'_>, place: &Place, form: &Decision) -> Result<(), Ba
     // The form of one action has its values; several are taken as they are proposed.
     let edited = match indices.as_slice() {
         [one] => edits::edited(&actions[*one]["change"], &form.values)?,
+        _ if edits::are_in(&form.values) => {
+            let why = "several actions are applied only as they are proposed; apply what you edited by itself";
+            return Err(BackendError::Refused(why.to_owned()));
+        }
         _ => None,
     };
     for index in &indices {

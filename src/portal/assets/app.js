@@ -142,11 +142,16 @@ document.addEventListener("click", async (event) => {
 });
 
 // Everything at once is as proposed: not for who has begun to edit.
-document.addEventListener("input", (event) => {
-  if (!("value" in (event.target.dataset ?? {}))) return;
+function offerWhole() {
   const edited = [...document.querySelectorAll("[data-value]")].some((field) => field.value !== field.defaultValue);
   for (const button of document.querySelectorAll("form[data-whole] button")) button.disabled = edited;
+}
+
+document.addEventListener("input", (event) => {
+  if ("value" in (event.target.dataset ?? {})) offerWhole();
 });
+// A browser that restores what was typed tells of no input.
+addEventListener("pageshow", offerWhole);
 
 document.addEventListener("submit", (event) => {
   const asks = event.submitter?.dataset.confirm;

@@ -194,6 +194,24 @@ async fn a_proposed_value_can_be_edited_and_only_that() {
         (&json!(2), &json!(5))
     );
 
+    // Several at once are as proposed, or not at all.
+    let page = browser.page(ACTIVE).await;
+    let both = fields(&page, "seen")[5].replace(',', "%2C");
+    let both = format!("decision=apply&indices=0%2C2&seen={both}&value-0=5");
+    let answer = browser.submit(&path, &both).await;
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text(answer).await.contains("only as they are proposed"));
+    assert!(browser.wire.written.lock().unwrap().is_empty());
+
+    // The longest value has room, however it is encoded.
+    let page = browser.page(ACTIVE).await;
+    let longest = format!("value-0={}", "%2F".repeat(16 << 10));
+    let answer = browser.submit(&path, &apply(0, fields(&page, "seen")[0], &longest)).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let written = std::mem::take(&mut *browser.wire.written.lock().unwrap());
+    let env = &written[0].2["spec"]["workloadOverrides"]["container"]["env"];
+    assert_eq!(env[0]["value"], "/".repeat(16 << 10));
+
     // What nobody edited is told as before.
     let page = browser.page(ACTIVE).await;
     let seen = fields(&page, "seen");
@@ -230,6 +248,8 @@ async fn a_question_is_asked_where_there_is_a_model_and_its_answer_is_text() {
     let failed = browser.submit(&path, "question=fail").await;
     assert_eq!(failed.status(), StatusCode::BAD_GATEWAY);
     assert!(text(failed).await.contains("no steps are left"));
+    let longest = format!("question={}", "%E5%95%8F".repeat(2000));
+    assert_eq!(browser.submit(&path, &longest).await.status(), StatusCode::OK);
     let long = format!("question={}", "x".repeat(2001));
     for wrong in ["question=+", &long] {
         let answer = browser.submit(&path, wrong).await;
