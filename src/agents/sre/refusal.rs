@@ -32,6 +32,8 @@ pub(super) enum Refusal {
     Tools(String),
     #[error("{0} questions are being answered already; ask again in a while")]
     Crowded(usize),
+    #[error("a question of yours is being answered already; ask again when its answer is there")]
+    OneAtATime,
 }
 
 /// An answer, or why there is none.
@@ -58,7 +60,9 @@ pub(super) fn refuse(refusal: &Refusal) -> Response {
         Refusal::NoModel => (StatusCode::SERVICE_UNAVAILABLE, "MODEL_NOT_CONFIGURED"),
         Refusal::Model(_) => (StatusCode::SERVICE_UNAVAILABLE, "MODEL_UNAVAILABLE"),
         Refusal::Tools(_) => (StatusCode::BAD_GATEWAY, "PLATFORM_UNAVAILABLE"),
-        Refusal::Crowded(_) => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_CHATS"),
+        Refusal::Crowded(_) | Refusal::OneAtATime => {
+            (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_CHATS")
+        }
     };
     (status, Json(json!({"error": code, "message": refusal.to_string()}))).into_response()
 }

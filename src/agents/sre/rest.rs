@@ -228,7 +228,7 @@ async fn chat(
     let call = Call { caller: &caller, token: &token };
     let answered = async {
         let kept = office.report(call, VIEW, &asked.report_id).await?;
-        office.chats.answer(&kept, asked, token.clone()).await
+        office.chats.answer(&kept, asked, (&caller.subject, token.clone())).await
     };
     answered.await.unwrap_or_else(|refusal| refuse(&refusal))
 }

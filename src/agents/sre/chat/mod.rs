@@ -10,6 +10,7 @@
 
 mod asked;
 mod talk;
+mod turn;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use curtain_control::identity::Secret;
 use futures::stream;
 use http::{HeaderValue, header};
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::reason::{Bounds, endpoint};
@@ -31,9 +32,8 @@ use super::store::Kept;
 use crate::model::{Endpoint, Limits};
 use crate::platform::Tools;
 pub(super) use asked::Asked;
+use turn::Turns;
 
-/// Chats at once.
-const AT_ONCE: usize = 5;
 /// What one answer may take, below what an analysis may.
 const STEPS: u32 = 20;
 const INPUT_TOKENS: u64 = 300_000;
@@ -53,12 +53,12 @@ pub(super) struct Chats {
     /// Where the settings of a model are.
     model: PathBuf,
     eyes: Arc<Eyes>,
-    places: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Chats {
     pub(super) fn new(model: PathBuf, eyes: Arc<Eyes>) -> Self {
-        Self { model, eyes, places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { model, eyes, turns: Turns::default() }
     }
 
     /// Whether a model is configured, so that asking makes sense.
@@ -66,26 +66,25 @@ impl Chats {
         matches!(endpoint(&self.model).await, Ok(Some(_)))
     }
 
-    /// Answers `asked` about `kept`, which the holder of `token` may read.
+    /// Answers `asked` about `kept`, which `subject`, the holder of `token`, may read.
     pub(super) async fn answer(
         &self,
         kept: &Kept,
         asked: Asked,
-        token: Secret,
+        (subject, token): (&str, Secret),
     ) -> Result<Response, Refusal> {
         asked.check(kept).map_err(Refusal::Invalid)?;
         let Some(report) = kept.report.clone() else {
             return Err(Refusal::NoReport(kept.stage.as_str()));
         };
         let endpoint = bounded(endpoint(&self.model).await.map_err(Refusal::Model)?)?;
-        let place =
-            self.places.clone().try_acquire_owned().map_err(|_| Refusal::Crowded(AT_ONCE))?;
+        let turn = self.turns.take(subject)?;
         let bounds = Bounds::around((self.eyes)(token), &kept.request, &report).await;
         let bounds = bounds.map_err(Refusal::Tools)?;
         let (lines, told) = mpsc::channel(WAITING);
         let mut work = JoinSet::new();
         work.spawn(async move {
-            let _place = place;
+            let _turn = turn;
             let talk = talk::talk(&endpoint, bounds, &report, &asked, lines);
             if tokio::time::timeout(TIME + GRACE, talk).await.is_err() {
                 tracing::warn!("whoever asked about a report does not take the answer");

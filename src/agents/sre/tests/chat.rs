@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use curtain_control::identity::Secret;
 use futures::StreamExt as _;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::service::{Office, Shop, office};
@@ -14,7 +15,7 @@ use super::world::request;
 use crate::model::tests::provider::Provider;
 use crate::platform::Tools;
 use crate::sre::chat::{Asked, Chats};
-use crate::sre::refusal::Refusal;
+use crate::sre::refusal::{Refusal, refuse};
 use crate::sre::store::{Kept, Stage};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -62,7 +63,8 @@ impl Room {
     /// The lines of the answer.
     async fn ask(&self, asked: Value) -> Result<Vec<Value>, Refusal> {
         let asked: Asked = serde_json::from_value(asked).expect("a body");
-        let response = self.chats().answer(&self.kept, asked, Secret::new("theirs")).await?;
+        let response =
+            self.chats().answer(&self.kept, asked, ("ann", Secret::new("theirs"))).await?;
         let mut body = response.into_body().into_data_stream();
         let mut text = Vec::new();
         while let Some(part) = body.next().await {
@@ -110,6 +112,34 @@ async fn a_question_is_answered_from_the_report_with_the_askers_own_eyes() {
         }
         assert!(asked[1].body.to_string().contains("bank/vault is not connected"), "{script}");
     }
+}
+
+#[tokio::test]
+async fn an_asker_has_one_question_at_a_time_until_they_leave() {
+    let room = room().await;
+    room.configure(&Provider::playing("openai_chat").await);
+    // A model that takes its time: nobody accepts what is sent there.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let base = format!("http://{}", silent.local_addr().expect("an address"));
+    fs::write(room.office.folder.path().join("model/RCA_LLM_BASE_URL"), base).expect("writes");
+    let chats = room.chats();
+    let ask = async |who: &str| {
+        let asked: Asked = serde_json::from_value(question("Why?")).expect("a body");
+        chats.answer(&room.kept, asked, (who, Secret::new("theirs"))).await
+    };
+    let first = ask("ann").await.expect("an answer");
+    let refused = ask("ann").await.expect_err("one at a time");
+    assert!(matches!(refused, Refusal::OneAtATime), "{refused}");
+    assert_eq!(refuse(&refused).status(), StatusCode::TOO_MANY_REQUESTS);
+    let others = ask("bob").await.expect("others have their own");
+    drop(first);
+    let again = async {
+        while ask("ann").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, again).await.expect("whoever left may ask again");
+    drop(others);
 }
 
 #[tokio::test]
