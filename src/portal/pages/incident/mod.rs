@@ -19,7 +19,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Who resolves an incident when its alert is over.
+/// Who resolves an incident when its alert is over: the observer, by the name that it keeps for itself (`OURSELVES` of its
+/// incidents). The two must be the same.
 const ITSELF: &str = "system:observer";
 /// Seconds until the report is fetched again while there is none.
 const EVERY: u32 = 5;
