@@ -179,23 +179,31 @@ fn make(
 /// The variables that `service` reads, besides the standard ones of OpenTelemetry.
 pub fn variables(service: &str) -> Vec<String> {
     use frame::faults::{CRASH, ERROR_EVERY, LATENCY, LEAK};
-    let (own, upstreams): (&[&str], &[&str]) = match service {
-        "web" => (&[], &["catalog", "prices", "stock", "cart", "checkout"]),
-        "cart" => (&[], &["cart-store", "catalog"]),
-        "cart-store" => (&["CART_FILE"], &[]),
-        "checkout" => (
-            &[checkout::TAX],
-            &["cart", "prices", "stock", "shipping", "payment", "payment-authority", "mail"],
-        ),
-        "payment" => (&[CERTIFICATE_DAYS], &[]),
-        "mail" => (&[mail::QUEUE, mail::WORKERS], &[]),
-        "load" => (&[load::RATE], &["web"]),
-        _ => (&[], &[]),
+    let own: &[&str] = match service {
+        "cart-store" => &["CART_FILE"],
+        "checkout" => &[checkout::TAX],
+        "payment" => &[CERTIFICATE_DAYS],
+        "mail" => &[mail::QUEUE, mail::WORKERS],
+        "load" => &[load::RATE],
+        _ => &[],
     };
     let common = [frame::TIMEOUT, CRASH, ERROR_EVERY, LATENCY, LEAK];
-    let addresses = upstreams.iter().flat_map(|name| frame::Upstream::variables(name));
+    let addresses = upstreams(service).iter().flat_map(|name| frame::Upstream::variables(name));
     let own = own.iter().chain(&common).map(|name| (*name).to_owned());
     own.chain(addresses).collect()
+}
+
+/// Whom `service` asks.
+fn upstreams(service: &str) -> &'static [&'static str] {
+    match service {
+        "web" => &["catalog", "prices", "stock", "cart", "checkout"],
+        "cart" => &["cart-store", "catalog"],
+        "checkout" => {
+            &["cart", "prices", "stock", "shipping", "payment", "payment-authority", "mail"]
+        }
+        "load" => &["web"],
+        _ => &[],
+    }
 }
 
 #[cfg(test)]

@@ -364,6 +364,24 @@ async fn a_crash_ends_the_service_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_shop_is_open_when_every_service_knows_where_the_others_are() {
+    let waits = async |shop: &Shop, service: &str| {
+        let (status, body) = shop.ask(service, "GET", "/open", "").await;
+        assert_eq!(status, 200);
+        body.trim().to_owned()
+    };
+    let shop = Shop::open().await;
+    assert_eq!(waits(&shop, "web").await, r#"{"waitsFor":[]}"#);
+    let lost = Shop::with(&[("cart", "CATALOG_ADDRESS", "")]).await;
+    let why = "bad configuration: neither UPSTREAM_CATALOG nor CATALOG_ADDRESS is set";
+    let body = waits(&lost, "web").await;
+    for path in ["cart: catalog: ", "checkout: cart: catalog: "] {
+        assert!(body.contains(&format!("\"{path}{why}\"")), "{body}");
+    }
+    assert_eq!(waits(&lost, "cart-store").await, r#"{"waitsFor":[]}"#);
+}
+
+#[tokio::test]
 async fn visitors_go_through_all_of_the_shop() {
     let shop = Shop::open().await;
     let web = shop.addresses["web"].to_string();

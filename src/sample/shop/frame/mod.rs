@@ -12,6 +12,7 @@ mod failure;
 pub mod faults;
 mod log;
 mod metrics;
+mod open;
 mod rpc;
 mod server;
 mod settings;

@@ -20,10 +20,12 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tonic::body::Body;
 
+use super::super::upstreams;
 use super::{
     Call, Context, Failure, Frame, Level, Reply, Route, Service,
     failure::code,
     metrics,
+    open::OPEN,
     rpc::{Raw, parts},
     span::Span,
 };
@@ -96,6 +98,7 @@ impl Served {
         }
         let reply = match request.uri().path() {
             "/healthz" => Reply::json(&json!({ "status": "ok" })),
+            OPEN => self.frame.open(upstreams(self.frame.name)).await,
             "/metrics" => Reply::text(self.frame.metrics.text(metrics::resident())),
             _ => self.http(request).await,
         };

@@ -19,13 +19,13 @@ use super::{
 };
 
 /// The longest answer that is read.
-const LONGEST: usize = 256 * 1024;
+pub(super) const LONGEST: usize = 256 * 1024;
 
 /// Another service.
 pub(crate) struct Upstream {
-    name: &'static str,
+    pub(super) name: &'static str,
     /// `host:port`, if it was told.
-    address: String,
+    pub(super) address: String,
     /// Why there is no address: met by whoever asks, since a service that waits for it has other work to do.
     missing: Option<Failure>,
     trust: Option<Trust>,
@@ -45,7 +45,7 @@ impl Upstream {
     }
 
     /// Fails when it was not told where the service is.
-    fn known(&self) -> Result<(), Failure> {
+    pub(super) fn known(&self) -> Result<(), Failure> {
         self.missing.clone().map_or(Ok(()), Err)
     }
 
@@ -165,7 +165,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) cookie: Option<HeaderValue>,
 }
 
-async fn within<T>(
+pub(super) async fn within<T>(
     limit: Duration,
     upstream: &Upstream,
     exchange: impl Future<Output = Result<T, Failure>>,
