@@ -14,7 +14,7 @@ use super::{
     api,
     faults::{self, Change, Fault, PROJECT},
     image::Image,
-    record::{ANNOTATION, Record, VARIABLES, record, restore, set},
+    record::{ANNOTATION, Record, VARIABLES, record, restore, set, stands},
 };
 use crate::{Error, access::Access, identity::refused};
 
@@ -51,7 +51,8 @@ pub struct Healed {
     pub kept: Vec<String>,
 }
 
-/// Breaks `service` in `environment` by the fault called `name`, or its usual one. Again is no other than once.
+/// Breaks `service` in `environment` by the fault called `name`, or its usual one. Again is no other than once, until
+/// somebody has mended it.
 ///
 /// # Errors
 /// An unknown service or fault, a service that is not deployed there or is broken otherwise already, or a cluster that
@@ -74,11 +75,16 @@ pub async fn break_service(
     for tried in 1.. {
         let mut binding = find(&bindings, service, environment).await?;
         changed = format!("ReleaseBinding {NAMESPACE}/{}", name_of(&binding));
-        if let Some(record) = record(&binding) {
-            if record.fault == fault.name {
-                break;
+        if let Some(earlier) = record(&binding) {
+            match stands(&binding, &earlier) {
+                true if earlier.fault == fault.name => break,
+                true => {
+                    let (service, fault) = (service.to_owned(), earlier.fault);
+                    return Err(Error::Broken { service, fault });
+                }
+                // Somebody has mended it, and it is broken anew.
+                false => drop(restore(&mut binding, &earlier)),
             }
-            return Err(Error::Broken { service: service.to_owned(), fault: record.fault });
         }
         let record = match (&change, &image) {
             (Change::Variables(variables), _) => set(&mut binding, variables),

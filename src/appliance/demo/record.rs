@@ -59,6 +59,15 @@ pub(super) fn set(binding: &mut DynamicObject, variables: &[Value]) -> Record {
     Record { variables: changed, bare, ..Record::default() }
 }
 
+/// Whether everything is as the fault left it. What was mended in the binding is mended; of an image it does not know.
+pub(super) fn stands(binding: &DynamicObject, record: &Record) -> bool {
+    let entries = binding.data.pointer(VARIABLES).and_then(Value::as_array);
+    record
+        .variables
+        .iter()
+        .all(|changed| entries.is_some_and(|entries| entries.contains(&changed.after)))
+}
+
 /// Puts back what still is as the fault left it, and names the rest.
 pub(super) fn restore(binding: &mut DynamicObject, record: &Record) -> Vec<String> {
     let mut kept = Vec::new();
@@ -135,6 +144,18 @@ mod tests {
         assert_eq!(restore(&mut changed, &record), ["A"]);
         let left = changed.data.pointer(VARIABLES).unwrap();
         assert_eq!(*left, json!([{ "key": "A", "value": "good" }, { "key": "C", "value": "new" }]));
+    }
+
+    #[test]
+    fn a_fault_stands_until_somebody_mends_it() {
+        let mut changed = binding(json!({}));
+        let record = set(&mut changed, &[json!({ "key": "A", "value": "bad" })]);
+        assert!(stands(&changed, &record));
+        changed.data["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
+        assert!(!stands(&changed, &record));
+        changed.data["spec"] = json!({});
+        assert!(!stands(&changed, &record));
+        assert!(stands(&changed, &Record::default()));
     }
 
     #[test]
