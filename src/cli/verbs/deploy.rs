@@ -34,7 +34,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
     let path = Path::new(&args.image);
-    let origin = if args.image == "-" || path.is_file() {
+    // No image has such a name: `open` says what is wrong with the file.
+    let is_path = args.image.starts_with(['/', '.']);
+    let origin = if args.image == "-" || is_path || path.is_file() {
         Origin::Archive(open(path)?)
     } else {
         Origin::Name(args.image)
