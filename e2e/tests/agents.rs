@@ -160,7 +160,7 @@ fn agents_deploy_by_tools_and_a_reader_is_refused() {
     instance.kubectl_file("kubectl-1.37", &["apply"], GRANT).success();
     let mut installed = eventually("the role to count", LIMIT, || {
         let agent = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
-        let may = agent.tools().contains(&"create_release_binding");
+        let may = agent.tools().contains(&"delete_component");
         if may { Ok(agent) } else { Err(agent.hello.to_string()) }
     });
     deploys_with_tools(&instance, "by-grant", &mut installed, None);
@@ -172,7 +172,7 @@ fn agents_deploy_by_tools_and_a_reader_is_refused() {
     instance.curtain(&["mcp", "install", "claude"]).success();
     let mut again = eventually("the grants to be gone", LIMIT, || {
         let agent = Agent::connect(&instance, "legacy", &Server::Stdio(&line));
-        let may = agent.tools().contains(&"create_release_binding");
+        let may = agent.tools().contains(&"delete_component");
         if may { Err(agent.hello.to_string()) } else { Ok(agent) }
     });
     let project = json!({"namespace_name": "default", "name": "not-inherited"});

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::{About, Access, Arguments, Call, CallError, Tool, Toolbox};
 use crate::{
     audit::{Audit, Record, Trail},
-    authz::{Hierarchy, Question, Via},
+    authz::{GrantKind, Hierarchy, Question, Via},
     identity::SubjectKind,
     live::Live,
     objects::{Ask, Error, ListQuery, Objects, kind},
@@ -128,8 +128,11 @@ impl Toolbox for ControlPlane {
         ROWS.iter().map(|row| &row.tool).collect()
     }
 
+    /// To an agent also what a person could grant it: only what is listed can be asked for, and a refusal says how.
     async fn lists(&self, call: Call<'_>, action: &'static str) -> bool {
-        self.objects.authorizer().can_anywhere(call.caller, action, &Hierarchy::cluster())
+        let caller = call.caller;
+        let asks = caller.kind == SubjectKind::Agent && GrantKind::for_action(action).is_some();
+        asks || self.objects.authorizer().can_anywhere(caller, action, &Hierarchy::cluster())
     }
 
     async fn admits(
