@@ -19,8 +19,8 @@ pub(super) struct Door {
     observer: Uri,
     token: PathBuf,
     client: HttpClient,
-    /// Deliveries that were refused for now.
-    refused: Arc<AtomicUsize>,
+    /// Deliveries that failed and are tried again.
+    retried: Arc<AtomicUsize>,
 }
 
 /// Why a request to the observer did not work.
@@ -44,12 +44,12 @@ impl DoorError {
 
 impl Door {
     pub(super) fn new(observer: Uri, token: PathBuf) -> Door {
-        Door { observer, token, client: http_client(), refused: Arc::default() }
+        Door { observer, token, client: http_client(), retried: Arc::default() }
     }
 
-    /// Whether something that was refused for now still has to be delivered.
+    /// Whether the observer lacks something that was posted and did not arrive.
     pub(super) fn is_behind(&self) -> bool {
-        self.refused.load(Ordering::Relaxed) > 0
+        self.retried.load(Ordering::Relaxed) > 0
     }
 
     /// Posts until the observer has it, or says that it never will. False when the end was asked for before. `what` it
@@ -72,7 +72,7 @@ impl Door {
                 }
                 Err(error) => error,
             };
-            behind.get_or_insert_with(|| Behind::new(&self.refused));
+            behind.get_or_insert_with(|| Behind::new(&self.retried));
             let pause = backoff.next().unwrap_or(PATIENCE);
             tracing::warn!(%error, retry_in = ?pause, "{what} wait");
             tokio::select! {
@@ -124,13 +124,13 @@ impl Door {
     }
 }
 
-/// Counts as long as it lives.
+/// One of the deliveries that are tried again, as long as it lives.
 struct Behind(Arc<AtomicUsize>);
 
 impl Behind {
-    fn new(refused: &Arc<AtomicUsize>) -> Behind {
-        refused.fetch_add(1, Ordering::Relaxed);
-        Behind(refused.clone())
+    fn new(retried: &Arc<AtomicUsize>) -> Behind {
+        retried.fetch_add(1, Ordering::Relaxed);
+        Behind(retried.clone())
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn by_text(
     ))?;
     // Finding them is what takes time: those beyond the page are counted by the way.
     let mut taken = Taken::default();
-    taken.take(page.query(values)?, query.page.limit, COUNTED)?;
+    taken.take(page.query(values)?, query.page.limit)?;
     Ok((taken.hits, taken.total as u64))
 }
 

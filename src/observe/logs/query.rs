@@ -181,7 +181,7 @@ pub(super) fn by_stream(
     for stream in streams.keys() {
         let values = params![stream, first, last, like];
         let before = taken.total;
-        taken.take(page.query(values)?, limit, COUNTED)?;
+        taken.take(page.query(values)?, limit)?;
         if query.phrase.is_empty() && before < COUNTED {
             let there: i64 = count.query_row(values, |row| row.get(0))?;
             taken.total = before + usize::try_from(there).unwrap_or(COUNTED);
@@ -198,12 +198,11 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Takes up to `limit` more lines, and counts on until there are `counted` in all.
+    /// Takes up to `limit` more lines, and counts on until there are [`COUNTED`] in all.
     pub(super) fn take(
         &mut self,
         mut rows: rusqlite::Rows<'_>,
         limit: usize,
-        counted: usize,
     ) -> rusqlite::Result<()> {
         let mut taken = 0;
         while let Some(row) = rows.next()? {
@@ -212,7 +211,7 @@ impl Taken {
                 taken += 1;
             }
             self.total += 1;
-            if taken >= limit && self.total >= counted {
+            if taken >= limit && self.total >= COUNTED {
                 break;
             }
         }
