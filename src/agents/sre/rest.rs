@@ -190,14 +190,16 @@ async fn show(
     Path(id): Path<String>,
 ) -> Response {
     let call = Call { caller: &caller, token: &token };
-    let found = office.report(call, VIEW, &id).await;
-    // Ours: whether questions about it can be answered.
-    let chat = office.chats.are_possible().await;
-    reply(found.map(|kept| json!({
-        "chat": chat,
-        "alertId": kept.request.alert.id, "reportId": kept.id, "timestamp": kept.time.to_string(),
-        "status": kept.stage.as_str(), "summary": kept.summary, "report": kept.report,
-    })))
+    let found = async {
+        let kept = office.report(call, VIEW, &id).await?;
+        Ok(json!({
+            // Ours: whether questions about it can be answered.
+            "chat": office.chats.are_possible().await,
+            "alertId": kept.request.alert.id, "reportId": kept.id, "timestamp": kept.time.to_string(),
+            "status": kept.stage.as_str(), "summary": kept.summary, "report": kept.report,
+        }))
+    };
+    reply(found.await)
 }
 
 async fn update(
