@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode, header};
+use json_patch::merge;
 use serde_json::{Value, json};
 
 use super::NAMESPACE;
@@ -187,36 +188,4 @@ fn one(list: &str, name: &str) -> String {
 fn called(list: &str, object: &Value) -> String {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     format!("{} {name}", list.trim_end_matches('s'))
-}
-
-/// Gives `object` what `wanted` has, as RFC 7396 merges.
-pub(super) fn merge(object: &mut Value, wanted: &Value) {
-    let Value::Object(wanted) = wanted else {
-        object.clone_from(wanted);
-        return;
-    };
-    if !object.is_object() {
-        *object = json!({});
-    }
-    for (key, value) in wanted {
-        match object.as_object_mut() {
-            Some(members) if value.is_null() => drop(members.remove(key)),
-            _ => merge(&mut object[key.as_str()], value),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_named_stays_and_null_goes() {
-        let mut object =
-            json!({"spec": {"a": 1, "list": [1, 2]}, "metadata": {"annotations": {"x": "1"}}});
-        let wanted = json!({"spec": {"list": [3], "new": {"b": 2, "none": null}}, "metadata": {"annotations": {"x": null}}});
-        merge(&mut object, &wanted);
-        let merged = json!({"spec": {"a": 1, "list": [3], "new": {"b": 2}}, "metadata": {"annotations": {}}});
-        assert_eq!(object, merged);
-    }
 }

@@ -11,7 +11,7 @@ mod leave;
 mod objects;
 mod rollout;
 
-use std::{io::Read, time::Duration};
+use std::{io::Read, path::Path, time::Duration};
 
 use curtain_provider::Surroundings;
 use serde_json::json;
@@ -45,6 +45,13 @@ pub enum Origin {
     Archive(Box<dyn Read + Send>),
     /// A name: of an image in the machine's Docker Engine, in the cluster, or in a registry that its nodes can reach.
     Name(String),
+}
+
+impl Origin {
+    /// Whether `image` is the path of an archive: no image has a name like that, so a file that is not there is missing.
+    pub fn is_path(image: &str) -> bool {
+        image.starts_with(['/', '.']) || Path::new(image).is_file()
+    }
 }
 
 /// What to deploy.

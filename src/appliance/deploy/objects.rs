@@ -1,15 +1,13 @@
 //! The component and its workload.
 
+use json_patch::merge;
 use kube::{
     Client,
     api::{DynamicObject, ListParams},
 };
 use serde_json::{Value, json};
 
-use super::{
-    IMAGE_ID, MANAGED_BY, MANAGER, NAMESPACE,
-    door::{Door, merge},
-};
+use super::{IMAGE_ID, MANAGED_BY, MANAGER, NAMESPACE, door::Door};
 use crate::{
     Error,
     demo::{api, external},

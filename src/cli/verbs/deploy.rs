@@ -33,11 +33,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
-    let path = Path::new(&args.image);
-    // No image has such a name: `open` says what is wrong with the file.
-    let is_path = args.image.starts_with(['/', '.']);
-    let origin = if args.image == "-" || is_path || path.is_file() {
-        Origin::Archive(open(path)?)
+    let origin = if args.image == "-" || Origin::is_path(&args.image) {
+        Origin::Archive(open(Path::new(&args.image))?)
     } else {
         Origin::Name(args.image)
     };

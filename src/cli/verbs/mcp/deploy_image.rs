@@ -1,6 +1,6 @@
 //! The bridge's own tool `deploy_image`: `curtain deploy`, as whoever the bridge acts as.
 
-use std::{fs::File, path::Path, time::Duration};
+use std::{fs::File, time::Duration};
 
 use curtain_appliance::{
     access::Access,
@@ -64,13 +64,12 @@ impl DeployImage {
             );
         };
         let (image, name) = (arguments.text("image"), arguments.optional("component_name"));
-        let path = Path::new(image);
-        let origin = match (path.is_file(), name) {
+        let origin = match (Origin::is_path(image), name) {
             (false, _) => Origin::Name(image.to_owned()),
             // Whether it may is asked before the archive is given to the cluster, and about a component.
             (true, None) => return Err("for an archive, component_name is required".to_owned()),
             (true, Some(_)) => {
-                let file = File::open(path);
+                let file = File::open(image);
                 Origin::Archive(Box::new(
                     file.map_err(|error| format!("cannot open {image}: {error}"))?,
                 ))
