@@ -4,7 +4,7 @@ use std::{
     borrow::BorrowMut,
     fs::File,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// What a program printed and how it ended.
@@ -126,4 +126,14 @@ impl Clients {
     pub fn mail_python(&self) -> PathBuf {
         self.0.join("mail/bin/python")
     }
+}
+
+/// Starts a program that is spoken to on its standard streams.
+#[track_caller]
+pub fn piped(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }

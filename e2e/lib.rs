@@ -31,7 +31,7 @@ mod wait;
 
 pub use actions_cache::{ActionsCache, Weather};
 pub use browser::Browser;
-pub use clients::{Clients, Output};
+pub use clients::{Clients, Output, piped};
 pub use engine::Engine;
 pub use http::{Answer, get, get_as, post_as, post_form, put_as};
 pub use image::busybox_archive;

@@ -3,12 +3,12 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command},
 };
 
 use serde_json::{Value, json};
 
-use crate::Instance;
+use crate::{Instance, piped};
 
 /// Where a server is reached.
 #[derive(Debug, Clone)]
@@ -49,11 +49,7 @@ impl Agent {
                 command.arg("stdio").args(*line);
             }
         }
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let mut process = piped(&mut command);
         let input = process.stdin.take();
         let mut output = BufReader::new(process.stdout.take().expect("piped"));
         let hello = line(&mut output).unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -4,12 +4,12 @@ use std::{
     io::{BufRead as _, BufReader},
     net::Ipv4Addr,
     path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command},
     sync::mpsc::{Receiver, channel},
     time::Duration,
 };
 
-use curtain_e2e::Clients;
+use curtain_e2e::{Clients, piped};
 use serde_json::Value;
 
 /// One that lets in who has the [`NAME`](Self::NAME) and the [`PASSWORD`](Self::PASSWORD); it ends when dropped.
@@ -35,11 +35,7 @@ impl MailServer {
             .arg(Self::NAME)
             .args(tls.into_iter().flatten());
         command.env("CURTAIN_E2E_PASSWORD", Self::PASSWORD);
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let mut process = piped(&mut command);
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().unwrap());
         let (told, lines) = channel();

@@ -102,6 +102,26 @@ async fn bad(client: &Client, tool: &str, arguments: Value) -> String {
     result.content[0].as_text().expect("text").text.clone()
 }
 
+/// Whether the tool did it, or what it said instead.
+async fn told(client: &Client, tool: &str, arguments: Value) -> Result<(), String> {
+    let result = call(client, tool, arguments).await?;
+    match result.is_error {
+        Some(true) => Err(result.content[0].as_text().expect("text").text.clone()),
+        _ => Ok(()),
+    }
+}
+
+/// A second environment.
+async fn production(platform: &Platform) {
+    platform
+        .apply(json!({
+            "apiVersion": "openchoreo.dev/v1alpha1", "kind": "Environment",
+            "metadata": {"name": "production", "namespace": "team"},
+            "spec": {"dataPlaneRef": {"kind": "ClusterDataPlane", "name": "default"}},
+        }))
+        .await;
+}
+
 async fn names(client: &Client) -> Vec<String> {
     let tools = client.list_all_tools().await.expect("tools");
     tools.into_iter().map(|tool| tool.name.into_owned()).collect()

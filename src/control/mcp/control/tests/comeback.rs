@@ -5,24 +5,10 @@ use super::{refusals::deployed, *};
 /// Releases are told apart by the second in which they were made.
 const LATER: std::time::Duration = std::time::Duration::from_millis(1_100);
 
-async fn told(client: &Client, tool: &str, arguments: Value) -> Result<(), String> {
-    let result = call(client, tool, arguments).await?;
-    match result.is_error {
-        Some(true) => Err(result.content[0].as_text().expect("text").text.clone()),
-        _ => Ok(()),
-    }
-}
-
 #[tokio::test]
 async fn nobody_goes_back_where_auto_deploy_would_go_forward_again() {
     let platform = Platform::start().await;
-    platform
-        .apply(json!({
-            "apiVersion": "openchoreo.dev/v1alpha1", "kind": "Environment",
-            "metadata": {"name": "production", "namespace": "team"},
-            "spec": {"dataPlaneRef": {"kind": "ClusterDataPlane", "name": "default"}},
-        }))
-        .await;
+    production(&platform).await;
     deployed(&platform).await;
     tokio::time::sleep(LATER).await;
     let developer = connect(&platform, "developer", "", stateless()).await;

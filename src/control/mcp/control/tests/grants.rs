@@ -32,13 +32,7 @@ impl Hands {
 /// A deployed component, its environment, and an agent's session.
 async fn stage(hands: &Hands) -> (Platform, Client, String) {
     let platform = Platform::start_at(hands.clock()).await;
-    platform
-        .apply(json!({
-            "apiVersion": "openchoreo.dev/v1alpha1", "kind": "Environment",
-            "metadata": {"name": "production", "namespace": "team"},
-            "spec": {"dataPlaneRef": {"kind": "ClusterDataPlane", "name": "default"}},
-        }))
-        .await;
+    production(&platform).await;
     deployed(&platform).await;
     let agent = connect(&platform, "one", "", stateless()).await;
     let admin = platform.token("admin").await;
@@ -63,11 +57,7 @@ async fn settled(client: &Client, arguments: &Value, allowed: bool) -> Result<()
 
 /// Whether the agent's update works, or what it is told.
 async fn update(client: &Client, arguments: &Value) -> Result<(), String> {
-    let result = call(client, "update_release_binding", arguments.clone()).await?;
-    match result.is_error {
-        Some(true) => Err(result.content[0].as_text().expect("text").text.clone()),
-        _ => Ok(()),
-    }
+    told(client, "update_release_binding", arguments.clone()).await
 }
 
 fn change(what: Value) -> Value {
