@@ -13,6 +13,7 @@
 //! Entry points: [`Config`], [`run`].
 
 mod actions;
+mod answers;
 mod ask;
 mod assets;
 mod backend;

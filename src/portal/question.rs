@@ -7,7 +7,7 @@ use crate::model::text;
 use crate::pages::incident::{self, Place};
 use crate::server::Portal;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ pub(crate) struct Question {
     question: String,
 }
 
-/// Has the SRE agent answer a question about its report.
+/// Has the SRE agent answer a question about its report, and leads to the page that shows the answer: to load that again asks
+/// nobody.
 pub(crate) async fn ask(
     State(portal): State<Arc<Portal>>,
     Path(place): Path<Place>,
@@ -36,7 +37,10 @@ pub(crate) async fn ask(
         user.question(text(&report, "/reportId"), &question).await
     };
     match answered.await {
-        Ok(answer) => incident::with_answer(&portal, &session, &place, (&question, &answer)).await,
+        Ok(answer) => {
+            let id = session.answers.keep(&place.incident, question, &answer);
+            Ok(Redirect::to(&format!("{}?answer={id}", place.href())).into_response())
+        }
         Err(error) => incident::with_problem(&portal, &session, place, error).await,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A restart of the portal signs everybody out; tokens live an hour anyway.
 
+use crate::answers::Answers;
 use crate::error::PageError;
 use crate::server::Portal;
 use crate::token::Token;
@@ -25,6 +26,7 @@ pub(crate) struct Session {
     pub(crate) name: String,
     /// Proves that a form came from one of our pages.
     pub(crate) form_key: String,
+    pub(crate) answers: Answers,
     expires: Instant,
 }
 
@@ -40,7 +42,8 @@ impl Sessions {
         let name = claim("name").or(claim("sub")).unwrap_or("signed in").to_owned();
         let id = random();
         let expires = Instant::now() + lives;
-        let session = Arc::new(Session { token, name, form_key: random(), expires });
+        let (form_key, answers) = (random(), Answers::default());
+        let session = Arc::new(Session { token, name, form_key, answers, expires });
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         sessions.retain(|_, session| session.expires > now);

@@ -234,10 +234,20 @@ async fn a_question_is_asked_where_there_is_a_model_and_its_answer_is_text() {
 
     let path = format!("{ACTIVE}/question");
     let answer = browser.submit(&path, "question=+What+is+%3Cit%3E%3F+").await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    let page = text(answer).await;
-    for words in ["What is &lt;it&gt;?", "It is &lt;b&gt;the pool&lt;/b&gt;", "The network"] {
-        assert!(page.contains(words), "{words}: {page}");
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let shown = location(&answer).to_owned();
+    // Loaded again, it shows the same and asks nobody.
+    for _ in 0..2 {
+        let page = browser.page(&shown).await;
+        for words in ["What is &lt;it&gt;?", "It is &lt;b&gt;the pool&lt;/b&gt;", "The network"] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+    }
+    assert_eq!(browser.wire.written.lock().unwrap().len(), 1);
+    let other = shown.replace("/active?", "/resolved?");
+    for gone in [format!("{ACTIVE}?answer=99"), other] {
+        let page = browser.page(&gone).await;
+        assert!(page.contains("not kept any more") && !page.contains("the pool&lt;/b"), "{page}");
     }
     let asked = browser.wire.written.lock().unwrap()[0].2.clone();
     assert_eq!(
@@ -249,7 +259,7 @@ async fn a_question_is_asked_where_there_is_a_model_and_its_answer_is_text() {
     assert_eq!(failed.status(), StatusCode::BAD_GATEWAY);
     assert!(text(failed).await.contains("no steps are left"));
     let longest = format!("question={}", "%E5%95%8F".repeat(2000));
-    assert_eq!(browser.submit(&path, &longest).await.status(), StatusCode::OK);
+    assert_eq!(browser.submit(&path, &longest).await.status(), StatusCode::SEE_OTHER);
     let long = format!("question={}", "x".repeat(2001));
     for wrong in ["question=+", &long] {
         let answer = browser.submit(&path, wrong).await;

@@ -5,6 +5,7 @@ mod report;
 
 use super::layout::{self, Section};
 use super::{Page, incidents as list, parts, project};
+use crate::answers::Answer;
 use crate::backend::User;
 use crate::error::{BackendError, PageError, softly};
 use crate::incidents;
@@ -51,6 +52,8 @@ impl Place {
 pub(crate) struct Asked {
     /// Present when only the report is wanted.
     part: Option<String>,
+    /// Which answer to a question is wanted, too.
+    answer: Option<u64>,
 }
 
 pub(crate) async fn show(
@@ -65,26 +68,37 @@ pub(crate) async fn show(
         let part = report::read(&user, &place, &incident, &session.form_key).await?;
         return Ok(Html(part.content.into_string()));
     }
-    Ok(Html(page(&portal, &session, &place, &Note::None).await?.into_string()))
+    let note = match asked.answer {
+        None => Note::None,
+        Some(id) => Note::Answer(session.answers.find(&place.incident, id)),
+    };
+    Ok(Html(page(&portal, &session, &place, &note).await?.into_string()))
 }
 
 /// What a page says beside the incident.
 enum Note<'a> {
     None,
     Problem(&'a BackendError),
-    /// A question and its answer.
-    Answer(&'a str, &'a str),
+    /// A question and its answer, if that is still kept.
+    Answer(Option<Arc<Answer>>),
 }
 
-/// The page again, with the answer to a question about its report.
-pub(crate) async fn with_answer(
-    portal: &Portal,
-    session: &Session,
-    place: &Place,
-    (question, answer): (&str, &str),
-) -> Result<Response, PageError> {
-    let page = page(portal, session, place, &Note::Answer(question, answer)).await?;
-    Ok(Html(page.into_string()).into_response())
+impl Note<'_> {
+    fn show(&self) -> Markup {
+        html! {
+            @match self {
+                Note::None => {},
+                Note::Problem(problem) => p.problem role="alert" { strong { (problem.status().1) ": " } (problem) },
+                Note::Answer(None) => p.notice role="status" { "That answer is not kept any more." },
+                Note::Answer(Some(answer)) => section.answer aria-labelledby="answer" role="status" {
+                    h2.label #answer { "What the model answers" }
+                    p.dim.lines { (answer.question) }
+                    p.lines { (answer.words) }
+                    p.dim { "In its own words: check what it says." }
+                },
+            }
+        }
+    }
 }
 
 /// The page again, saying what could not be done.
@@ -125,16 +139,7 @@ async fn page(
                 span.tag { (text(&incident, "/labels/environmentName")) }
             }
         }
-        @match note {
-            Note::None => {},
-            Note::Problem(problem) => p.problem role="alert" { strong { (problem.status().1) ": " } (problem) },
-            Note::Answer(question, answer) => section aria-labelledby="answer" role="status" {
-                h2.label #answer { "What the model answers" }
-                p.dim.lines { (question) }
-                p.lines { (answer) }
-                p.dim { "In its own words: check what it says." }
-            },
-        }
+        (note.show())
         div.two {
             section aria-labelledby="history" {
                 h2.label #history { "History" }
