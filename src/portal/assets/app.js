@@ -40,12 +40,14 @@ function replace(part, html) {
   const active = document.activeElement;
   const held = part.contains(active) ? all(FOCUSABLE).indexOf(active) : -1;
   const address = held >= 0 ? active.getAttribute("href") : null;
-  const open = all("details").map((details) => details.open);
+  // By a key, where more may have come before it.
+  const key = (details, index) => details.dataset.key ?? index;
+  const open = new Set(all("details").flatMap((details, index) => (details.open ? [String(key(details, index))] : [])));
   const scrolled = all(".scroll").map((box) => box.scrollLeft);
   part.innerHTML = html;
   showMoments(part);
   showCopyButtons(part);
-  all("details").forEach((details, index) => (details.open = open[index] || false));
+  all("details").forEach((details, index) => (details.open = open.has(String(key(details, index)))));
   all(".scroll").forEach((box, index) => (box.scrollLeft = scrolled[index] || 0));
   if (held < 0) return;
   // What came or went before it moves a link: it is known by its address.

@@ -92,17 +92,21 @@ fn granted(agent: &str, grant: &Value, form_key: &str) -> Markup {
 }
 
 fn records(records: &[Value]) -> Markup {
-    let columns = ["When", "Who", "What", "On", "Result"];
+    let columns = ["When", "Who", "What", "Result", "On"];
     let rows = html! {
         @for record in records {
+            @let result = text(record, "/result");
             tr {
-                td.dim { (parts::moment(text(record, "/time"))) }
-                th scope="row" { (text(record, "/actor")) }
-                td { code { (first(record, &["/action", "/call"])) } }
-                td { (first(record, &["/note", "/object"])) " " span.dim { (text(record, "/environment")) } }
+                td.dim.since { (parts::moment(text(record, "/time"))) }
+                th.text scope="row" { (text(record, "/actor")) }
+                td.text { code { (first(record, &["/action", "/call"])) } }
                 td {
-                    (text(record, "/result"))
+                    span.refused[result == "denied"] { (result) }
                     @if let Some(by) = record["grantedBy"].as_str() { span.dim { " by " (by) } }
+                }
+                td.text {
+                    (parts::long(&record["id"].to_string(), first(record, &["/note", "/object", "/at"])))
+                    @if !text(record, "/environment").is_empty() { " " span.dim { (text(record, "/environment")) } }
                 }
             }
         }

@@ -66,8 +66,8 @@ impl Deploy {
         let found = user.get(&path).await?;
         let own = project::href(namespace, name);
         let content = html! {
-            div.heading { h1 { "Deploy yours" } p.lead { "An image becomes a component of " (title(&found)) "." } }
-            (project::tabs(&own, "Deploy yours"))
+            (project::head(&found, &own, "Deploy yours"))
+            p.lead { "An image becomes a component of " (title(&found)) "." }
             @if let Some(problem) = &self.problem {
                 p.problem role="alert" { strong { (problem.status().1) ": " } (problem) }
             }

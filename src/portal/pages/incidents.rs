@@ -35,8 +35,7 @@ pub(crate) async fn show(
     let own = project::href(&namespace, &name);
     let everything = asked.show == "all";
     let content = html! {
-        div.heading { h1 { "Incidents" } p.lead { (title(&found)) } }
-        (project::tabs(&own, "Incidents"))
+        (project::head(&found, &own, "Incidents"))
         nav.choices aria-label="Which" { ul.choice {
             @for (words, query, shown) in [("Open", "", !everything), ("All", "?show=all", everything)] {
                 li { a href={ (own) "/incidents" (query) } aria-current=[shown.then_some("true")] { (words) } }

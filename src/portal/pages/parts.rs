@@ -80,6 +80,22 @@ pub(crate) fn table(label: &str, columns: &[&str], rows: Markup) -> Markup {
     }
 }
 
+/// Letters of a text that is shown as it is.
+const LONG: usize = 120;
+
+/// A text of strangers: its beginning, and the whole on demand. `key` tells it from others of the page.
+pub(crate) fn long(key: &str, text: &str) -> Markup {
+    match text.char_indices().nth(LONG) {
+        None => html! { (text) },
+        Some((end, _)) => html! {
+            details.long data-key=(key) {
+                summary { (text[..end].trim_end()) "…" }
+                p.lines { (text) }
+            }
+        },
+    }
+}
+
 /// What could not be shown, and why; the rest of the page is there.
 pub(crate) fn missing(what: &str, why: &str) -> Markup {
     html! { p.notice role="status" { (what) ": " (why) } }

@@ -11,6 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Html;
 use curtain_role::Instance;
 use maud::{Markup, html};
+use serde_json::Value;
 use std::sync::Arc;
 
 pub(crate) async fn show(
@@ -29,11 +30,7 @@ pub(crate) async fn show(
     let live = format!("{own}/live?env={}", encode(environment));
     let heading = title(&view.project).to_owned();
     let content = html! {
-        div.heading {
-            h1 { (heading) }
-            @if !description(&view.project).is_empty() { p.lead { (description(&view.project)) } }
-        }
-        (tabs(&own, "Now"))
+        (head(&view.project, &own, "Now"))
         (parts::live(&live, self::now(&portal.instance, place, &now)))
     };
     let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), own)];
@@ -42,8 +39,18 @@ pub(crate) async fn show(
     Ok(Html(page.into_string()))
 }
 
-/// The pages of a project, whose first is at `own`.
-pub(crate) fn tabs(own: &str, here: &str) -> Markup {
+/// What stands above each page of a project, whose first is at `own`.
+pub(crate) fn head(project: &Value, own: &str, here: &str) -> Markup {
+    html! {
+        div.heading {
+            h1 { (title(project)) }
+            @if !description(project).is_empty() { p.lead { (description(project)) } }
+        }
+        (tabs(own, here))
+    }
+}
+
+fn tabs(own: &str, here: &str) -> Markup {
     let tabs = [("Now", ""), ("Incidents", "/incidents"), ("Deploy yours", "/deploy")];
     let tabs = tabs.map(|(name, below)| (name, format!("{own}{below}"), name == here));
     parts::tabs("Project", tabs)

@@ -37,15 +37,34 @@ pub(super) fn recommended(
                 Some(Err(reason)) => (parts::missing("The change cannot be made", reason)),
                 None => @if action["change"].is_object() { (made(action)) },
             }
-            @let (index, values) = (index.to_string(), editable(&action["change"]));
-            @if let Some(Ok(proposal)) = proposal {
-                @let offer = Decision { indices: &index, seen: &proposal.seal, decision: "apply", words: "Apply" };
-                (decision(place, &offer, &values, form_key))
+            (decisions(place, index, action, proposal, form_key))
+        }
+    }
+}
+
+/// To apply it, with its values, and to dismiss it: the buttons stand side by side, and each is of its own form.
+fn decisions(
+    place: &Place,
+    index: usize,
+    action: &Value,
+    proposal: &Proposed,
+    form_key: &str,
+) -> Markup {
+    let (index, form) = (index.to_string(), format!("dismiss-{index}"));
+    let is_open = matches!(text(action, "/status"), "revised" | "suggested");
+    let dismiss = html! { @if is_open { button type="submit" form=(form) { "Dismiss" } } };
+    let to_dismiss = Decision { indices: &index, seen: "", decision: "dismiss" };
+    html! {
+        @if let Some(Ok(proposal)) = proposal {
+            @let to_apply = Decision { indices: &index, seen: &proposal.seal, decision: "apply" };
+            form.values method="post" action={ (place.href()) "/report" } {
+                (to_apply.fields(form_key))
+                @for one in &editable(&action["change"]) { (field(&index, one)) }
+                div.buttons { button.primary type="submit" { "Apply" } (dismiss) }
             }
-            @if matches!(status, "revised" | "suggested") {
-                @let offer = Decision { indices: &index, seen: "", decision: "dismiss", words: "Dismiss" };
-                (decision(place, &offer, &[], form_key))
-            }
+        } @else { (dismiss) }
+        @if is_open {
+            form id=(form) method="post" action={ (place.href()) "/report" } hidden { (to_dismiss.fields(form_key)) }
         }
     }
 }
@@ -60,8 +79,11 @@ pub(super) fn all_at_once(place: &Place, proposals: &[Proposed], form_key: &str)
     html! {
         @if indices.len() > 1 {
             @let (indices, seen) = (indices.join(","), seals.join(","));
-            @let offer = Decision { indices: &indices, seen: &seen, decision: "apply", words: "Apply all as proposed" };
-            (decision(place, &offer, &[], form_key))
+            @let to_apply = Decision { indices: &indices, seen: &seen, decision: "apply" };
+            form method="post" action={ (place.href()) "/report" } data-whole {
+                (to_apply.fields(form_key))
+                button.primary type="submit" { "Apply all as proposed" }
+            }
         }
     }
 }
@@ -85,20 +107,16 @@ struct Decision<'a> {
     indices: &'a str,
     seen: &'a str,
     decision: &'a str,
-    words: &'a str,
 }
 
-/// A button, and the values that it applies.
-fn decision(place: &Place, offer: &Decision<'_>, values: &[Editable], form_key: &str) -> Markup {
-    html! {
-        form.inline.values[!values.is_empty()] method="post" action={ (place.href()) "/report" }
-            data-whole[offer.indices.contains(',')] {
+impl Decision<'_> {
+    /// What its form sends along.
+    fn fields(&self, form_key: &str) -> Markup {
+        html! {
             input type="hidden" name="form_key" value=(form_key);
-            input type="hidden" name="indices" value=(offer.indices);
-            input type="hidden" name="seen" value=(offer.seen);
-            input type="hidden" name="decision" value=(offer.decision);
-            @for one in values { (field(offer.indices, one)) }
-            button.primary[offer.decision == "apply"] type="submit" { (offer.words) }
+            input type="hidden" name="indices" value=(self.indices);
+            input type="hidden" name="seen" value=(self.seen);
+            input type="hidden" name="decision" value=(self.decision);
         }
     }
 }
