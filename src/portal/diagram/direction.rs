@@ -15,8 +15,8 @@ impl Direction {
     /// Length of a box along the calls, and of what is between layers.
     pub(super) fn along(self) -> (f64, f64) {
         match self {
-            Direction::Right => (WIDTH, 66.0),
-            Direction::Down => (HEIGHT, 44.0),
+            Direction::Right => (WIDTH, 82.0),
+            Direction::Down => (HEIGHT, 54.0),
         }
     }
 
@@ -24,6 +24,14 @@ impl Direction {
         match self {
             Direction::Right => Sizes { node: HEIGHT, bend: 10.0, gap: 16.0, dock: 13.0, most: 8 },
             Direction::Down => Sizes { node: WIDTH, bend: 2.0, gap: 8.0, dock: 26.0, most: 2 },
+        }
+    }
+
+    /// Height of the letters next to lines: the picture for narrow windows is shown smaller.
+    pub(super) fn letters(self) -> f64 {
+        match self {
+            Direction::Right => 11.0,
+            Direction::Down => 12.0,
         }
     }
 

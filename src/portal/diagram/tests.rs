@@ -1,7 +1,8 @@
 //! The layout's promises on small graphs, and the picture of a fixed one.
 
+use super::canvas::Canvas;
 use super::direction::Direction;
-use super::graph::{Graph, Member};
+use super::graph::{Edge, Graph, Member};
 use super::layers::Side::{self, Before, Behind, Inside};
 use super::layers::layers;
 use super::layout::{Sizes, layout};
@@ -9,6 +10,7 @@ use super::spread::{Wish, spread};
 use super::svg::draw;
 use crate::model::Status;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const SIZES: Sizes = Sizes { node: 60.0, bend: 10.0, gap: 20.0, dock: 12.0, most: 8 };
 
@@ -149,6 +151,53 @@ fn the_picture_of_a_shop() {
     let svg = draw(&shop(), Direction::Right, "Development").into_string();
     insta::assert_snapshot!(svg.replace("><", ">\n<"));
     assert!(!svg.contains("style="), "the content security policy lets no style in");
+}
+
+/// The shop of the samples while its cart is broken.
+fn sample(failed: u32) -> Graph {
+    let calls = [
+        ("load", "web", 320, failed),
+        ("web", "cart", 180, failed),
+        ("web", "catalog", 160, 0),
+        ("web", "checkout", 42, failed / 4),
+        ("web", "prices", 190, 0),
+        ("web", "stock", 160, 0),
+        ("checkout", "cart", 60, failed / 3),
+        ("checkout", "mail", 20, 0),
+        ("checkout", "payment", 4, 0),
+        ("checkout", "prices", 20, 0),
+        ("checkout", "shipping", 42, 0),
+        ("checkout", "stock", 20, 0),
+        ("cart", "cart-store", 150, 0),
+        ("cart", "catalog", 48, 0),
+        ("unknown:unknown", "mail", 3, 0),
+    ];
+    let names: BTreeSet<&str> = calls.iter().flat_map(|call| [call.0, call.1]).collect();
+    let own = names.into_iter().filter(|name| !name.contains(':'));
+    let members: Vec<(&str, Status)> = own.map(|name| (name, Status::Ready)).collect();
+    Graph::read(&topology(&calls), 60.0, &self::members(&members))
+}
+
+#[test]
+fn no_label_is_on_a_box_or_on_another_label() {
+    for (failed, direction) in [0, 72]
+        .into_iter()
+        .flat_map(|failed| [Direction::Right, Direction::Down].map(|direction| (failed, direction)))
+    {
+        let graph = sample(failed);
+        let canvas = Canvas::new(&graph, direction);
+        let labels = canvas.labels();
+        let names = |edge: &&Edge| (&*graph.nodes[edge.from].name, &*graph.nodes[edge.to].name);
+        let without = labels.iter().zip(&canvas.edges).filter(|(label, _)| label.is_none());
+        let without: Vec<(&str, &str)> = without.map(|(_, edge)| names(edge)).collect();
+        assert!(without.is_empty(), "{direction:?} {failed}: {without:?}");
+        let mut taken = canvas.obstacles();
+        for label in labels.into_iter().flatten() {
+            let met = taken.iter().find(|other| other.meets(&label.room));
+            assert!(met.is_none(), "{direction:?} {failed}: {label:?} on {met:?}");
+            taken.push(label.room);
+        }
+    }
 }
 
 #[test]
