@@ -3,6 +3,7 @@
 use super::stream::{RETRY, events, one_line};
 use crate::error::{BackendError, PageError};
 use crate::model;
+use crate::pages::component::line::lines as shown;
 use crate::pages::component::{Place, logs as page};
 use crate::server::Portal;
 use crate::session::{Session, SignedIn};
@@ -11,7 +12,8 @@ use axum::response::sse::{Event, Sse};
 use futures::Stream;
 use http::HeaderMap;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use maud::Markup;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -84,7 +86,7 @@ async fn tail(
                     }
                 }
                 first = false;
-                if !fresh.is_empty() && !send_lines(sender, &fresh, since).await {
+                if !fresh.is_empty() && !send_lines(sender, shown(&fresh, asked.raw), since).await {
                     return;
                 }
             }
@@ -107,10 +109,10 @@ async fn tail(
 /// Sends lines up to `until`, which the browser tells when it comes back.
 async fn send_lines(
     sender: &tokio::sync::mpsc::Sender<Event>,
-    lines: &[Value],
+    lines: Markup,
     until: Timestamp,
 ) -> bool {
-    let html = page::lines(lines).into_string();
-    let event = Event::default().event("append").id(until.to_string()).data(one_line(&html));
+    let html = one_line(&lines.into_string());
+    let event = Event::default().event("append").id(until.to_string()).data(html);
     sender.send(event).await.is_ok()
 }

@@ -1,6 +1,7 @@
 //! Logs of a component in an environment, going on live.
 
 use super::frame::{self, Frame, Tab};
+use super::line::lines;
 use super::{Page, Place};
 use crate::backend::User;
 use crate::error::softly;
@@ -33,6 +34,9 @@ pub(crate) struct Asked {
     level: String,
     #[serde(default)]
     q: String,
+    /// Lines as they were written.
+    #[serde(default)]
+    pub(crate) raw: bool,
     /// For the live part: the last line that is shown.
     pub(crate) since: Option<String>,
 }
@@ -85,6 +89,7 @@ fn filters(place: &Place, asked: &Asked) -> Markup {
     html! {
         form.filters method="get" action={ (place.href()) "/logs" } role="search" {
             input type="hidden" name="env" value=(asked.env);
+            @if asked.raw { input type="hidden" name="raw" value="true"; }
             label for="q" { "Contains" }
             input #q type="search" name="q" value=(asked.q);
             label for="level" { "Level" }
@@ -99,48 +104,28 @@ fn filters(place: &Place, asked: &Asked) -> Markup {
 
 fn stream(place: &Place, asked: &Asked, shown: &[Value]) -> Markup {
     let since = shown.last().map_or_else(|| now(0), |line| text(line, "/timestamp").to_owned());
-    let live = format!(
-        "{}/logs/live?env={}&level={}&q={}&since={}",
-        place.href(),
-        encode(&asked.env),
-        encode(&asked.level),
-        encode(&asked.q),
-        encode(&since)
-    );
+    let live = format!("{}&since={}", href(place, asked, "/logs/live", asked.raw), encode(&since));
     html! {
         div.toolbar {
             span.pill.good.breathes data-follow-state { i aria-hidden="true" {} "Live" }
             button.quiet type="button" data-follow-toggle hidden { "Pause" }
+            a.button.quiet href=(href(place, asked, "/logs", !asked.raw)) {
+                (if asked.raw { "Show level, message and fields" } else { "Show raw lines" })
+            }
         }
         div.log role="log" aria-label="Log lines" tabindex="0" data-follow=(live) {
-            (lines(shown))
+            (lines(shown, asked.raw))
             p.none { "Nothing was logged yet. New lines appear here by themselves." }
         }
         p.trouble role="status" hidden {}
     }
 }
 
-/// Log lines, oldest first.
-pub(crate) fn lines(lines: &[Value]) -> Markup {
-    html! {
-        @for line in lines {
-            @let time = text(line, "/timestamp");
-            div.line data-level=(text(line, "/level")) {
-                time datetime=(time) title=(time) { (clock(time)) }
-                span.text { (single_line(text(line, "/log"))) }
-            }
-        }
-    }
-}
-
-/// Events carry one line, so a line end inside a log entry becomes a visible mark.
-fn single_line(log: &str) -> String {
-    log.trim_end_matches(['\r', '\n']).replace("\r\n", "⏎").replace(['\r', '\n'], "⏎")
-}
-
-/// The time of day, to the millisecond.
-fn clock(time: &str) -> String {
-    time.get(11..23).or_else(|| time.get(11..19)).unwrap_or(time).trim_end_matches('Z').to_owned()
+/// A page below the component, for what is asked for.
+fn href(place: &Place, asked: &Asked, below: &str, raw: bool) -> String {
+    let [env, level, q] = [&asked.env, &asked.level, &asked.q].map(|text| encode(text));
+    let raw = if raw { "&raw=true" } else { "" };
+    format!("{}{below}?env={env}&level={level}&q={q}{raw}", place.href())
 }
 
 /// This moment, or one some hours away, as the observer reads it.
@@ -175,7 +160,7 @@ pub(crate) fn query(place: &Place, asked: &Asked, since: &str, order: &str, limi
 
 #[cfg(test)]
 mod tests {
-    use super::{clock, lines, oldest_first};
+    use super::oldest_first;
     use serde_json::json;
 
     #[test]
@@ -186,16 +171,5 @@ mod tests {
         assert_eq!(shown, [line(&long), line("new")]);
         assert_eq!(oldest_first(vec![line(&long.repeat(2))]).len(), 1, "one is shown however long");
         assert!(oldest_first(Vec::new()).is_empty());
-    }
-
-    #[test]
-    fn lines_are_escaped_and_single() {
-        let entry =
-            json!({"timestamp": "2026-11-22T13:00:01.123456Z", "log": "<b>\nx\n", "level": "INFO"});
-        let html = lines(&[entry]).into_string();
-        assert!(html.contains("&lt;b&gt;⏎x"), "{html}");
-        assert!(!html.contains('\n'));
-        assert_eq!(clock("2026-11-22T13:00:01.123456Z"), "13:00:01.123");
-        assert_eq!(clock("2026-11-22T13:00:01Z"), "13:00:01");
     }
 }

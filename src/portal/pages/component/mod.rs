@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod events;
 mod frame;
 mod lanes;
+pub(crate) mod line;
 pub(crate) mod live;
 pub(crate) mod logs;
 pub(crate) mod metrics;
