@@ -36,7 +36,12 @@ pub(crate) async fn all(
 /// The incident of that id.
 pub(crate) async fn one(user: &User<'_>, place: &Place) -> Result<Value, BackendError> {
     let all = all(user, &place.namespace, &place.project).await?;
-    let found = all.into_iter().find(|incident| text(incident, "/incidentId") == place.incident);
+    among(&all, place).cloned()
+}
+
+/// The incident of that id, of those that there are.
+pub(crate) fn among<'v>(all: &'v [Value], place: &Place) -> Result<&'v Value, BackendError> {
+    let found = all.iter().find(|incident| text(incident, "/incidentId") == place.incident);
     found.ok_or_else(|| {
         let why = format!(
             "there is no incident {} among the newest {MOST} of the last {DAYS} days",

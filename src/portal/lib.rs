@@ -32,6 +32,7 @@ mod model;
 mod overview;
 mod pages;
 mod question;
+mod related;
 mod remedy;
 mod server;
 mod session;

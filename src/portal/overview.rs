@@ -8,6 +8,7 @@ use crate::incidents;
 use crate::login::encode;
 use crate::model::{self, ProjectView, text};
 use crate::pages::project::href;
+use crate::related::{self, Group};
 use serde_json::Value;
 
 /// Traffic of so many seconds is shown.
@@ -21,8 +22,8 @@ pub(crate) struct Overview {
     pub(crate) graph: Graph,
     /// Why there is no traffic to show.
     pub(crate) quiet: Option<String>,
-    /// Those that are not resolved, newest first.
-    pub(crate) incidents: Result<Vec<Value>, String>,
+    /// Those that are not resolved, newest first, by their cause.
+    pub(crate) incidents: Result<Vec<Group>, String>,
     pub(crate) agents: Result<Vec<Value>, String>,
 }
 
@@ -40,9 +41,10 @@ impl Overview {
         let environment = environment.map_or(0, |(index, _)| index);
         let shown = project.environments.get(environment).map_or("", |(name, _)| name.as_str());
         let traffic = Window::last(SECONDS).ask(scope(namespace, name, "", shown), 1);
-        let (traffic, incidents, agents) = tokio::join!(
+        let (traffic, incidents, causes, agents) = tokio::join!(
             user.observed("/api/v1alpha1/metrics/runtime-topology", &traffic),
             incidents::all(user, namespace, name),
+            related::causes(user, namespace, name),
             user.get("/audit/summary"),
         );
         let (traffic, quiet) = match softly(traffic)? {
@@ -75,7 +77,7 @@ impl Overview {
             quiet,
             incidents: softly(incidents)?.map(|mut incidents| {
                 incidents.retain(open);
-                incidents
+                related::groups(incidents, &causes)
             }),
             agents: softly(agents)?.map(|mut answer| model::taken(&mut answer["items"])),
             project,

@@ -175,12 +175,16 @@ async fn list(
     }))
 }
 
-/// A report in a list.
+/// A report in a list. `causeComponent` is ours.
 pub(super) fn row(kept: &Kept) -> Value {
-    json!({
+    let mut row = json!({
         "alertId": kept.request.alert.id, "reportId": kept.id, "timestamp": kept.time.to_string(),
         "summary": kept.summary, "status": kept.stage.as_str(), "component": kept.request.component,
-    })
+    });
+    if let Some(cause) = &kept.cause {
+        row["causeComponent"] = cause.as_str().into();
+    }
+    row
 }
 
 async fn show(

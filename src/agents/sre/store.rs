@@ -75,6 +75,8 @@ pub(super) struct Kept {
     pub(super) request: Request,
     /// The report, once there is one.
     pub(super) report: Option<Value>,
+    /// In a list, the component in which its likeliest cause is.
+    pub(super) cause: Option<String>,
 }
 
 /// Which reports are asked for. Empty names mean any.
@@ -122,9 +124,10 @@ impl Default for Wanted {
 #[derive(Clone, Debug)]
 pub(super) struct Store(Arc<Mutex<Connection>>);
 
-const COLUMNS: &str = "report_id, status, timestamp, summary, request, report";
-/// The same for a list, which shows no report.
-const LISTED: &str = "report_id, status, timestamp, summary, request, NULL";
+const COLUMNS: &str = "report_id, status, timestamp, summary, request, report, NULL";
+/// The same for a list, which shows no report but the component where its likeliest cause is: that of the first finding.
+const LISTED: &str = "report_id, status, timestamp, summary, request, NULL, \
+    report ->> '$.result.root_causes[0].supporting_findings[0].component'";
 
 impl Store {
     /// Opens the database at `path`, or makes it.
@@ -311,5 +314,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Kept> {
             .map(|text| serde_json::from_str(&text))
             .transpose()
             .map_err(|error| bad(5, error.into()))?,
+        cause: row.get(6)?,
     })
 }

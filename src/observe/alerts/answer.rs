@@ -64,7 +64,7 @@ pub(super) fn alert(alert: &Alert) -> Value {
     answer
 }
 
-/// An incident. `acknowledgedBy` and `resolvedBy` are ours.
+/// An incident. `title`, `acknowledgedBy` and `resolvedBy` are ours.
 pub(super) fn incident(incident: &Incident) -> Value {
     let mut answer = json!({
         "timestamp": timestamp(incident.time), "alertId": incident.alert, "incidentId": incident.id,
@@ -79,6 +79,9 @@ pub(super) fn incident(incident: &Incident) -> Value {
         if let Some(time) = time {
             answer[name] = timestamp(time).into();
         }
+    }
+    if let Some(seen) = &incident.seen {
+        answer["title"] = seen.at(&incident.place).into();
     }
     for (name, actor) in
         [("acknowledgedBy", &incident.acknowledged_by), ("resolvedBy", &incident.resolved_by)]

@@ -3,6 +3,7 @@
 use rusqlite::{Row, Transaction, params};
 
 use super::rule::Facts;
+use super::title::Seen;
 use crate::asked::Place;
 use crate::database::DatabaseError;
 
@@ -127,6 +128,8 @@ pub(super) struct Incident {
     pub(super) component_uid: String,
     pub(super) project_uid: String,
     pub(super) environment_uid: String,
+    /// Of its alert, while that is kept.
+    pub(super) seen: Option<Seen>,
 }
 
 /// Columns of [`Incident::put`].
@@ -142,7 +145,7 @@ macro_rules! incident_columns {
 macro_rules! actor {
     ($status:literal) => {
         concat!(
-            "(SELECT actor FROM incident_history WHERE incident_id = incident_entries.id AND status = '",
+            ", (SELECT actor FROM incident_history WHERE incident_id = incident_entries.id AND status = '",
             $status,
             "' ORDER BY incident_history.id LIMIT 1)"
         )
@@ -150,8 +153,13 @@ macro_rules! actor {
 }
 
 /// Columns of [`Incident::read`].
-pub(super) const INCIDENT: &str =
-    concat!(incident_columns!(), ", ", actor!("acknowledged"), ", ", actor!("resolved"));
+pub(super) const INCIDENT: &str = concat!(
+    incident_columns!(),
+    actor!("acknowledged"),
+    actor!("resolved"),
+    ", (SELECT json_object('source', source_type, 'query', source_query, 'metric', source_metric, \
+     'value', alert_value) FROM alert_entries WHERE alert_entries.id = incident_entries.alert_id)"
+);
 
 impl Incident {
     /// What becomes of an alert.
@@ -175,10 +183,12 @@ impl Incident {
             component_uid: rule.component_uid.clone(),
             project_uid: rule.project_uid.clone(),
             environment_uid: rule.environment_uid.clone(),
+            seen: Some(Seen::of(alert)),
         }
     }
 
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Incident> {
+        let seen: Option<String> = row.get(20)?;
         Ok(Incident {
             id: row.get(0)?,
             alert: row.get(1)?,
@@ -202,6 +212,7 @@ impl Incident {
             environment_uid: row.get(17)?,
             acknowledged_by: row.get(18)?,
             resolved_by: row.get(19)?,
+            seen: seen.and_then(|seen| serde_json::from_str(&seen).ok()),
         })
     }
 

@@ -25,6 +25,7 @@ mod rule;
 mod schema;
 mod signal;
 mod status;
+mod title;
 mod tools;
 
 use std::time::Duration;

@@ -329,7 +329,9 @@ fn incidents_go_forward_only() {
     let kept = store.incident(&id).expect("reads").expect("is there");
     let actors = (kept.acknowledged_by.as_deref(), kept.resolved_by.as_deref());
     assert_eq!(actors, (Some("dev"), Some("dev")), "who was first");
-    assert_eq!(answer::incident(&kept)["acknowledgedBy"], "dev");
+    let shown = answer::incident(&kept);
+    assert_eq!(shown["acknowledgedBy"], "dev");
+    assert_eq!(shown["title"], "cart: 3 × \"oh no\" in the logs in development");
     let unknown = store.update("none", Change::default(), "dev", START).expect("looks");
     assert_eq!(unknown, Err(Unchanged::Unknown));
 }

@@ -6,6 +6,7 @@ use crate::error::softly;
 use crate::incidents::{DAYS, all};
 use crate::login::encode;
 use crate::model::{text, title};
+use crate::related::{Group, causes, groups};
 use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, Query, State};
@@ -30,7 +31,11 @@ pub(crate) async fn show(
 ) -> Page {
     let user = portal.backend.of(&session.token);
     let path = format!("/namespaces/{}/projects/{}", encode(&namespace), encode(&name));
-    let (found, incidents) = tokio::join!(user.get(&path), all(&user, &namespace, &name));
+    let (found, incidents, causes) = tokio::join!(
+        user.get(&path),
+        all(&user, &namespace, &name),
+        causes(&user, &namespace, &name),
+    );
     let (found, incidents) = (found?, softly(incidents)?);
     let own = project::href(&namespace, &name);
     let everything = asked.show == "all";
@@ -47,7 +52,7 @@ pub(crate) async fn show(
                 @let () = incidents.retain(|one| everything || text(one, "/status") != "resolved");
                 @if incidents.is_empty() {
                     p.dim { (if everything { "None" } else { "None is open" }) " of the last " (DAYS) " days." }
-                } @else { (table(&own, &incidents)) }
+                } @else { (table(&own, &groups(incidents, &causes))) }
             },
         }
     };
@@ -58,20 +63,56 @@ pub(crate) async fn show(
     Ok(Html(page.into_string()))
 }
 
-fn table(own: &str, incidents: &[Value]) -> Markup {
-    let columns = ["Since", "What", "Component", "Environment", "Status"];
+fn table(own: &str, groups: &[Group]) -> Markup {
     let rows = html! {
-        @for incident in incidents {
-            tr {
-                td.since { (parts::moment(text(incident, "/triggeredAt"))) }
-                th.text scope="row" { a href=(href(own, incident)) { (words(incident)) } }
-                td { (text(incident, "/labels/componentName")) }
-                td { (text(incident, "/labels/environmentName")) }
-                td { (status(text(incident, "/status"))) }
+        @for group in groups {
+            (row(own, &group.incident, "", &because(own, group)))
+            @for affected in &group.affected {
+                @let same = component(affected) == component(&group.incident);
+                (row(own, affected, if same { "Also: " } else { "Also affected: " }, &html! {}))
             }
         }
     };
-    parts::table("Incidents", &columns, rows)
+    parts::table("Incidents", &["What", "Since", "Status"], rows)
+}
+
+/// An incident, or with words before it one that comes of the incident above.
+fn row(own: &str, incident: &Value, before: &str, more: &Markup) -> Markup {
+    html! {
+        tr.below[!before.is_empty()] {
+            th.text scope="row" {
+                span.before { (before) }
+                a href=(href(own, incident)) { (words(incident)) }
+                @if before.is_empty() && !text(incident, "/title").is_empty() { p.small.dim { (text(incident, "/description")) } }
+                (more)
+            }
+            td.since { (parts::moment(text(incident, "/triggeredAt"))) }
+            td { (status(text(incident, "/status"))) }
+        }
+    }
+}
+
+/// Where the cause of an incident is, if it is in a component without an incident of its own.
+pub(crate) fn because(own: &str, group: &Group) -> Markup {
+    html! {
+        @if let Some(cause) = &group.cause {
+            p.small { "The cause is in " a href={ (own) "/components/" (encode(cause)) } { (cause) } }
+        }
+    }
+}
+
+/// The components of some incidents, each with the way to its incident.
+pub(crate) fn names(own: &str, incidents: &[Value]) -> Markup {
+    html! {
+        @for (index, incident) in incidents.iter().enumerate() {
+            @if index > 0 { ", " }
+            a href=(href(own, incident)) title=(words(incident)) { (component(incident)) }
+        }
+    }
+}
+
+fn component(incident: &Value) -> &str {
+    text(incident, "/labels/componentName")
 }
 
 /// Where the page of an incident is, in the project whose page is `own`.
@@ -79,10 +120,16 @@ pub(crate) fn href(own: &str, incident: &Value) -> String {
     format!("{own}/incidents/{}", encode(text(incident, "/incidentId")))
 }
 
-/// What an incident is about.
-pub(crate) fn words(incident: &Value) -> &str {
-    let description = text(incident, "/description");
-    if description.is_empty() { "An alert" } else { description }
+/// What an incident is about: as the observer says it, or what the rule is for once the alert is not kept.
+pub(crate) fn words(incident: &Value) -> String {
+    let description = match text(incident, "/description") {
+        "" => "an alert",
+        description => description,
+    };
+    match text(incident, "/title") {
+        "" => format!("{}: {description}", component(incident)),
+        title => title.to_owned(),
+    }
 }
 
 /// A status as a word with a coloured dot.

@@ -7,6 +7,7 @@ use crate::diagram::svg::draw;
 use crate::login::encode;
 use crate::model::{Status, text};
 use crate::overview::Overview;
+use crate::related::Group;
 use curtain_role::Instance;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -116,31 +117,35 @@ fn calls(graph: &Graph) -> Markup {
     }
 }
 
-fn open_incidents(own: &str, incidents: &Result<Vec<Value>, String>) -> Markup {
+fn open_incidents(own: &str, incidents: &Result<Vec<Group>, String>) -> Markup {
+    let count = |all: &[Group]| all.iter().map(|group| 1 + group.affected.len()).sum::<usize>();
     html! {
         section aria-labelledby="incidents" {
             h2.label #incidents {
                 "Open incidents"
-                @if let Ok(all) = incidents && !all.is_empty() { " (" (all.len()) ")" }
+                @if let Ok(all) = incidents && !all.is_empty() { " (" (count(all)) ")" }
             }
             @match incidents {
                 Err(reason) => p.dim { (reason) },
                 Ok(all) if all.is_empty() => p.dim { "None." },
-                Ok(all) => ul.events { @for incident in all { li { (incident_line(own, incident)) } } },
+                Ok(all) => ul.events { @for group in all { li { (incident_line(own, group)) } } },
             }
         }
     }
 }
 
-fn incident_line(own: &str, incident: &Value) -> Markup {
+fn incident_line(own: &str, group: &Group) -> Markup {
+    let incident = &group.incident;
     html! {
         p { a href=(incidents::href(own, incident)) { (incidents::words(incident)) } }
-        p {
-            (text(incident, "/labels/componentName")) " "
-            span.dim { (text(incident, "/labels/environmentName")) } " "
+        p.since.apart {
             (incidents::status(text(incident, "/status")))
+            span.dim { (parts::moment(text(incident, "/triggeredAt"))) }
         }
-        p.dim.since { "Since " (parts::moment(text(incident, "/triggeredAt"))) }
+        (incidents::because(own, group))
+        @if !group.affected.is_empty() {
+            p.small { "Also affected: " (incidents::names(own, &group.affected)) }
+        }
     }
 }
 

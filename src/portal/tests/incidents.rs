@@ -81,6 +81,40 @@ async fn incidents_are_listed_and_one_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn an_incident_stands_below_that_of_the_component_where_its_cause_is() {
+    let browser = Browser::signed_in().await;
+    let list = format!("{SHOP}/incidents");
+    let (web, own) =
+        ("web: error rate 23 % in &lt;development&gt;", "greeter: half of &lt;b&gt;all");
+    let page = browser.page(&list).await;
+    assert!(page.find(web) < page.find(own) && !page.contains("Also affected"), "{page}");
+
+    let report = json!({"alertId": "alert-victim", "reportId": "v", "causeComponent": "greeter"});
+    *browser.wire.causes.lock().unwrap() = vec![report.clone()];
+    let page = browser.page(&list).await;
+    let affected = page.find("Also affected: ").unwrap_or_else(|| panic!("{page}"));
+    assert!(page.find(own) < Some(affected) && Some(affected) < page.find(web), "{page}");
+    let victim = format!("{SHOP}/incidents/victim");
+    let page = browser.page(SHOP).await;
+    assert!(page.contains("Open incidents (2)"), "{page}");
+    assert!(page.contains("Also affected: <a href=\"") && page.contains(&victim), "{page}");
+    let page = browser.page(ACTIVE).await;
+    assert!(page.contains("Also affected: <a href=\"") && page.contains(&victim), "{page}");
+    let page = browser.page(&victim).await;
+    assert!(page.contains(&format!("Comes of <a href=\"{ACTIVE}\">greeter: half")), "{page}");
+
+    // A cause without an incident of its own.
+    browser.wire.causes.lock().unwrap()[0]["causeComponent"] = json!("<stock>");
+    for page in [&list, &victim] {
+        let page = browser.page(page).await;
+        assert!(
+            page.contains("The cause is in <a") && page.contains("&lt;stock&gt;</a>"),
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_report_is_shown_with_its_evidence_and_the_proposed_difference() {
     let browser = Browser::signed_in().await;
     let mut pending = found();
@@ -244,7 +278,7 @@ async fn a_question_is_asked_where_there_is_a_model_and_its_answer_is_text() {
         }
     }
     assert_eq!(browser.wire.written.lock().unwrap().len(), 1);
-    let other = shown.replace("/active?", "/resolved?");
+    let other = shown.replace("/active?", "/victim?");
     for gone in [format!("{ACTIVE}?answer=99"), other] {
         let page = browser.page(&gone).await;
         assert!(page.contains("not kept any more") && !page.contains("the pool&lt;/b"), "{page}");

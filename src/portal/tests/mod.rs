@@ -194,7 +194,7 @@ async fn a_project_shows_what_goes_on_in_it_live() {
     let page = browser.page(shop).await;
     assert!(page.contains("No requests were seen in the last minute."), "{page}");
     assert!(page.contains("claude-1</a> · 4 reads · 0 writes"), "{page}");
-    assert!(page.contains("Open incidents (1)") && !page.contains("was slow"), "{page}");
+    assert!(page.contains("Open incidents (2)") && !page.contains("was slow"), "{page}");
     assert!(page.contains("half of &lt;b&gt;all&lt;/b&gt; requests fail"), "{page}");
     assert!(page.contains(&format!("<a href=\"{shop}?env=development\" aria-current=\"true\">")));
     assert!(page.contains("aria-label=\"greeter, no requests\""), "components are there: {page}");
@@ -215,9 +215,10 @@ async fn a_project_shows_what_goes_on_in_it_live() {
     let later = event(&mut body).await;
     let mut asked = std::mem::take(&mut *browser.wire.asked.lock().unwrap());
     asked.sort();
+    let reads = ["/audit/summary", "/rca-agent/reports"].map(|path| format!("/api/v1{path}"));
     let queries = ["/incidents/query", "/metrics/runtime-topology"];
-    let wanted = queries.map(|query| format!("/api/v1alpha1{query}"));
-    assert_eq!(asked, [&["/api/v1/audit/summary".to_owned()], &wanted[..]].concat());
+    let queries = queries.map(|query| format!("/api/v1alpha1{query}"));
+    assert_eq!(asked, [reads, queries].concat());
     assert!(later.contains("greeter, 1.0 req/s · 50 % failed, unhealthy: 50 %"), "{later}");
     assert!(
         later.contains("Calls as a table") && later.contains("class=\"flow fails\""),

@@ -34,6 +34,8 @@ pub(crate) struct Wire {
     pub(crate) topology: Arc<Mutex<Value>>,
     /// What the SRE agent found about the incident that is active.
     pub(crate) report: Arc<Mutex<Option<Value>>>,
+    /// Reports as a list has them.
+    pub(crate) causes: Arc<Mutex<Vec<Value>>>,
     /// What the observer answers at a path; with `metric` behind it, to that question.
     pub(crate) observed: Arc<Mutex<HashMap<String, Value>>>,
     /// The paths that were asked for.
@@ -55,6 +57,7 @@ impl Wire {
             written: Arc::default(),
             topology: Arc::new(Mutex::new(json!({"nodes": [], "edges": []}))),
             report: Arc::default(),
+            causes: Arc::default(),
             observed: Arc::default(),
             asked: Arc::default(),
             expired: Arc::default(),
@@ -210,9 +213,15 @@ async fn incidents(Json(query): Json<Value>) -> Response {
             "triggeredAt": "2026-11-22T12:58:00Z",
             "labels": {"componentName": "greeter", "environmentName": "development"}})
     };
-    let all =
-        [incident("active", "half of <b>all</b> requests fail"), incident("resolved", "was slow")];
-    Json(json!({"incidents": all, "total": 2, "tookMs": 1})).into_response()
+    let mut victim = incident("victim", "some requests fail");
+    victim["labels"]["componentName"] = "web".into();
+    victim["title"] = "web: error rate 23 % in <development>".into();
+    let all = [
+        victim,
+        incident("active", "half of <b>all</b> requests fail"),
+        incident("resolved", "was slow"),
+    ];
+    Json(json!({"incidents": all, "total": 3, "tookMs": 1})).into_response()
 }
 
 async fn change_incident(
@@ -233,8 +242,13 @@ async fn reports(
     State(wire): State<Wire>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Json<Value> {
-    let here = ["namespace", "project", "environment"].map(|name| query[name].as_str());
-    assert_eq!(here, ["default", "shop", "development"]);
+    let here = ["namespace", "project"].map(|name| query[name].as_str());
+    assert_eq!(here, ["default", "shop"]);
+    if !query.contains_key("alertId") {
+        let causes = wire.causes.lock().unwrap().clone();
+        return Json(json!({"reports": causes, "totalCount": causes.len()}));
+    }
+    assert_eq!(query["environment"], "development");
     let found = wire
         .report
         .lock()

@@ -122,6 +122,8 @@ async fn an_alert_has_one_report_however_often_it_is_told() {
     assert_eq!((again.id, again.stage), (begun.id, Stage::Completed));
     let all = analyst.stored(|store| store.list(&Wanted::default())).await.expect("lists");
     assert_eq!(all.1, 1);
+    let row = crate::sre::rest::row(&all.0[0]);
+    assert_eq!((&row["component"], &row["causeComponent"]), (&json!("web"), &json!("checkout")));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! One incident: what happened, who sees to it, and what the SRE agent found.
 
+mod alert;
+mod around;
 mod proposal;
 mod report;
 
@@ -11,6 +13,7 @@ use crate::error::{BackendError, PageError, softly};
 use crate::incidents;
 use crate::login::encode;
 use crate::model::text;
+use crate::related;
 use crate::server::Portal;
 use crate::session::{Session, SignedIn};
 use axum::extract::{Path, Query, State};
@@ -122,7 +125,13 @@ async fn page(
     note: &Note<'_>,
 ) -> Result<Markup, BackendError> {
     let user: User<'_> = portal.backend.of(&session.token);
-    let incident = incidents::one(&user, place).await?;
+    let (all, causes) = tokio::join!(
+        incidents::all(&user, &place.namespace, &place.project),
+        related::causes(&user, &place.namespace, &place.project),
+    );
+    let all = all?;
+    let incident = incidents::among(&all, place)?.clone();
+    let groups = related::groups(all, &causes);
     let (alert, report) = tokio::join!(
         incidents::alert(&user, place, &incident),
         report::read(&user, place, &incident, &session.form_key),
@@ -133,11 +142,13 @@ async fn page(
     let content = html! {
         div.heading {
             h1 { (heading) }
+            @if !text(&incident, "/title").is_empty() { p.lead { (text(&incident, "/description")) } }
             p.lead {
                 (list::status(text(&incident, "/status")))
                 a href=(place.component_href(component)) { (component) }
                 span.tag { (text(&incident, "/labels/environmentName")) }
             }
+            (around::show(place, &groups))
         }
         (note.show())
         div.two {
@@ -149,7 +160,7 @@ async fn page(
             section aria-labelledby="alert" {
                 h2.label #alert { "Alert" }
                 @match alert {
-                    Ok(Some(alert)) => (rule(&alert)),
+                    Ok(Some(alert)) => (alert::rule(&alert)),
                     Ok(None) => p.dim { "The alert is not kept any more." },
                     Err(reason) => (parts::missing("The alert cannot be shown", &reason)),
                 }
@@ -167,7 +178,7 @@ async fn page(
         (place.project.as_str(), place.project_href()),
         ("Incidents", format!("{}/incidents", place.project_href())),
     ];
-    Ok(layout::page(session, &portal.instance, Section::Projects, heading, &crumbs, content))
+    Ok(layout::page(session, &portal.instance, Section::Projects, &heading, &crumbs, content))
 }
 
 fn history(incident: &Value) -> Markup {
@@ -211,37 +222,6 @@ fn forms(place: &Place, incident: &Value, form_key: &str) -> Markup {
                         data-confirm="Resolve this incident? It cannot be opened again." { "Resolve" }
                 }
             }
-        }
-    }
-}
-
-fn rule(alert: &Value) -> Markup {
-    let rule = &alert["metadata"]["alertRule"];
-    let member = |pointer: &str| match rule.pointer(pointer) {
-        Some(Value::String(text)) => text.clone(),
-        Some(value) if !value.is_null() => value.to_string(),
-        _ => String::new(),
-    };
-    let asked = [member("/source/query"), member("/source/metric")].concat();
-    let value = alert["alertValue"].as_str().unwrap_or_default();
-    let value = value.parse().map_or(value.to_owned(), crate::chart::plain);
-    let operator = match member("/condition/operator").as_str() {
-        "gt" => "above".to_owned(),
-        "gte" => "at least".to_owned(),
-        "lt" => "below".to_owned(),
-        "lte" => "at most".to_owned(),
-        other => other.to_owned(),
-    };
-    html! {
-        dl {
-            dt { "Rule" } dd { (member("/name")) }
-            @if !member("/severity").is_empty() { dt { "Severity" } dd { (member("/severity")) } }
-            dt { "Condition" }
-            dd {
-                (member("/source/type")) " " code { (asked) } " " (operator) " "
-                (member("/condition/threshold")) " in " (member("/condition/window"))
-            }
-            dt { "Value" } dd { (value) }
         }
     }
 }

@@ -1,0 +1,95 @@
+//! What an incident is about, in a line for people: which component, what the rule saw of it, and where.
+
+use super::entry::Alert;
+use crate::asked::Place;
+
+/// What an alert saw when it began, as the database has it.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+pub(super) struct Seen {
+    source: String,
+    query: String,
+    metric: String,
+    value: String,
+}
+
+impl Seen {
+    pub(super) fn of(alert: &Alert) -> Seen {
+        let rule = &alert.rule;
+        Seen {
+            source: rule.source.clone(),
+            query: rule.query.clone(),
+            metric: rule.metric.clone(),
+            value: alert.value.clone(),
+        }
+    }
+
+    /// Such as `checkout: error rate 34 % in development`.
+    pub(super) fn at(&self, place: &Place) -> String {
+        format!("{}: {} in {}", place.component, self.words(), place.environment)
+    }
+
+    fn words(&self) -> String {
+        let value = self.value.parse().map_or_else(|_| self.value.clone(), short);
+        match (self.source.as_str(), self.metric.as_str()) {
+            ("log", _) => format!("{value} × {:?} in the logs", self.query),
+            ("budget", _) => format!("${} spent", self.value),
+            (_, "http_error_rate") => format!("error rate {value} %"),
+            (_, "http_latency_p99") => format!("p99 latency {}", latency(&self.value)),
+            (_, "cpu_usage") => format!("CPU at {value} % of its limit"),
+            (_, "memory_usage") => format!("memory at {value} % of its limit"),
+            (_, "failures") if value == "1" => "1 failure".to_owned(),
+            (_, "failures") => format!("{value} failures"),
+            (_, metric) => format!("{metric} {value}"),
+        }
+    }
+}
+
+/// A latency in milliseconds, in a unit that reads well.
+fn latency(value: &str) -> String {
+    match value.parse::<f64>() {
+        Ok(millis) if millis >= 1000.0 => format!("{} s", short(millis / 1000.0)),
+        Ok(millis) => format!("{} ms", short(millis)),
+        Err(_) => format!("{value} ms"),
+    }
+}
+
+/// As many digits as people compare.
+fn short(number: f64) -> String {
+    let text = if number.abs() < 10.0 { format!("{number:.1}") } else { format!("{number:.0}") };
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+    use crate::asked::Place;
+
+    #[test]
+    fn a_title_says_which_component_what_and_where() {
+        let place = Place {
+            component: "cart".into(),
+            environment: "development".into(),
+            ..Place::default()
+        };
+        let title = |source: &str, query: &str, metric: &str, value: &str| {
+            let [source, query, metric, value] = [source, query, metric, value].map(str::to_owned);
+            Seen { source, query, metric, value }.at(&place)
+        };
+        for (expected, source, query, metric, value) in [
+            ("error rate 34 %", "metric", "", "http_error_rate", "34.48275862068966"),
+            ("error rate 7.7 %", "metric", "", "http_error_rate", "7.6923"),
+            ("error rate 100 %", "metric", "", "http_error_rate", "100"),
+            ("p99 latency 1.2 s", "metric", "", "http_latency_p99", "1234.5"),
+            ("p99 latency 250 ms", "metric", "", "http_latency_p99", "250"),
+            ("CPU at 93 % of its limit", "metric", "", "cpu_usage", "93.2"),
+            ("1 failure", "metric", "", "failures", "1"),
+            ("3 failures", "metric", "", "failures", "3"),
+            ("12 × \"oh no\" in the logs", "log", "oh no", "", "12"),
+            ("$0.1234 spent", "budget", "", "", "0.1234"),
+            ("newer 5", "metric", "", "newer", "5"),
+        ] {
+            let title = title(source, query, metric, value);
+            assert_eq!(title, format!("cart: {expected} in development"));
+        }
+    }
+}

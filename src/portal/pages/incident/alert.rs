@@ -1,0 +1,36 @@
+//! The alert that an incident is of: the rule, and what it saw.
+
+use crate::chart::plain;
+use maud::{Markup, html};
+use serde_json::Value;
+
+pub(super) fn rule(alert: &Value) -> Markup {
+    let rule = &alert["metadata"]["alertRule"];
+    let member = |pointer: &str| match rule.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) if !value.is_null() => value.to_string(),
+        _ => String::new(),
+    };
+    let asked = [member("/source/query"), member("/source/metric")].concat();
+    let value = alert["alertValue"].as_str().unwrap_or_default();
+    let value = value.parse().map_or(value.to_owned(), plain);
+    let operator = match member("/condition/operator").as_str() {
+        "gt" => "above".to_owned(),
+        "gte" => "at least".to_owned(),
+        "lt" => "below".to_owned(),
+        "lte" => "at most".to_owned(),
+        other => other.to_owned(),
+    };
+    html! {
+        dl {
+            dt { "Rule" } dd { (member("/name")) }
+            @if !member("/severity").is_empty() { dt { "Severity" } dd { (member("/severity")) } }
+            dt { "Condition" }
+            dd {
+                (member("/source/type")) " " code { (asked) } " " (operator) " "
+                (member("/condition/threshold")) " in " (member("/condition/window"))
+            }
+            dt { "Value" } dd { (value) }
+        }
+    }
+}
