@@ -91,6 +91,23 @@ impl Browser {
         self.script(&script).unwrap_or_else(|error| panic!("click {selector}: {error}"));
     }
 
+    /// Puts `text` in the place of what a field has, by the keyboard.
+    #[track_caller]
+    pub fn fill(&self, selector: &str, text: &str) {
+        let focus = format!(
+            "const field = document.querySelector({}); field.focus(); field.select();",
+            json!(selector)
+        );
+        self.script(&focus).unwrap_or_else(|error| panic!("select {selector}: {error}"));
+        let press = |key: char| {
+            let key = key.to_string();
+            ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}))
+        };
+        let presses: Vec<Value> = text.chars().flat_map(press).collect();
+        let keys = json!({"actions": [{"type": "key", "id": "keyboard", "actions": presses}]});
+        self.ask("actions", &keys).expect("type");
+    }
+
     /// Makes the window so wide and high, narrower than a window of the desktop may be.
     #[track_caller]
     pub fn resize(&self, width: u32, height: u32) {
@@ -118,9 +135,21 @@ impl Browser {
         found[1].as_array().expect("a list").iter().map(ToString::to_string).collect()
     }
 
-    /// What can be used on the page but is not reached by pressing the tab key again and again.
+    /// Lets live parts of the page stay as they are until another page is opened: one that is replaced while it is
+    /// looked at has other elements afterwards.
+    #[track_caller]
+    pub fn hold_still(&self) {
+        self.script(
+            "for (const part of document.querySelectorAll('[data-live], [data-fetch]'))
+                 Object.defineProperty(part, 'innerHTML', {set() {}, configurable: true});",
+        )
+        .expect("hold the live parts");
+    }
+
+    /// What can be used on the page but is not reached by pressing the tab key again and again. The page is held still.
     #[track_caller]
     pub fn beyond_keyboard(&self) -> Vec<String> {
+        self.hold_still();
         const USABLE: &str = "const usable = [...document.querySelectorAll(
                 'a[href], button, input, select, textarea, summary, [tabindex=\"0\"]')]
             .filter(one => one.checkVisibility() && !one.disabled && one.type !== 'hidden'

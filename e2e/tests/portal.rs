@@ -117,8 +117,8 @@ fn every_screen_can_be_used_by_everybody() {
     };
     let mut incident = None;
     eventually("an incident on the page of the project", Duration::from_secs(90), || {
-        let of_checkout = "return [...document.querySelectorAll('.rail li')]
-            .find(one => one.innerText.includes('checkout'))?.querySelector('a')?.href";
+        let of_checkout = "return [...document.querySelectorAll('.rail li a')]
+            .find(one => one.innerText.startsWith('checkout: error rate'))?.href";
         incident = browser.script(of_checkout)?.as_str().map(str::to_owned);
         if incident.is_some() { Ok(()) } else { Err(browser.text()) }
     });
@@ -188,6 +188,7 @@ fn every_screen_can_be_used_by_everybody() {
         for width in [1280, 390] {
             browser.resize(width, 900);
             browser.open(address);
+            browser.hold_still();
             let mut found = browser.violations(&clients);
             if width == 1280 {
                 let missed = browser.beyond_keyboard();
@@ -207,6 +208,43 @@ fn every_screen_can_be_used_by_everybody() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    drop(browser);
+    instance.curtain(&["demo", "remove", "shop"]).success();
+    instance.down();
+}
+
+#[test]
+fn a_person_edits_a_proposed_value_and_that_is_what_is_applied() {
+    let instance = Instance::up();
+    instance.curtain(&["demo", "deploy", "shop"]).success();
+    instance.curtain(&["demo", "break", "stock", "--fault", "memory-leak"]).success();
+    let browser = Browser::start();
+    let link = instance.curtain(&["open", "--print"]).success();
+    browser.open(link.trim());
+    let mut incident = None;
+    eventually("an incident of what ran out of memory", Duration::from_secs(90), || {
+        let of_stock = "return [...document.querySelectorAll('.rail li a')]
+            .find(one => /^stock: .* failure/.test(one.innerText))?.href";
+        incident = browser.script(of_stock)?.as_str().map(str::to_owned);
+        if incident.is_some() { Ok(()) } else { Err(browser.text()) }
+    });
+    browser.open(&incident.unwrap());
+    // The report comes by itself; of what it proposes, a limit can be edited.
+    let field = "form.values input[data-value]";
+    let proposed = format!("return document.querySelector({field:?})?.value");
+    let mut limit = None;
+    eventually("a proposed limit", Duration::from_secs(60), || {
+        limit = browser.script(&proposed)?.as_str().map(str::to_owned);
+        if limit.is_some() { Ok(()) } else { Err(browser.text()) }
+    });
+    assert_ne!(limit.as_deref(), Some("99Mi"), "the edited value is another one");
+    browser.fill(field, "99Mi");
+    browser.click("form.values:has(input[data-value]) button");
+    browser.wait_for("with other values than proposed");
+    shoot(&browser, "edited");
+    let path = "jsonpath={.spec.componentTypeEnvironmentConfigs.resources.limits.memory}";
+    let get = ["get", "releasebinding", "stock-development", "-o", path];
+    assert_eq!(instance.kubectl("kubectl-1.37", &get).success().trim(), "99Mi");
     drop(browser);
     instance.curtain(&["demo", "remove", "shop"]).success();
     instance.down();
