@@ -1,6 +1,7 @@
 //! What only the observer and the SRE agent know.
 
-use super::{User, refused};
+use super::User;
+use super::user::refused;
 use crate::error::BackendError;
 use crate::model::taken;
 use http::Method;
