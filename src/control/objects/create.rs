@@ -9,6 +9,7 @@ use super::{
     kind,
     list::types,
     store::{Ask, CONTROL_PLANE_LABEL, check_name},
+    unknown::{refuse_beside_spec, refuse_in_spec},
     view::text_at,
 };
 use crate::{audit::trail, authz::described};
@@ -21,7 +22,8 @@ impl Objects {
     /// Makes `object` in `namespace`.
     ///
     /// # Errors
-    /// [`Error::BadRequest`] for a reference to nothing, [`Error::Exists`], [`Error::Invalid`], [`Error::Denied`].
+    /// [`Error::BadRequest`] for a reference to nothing or a field that `kind` does not have, [`Error::Exists`],
+    /// [`Error::Invalid`], [`Error::Denied`].
     pub async fn create(
         &self,
         ask: Ask<'_>,
@@ -36,6 +38,7 @@ impl Objects {
         let at = kind.place_of(namespace, &object);
         let attributes = kind.attributes(namespace, &object.data, Verb::Create);
         self.authorize(ask, (kind, &name, Verb::Create), &at, &attributes)?;
+        refuse_in_spec(kind, &object.data, None)?;
         if kind.is_namespaced() {
             self.check_references(kind, namespace, &object).await?;
         }
@@ -97,9 +100,10 @@ pub(super) fn parse(kind: &'static Kind, namespace: &str, value: Value) -> Resul
     {
         return Err(bad(format!("this is the place of {}, not of {said}", kind.kind)));
     }
+    let metadata = value.get("metadata").cloned().unwrap_or(json!({}));
     let sent: kube::core::ObjectMeta =
-        serde_json::from_value(value.remove("metadata").unwrap_or(json!({})))
-            .map_err(|error| bad(format!("metadata: {error}")))?;
+        serde_json::from_value(metadata).map_err(|error| bad(format!("metadata: {error}")))?;
+    refuse_beside_spec(&value, &sent)?;
     if sent.name.as_deref().unwrap_or_default().is_empty() {
         return Err(bad("metadata.name is required".into()));
     }

@@ -17,6 +17,7 @@ mod list;
 mod release;
 mod schema;
 mod store;
+mod unknown;
 mod update;
 mod view;
 mod watch;

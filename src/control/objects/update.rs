@@ -8,6 +8,7 @@ use super::{
     create::{FIELD_MANAGER, label, parse},
     judge::{has_parts, is_binding, keep_signature, sign},
     store::{Ask, check_name},
+    unknown::refuse_in_spec,
     view::{DESCRIPTION, DISPLAY_NAME, text_at},
 };
 use crate::{audit::trail, authz::described};
@@ -21,8 +22,8 @@ impl Objects {
     /// With `expected`, a resource version, the object must still be that version.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::NotFound`], [`Error::Invalid`], and [`Error::Changed`] when `expected` is not met or
-    /// others keep being faster.
+    /// [`Error::Denied`], [`Error::NotFound`], [`Error::BadRequest`] for a field that `kind` does not have,
+    /// [`Error::Invalid`], and [`Error::Changed`] when `expected` is not met or others keep being faster.
     pub async fn modify(
         &self,
         ask: Ask<'_>,
@@ -52,6 +53,7 @@ impl Objects {
                 return Err(changed());
             }
             made?;
+            refuse_in_spec(kind, &object.data, Some(&before.data))?;
             if has_parts(kind) {
                 self.stays(namespace, &before, &object).await?;
             }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::testing::Platform;
 
 mod audit;
+mod strict;
 
 const TEAM: &str = "/api/v1/namespaces/team";
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

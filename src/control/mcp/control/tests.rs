@@ -15,6 +15,7 @@ use crate::testing::Platform;
 mod comeback;
 mod grants;
 mod refusals;
+mod strict;
 
 #[derive(Clone, Default)]
 struct TestClient;
