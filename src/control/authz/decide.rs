@@ -52,6 +52,11 @@ impl Decision {
         matches!(self, Self::Allowed { .. })
     }
 
+    /// Whether a binding denies it outright.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Forbidden { .. })
+    }
+
     /// Why, in words for whoever asked `question`.
     pub(super) fn reason(&self, question: Question<'_>) -> String {
         let (action, path) = (question.action, question.at.path());

@@ -1,7 +1,8 @@
 //! Parts of an action that can be granted alone.
 //!
 //! To update a release binding is to change everything about how a component runs somewhere. Who holds the action may do
-//! all of it; who holds a part may make a change that is that and nothing else.
+//! all of it; who holds a part may make a change that is that and nothing else; who is denied a part may make no change
+//! that has it in it, whatever they hold.
 
 /// To set another number of replicas.
 pub const SCALE: &str = "releasebinding:scale";

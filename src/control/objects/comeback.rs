@@ -1,4 +1,4 @@
-//! Going back where auto-deploy goes forward again.
+//! Going back to an earlier release, also where auto-deploy goes forward again.
 
 use serde_json::Value;
 
@@ -30,6 +30,34 @@ impl Objects {
         )))
     }
 
+    /// Whether the release of `after` is an earlier one of the component that the release binding `before` is about.
+    pub(super) async fn goes_back(&self, namespace: &str, before: &Object, after: &Object) -> bool {
+        self.steps_back(namespace, before, after).await == Some(true)
+    }
+
+    /// The same; nothing if that cannot be told, since one of the releases is not there or of something else.
+    pub(super) async fn steps_back(
+        &self,
+        namespace: &str,
+        before: &Object,
+        after: &Object,
+    ) -> Option<bool> {
+        let (there, wanted) = (release_of(before), release_of(after));
+        if there == wanted {
+            return Some(false);
+        }
+        let releases = kind("ComponentRelease");
+        let there = self.peek(releases, namespace, &there).await.ok()?;
+        let wanted = self.peek(releases, namespace, &wanted).await.ok()?;
+        let place = kind("ReleaseBinding").place_of(namespace, before);
+        if [&there, &wanted].iter().any(|release| releases.place_of(namespace, release) != place) {
+            return None;
+        }
+        let made =
+            |release: &Object| release.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        Some(made(&wanted)? < made(&there)?)
+    }
+
     /// Where the component's new releases go by themselves, if they do.
     async fn entered(&self, namespace: &str, project: &str, component: &str) -> Option<String> {
         let spec = async |of: &'static str, name: &str| -> Option<Value> {
@@ -45,4 +73,9 @@ impl Objects {
         let pipeline: DeploymentPipelineSpec = serde_json::from_value(pipeline).ok()?;
         pipeline.root().map(str::to_owned)
     }
+}
+
+/// The release that a release binding names.
+pub(super) fn release_of(binding: &Object) -> String {
+    text_at(&binding.data, &["spec", "releaseName"])
 }

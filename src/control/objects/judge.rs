@@ -1,11 +1,11 @@
 //! Judging a change by what it changes.
 //!
-//! Of a release binding, a part of the change may be granted alone: then what counts is the difference between what is
-//! there and what shall be there.
+//! Of a release binding, a part of the change may be granted alone, or be forbidden alone: then what counts is the
+//! difference between what is there and what shall be there.
 
 use serde_json::{Value, json};
 
-use super::{Ask, Error, Kind, Object, Objects, Verb, kind};
+use super::{Ask, Error, Kind, Object, Objects, Verb, comeback::release_of};
 use crate::{
     authz::{Decision, GRANTED_BY, Question, RESTART, ROLLBACK, SCALE, parts},
     identity::Caller,
@@ -27,12 +27,24 @@ impl Objects {
         let (whole, object) = (kind.action(Verb::Update), kind.object(name));
         let question = |action| Question { action, at: &at, attributes: &attributes };
         let decide = |action| self.authorizer.decide(ask.caller.entitlements(), question(action));
-        let part = match (decide(whole.as_str()), after) {
+        let (mut part, mut action) = (None, whole.as_str());
+        match (decide(&whole), after) {
+            (Decision::Missing { .. }, Some(after)) => {
+                part = self.part(namespace, before, after).await;
+                action = part.filter(|part| decide(part).is_allowed()).unwrap_or(&whole);
+            }
+            // A part that is forbidden is not done together with others either.
+            (Decision::Allowed { .. }, Some(after)) => {
+                for forbidden in parts(&whole).iter().filter(|part| decide(part).is_forbidden()) {
+                    if self.touches(namespace, forbidden, before, after).await {
+                        action = forbidden;
+                        break;
+                    }
+                }
+            }
             // What is forbidden as a whole is forbidden in parts.
-            (Decision::Missing { .. }, Some(after)) => self.part(namespace, before, after).await,
-            _ => None,
-        };
-        let action = part.filter(|part| decide(part).is_allowed()).unwrap_or(&whole);
+            _ => {}
+        }
         let judged = self.authorizer.authorize(ask.caller, ask.via, question(action), &object);
         Ok(judged.map_err(|denial| match part {
             Some(part) => Box::new(denial.of_part(part)),
@@ -51,28 +63,14 @@ impl Objects {
         (part != ROLLBACK || self.goes_back(namespace, before, after).await).then_some(part)
     }
 
-    /// Whether the release of `after` is an earlier one of the component that the release binding `before` is about.
-    pub(super) async fn goes_back(&self, namespace: &str, before: &Object, after: &Object) -> bool {
-        let (releases, owner) = (kind("ComponentRelease"), kind("ReleaseBinding"));
-        let name = |object: &Object| {
-            object.data["spec"]["releaseName"].as_str().unwrap_or_default().to_owned()
-        };
-        let (there, wanted) = (name(before), name(after));
-        if there == wanted {
-            return false;
+    /// Whether what makes `after` of the release binding `before` has `part` of an update in it, whatever else there is.
+    async fn touches(&self, namespace: &str, part: &str, before: &Object, after: &Object) -> bool {
+        if part != ROLLBACK {
+            return touches(part, before, after);
         }
-        let (Ok(there), Ok(wanted)) = (
-            self.peek(releases, namespace, &there).await,
-            self.peek(releases, namespace, &wanted).await,
-        ) else {
-            return false;
-        };
-        let place = owner.place_of(namespace, before);
-        let of_it = |release: &Object| releases.place_of(namespace, release) == place;
-        let made =
-            |release: &Object| release.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        let earlier = made(&wanted).zip(made(&there)).is_some_and(|(wanted, there)| wanted < there);
-        of_it(&there) && of_it(&wanted) && earlier
+        // Where the order is not known, the one who forbids it is right.
+        release_of(before) != release_of(after)
+            && self.steps_back(namespace, before, after).await != Some(false)
     }
 }
 
@@ -113,6 +111,21 @@ fn part(before: &Object, after: &Object) -> Option<&'static str> {
         (true, _, true, _) => Some(SCALE),
         (true, _, _, true) => Some(ROLLBACK),
         _ => None,
+    }
+}
+
+/// As [`Objects::touches`], for a part that the two objects alone tell of.
+fn touches(part: &str, before: &Object, after: &Object) -> bool {
+    let restarted = |object: &Object| {
+        object.metadata.annotations.as_ref().and_then(|all| all.get(RESTARTED_AT)).cloned()
+    };
+    let replicas = |object: &Object| {
+        object.data["spec"]["componentTypeEnvironmentConfigs"]["replicas"].clone()
+    };
+    match part {
+        RESTART => restarted(before) != restarted(after),
+        SCALE => replicas(before) != replicas(after),
+        _ => false,
     }
 }
 
@@ -157,6 +170,7 @@ pub(super) fn keep_signature(object: &mut Object, before: &Object) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objects::kind;
 
     fn binding() -> Object {
         let mut object = Object::new("web-development", &kind("ReleaseBinding").resource());
@@ -203,6 +217,18 @@ mod tests {
             o.data["spec"]["releaseName"] = json!("web-1");
         };
         assert_eq!(after(label), None);
+    }
+
+    #[test]
+    fn a_change_touches_a_part_whatever_else_it_changes() {
+        let mut both = binding();
+        both.data["spec"]["state"] = json!("Undeploy");
+        assert!(!touches(SCALE, &binding(), &both) && !touches(RESTART, &binding(), &both));
+        both.data["spec"]["componentTypeEnvironmentConfigs"]["replicas"] = json!(0);
+        assert!(touches(SCALE, &binding(), &both) && !touches(RESTART, &binding(), &both));
+        let annotations = both.metadata.annotations.get_or_insert_default();
+        annotations.insert(RESTARTED_AT.to_owned(), "now".to_owned());
+        assert!(touches(RESTART, &binding(), &both));
     }
 
     #[test]
