@@ -86,13 +86,20 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     Ok(Exit::Ok)
 }
 
-/// The whole name of a person who is known by a short one.
+/// The whole name of a person who is known by a short one. Of somebody who is gone there must be records.
 async fn who(access: &Access, name: Option<&str>) -> Result<Option<String>, Failure> {
     let Some(name) = name else { return Ok(None) };
-    // What is recorded of somebody who is gone is still there.
     let identities = access.identities().await?;
-    let found = curtain_appliance::find(&identities, name);
-    Ok(Some(found.map_or_else(|_| name.to_owned(), |identity| identity.name.clone())))
+    let unknown = match curtain_appliance::find(&identities, name) {
+        Ok(identity) => return Ok(Some(identity.name.clone())),
+        Err(unknown) => unknown,
+    };
+    let path = format!("/audit?limit=1&actor={}", encode(name));
+    let answer = access.api("read the audit records", Method::GET, &path, None).await?;
+    match answer["items"].as_array().is_some_and(|records| !records.is_empty()) {
+        true => Ok(Some(name.to_owned())),
+        false => Err(unknown.into()),
+    }
 }
 
 fn row(record: &Value) -> Vec<String> {

@@ -11,7 +11,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Audit, Outcome, Record};
+use super::{Audit, Outcome, Record, record::by};
 use crate::{
     authz::{Decision, Question, Via},
     identity::{Caller, Doorman, SubjectKind, require_role},
@@ -33,17 +33,17 @@ pub struct Observed {
     object: String,
     at: String,
     environment: Option<String>,
-    decision: Option<Decision>,
+    decision: Decision,
     via: Via,
 }
 
 impl Observed {
-    /// That `caller` asked `question` about `object` at `time`; `refused` if it was.
+    /// That `caller` asked `question` about `object` at `time`, and what was decided.
     pub fn new(
         caller: &Caller,
         question: Question<'_>,
         object: &str,
-        refused: Option<&Decision>,
+        decision: Decision,
         time: Timestamp,
     ) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Observed {
             object: object.to_owned(),
             at: question.at.path(),
             environment: question.attributes.environment.clone(),
-            decision: refused.cloned(),
+            decision,
             via: Via::Observer,
         }
     }
@@ -65,12 +65,8 @@ impl Observed {
     }
 
     fn record(self) -> Record {
-        let binding = match &self.decision {
-            Some(Decision::Forbidden { binding }) => binding.clone(),
-            Some(Decision::Missing { unmet }) => unmet.clone().unwrap_or_default(),
-            Some(Decision::Allowed { .. }) | None => String::new(),
-        };
-        let result = if self.decision.is_some() { Outcome::Denied } else { Outcome::Allowed };
+        let (binding, granted_by) = by(&self.decision);
+        let result = if self.decision.is_allowed() { Outcome::Allowed } else { Outcome::Denied };
         Record {
             time: self.time,
             actor: self.actor,
@@ -83,7 +79,7 @@ impl Observed {
             environment: self.environment.unwrap_or_default(),
             result,
             binding,
-            granted_by: String::new(),
+            granted_by,
             note: String::new(),
         }
     }
@@ -103,4 +99,36 @@ async fn keep(State(audit): State<Audit>, Json(observed): Json<Vec<Observed>>) -
         audit.keep(one.record()).await;
     }
     StatusCode::NO_CONTENT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::{Attributes, Hierarchy};
+
+    #[test]
+    fn what_let_the_caller_is_on_record() {
+        let caller = Caller {
+            subject: "one".into(),
+            kind: SubjectKind::Agent,
+            groups: vec!["agents".into()],
+            display_name: "One".into(),
+            expires: 0,
+        };
+        let (at, attributes) = (Hierarchy::namespace("team"), Attributes::default());
+        let question = Question { action: "logs:view", at: &at, attributes: &attributes };
+        let decision = Decision::Allowed {
+            binding: "ClusterAuthzRoleBinding agents".to_owned(),
+            entitlement: "groups:agents".to_owned(),
+            granted_by: Some("admin".to_owned()),
+        };
+        let seen =
+            Observed::new(&caller, question, "Component/web", decision, Timestamp::UNIX_EPOCH);
+        let record = seen.record();
+        assert_eq!(record.result, Outcome::Allowed);
+        assert_eq!(
+            (record.binding.as_str(), record.granted_by.as_str()),
+            ("ClusterAuthzRoleBinding agents", "admin")
+        );
+    }
 }

@@ -88,19 +88,19 @@ impl Record {
             granted_by: String::new(),
             note: String::new(),
         };
-        let Some(decided) = trail.telling() else { return record };
+        let Some(decided) = trail.telling() else {
+            if let Some(asked) = trail.asked() {
+                record.action.clone_from(&asked.action);
+                record.object.clone_from(&asked.object);
+                record.at.clone_from(&asked.at);
+            }
+            return record;
+        };
         record.action.clone_from(&decided.action);
         record.object.clone_from(&decided.object);
         record.at.clone_from(&decided.at);
         record.environment = decided.environment.clone().unwrap_or_default();
-        match &decided.decision {
-            Decision::Allowed { binding, granted_by, .. } => {
-                record.binding.clone_from(binding);
-                record.granted_by = granted_by.clone().unwrap_or_default();
-            }
-            Decision::Forbidden { binding } => record.binding.clone_from(binding),
-            Decision::Missing { unmet } => record.binding = unmet.clone().unwrap_or_default(),
-        }
+        (record.binding, record.granted_by) = by(&decided.decision);
         if failed && !decided.decision.is_allowed() {
             record.result = Outcome::Denied;
         }
@@ -114,5 +114,16 @@ impl Record {
     /// Whether it is about looking only.
     pub fn is_read(&self) -> bool {
         self.action.ends_with(":view") || (self.action.is_empty() && self.call.starts_with("GET "))
+    }
+}
+
+/// The binding that `decision` rests on, and who granted that.
+pub(super) fn by(decision: &Decision) -> (String, String) {
+    match decision {
+        Decision::Allowed { binding, granted_by, .. } => {
+            (binding.clone(), granted_by.clone().unwrap_or_default())
+        }
+        Decision::Forbidden { binding } => (binding.clone(), String::new()),
+        Decision::Missing { unmet } => (unmet.clone().unwrap_or_default(), String::new()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::authz::{Decision, Question};
+use crate::authz::{Decision, Hierarchy, Question};
 
 tokio::task_local! {
     static TRAIL: RefCell<Trail>;
@@ -11,8 +11,17 @@ tokio::task_local! {
 /// What a call left.
 #[derive(Debug, Default)]
 pub struct Trail {
+    asked: Option<Asked>,
     decided: Vec<Decided>,
     given: Option<Given>,
+}
+
+/// What a call is about, known before anything is decided: it may end before.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) action: String,
+    pub(crate) object: String,
+    pub(crate) at: String,
 }
 
 /// A decision on the way.
@@ -48,6 +57,15 @@ impl Trail {
     pub(crate) fn given(&self) -> Option<&Given> {
         self.given.as_ref()
     }
+
+    pub(crate) fn asked(&self) -> Option<&Asked> {
+        self.asked.as_ref()
+    }
+
+    /// Whether nothing tells what the call was about.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.asked.is_none() && self.decided.is_empty() && self.given.is_none()
+    }
 }
 
 /// Runs `call`, and returns what it left.
@@ -57,6 +75,17 @@ pub(crate) async fn follow<F: Future>(call: F) -> (F::Output, Trail) {
         (output, TRAIL.with(|trail| std::mem::take(&mut *trail.borrow_mut())))
     });
     scope.await
+}
+
+/// Leaves that somebody wants to do `action` to `object`, or to what there is if that is empty, somewhere at `at`.
+pub(crate) fn asked(action: &str, object: &str, at: &Hierarchy) {
+    leave(|trail| {
+        trail.asked.get_or_insert_with(|| Asked {
+            action: action.to_owned(),
+            object: object.to_owned(),
+            at: at.path(),
+        });
+    });
 }
 
 /// Leaves that `question` about `object` was decided.

@@ -60,8 +60,8 @@ pub struct Gate {
     witness: Witness,
 }
 
-/// When it was given, and the decision if it was a refusal.
-type Answer = (Instant, Result<(), Decision>);
+/// When it was given, and what it was.
+type Answer = (Instant, Decision);
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,42 +106,51 @@ impl Gate {
             ("", project) => ("Project", project),
             (component, _) => ("Component", component),
         };
-        let answer = match self.remembered(key) {
-            Some(answer) => answer,
+        let decision = match self.remembered(key) {
+            Some(decision) => decision,
             None => {
-                let answer = self.decide(token, question, (kind, id)).await?;
-                self.remember(key, answer.clone());
-                answer
+                let decision = self.decide(token, question, (kind, id)).await?;
+                self.remember(key, decision.clone());
+                decision
             }
         };
         let object = format!("{kind}/{id}");
         // What people look at is theirs; what they change or may not see, and whatever an agent asks, is recorded.
-        if answer.is_err() || caller.kind == SubjectKind::Agent || !action.ends_with(":view") {
-            let (now, refused) = (jiff::Timestamp::now(), answer.as_ref().err());
-            let observed = Observed::new(caller, question, &object, refused, now);
+        let allowed = decision.is_allowed();
+        if !allowed || caller.kind == SubjectKind::Agent || !action.ends_with(":view") {
+            let now = jiff::Timestamp::now();
+            let observed = Observed::new(caller, question, &object, decision.clone(), now);
             self.witness.saw(observed.through(self.via));
         }
-        answer.map_err(|refused| {
-            audit(caller, self.via, question, &object, &refused);
-            let denial = Denial::new(caller, question, &refused, &self.instance);
-            GateError::Denied(denial.to_string())
-        })
+        if allowed {
+            return Ok(());
+        }
+        audit(caller, self.via, question, &object, &decision);
+        let denial = Denial::new(caller, question, &decision, &self.instance);
+        Err(GateError::Denied(denial.to_string()))
     }
 
     /// Whether the caller may do `action` anywhere. A control plane that does not say is no reason to hide what there
     /// is: each query is asked about anyway.
     pub async fn anywhere(&self, token: &Secret, action: &str) -> bool {
         let key = self.numbers.hash_one((token.expose(), action));
-        if let Some(answer) = self.remembered(key) {
-            return answer.is_ok();
+        if let Some(decision) = self.remembered(key) {
+            return decision.is_allowed();
         }
         let request = Request::get(format!("{}/api/v1/authz/profile", self.base));
         match self.ask::<Value>(request, token, Bytes::new()).await {
             Ok(profile) => {
                 let places = profile["capabilities"][action]["allowed"].as_array();
                 let may = places.is_some_and(|places| !places.is_empty());
-                let nothing = || Decision::Missing { unmet: None };
-                self.remember(key, may.then_some(()).ok_or_else(nothing));
+                // Only whether, not by what: no record is made of it.
+                let (binding, entitlement) = (String::new(), String::new());
+                self.remember(
+                    key,
+                    match may {
+                        true => Decision::Allowed { binding, entitlement, granted_by: None },
+                        false => Decision::Missing { unmet: None },
+                    },
+                );
                 may
             }
             Err(error) => {
@@ -151,19 +160,19 @@ impl Gate {
         }
     }
 
-    fn remembered(&self, key: u64) -> Option<Result<(), Decision>> {
+    fn remembered(&self, key: u64) -> Option<Decision> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, answer) = answers.get(&key).filter(|(when, _)| when.elapsed() < REMEMBERED)?;
-        Some(answer.clone())
+        let (_, decision) = answers.get(&key).filter(|(when, _)| when.elapsed() < REMEMBERED)?;
+        Some(decision.clone())
     }
 
-    fn remember(&self, key: u64, answer: Result<(), Decision>) {
+    fn remember(&self, key: u64, decision: Decision) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= MAX_ANSWERS {
             answers.retain(|_, (when, _)| when.elapsed() < REMEMBERED);
         }
         if answers.len() < MAX_ANSWERS {
-            answers.insert(key, (Instant::now(), answer));
+            answers.insert(key, (Instant::now(), decision));
         }
     }
 
@@ -172,7 +181,7 @@ impl Gate {
         token: &Secret,
         question: Question<'_>,
         (kind, id): (&str, &str),
-    ) -> Result<Result<(), Decision>, GateError> {
+    ) -> Result<Decision, GateError> {
         let asked = json!([{
             "resource": {"type": kind.to_ascii_lowercase(), "id": id, "hierarchy": question.at},
             "action": question.action,
@@ -185,10 +194,9 @@ impl Gate {
         let [Evaluated { decision, context }] = one.map_err(|answers| {
             self.unavailable(format!("it gave {} answers to one question", answers.len()))
         })?;
-        match context {
-            Decision::Allowed { .. } if decision => Ok(Ok(())),
-            refused if !decision && !refused.is_allowed() => Ok(Err(refused)),
-            _ => Err(self.unavailable("its answer contradicts itself".to_owned())),
+        match context.is_allowed() == decision {
+            true => Ok(context),
+            false => Err(self.unavailable("its answer contradicts itself".to_owned())),
         }
     }
 

@@ -185,6 +185,14 @@ impl Kind {
         }
     }
 
+    /// The place that holds all objects of it in `namespace`.
+    pub(super) fn somewhere(&self, namespace: &str) -> Hierarchy {
+        match self.is_namespaced() {
+            true => Hierarchy::namespace(namespace),
+            false => Hierarchy::cluster(),
+        }
+    }
+
     /// What conditions may look at when `verb` is done to `object`.
     pub fn attributes(&self, namespace: &str, object: &Value, verb: Verb) -> Attributes {
         match (self.kind, verb) {

@@ -9,6 +9,10 @@ use super::{
     store::{Ask, CONTROL_PLANE_LABEL, check_name},
     view::text_at,
 };
+use crate::{
+    audit::trail,
+    authz::{Attributes, Decision, Question},
+};
 
 /// The most items of a page; larger wishes are cut down to it.
 pub const MOST_ITEMS: usize = 100;
@@ -77,6 +81,11 @@ impl Objects {
         kind: &'static Kind,
         query: ListQuery<'_>,
     ) -> Result<Page, Error> {
+        let (view, mut at) = (kind.action(Verb::View), kind.somewhere(query.namespace));
+        if let Some(project) = query.filter.filter(|_| kind.filter == Some("project")) {
+            at = at.project(project);
+        }
+        trail::asked(&view, "", &at);
         if let Some(name) = query.filter.filter(|_| kind.filter.is_some()) {
             let owner = kind.filter_kind();
             check_name(owner, name)?;
@@ -91,12 +100,20 @@ impl Objects {
             page.resource_version = chunk.metadata.resource_version.clone();
             for mut object in chunk.items {
                 let name = object.metadata.name.clone().unwrap_or_default();
-                if name <= cursor.after || !self.is_listed(ask, kind, query, &object) {
+                if name <= cursor.after {
                     continue;
                 }
+                let decision = self.listed(ask, kind, query, &object);
+                let Some(decision) = decision.filter(Decision::is_allowed) else { continue };
                 if page.items.len() == limit {
                     page.next_cursor = Some(cursor.encode());
                     return Ok(page);
+                }
+                // Of the list as a whole, what let the caller see its first item tells who let them.
+                if page.items.is_empty() {
+                    let attributes = Attributes::default();
+                    let question = Question { action: &view, at: &at, attributes: &attributes };
+                    trail::decided(question, "", &decision);
                 }
                 cursor.after = name;
                 // Items of a list do not say what they are.
@@ -138,14 +155,26 @@ impl Objects {
         query: ListQuery<'_>,
         object: &Object,
     ) -> bool {
+        self.listed(ask, kind, query, object).is_some_and(|decision| decision.is_allowed())
+    }
+
+    /// Whether the caller may see `object`; nothing if it was not asked for.
+    fn listed(
+        &self,
+        ask: Ask<'_>,
+        kind: &'static Kind,
+        query: ListQuery<'_>,
+        object: &Object,
+    ) -> Option<Decision> {
         let filtered = kind.filter.is_some()
             && query.filter.is_some_and(|value| text_at(&object.data, kind.filter_path()) != value);
         if filtered {
-            return false;
+            return None;
         }
-        let at = kind.place_of(query.namespace, object);
+        let (at, action) = (kind.place_of(query.namespace, object), kind.action(Verb::View));
         let attributes = kind.attributes(query.namespace, &object.data, Verb::View);
-        self.authorizer.allows(ask.caller, &kind.action(Verb::View), &at, &attributes)
+        let question = Question { action: &action, at: &at, attributes: &attributes };
+        Some(self.authorizer.decide(ask.caller.entitlements(), question))
     }
 }
 

@@ -108,6 +108,8 @@ impl Objects {
         check_name(kind, name)?;
         let what = (kind, name, verb);
         let known = kind.place_of_name(namespace, name);
+        let at = known.clone().unwrap_or_else(|| kind.somewhere(namespace));
+        trail::asked(&kind.action(verb), &kind.object(name), &at);
         if let Some(at) = &known {
             self.authorize(ask, what, at, &Attributes::default())?;
         }

@@ -35,6 +35,9 @@ impl Objects {
     ) -> Result<Object, Error> {
         let options =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        // Before the audit record: that is to name objects, and this may be anything.
+        check_name(kind, name)?;
+        trail::asked(&kind.action(Verb::Update), &kind.object(name), &kind.somewhere(namespace));
         let changed = || Error::Changed { kind: kind.kind, name: name.to_owned() };
         for _ in 0..TRIES {
             // What has this name may be another object by the next time, with another owner.

@@ -45,11 +45,23 @@ pub(super) async fn follow(
     if path.starts_with(ASKING) || (reads && caller.kind != SubjectKind::Agent) {
         return next.run(request).await;
     }
-    let call = format!("{} {path}", request.method());
+    let (method, route) = (request.method().clone(), path.to_owned());
+    let sent = Some(request.uri().path()).filter(|path| is_plain(path)).map(str::to_owned);
     let (response, trail) = trail::follow(next.run(request)).await;
+    // Where no object is known, the names in the path are all that tells it.
+    let call = match sent.filter(|_| trail.is_silent()) {
+        Some(sent) => format!("{method} {sent}"),
+        None => format!("{method} {route}"),
+    };
     let failed = !response.status().is_success();
     audit.keep(Record::of(&caller, (Via::Rest, call), &trail, failed, audit.now())).await;
     response
+}
+
+/// Whether `path` is short, and each character in it means only itself wherever it is shown.
+fn is_plain(path: &str) -> bool {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/-._".contains(char);
+    path.len() <= 200 && path.chars().all(plain)
 }
 
 /// Whether the caller sees what others did; without the permission it sees its own.

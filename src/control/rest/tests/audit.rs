@@ -56,7 +56,10 @@ async fn each_change_and_all_that_agents_do_is_recorded_before_it_is_answered() 
     let (platform, developer) = shop().await;
     let (admin, agent) = (platform.token("admin").await, platform.token("one").await);
     let components = format!("{TEAM}/components");
-    let web = format!("{components}/web");
+    let (web, gone) = (format!("{components}/web"), format!("{components}/gone"));
+    let secret = format!("{TEAM}/authzroles/hidden");
+    let nothing = "/api/v1/agents/one/grants".to_owned();
+    let binding = format!("{TEAM}/releasebindings/gone");
     for (token, method, path, body, status) in [
         (&developer, Method::POST, &components, Some(component("web")), 201),
         (&developer, Method::POST, &components, Some(component("web")), 409),
@@ -64,6 +67,10 @@ async fn each_change_and_all_that_agents_do_is_recorded_before_it_is_answered() 
         (&agent, Method::GET, &web, None, 200),
         (&agent, Method::GET, &components, None, 200),
         (&agent, Method::DELETE, &web, None, 403),
+        (&agent, Method::GET, &gone, None, 404),
+        (&agent, Method::GET, &secret, None, 403),
+        (&agent, Method::DELETE, &nothing, None, 200),
+        (&developer, Method::PUT, &binding, Some(component("gone")), 404),
     ] {
         let (answered, body) = platform.send(token, method.clone(), path, body).await;
         assert_eq!(answered, status, "{method} {path}: {body}");
@@ -84,17 +91,25 @@ async fn each_change_and_all_that_agents_do_is_recorded_before_it_is_answered() 
             "developer allowed component:create Component/web",
             "developer failed component:create Component/web",
             "one allowed component:view Component/web",
-            "one allowed - -",
+            "one allowed component:view -",
             "one denied component:delete Component/web",
+            "one failed component:view Component/gone",
+            "one denied authzrole:view AuthzRole/hidden",
+            "one allowed - -",
+            "developer failed releasebinding:update ReleaseBinding/gone",
         ]
     );
-    let read = &all[2];
+    // Where no object is known, the path has the names.
+    assert_eq!(all[1]["call"], "DELETE /api/v1/agents/one/grants");
+    let (list, read) = (&all[5], &all[6]);
+    assert_eq!((&list["at"], &list["binding"]), (&json!("ns/team"), &read["binding"]), "{list}");
     assert_eq!(read["call"], "GET /api/v1/namespaces/{namespace}/components/{name}", "{read}");
     assert_eq!(read["binding"], "ClusterAuthzRoleBinding agents", "{read}");
     let (_, summary) = platform.send(&admin, Method::GET, "/api/v1/audit/summary", None).await;
     let counts = &summary["items"][0];
     assert_eq!((&counts["agent"], &counts["reads"]), (&json!("one"), &json!(2)), "{summary}");
-    assert_eq!((&counts["writes"], &counts["denied"]), (&json!(0), &json!(1)), "{summary}");
+    let rest = ["writes", "denied", "failed"].map(|one| &counts[one]);
+    assert_eq!(rest, [&json!(1), &json!(2), &json!(1)], "{summary}");
 }
 
 #[tokio::test]
