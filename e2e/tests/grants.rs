@@ -138,26 +138,30 @@ fn an_agent_reads_asks_is_granted_writes_and_is_stopped() {
 #[test]
 fn what_makes_no_sense_is_said_and_changes_nothing() {
     let instance = Instance::up();
-    for (words, said) in [
-        (vec!["agent", "add", "Claude"], "cannot be the name of an agent"),
-        (vec!["agent", "add", "admin"], "choose another name"),
-        (vec!["agent", "grant", "nobody", "scale"], "there is no agent"),
-        (vec!["agent", "remove", "nobody"], "there is no identity"),
-        (vec!["agent", "revoke", "nobody", "--all"], "there is no agent"),
+    for (words, code, said) in [
+        (vec!["agent", "add", "Claude"], 8, "cannot be the name of an agent"),
+        (vec!["agent", "add", "admin"], 14, "choose another name"),
+        (vec!["agent", "grant", "nobody", "scale"], 3, "there is no agent"),
+        (vec!["agent", "remove", "nobody"], 3, "there is no identity"),
+        (vec!["agent", "revoke", "nobody", "--all"], 3, "there is no agent"),
+        (vec!["audit", "--by", "nobody"], 3, "there is no identity \"nobody\""),
+        (vec!["demo", "break", "mail", "full-queue"], 2, "mail --fault full-queue"),
     ] {
         let output = instance.curtain(&words);
-        assert!(output.code != 0 && output.stderr.contains(said), "{words:?}: {output:?}");
+        assert!(output.code == code && output.stderr.contains(said), "{words:?}: {output:?}");
     }
     instance.curtain(&["agent", "add", "claude-1"]).success();
     instance.curtain(&["agent", "add", "claude-1"]).success();
-    for (words, said) in [
-        (vec!["everything"], "restart, scale, rollback, config-fix, deploy"),
-        (vec!["scale", "--env", "nowhere"], "Environment not found"),
-        (vec!["scale", "--component", "web"], "--project"),
+    for (words, code, said) in [
+        (vec!["everything"], 2, "restart, scale, rollback, config-fix, deploy"),
+        (vec!["deploy-image", "--env", "development"], 2, "cannot be kept to one environment"),
+        (vec!["scale", "--env", "nowhere"], 3, "Environment not found: nowhere; there are: "),
+        (vec!["scale", "--component", "web"], 2, "--project"),
     ] {
         let all: Vec<&str> = ["agent", "grant", "claude-1"].into_iter().chain(words).collect();
         let output = instance.curtain(&all);
-        assert!(output.code != 0 && output.stderr.contains(said), "{all:?}: {output:?}");
+        assert!(output.code == code && output.stderr.contains(said), "{all:?}: {output:?}");
+        assert!(!output.stderr.contains("answered 40"), "{output:?}");
     }
     instance.down();
 }

@@ -295,8 +295,7 @@ pub enum Error {
     },
     /// The instance could not.
     #[error(
-        "cannot {to}: {asked} answered {status}: {why}{}",
-        if *.status < 500 { "" } else { "; `curtain status` says more, `curtain up` repairs" }
+        "cannot {to}: {}", answer(.asked, *.status, .why)
     )]
     Answered {
         /// Who was asked, a noun.
@@ -462,6 +461,17 @@ fn known(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!(" (there are: {})", others.join(", ")) }
 }
 
+/// What `asked` said; that it is an answer of HTTP matters where nobody understood the other.
+fn answer(asked: &str, status: u16, why: &str) -> String {
+    match status {
+        400 | 404 | 409 | 422 => why.to_owned(),
+        _ if status < 500 => format!("{asked} answered {status}: {why}"),
+        _ => format!(
+            "{asked} answered {status}: {why}; `curtain status` says more, `curtain up` repairs"
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,7 +493,7 @@ mod tests {
         assert_eq!(said(403), (refused.to_owned(), Kind::Denied));
         let full = "cannot read the identities: so it is";
         assert_eq!(said(507), (full.to_owned(), Kind::DiskFull));
-        let not_there = "cannot read the identities: the cluster answered 404: so it is";
+        let not_there = "cannot read the identities: so it is";
         assert_eq!(said(404), (not_there.to_owned(), Kind::Other));
         let broken = "cannot read the identities: the cluster answered 500: so it is; \
                       `curtain status` says more, `curtain up` repairs";

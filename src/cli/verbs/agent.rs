@@ -4,12 +4,13 @@ mod list;
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand, builder::PossibleValuesParser};
 use curtain_appliance::{
+    Error,
     access::{Access, encode},
     add_agent, remove_agent,
 };
-use curtain_control::authz::grant_kinds_help;
+use curtain_control::authz::{GRANT_KINDS, grant_kinds_help};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -45,15 +46,17 @@ Examples:
     #[command(after_help = grant_help())]
     Grant(Grant),
     /// Take back what was granted to an agent
-    #[command(after_help = "\
+    #[command(
+        group = ArgGroup::new("what").required(true).args(["kinds", "all"]),
+        after_help = "\
 Examples:
   curtain agent revoke claude-1 config-fix
-  curtain agent revoke claude-1 --all")]
+  curtain agent revoke claude-1 --all"
+    )]
     Revoke {
         /// The agent
         agent: String,
         /// The kinds of change, or names of roles
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
         kinds: Vec<String>,
         /// Everything
         #[arg(long)]
@@ -67,6 +70,10 @@ Examples:
         /// The agent
         agent: String,
     },
+}
+
+fn kinds() -> impl Iterator<Item = &'static str> {
+    GRANT_KINDS.iter().map(|kind| kind.name)
 }
 
 fn grant_help() -> String {
@@ -84,6 +91,7 @@ pub(crate) struct Grant {
     /// The agent
     agent: String,
     /// The kind of change; see below
+    #[arg(hide_possible_values = true, value_parser = PossibleValuesParser::new(kinds()))]
     kind: String,
     /// Only in this environment [default: every one]
     #[arg(long = "env", value_name = "ENVIRONMENT")]
@@ -176,7 +184,7 @@ async fn grant(grant: &Grant, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
     let to = format!("grant {} to {}", grant.kind, grant.agent);
     let path = grants_of(&access, &grant.agent).await?;
-    let granted = access.api(&to, Method::POST, &path, Some(&wish)).await?;
+    let granted = access.api(&to, Method::POST, &path, Some(&wish)).await.map_err(told)?;
     let until = granted["expiresAt"].as_str().unwrap_or_default();
     let mut place = String::new();
     for (word, value) in [
@@ -191,6 +199,16 @@ async fn grant(grant: &Grant, context: &Context) -> Result<Exit, Failure> {
     let text = format!("{} may {}{place} until {until}", grant.agent, grant.kind);
     say(context, &granted, &text);
     Ok(Exit::Ok)
+}
+
+/// What the API says of a command's words, as the command line's own.
+fn told(error: Error) -> Failure {
+    let exit = match &error {
+        Error::Answered { status: 400, .. } => Exit::Usage,
+        Error::Answered { status: 404, .. } => Exit::NotFound,
+        _ => return error.into(),
+    };
+    Failure::new(exit, error.to_string())
 }
 
 async fn revoke(agent: &str, kinds: &[String], context: &Context) -> Result<Exit, Failure> {
@@ -231,5 +249,42 @@ async fn grants_of(access: &Access, agent: &str) -> Result<String, Failure> {
                 format!("there is no agent {agent:?} in this instance; there are: {known}");
             Err(Failure::new(Exit::NotFound, message).next("`curtain agent add NAME` makes one"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn refused(words: &[&str]) -> String {
+        let all = ["curtain", "agent"].iter().chain(words);
+        let error = Cli::try_parse_from(all).map(drop).expect_err("not to be understood");
+        assert_eq!(error.exit_code(), Exit::Usage as i32);
+        error.to_string()
+    }
+
+    #[test]
+    fn what_there_is_to_say_is_named_where_it_is_missing_or_unknown() {
+        let text = refused(&["grant", "claude-1", "everything"]);
+        assert!(kinds().all(|kind| text.contains(kind)), "{text}");
+        let text = refused(&["revoke", "claude-1"]);
+        assert!(text.contains("KINDS") && text.contains("--all"), "{text}");
+        refused(&["revoke", "claude-1", "scale", "--all"]);
+    }
+
+    #[test]
+    fn what_the_api_says_of_the_words_is_said_as_if_nobody_had_been_asked() {
+        let answered = |status| {
+            let (to, why) =
+                ("grant scale to one".to_owned(), "Environment not found: x".to_owned());
+            told(Error::Answered { asked: "the API", to, status, why })
+        };
+        let (usage, missing) = (answered(400), answered(404));
+        assert_eq!((usage.exit, missing.exit), (Exit::Usage, Exit::NotFound));
+        assert_eq!(missing.to_string(), "cannot grant scale to one: Environment not found: x");
+        assert_eq!(answered(502).exit, Exit::Unreachable);
     }
 }

@@ -40,6 +40,9 @@ Examples:
     Break {
         /// The service, such as checkout
         service: String,
+        /// A fault that stands where it would be guessed
+        #[arg(hide = true)]
+        misplaced: Option<String>,
         /// What is wrong with it [default: expired-certificate for payment, full-queue for mail, else bad-config]
         #[arg(long)]
         fault: Option<String>,
@@ -79,6 +82,11 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
         faults(context);
         return Ok(Exit::Ok);
     }
+    if let Verb::Break { service, misplaced: Some(fault), .. } = verb {
+        let message = format!("a fault is named by --fault, not by {fault:?} alone");
+        let next = format!("`curtain demo break {service} --fault {fault}`");
+        return Err(Failure::new(Exit::Usage, message).next(next));
+    }
     let access = context.access()?;
     let limit = context.inner(USUAL);
     match verb {
@@ -100,7 +108,7 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
                 output::note(&format!("{name}: {removed} objects removed"));
             }
         }
-        Verb::Break { service, fault, env } => {
+        Verb::Break { service, fault, env, .. } => {
             let breaking = demo::break_service(&access, service, fault.as_deref(), env);
             let broken = context.within(USUAL, async { Ok(breaking.await?) }).await?;
             if context.is_json() {

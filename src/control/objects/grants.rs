@@ -172,7 +172,16 @@ impl Objects {
                 continue;
             }
             let row = kind(named);
-            let found = self.peek(row, &terms.namespace, name).await?;
+            let found = match self.peek(row, &terms.namespace, name).await {
+                Err(Error::NotFound { kind, name }) => {
+                    let known = self.known(row, &terms.namespace).await?;
+                    return Err(Error::NotFound {
+                        kind,
+                        name: format!("{name}; there are: {known}"),
+                    });
+                }
+                found => found?,
+            };
             if named == "Component" {
                 let place = row.place_of(&terms.namespace, &found);
                 if place.project != terms.project {
@@ -184,6 +193,14 @@ impl Objects {
             }
         }
         Ok(())
+    }
+
+    /// The names of `kind` in `namespace`, as words.
+    async fn known(&self, kind: &'static Kind, namespace: &str) -> Result<String, Error> {
+        let all = self.api(kind, namespace)?.list_metadata(&ListParams::default()).await;
+        let all = all.map_err(|error| Error::from_kube(error, kind, ""))?;
+        let names: Vec<_> = all.items.iter().map(|object| object.name_any()).collect();
+        Ok(if names.is_empty() { "none".to_owned() } else { names.join(", ") })
     }
 
     /// Every role binding, of namespaces and of the installation.

@@ -198,7 +198,11 @@ async fn only_who_administers_access_grants_and_only_what_makes_sense() {
         ),
         (with("kind", json!("deploy-image")), 400, "cannot be kept to one environment"),
         (with("seconds", json!(0)), 400, "between a second and a year"),
-        (with("environment", json!("prod")), 404, "Environment not found: prod"),
+        (
+            with("environment", json!("prod")),
+            404,
+            "Environment not found: prod; there are: development, production",
+        ),
         (with("project", json!("x' || true")), 400, "is not a name"),
         (with("component", json!("web")), 400, "named with its project"),
         (with("more", json!(1)), 400, "unknown field"),
