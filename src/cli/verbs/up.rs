@@ -1,8 +1,10 @@
 //! `curtain up`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use curtain_appliance::{Before, Facts, Instance, Plane, Stay, Up, demo, memory, status, up};
+use curtain_appliance::{
+    Before, Facts, Instance, Plane, Stay, Up, demo, memory, progress::Event, status, up,
+};
 use curtain_provider::Request;
 
 use crate::{
@@ -126,8 +128,15 @@ const SHOP_USUAL: u64 = 60;
 async fn shop(context: &Context) -> Result<String, Failure> {
     let access = context.access()?;
     let limit = context.inner(SHOP_USUAL);
+    let progress = progress::shown();
+    progress.plan(&[(SHOP.to_owned(), "sample shop".to_owned())]);
+    progress.event(SHOP, Event::Started);
+    let began = Instant::now();
     let deployed = async { Ok(demo::deploy(&access, SHOP, limit).await?) };
-    context.within(SHOP_USUAL, deployed).await
+    let deployed = context.within(SHOP_USUAL, deployed).await;
+    let end = if deployed.is_ok() { Event::Finished(began.elapsed()) } else { Event::Failed };
+    progress.event(SHOP, end);
+    deployed
 }
 
 /// What every verb that brings an instance up asks for.
@@ -225,6 +234,7 @@ fn block(
         row("API", &format!("{}/api/v1", endpoints.api), ""),
         row("MCP", &endpoints.mcp, ""),
         row("", &endpoints.observer_mcp, ""),
+        row("", &endpoints.sre_agent_mcp, ""),
         row("Apps", &endpoints.gateway, ""),
         row("Cluster", &facts.kubeconfig.display().to_string(), ""),
         row("Planes", &planes, ""),
