@@ -10,7 +10,8 @@ use std::{
 };
 
 use curtain_machine::files::{
-    Rights, create_folder, create_folders, create_marked_folder, remove_marked_folder, sync_folder,
+    Rights, create_folder, create_folders, create_marked_folder, create_shared_marked_folder,
+    remove_marked_folder, sync_folder,
 };
 
 use crate::{Error, InstanceName};
@@ -153,13 +154,26 @@ pub(crate) fn create_private(path: &Path) -> Result<(), Error> {
         .map_err(|(folder, source)| Error::file("create the folder", folder, source))
 }
 
-/// Creates the folder of an instance and what is missing above it, each marked as made for instances.
+/// Creates the folder of all instances and what is missing above it, each marked as made for instances. Only the folder
+/// itself is private: what is above it is of no program alone.
+pub(crate) fn claim_root(root: &Path) -> Result<(), Error> {
+    let failed = |(folder, source)| Error::file("create the folder", folder, source);
+    if let Some(above) = root.parent() {
+        create_folders(above, create_shared_marked_folder).map_err(failed)?;
+    }
+    create_folders(root, create_marked_folder).map_err(failed)
+}
+
+/// Creates the folder of an instance, and the one of all instances as [`claim_root`] does.
 pub(crate) fn claim(path: &Path) -> Result<(), Error> {
+    if let Some(root) = path.parent() {
+        claim_root(root)?;
+    }
     create_folders(path, create_marked_folder)
         .map_err(|(folder, source)| Error::file("create the folder", folder, source))
 }
 
-/// Removes the folders above `path` that [`claim`] made and that are empty, and returns how many those were.
+/// Removes the folders above `path` that [`claim_root`] made and that are empty, and returns how many those were.
 pub(crate) fn release(path: &Path) -> usize {
     // One that somebody else put something into stays, and so do those above it.
     path.ancestors().skip(1).take_while(|folder| remove_marked_folder(folder)).count()
@@ -231,6 +245,23 @@ mod tests {
         assert_eq!(release(&two), 1);
         assert!(theirs.exists() && !ours.exists());
         assert_eq!(release(&two), 0, "what is gone is gone");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_on_the_way_is_for_others_files_too_and_goes_with_the_last_instance() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let (plain, way) = (dir.path().join("plain"), dir.path().join("way"));
+        fs::create_dir(&plain).unwrap();
+        let one = way.join("ours/one");
+        claim(&one).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&way), mode(&plain) & 0o775);
+        assert_eq!([mode(&one), mode(&way.join("ours"))], [0o700; 2]);
+        remove(&one).unwrap();
+        assert_eq!(release(&one), 2);
+        assert!(plain.exists() && !way.exists());
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::{
 
 use curtain_machine::lock;
 
-use crate::{Error, Home, home::claim};
+use crate::{
+    Error, Home,
+    home::{claim, claim_root},
+};
 
 /// Holds an instance until dropped. The kernel lets go of it when the process dies.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ impl Lock {
     pub(crate) async fn take(home: &Home, patience: Duration) -> Result<Self, Error> {
         let started = Instant::now();
         loop {
-            claim(home.root())?;
+            claim_root(home.root())?;
             let Some(guard) = guard(home).await? else {
                 // Another instance that went took the folder of all with it.
                 wait(home, started, patience).await?;

@@ -27,7 +27,7 @@ pub fn private() -> OpenOptions {
 /// # Errors
 /// One that is there already, or cannot be made.
 pub fn create_folder(path: &Path) -> io::Result<()> {
-    here::create_folder(path, false)
+    here::create_folder(path)
 }
 
 /// As [`create_folder`], with a mark that tells the folder from others for as long as it is there.
@@ -35,7 +35,15 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 /// # Errors
 /// As for [`create_folder`].
 pub fn create_marked_folder(path: &Path) -> io::Result<()> {
-    here::create_folder(path, true)
+    here::create_marked_folder(path, true)
+}
+
+/// As [`create_marked_folder`], for others' files, too: whoever the user lets in by default enters it.
+///
+/// # Errors
+/// As for [`create_folder`].
+pub fn create_shared_marked_folder(path: &Path) -> io::Result<()> {
+    here::create_marked_folder(path, false)
 }
 
 /// Makes the folder `path` and what is missing above it, each by `make`; one that is there will do.
@@ -61,7 +69,8 @@ pub fn create_folders(
     Ok(())
 }
 
-/// Removes the folder `path` if [`create_marked_folder`] made it for this user, and it is empty. Returns whether it did.
+/// Removes the folder `path` if [`create_marked_folder`] or [`create_shared_marked_folder`] made it for this user, and it
+/// is empty. Returns whether it did.
 pub fn remove_marked_folder(path: &Path) -> bool {
     here::remove_marked_folder(path)
 }

@@ -53,19 +53,31 @@ pub(super) fn private() -> OpenOptions {
     options
 }
 
-/// The sticky bit means nothing on a folder of one user, so it says who made it: it is there from the first moment,
-/// before anything can be recorded, and for as long as the folder.
-const MARKED: u32 = 0o1700;
+/// The sticky bit means nothing on a folder that only its user writes into, so it says who made it: it is there from the
+/// first moment, before anything can be recorded, and for as long as the folder.
+const MARK: u32 = 0o1000;
+/// What a folder for files of all kinds may be at most, before the user's mask; one for everybody to write into is
+/// sticky for another reason.
+const SHARED: u32 = 0o775;
+const PRIVATE: u32 = 0o700;
+const FOR_EVERYBODY: u32 = 0o002;
 
-pub(super) fn create_folder(path: &Path, marked: bool) -> io::Result<()> {
-    fs::DirBuilder::new().mode(if marked { MARKED } else { 0o700 }).create(path)?;
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(PRIVATE).create(path)
+}
+
+pub(super) fn create_marked_folder(path: &Path, private: bool) -> io::Result<()> {
+    let wanted = MARK | if private { PRIVATE } else { SHARED };
+    fs::DirBuilder::new().mode(wanted).create(path)?;
     // Some kernels (that of macOS) take no more than the permissions from whoever makes a folder.
-    if marked { fs::set_permissions(path, Permissions::from_mode(MARKED)) } else { Ok(()) }
+    let made = fs::metadata(path)?.mode() & 0o7777;
+    fs::set_permissions(path, Permissions::from_mode(made | MARK))
 }
 
 pub(super) fn remove_marked_folder(path: &Path) -> bool {
     let is_marked = |found: Metadata| {
-        found.is_dir() && found.mode() & 0o7777 == MARKED && found.uid() == geteuid().as_raw()
+        let marked = found.mode() & (MARK | FOR_EVERYBODY) == MARK;
+        found.is_dir() && marked && found.uid() == geteuid().as_raw()
     };
     fs::symlink_metadata(path).is_ok_and(is_marked) && fs::remove_dir(path).is_ok()
 }
@@ -135,14 +147,26 @@ mod tests {
     fn what_is_private_is_so_from_the_first_moment() {
         let dir = tempfile::tempdir().unwrap();
         let (folder, marked) = (dir.path().join("folder"), dir.path().join("marked"));
-        create_folder(&folder, false).unwrap();
-        create_folder(&marked, true).unwrap();
-        assert_eq!((mode(&folder), mode(&marked)), (0o700, MARKED));
+        create_folder(&folder).unwrap();
+        create_marked_folder(&marked, true).unwrap();
+        assert_eq!((mode(&folder), mode(&marked)), (PRIVATE, PRIVATE | MARK));
         let file = folder.join("file");
         private().create(true).append(true).open(&file).unwrap();
         assert_eq!(mode(&file), 0o600);
         make_executable(&file).unwrap();
         assert_eq!(mode(&file), 0o755);
+    }
+
+    #[test]
+    fn a_shared_folder_is_as_the_users_mask_makes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (plain, shared) = (dir.path().join("plain"), dir.path().join("shared"));
+        fs::create_dir(&plain).unwrap();
+        create_marked_folder(&shared, false).unwrap();
+        assert_eq!(mode(&shared), mode(&plain) & SHARED | MARK);
+        assert!(remove_marked_folder(&shared) && !remove_marked_folder(&plain));
+        fs::set_permissions(&plain, Permissions::from_mode(0o1777)).unwrap();
+        assert!(!remove_marked_folder(&plain), "such as /tmp");
     }
 
     #[test]
@@ -166,7 +190,7 @@ mod tests {
             return;
         }
         let (folder, file) = (dir.path().join("folder"), dir.path().join("file"));
-        create_folder(&folder, false).unwrap();
+        create_folder(&folder).unwrap();
         hand_on_folder(&folder).unwrap();
         Rights::private_beside(&file).create_new(&file).unwrap();
         let as_it_is = Rights::of(&fs::metadata(&file).unwrap());

@@ -41,9 +41,14 @@ pub(super) fn private() -> OpenOptions {
 /// The file that marks a folder. It comes a moment after the folder: one that a crash left without it stays, empty.
 const MARK: &str = ".curtain-made-this-folder";
 
-pub(super) fn create_folder(path: &Path, marked: bool) -> io::Result<()> {
-    fs::create_dir(path)?;
-    if marked { fs::write(path.join(MARK), "") } else { Ok(()) }
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
+/// Who enters it is inherited from the folder above.
+pub(super) fn create_marked_folder(path: &Path, _private: bool) -> io::Result<()> {
+    create_folder(path)?;
+    fs::write(path.join(MARK), "")
 }
 
 pub(super) fn remove_marked_folder(path: &Path) -> bool {
