@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use curtain_provider::{Image, Surroundings, local_image};
+use curtain_provider::{Admit, Image, Surroundings, local_image};
 use kube::Client;
 
 use super::{Origin, USUAL_PORT, claims, claims::Claims, objects::same};
@@ -159,16 +159,27 @@ pub(super) async fn have(
 async fn give(access: &Access, tar: Box<dyn Read + Send>, rule: Rule) -> Result<Found, Error> {
     let provider = curtain_provider::by_name(&access.instance().provider)?;
     let admitted = Arc::new(OnceLock::new());
-    let keep = Arc::clone(&admitted);
-    let admit = move |names: &BTreeSet<String>, there: &[Image]| {
-        let name = rule.judge(names, there).map_err(|error| error.to_string())?;
-        keep.get_or_init(|| name.to_owned());
-        Ok(())
-    };
-    let loaded = provider.load_image(&access.cluster(), tar, Box::new(admit)).await?;
+    // Goes with this call, also where it ends early: reading may go on by itself then.
+    let waiting = Arc::new(());
+    let admit = admitting(rule, &admitted, &waiting);
+    let loaded = provider.load_image(&access.cluster(), tar, admit).await?;
     let reference = admitted.get().cloned().unwrap_or_default();
     let id = loaded.into_iter().find(|image| has(image, &reference)).map(|image| image.id);
     Ok(Found { reference, id, ports: Vec::new(), from: "archive", given: true })
+}
+
+/// Admits by `rule` what is loaded, as long as somebody holds `waiting`, and puts its name into `admitted`: whoever gave up
+/// finds the cluster as it was, unless it had the image by then.
+fn admitting(rule: Rule, admitted: &Arc<OnceLock<String>>, waiting: &Arc<()>) -> Admit {
+    let (admitted, waiting) = (Arc::clone(admitted), Arc::downgrade(waiting));
+    Box::new(move |names, there| {
+        if waiting.strong_count() == 0 {
+            return Err("nobody waits for it any more".to_owned());
+        }
+        let name = rule.judge(names, there).map_err(|error| error.to_string())?;
+        admitted.get_or_init(|| name.to_owned());
+        Ok(())
+    })
 }
 
 fn has(image: &Image, name: &str) -> bool {
@@ -202,6 +213,18 @@ mod tests {
             [image(MINE, "sha256:1"), image("theirs:1", "sha256:2"), image("run:1", "sha256:3")];
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         rule.judge(&names, &there).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_given_to_the_cluster() {
+        let (admitted, waiting) = (Arc::default(), Arc::new(()));
+        let admit = |waiting| admitting(rule(&[]), &admitted, waiting);
+        let (one, two) = (admit(&waiting), admit(&waiting));
+        let names = ["new:1".to_owned()].into();
+        one(&names, &[]).unwrap();
+        assert_eq!(admitted.get().map(String::as_str), Some("new:1"));
+        drop(waiting);
+        assert!(two(&names, &[]).unwrap_err().contains("nobody waits"));
     }
 
     #[test]
