@@ -54,7 +54,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use self::dns::resolv_conf;
+pub use self::dns::ResolvConf;
 pub use self::gate::Hold;
 pub use self::index::{Key, Protocol};
 pub use self::pods::PodIdentity;

@@ -3,16 +3,15 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
 
 use super::environment::Environment;
 use super::expand::expand;
-use super::resources;
 use super::volumes::{self, Prepared};
+use super::{resolver, resources};
 use crate::ClusterConfig;
 use crate::node::images::{self, Image, ImageConfig};
-use crate::node::network::resolv_conf;
 use crate::node::sandbox::{
     Capabilities, ContainerSpec, LogSpec, Mount, MountSource, RootFs, UserSpec,
 };
@@ -136,49 +135,10 @@ pub(super) fn network_files(
         let names = alias.hostnames.clone().unwrap_or_default().join(" ");
         hosts.push_str(&format!("{}\t{names}\n", alias.ip));
     }
-    let resolv = name_servers(&spec, &namespace, config, resolvers);
+    let host = std::fs::read_to_string(resolvers).unwrap_or_default();
+    let resolv = resolver::of(&spec, &namespace, config.dns_service_ip(), &host).to_string();
     let files = [("hosts", hosts), ("hostname", format!("{hostname}\n")), ("resolv.conf", resolv)];
     files.map(|(name, text)| (name.to_owned(), text)).to_vec()
-}
-
-fn name_servers(
-    spec: &PodSpec,
-    namespace: &str,
-    config: &ClusterConfig,
-    resolvers: &Path,
-) -> String {
-    let policy = spec.dns_policy.as_deref().unwrap_or("ClusterFirst");
-    let host = spec.host_network == Some(true);
-    let mut text = match policy {
-        "None" => String::new(),
-        "ClusterFirst" if !host => resolv_conf(namespace, config.dns_service_ip()),
-        "ClusterFirstWithHostNet" => resolv_conf(namespace, config.dns_service_ip()),
-        _ => std::fs::read_to_string(resolvers).unwrap_or_default(),
-    };
-    if let Some(own) = &spec.dns_config {
-        for server in own.nameservers.iter().flatten() {
-            text.push_str(&format!("nameserver {server}\n"));
-        }
-        if let Some(searches) = own.searches.as_ref().filter(|searches| !searches.is_empty()) {
-            text.push_str(&format!("search {}\n", searches.join(" ")));
-        }
-        let options: Vec<String> = own
-            .options
-            .iter()
-            .flatten()
-            .filter_map(|option| {
-                let name = option.name.clone()?;
-                Some(match &option.value {
-                    Some(value) => format!("{name}:{value}"),
-                    None => name,
-                })
-            })
-            .collect();
-        if !options.is_empty() {
-            text.push_str(&format!("options {}\n", options.join(" ")));
-        }
-    }
-    text
 }
 
 /// Everything that a container's start depends on.

@@ -24,6 +24,7 @@ mod objects;
 mod probe;
 mod quantity;
 mod register;
+mod resolver;
 mod resources;
 mod runtime;
 mod stats;

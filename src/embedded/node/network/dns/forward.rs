@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use super::{Transport, resolv_conf};
+use super::{ResolvConf, Transport};
 
 /// What each resolver gets before the next is asked.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// Those of the last resolver, or of the file.
 pub(super) async fn forward(conf: &Path, query: &[u8], by: Transport) -> io::Result<Vec<u8>> {
-    let servers = resolv_conf::servers(&tokio::fs::read_to_string(conf).await?);
+    let servers = ResolvConf::parse(&tokio::fs::read_to_string(conf).await?).servers;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no resolver");
     for server in servers {
         match ask(SocketAddr::new(server, 53), query, by).await {

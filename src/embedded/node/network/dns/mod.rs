@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use self::answer::Answer;
 use super::Shared;
 
-pub use self::resolv_conf::for_pod as resolv_conf;
+pub use self::resolv_conf::ResolvConf;
 
 /// How long a connection may stay without a query.
 const IDLE: Duration = Duration::from_secs(10);
