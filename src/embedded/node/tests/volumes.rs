@@ -1,6 +1,6 @@
 //! Volumes of pods.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 
 use super::*;
 
@@ -81,4 +81,27 @@ async fn a_pod_whose_shim_was_killed_has_its_secrets_again() {
     assert_eq!(restarts_once_ready(0..).await, 0);
     kill(child(&cluster, "shim").unwrap());
     assert_eq!(restarts_once_ready(1..).await, 1);
+}
+
+#[tokio::test]
+async fn what_a_projected_volume_is_made_of_is_read_again() {
+    let cluster = TestCluster::new("projected");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let mut late = pod("late", &["wait"]);
+    late["spec"]["volumes"] = json!([{"name": "p", "projected": {"sources": [
+        {"serviceAccountToken": {"path": "token"}},
+        {"configMap": {"name": "later", "optional": true}}]}}]);
+    let container = &mut late["spec"]["containers"][0];
+    container["volumeMounts"] = json!([{"name": "p", "mountPath": "/p"}]);
+    let command = ["/curtain", "program", "cat", "/p/key"];
+    container["readinessProbe"] = json!({"exec": {"command": command}, "periodSeconds": 1});
+    let api = create(&client, late).await;
+    in_phase(&api, "late", "Running").await;
+    assert!(!ready(&api.get("late").await.unwrap()), "there is no file yet");
+    let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
+    let map = json!({"metadata": {"name": "later"}, "data": {"key": "value"}});
+    maps.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
+    eventually("the file is there", async || ready(&api.get("late").await.ok()?).then_some(()))
+        .await;
 }

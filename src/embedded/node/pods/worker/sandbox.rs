@@ -50,7 +50,9 @@ impl Worker {
             let Some(shim) = self.sandbox.as_ref().map(|sandbox| sandbox.link.clone()) else {
                 return false;
             };
-            match volumes::prepare(&self.spec, &dir, self.fields(), &self.objects, &shim).await {
+            let before = self.volumes.clone().unwrap_or_default();
+            let (fields, objects) = (self.fields(), &self.objects);
+            match volumes::prepare(&self.spec, &dir, &before, fields, objects, &shim).await {
                 Ok(prepared) => self.volumes = Some(prepared),
                 Err(message) => {
                     self.set_back("FailedMount", &message);
