@@ -39,6 +39,8 @@ pub(super) fn phase(pod: &Pod, runtimes: &BTreeMap<String, Runtime>) -> &'static
     let never = spec.restart_policy.as_deref() == Some("Never");
     for container in spec.init_containers.iter().flatten() {
         match get(container).map(|runtime| &runtime.state) {
+            // It ends only with the pod, and as it was asked to.
+            Some(State::Terminated(_)) if is_sidecar(container) => {}
             Some(State::Terminated(end)) if end.exit_code == 0 => {}
             Some(State::Terminated(_)) if never => return "Failed",
             Some(_) if is_sidecar(container) && get(container).is_some_and(|one| one.started) => {}
@@ -76,7 +78,12 @@ fn anything_ran(containers: &[Container], runtimes: &BTreeMap<String, Runtime>) 
 pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
     let pod = snapshot.pod;
     let spec = pod.spec.clone().unwrap_or_default();
-    let phase = if snapshot.expired { "Failed" } else { phase(pod, snapshot.runtimes) };
+    let phase = match phase(pod, snapshot.runtimes) {
+        _ if snapshot.expired => "Failed",
+        // Its sidecars are about to end.
+        "Succeeded" | "Failed" if snapshot.runtimes.values().any(Runtime::is_running) => "Running",
+        phase => phase,
+    };
     let init = spec.init_containers.unwrap_or_default();
     let mut status = json!({
         "phase": phase,

@@ -257,7 +257,7 @@ impl Worker {
         self.probing.clear();
         // What was in memory is gone with the shim; the next one gets all of it anew.
         self.volumes = None;
-        if self.stopping.is_none() && !self.removed {
+        if self.ending.is_none() && !self.removed {
             let message = "Pod sandbox changed, it will be killed and re-created.";
             self.ctx.events.report(&self.pod, None, Severity::Normal, "SandboxChanged", message);
         }
@@ -273,7 +273,7 @@ impl Worker {
     /// A container has ended: it waits for its next start, or is finished.
     pub(super) fn apply_end(&mut self, container: &Container, terminated: Terminated) {
         let init = self.spec.init_containers.iter().flatten().any(|one| one.name == container.name);
-        let restart = if self.stopping.is_some() {
+        let restart = if self.ending.is_some() {
             Restart::Never
         } else {
             Restart::of(&self.spec, container, init)

@@ -32,6 +32,7 @@ use crate::apiserver::PodRef;
 use report::Report;
 use sandbox::Sandbox;
 pub(super) use sandbox::{end_stray, remove_stray, with_files};
+use terminate::Ending;
 
 /// News of a pod's object.
 pub(super) enum Message {
@@ -65,7 +66,7 @@ pub(super) struct Worker {
     ended_before: bool,
     /// The object is gone: nobody is to be asked or told.
     removed: bool,
-    stopping: Option<Duration>,
+    ending: Option<Ending>,
     /// `activeDeadlineSeconds` are over.
     expired: bool,
 }
@@ -120,7 +121,7 @@ impl Worker {
             setback: Setback::default(),
             ended_before: matches!(before.phase.as_deref(), Some("Succeeded" | "Failed")),
             removed: false,
-            stopping: None,
+            ending: None,
             expired: false,
             ctx,
             pod,
@@ -150,12 +151,16 @@ impl Worker {
         if self.removed || self.pod.metadata.deletion_timestamp.is_some() {
             return self.terminate().await;
         }
-        self.expire().await;
+        self.expire();
         if self.is_finished() {
-            self.close_sandbox(Duration::ZERO).await;
-            return false;
+            // Only sidecars can run still.
+            self.end_within(self.grace());
         }
-        if self.expired {
+        if self.ending.is_some() {
+            self.end_due().await;
+            if !self.runtimes.values().any(Runtime::is_running) {
+                self.close_sandbox(Duration::ZERO).await;
+            }
             return false;
         }
         if self.setback.until.is_some_and(|until| Instant::now() < until) {
@@ -168,7 +173,7 @@ impl Worker {
         false
     }
 
-    /// Whether all containers have ended for good.
+    /// Whether all containers but sidecars have ended for good.
     fn is_finished(&self) -> bool {
         self.ended_before
             || self.has_expired()
@@ -302,10 +307,11 @@ impl Worker {
     fn wake_at(&self) -> Option<Instant> {
         let starts = self.runtimes.values().filter_map(|runtime| runtime.start_at);
         let volumes = self.volumes.as_ref().and_then(|volumes| volumes.again_at);
-        let active = self.stopping.is_none() && !self.is_finished();
+        let active = self.ending.is_none() && !self.is_finished();
         let due = self.setback.next(starts.chain(volumes)).filter(|_| active);
         let deadline = self.deadline().filter(|_| active);
-        due.into_iter().chain(self.report.due()).chain(self.confirm_at).chain(deadline).min()
+        let others = [self.report.due(), self.confirm_at, deadline, self.ending_due()];
+        due.into_iter().chain(others.into_iter().flatten()).min()
     }
 }
 

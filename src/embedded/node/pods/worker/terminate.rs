@@ -1,15 +1,31 @@
 //! The end of a pod: gracefully if its object says so, at once if the object is gone.
+//!
+//! Its containers end together, its sidecars after them, last begun first; all within one grace period.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, Preconditions};
 
 use super::Worker;
 use crate::node::pods::events::Severity;
-use crate::node::pods::runtime::Runtime;
+use crate::node::pods::runtime::{Runtime, is_sidecar};
 use crate::node::pods::status::EXPIRED;
+
+/// What a sidecar has left at least whose turn comes when the grace period is nearly over.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// An end that goes on.
+pub(super) struct Ending {
+    /// The grace period, and when it is over.
+    grace: Duration,
+    until: Instant,
+    /// Containers that were asked to end, and by when.
+    asked: BTreeMap<String, Instant>,
+}
 
 impl Worker {
     /// Goes on with the termination; `true` when nothing is left.
@@ -19,14 +35,8 @@ impl Worker {
         } else {
             self.pod.metadata.deletion_grace_period_seconds.unwrap_or(30)
         };
-        let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
-        // Again if the grace period was shortened meanwhile.
-        if self.stopping.is_none_or(|before| grace < before) {
-            let first = self.stopping.is_none();
-            self.stopping = Some(grace);
-            self.probing.clear();
-            self.stop_all(grace, first).await;
-        }
+        self.end_within(Duration::from_secs(u64::try_from(grace).unwrap_or(0)));
+        self.end_due().await;
         if self.runtimes.values().any(Runtime::is_running) && self.sandbox.is_some() {
             return false;
         }
@@ -49,17 +59,14 @@ impl Worker {
     }
 
     /// Ends the pod's containers when its time is over.
-    pub(super) async fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         let over = self.deadline().is_some_and(|at| at <= Instant::now());
         if self.expired || !over || self.is_finished() {
             return;
         }
         self.expired = true;
         self.ctx.events.report(&self.pod, None, Severity::Normal, EXPIRED.0, EXPIRED.1);
-        let grace = self.grace();
-        self.stopping = Some(grace);
-        self.probing.clear();
-        self.stop_all(grace, true).await;
+        self.end_within(self.grace());
     }
 
     /// Whether its time is over and its containers have ended.
@@ -67,14 +74,31 @@ impl Worker {
         self.expired && !self.runtimes.values().any(Runtime::is_running)
     }
 
-    async fn stop_all(&mut self, grace: Duration, first: bool) {
-        let containers = self.spec.init_containers.iter().flatten().chain(&self.spec.containers);
-        for container in containers.cloned().collect::<Vec<_>>() {
+    /// Begins the end of all containers, or shortens one that goes on.
+    pub(super) fn end_within(&mut self, grace: Duration) {
+        let until = Instant::now() + grace;
+        match &mut self.ending {
+            Some(ending) if ending.grace <= grace => return,
+            Some(ending) => (ending.grace, ending.until) = (grace, until),
+            none => *none = Some(Ending { grace, until, asked: BTreeMap::new() }),
+        }
+        self.probing.clear();
+    }
+
+    /// Asks every container to end whose turn it is.
+    pub(super) async fn end_due(&mut self) {
+        for container in ending_now(&self.spec, &self.runtimes, self.overdue()) {
+            let Some(ending) = &mut self.ending else { return };
             let name = container.name.as_str();
-            if !self.runtimes.get(name).is_some_and(Runtime::is_running) {
+            let asked = ending.asked.insert(container.name.clone(), ending.until);
+            if asked == Some(ending.until) {
                 continue;
             }
-            if first && !self.removed {
+            let mut grace = ending.until.saturating_duration_since(Instant::now());
+            if is_sidecar(&container) && !ending.grace.is_zero() {
+                grace = grace.max(LAST_GRACE);
+            }
+            if asked.is_none() && !self.removed {
                 let text = format!("Stopping container {name}");
                 self.ctx.events.report(&self.pod, Some(name), Severity::Normal, "Killing", text);
             }
@@ -83,6 +107,19 @@ impl Worker {
                 runtime.ready = false;
             }
         }
+    }
+
+    /// When sidecars are not waited with any longer, while there are some that wait.
+    pub(super) fn ending_due(&self) -> Option<Instant> {
+        let ending = self.ending.as_ref()?;
+        let waits = |(name, runtime): (&String, &Runtime)| {
+            runtime.is_running() && !ending.asked.contains_key(name)
+        };
+        self.runtimes.iter().any(waits).then_some(ending.until)
+    }
+
+    fn overdue(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.until <= Instant::now())
     }
 
     /// Tells the API server that the pod has ended, upon which it removes the object.
@@ -104,5 +141,55 @@ impl Worker {
                 false
             }
         }
+    }
+}
+
+/// The running containers whose turn to end it is: a sidecar's comes when all that was begun after it has ended, or when
+/// there is no time left.
+fn ending_now(
+    spec: &PodSpec,
+    runtimes: &BTreeMap<String, Runtime>,
+    overdue: bool,
+) -> Vec<Container> {
+    let runs = |one: &Container| runtimes.get(&one.name).is_some_and(Runtime::is_running);
+    let mut due: Vec<Container> = spec.containers.iter().filter(|one| runs(one)).cloned().collect();
+    for container in spec.init_containers.iter().flatten().rev().filter(|one| runs(one)) {
+        if due.is_empty() || overdue || !is_sidecar(container) {
+            due.push(container.clone());
+        }
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sidecars_end_after_what_they_serve_and_in_turn() {
+        let sidecar = |name: &str| json!({"name": name, "restartPolicy": "Always"});
+        let spec: PodSpec = serde_json::from_value(json!({
+            "containers": [{"name": "a"}, {"name": "b"}],
+            "initContainers": [sidecar("mesh"), {"name": "prepare"}, sidecar("log")],
+        }))
+        .unwrap();
+        let due = |running: &[&str], overdue: bool| {
+            let mut runtimes = BTreeMap::new();
+            for name in running {
+                let mut runtime = Runtime::new();
+                runtime.running("2026-01-01T00:00:00Z".to_owned(), String::new(), false);
+                runtimes.insert((*name).to_owned(), runtime);
+            }
+            let due = ending_now(&spec, &runtimes, overdue);
+            due.into_iter().map(|one| one.name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(due(&["a", "b", "mesh", "log"], false), "a b");
+        assert_eq!(due(&["b", "mesh", "log"], false), "b");
+        assert_eq!(due(&["mesh", "log"], false), "log");
+        assert_eq!(due(&["mesh"], false), "mesh");
+        assert_eq!(due(&["mesh", "prepare"], false), "prepare");
+        assert_eq!(due(&["a", "mesh", "log"], true), "a log mesh");
     }
 }
