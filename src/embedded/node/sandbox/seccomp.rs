@@ -1,15 +1,16 @@
 //! The system calls that no ordinary container needs and that reach deep into the kernel.
 //!
 //! A deny list, not an allow list: what a container may do is limited by its namespaces and capabilities; this only
-//! closes doors that those leave ajar. Two filters, because the two refusals differ: most calls fail with EPERM;
-//! `clone3` with ENOSYS, since its flags cannot be inspected and C libraries then fall back to `clone`.
+//! closes doors that those leave ajar. Several filters, because refusals differ: most calls fail with EPERM; `clone3` with
+//! ENOSYS, since its flags cannot be inspected and C libraries then fall back to `clone`; and where one call has two
+//! numbers, those of the other ABI are refused altogether.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    SeccompRule, TargetArch, sock_filter,
 };
 
 use super::sys;
@@ -88,7 +89,27 @@ fn build(more: &[libc::c_long]) -> Result<Vec<BpfProgram>, String> {
     .map_err(|error| error.to_string())?;
     let rules = denied.chain([(libc::SYS_clone, vec![new_user_namespace])]).collect();
     let absent = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    Ok(vec![compile(rules, libc::EPERM)?, compile(absent, libc::ENOSYS)?])
+    let mut programs = vec![compile(rules, libc::EPERM)?, compile(absent, libc::ENOSYS)?];
+    if cfg!(target_arch = "x86_64") {
+        programs.push(refuse_from(X32));
+    }
+    Ok(programs)
+}
+
+/// On x86-64 every call has a second number from here on, of the x32 ABI (syscall(2)), which a kernel may serve.
+const X32: u32 = 0x4000_0000;
+
+/// A filter, which the crate has no rule for, that refuses all numbers from `first` on.
+fn refuse_from(first: u32) -> BpfProgram {
+    let step = |code: u32, jt, jf, k| sock_filter { code: code as u16, jt, jf, k };
+    let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
+    let number = std::mem::offset_of!(libc::seccomp_data, nr) as u32;
+    vec![
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, number),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, first),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, refuse),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 fn compile(
@@ -105,4 +126,29 @@ fn compile(
 /// Applies the filters to this process and what it executes.
 pub(super) fn install(programs: &[BpfProgram]) -> io::Result<()> {
     programs.iter().try_for_each(|program| sys::install_filter(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Filters hold for the thread that installs them, so each test has one of its own.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    #[allow(
+        unsafe_code,
+        reason = "no safe wrapper calls by a number that the C library does not have"
+    )]
+    fn a_call_has_no_second_number() {
+        let seen = std::thread::spawn(|| {
+            nix::sys::prctl::set_no_new_privs().unwrap();
+            install(&programs().unwrap()).unwrap();
+            // SAFETY: getpid has no arguments and no effect, under whichever number.
+            let call = |number: i64| unsafe { libc::syscall(number) };
+            let second = (call(libc::SYS_getpid | i64::from(X32)), nix::errno::Errno::last());
+            (call(libc::SYS_getpid) > 0, second)
+        });
+        // A kernel without the ABI would say ENOSYS.
+        assert_eq!(seen.join().unwrap(), (true, (-1, nix::errno::Errno::EPERM)));
+    }
 }
