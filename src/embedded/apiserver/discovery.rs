@@ -95,49 +95,6 @@ fn group(group: &Group) -> Value {
     json!({"name": group.name, "versions": versions, "preferredVersion": versions.first()})
 }
 
-/// One subresource: name, verbs, and the group, version and kind of what it speaks.
-struct Sub {
-    name: &'static str,
-    verbs: &'static [&'static str],
-    kind: (String, String, String),
-}
-
-fn subresources(resource: &Resource) -> Vec<Sub> {
-    let own = || (resource.group.clone(), resource.version.clone(), resource.kind.clone());
-    let other = |group: &str, version: &str, kind: &str| {
-        (group.to_owned(), version.to_owned(), kind.to_owned())
-    };
-    let mut all = Vec::new();
-    match (resource.group.as_str(), resource.plural.as_str()) {
-        ("", "pods") => {
-            all.push(Sub { name: "binding", verbs: &["create"], kind: other("", "v1", "Binding") });
-            all.push(Sub { name: "log", verbs: &["get"], kind: own() });
-        }
-        ("", "nodes") => all.push(Sub {
-            name: "proxy",
-            verbs: &["get"],
-            kind: other("", "v1", "NodeProxyOptions"),
-        }),
-        ("", "namespaces") => all.push(Sub { name: "finalize", verbs: &["update"], kind: own() }),
-        ("", "serviceaccounts") => {
-            let kind = other("authentication.k8s.io", "v1", "TokenRequest");
-            all.push(Sub { name: "token", verbs: &["create"], kind });
-        }
-        _ => {}
-    }
-    if resource.scale.is_some() {
-        all.push(Sub {
-            name: "scale",
-            verbs: &["get", "patch", "update"],
-            kind: other("autoscaling", "v1", "Scale"),
-        });
-    }
-    if resource.has_status {
-        all.push(Sub { name: "status", verbs: &["get", "patch", "update"], kind: own() });
-    }
-    all
-}
-
 fn resources(catalog: &Catalog, group: &str, version: &str) -> Result<Reply, ApiError> {
     let found = catalog.group(group).and_then(|g| g.versions.iter().find(|v| v.version == version));
     let found = found.ok_or_else(ApiError::no_such_path)?;
@@ -157,12 +114,12 @@ fn resources(catalog: &Catalog, group: &str, version: &str) -> Result<Reply, Api
             entry["storageVersionHash"] = hash.into();
         }
         list.push(entry);
-        for sub in subresources(resource) {
+        for sub in resource.subresources() {
             let mut entry = json!({"name": format!("{}/{}", resource.plural, sub.name), "singularName": "",
                 "namespaced": resource.namespaced, "kind": sub.kind.2, "verbs": sub.verbs});
-            if (sub.kind.0.as_str(), sub.kind.1.as_str()) != (group, version) {
-                entry["group"] = sub.kind.0.as_str().into();
-                entry["version"] = sub.kind.1.as_str().into();
+            if (sub.kind.0, sub.kind.1) != (group, version) {
+                entry["group"] = sub.kind.0.into();
+                entry["version"] = sub.kind.1.into();
             }
             list.push(entry);
         }
@@ -220,9 +177,9 @@ fn aggregated(
 fn aggregated_group(group: &Group) -> Value {
     let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
     let resource = |r: &std::sync::Arc<Resource>| {
-        let subresources = subresources(r).into_iter().map(|sub| {
+        let subresources = r.subresources().into_iter().map(|sub| {
             json!({"subresource": sub.name, "verbs": sub.verbs,
-                "responseKind": kind(&sub.kind.0, &sub.kind.1, &sub.kind.2)})
+                "responseKind": kind(sub.kind.0, sub.kind.1, sub.kind.2)})
         });
         let subresources: Vec<_> = subresources.collect();
         let mut entry = json!({"resource": r.plural, "responseKind": kind(&r.group, &r.version, &r.kind),
@@ -279,15 +236,16 @@ fn openapi(api: &Api, catalog: &Catalog, group: &str, version: &str) -> Result<R
         Some(version["schema"]["openAPIV3Schema"].take())
     };
     let schemas: Vec<Option<Value>> = found.resources.iter().map(|r| schema(r)).collect();
-    let subs: Vec<Vec<Sub>> = found.resources.iter().map(|r| subresources(r)).collect();
-    let subs: Vec<Vec<curtain_schema::openapi::Subresource<'_>>> = subs
+    let subs: Vec<Vec<curtain_schema::openapi::Subresource<'_>>> = found
+        .resources
         .iter()
-        .map(|subs| {
-            subs.iter()
+        .map(|resource| {
+            let listed = resource.subresources().into_iter();
+            listed
                 .map(|sub| curtain_schema::openapi::Subresource {
                     name: sub.name,
                     verbs: sub.verbs,
-                    kind: (&sub.kind.0, &sub.kind.1, &sub.kind.2),
+                    kind: sub.kind,
                 })
                 .collect()
         })

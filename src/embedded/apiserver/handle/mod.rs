@@ -4,13 +4,11 @@ mod context;
 mod create;
 mod delete;
 mod list;
-mod logs;
 mod options;
 mod patch;
 mod pipeline;
-mod proxy;
 mod show;
-mod subresource;
+pub(super) mod subresource;
 mod update;
 mod watch;
 

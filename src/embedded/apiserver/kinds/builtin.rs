@@ -1,66 +1,65 @@
-//! The table of built-in kinds. A kind is served because it has a line here.
+//! The table of built-in kinds. A kind is served because it has a line in the table of its group.
 
 use std::sync::{Arc, LazyLock};
 
 use curtain_schema::builtin;
 
-use super::{Columns, Resource, Scale, Schema, Strategy, api_version, columns};
-use super::{apps, coordination, core, extensions, networking, pod, rbac, reviews, service};
+use super::columns::{self, Columns, Printer};
+use super::{Resource, Scale, Schema, Strategy, Subresource, api_version};
+use super::{apps, coordination, core, discovery, events, extensions, networking, rbac, reviews};
 
 /// What a line says about a kind; `PLAIN` is a namespaced kind with nothing special.
-struct Line {
-    short: &'static [&'static str],
-    categories: &'static [&'static str],
-    cluster: bool,
-    columns: Columns,
-    selectable: &'static [&'static str],
-    status: bool,
-    scale: bool,
-    generation: bool,
-    /// The resource whose objects these are, in another form: its group, version and plural.
-    stored_as: Option<(&'static str, &'static str)>,
+pub(super) struct Line {
+    pub version: &'static str,
+    pub kind: &'static str,
+    pub plural: &'static str,
+    pub short: &'static [&'static str],
+    pub categories: &'static [&'static str],
+    pub cluster: bool,
+    pub strategy: Strategy,
+    pub columns: Printer,
+    pub selectable: &'static [&'static str],
+    /// Besides `status` and `scale`.
+    pub subresources: &'static [Subresource],
+    pub status: bool,
+    /// Replicas are where workloads have them.
+    pub scale: bool,
+    pub generation: bool,
+    /// The resource whose objects these are, in another form: its group and version.
+    pub stored_as: Option<(&'static str, &'static str)>,
 }
 
-const PLAIN: Line = Line {
+pub(super) const PLAIN: Line = Line {
+    version: "v1",
+    kind: "",
+    plural: "",
     short: &[],
     categories: &[],
     cluster: false,
+    strategy: Strategy::PLAIN,
     columns: columns::PLAIN,
     selectable: &[],
+    subresources: &[],
     status: false,
     scale: false,
     generation: false,
     stored_as: None,
 };
-const CLUSTER: Line = Line { cluster: true, ..PLAIN };
+pub(super) const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
-const ALL: &[&str] = &["all"];
-const RBAC: &str = "rbac.authorization.k8s.io";
-const AUTHORIZATION: &str = "authorization.k8s.io";
-const AUTHENTICATION: &str = "authentication.k8s.io";
+pub(super) const ALL: &[&str] = &["all"];
 
-const EVENT_FIELDS: &[&str] = &[
-    "involvedObject.kind",
-    "involvedObject.namespace",
-    "involvedObject.name",
-    "involvedObject.uid",
-    "involvedObject.apiVersion",
-    "involvedObject.resourceVersion",
-    "involvedObject.fieldPath",
-    "reason",
-    "reportingComponent",
-    "source",
-    "type",
-];
-const POD_FIELDS: &[&str] = &[
-    "spec.nodeName",
-    "spec.restartPolicy",
-    "spec.schedulerName",
-    "spec.serviceAccountName",
-    "spec.hostNetwork",
-    "status.phase",
-    "status.podIP",
-    "status.nominatedNodeName",
+const GROUPS: [(&str, &[Line]); 10] = [
+    ("", core::KINDS),
+    ("apiextensions.k8s.io", extensions::KINDS),
+    ("apps", apps::KINDS),
+    ("authentication.k8s.io", reviews::AUTHENTICATION),
+    ("authorization.k8s.io", reviews::AUTHORIZATION),
+    ("coordination.k8s.io", coordination::KINDS),
+    ("discovery.k8s.io", discovery::KINDS),
+    ("events.k8s.io", events::KINDS),
+    ("networking.k8s.io", networking::KINDS),
+    (rbac::GROUP, rbac::KINDS),
 ];
 
 /// Is this the group and plural of a built-in resource, in whatever version?
@@ -72,275 +71,59 @@ pub(super) fn is_served(group: &str, plural: &str) -> bool {
 
 /// All built-in resources.
 pub(crate) fn resources() -> Vec<Arc<Resource>> {
-    let workload = |columns, short| Line {
-        short,
-        categories: ALL,
-        columns,
-        selectable: &["status.replicas"],
-        status: true,
-        scale: true,
-        generation: true,
-        ..PLAIN
-    };
-    let lines: [(&str, &str, &str, &str, Strategy, Line); 26] = [
-        (
-            "",
-            "v1",
-            "Namespace",
-            "namespaces",
-            core::NAMESPACE,
-            Line {
-                short: &["ns"],
-                columns: columns::NAMESPACE,
-                selectable: &["status.phase"],
-                status: true,
-                ..CLUSTER
-            },
-        ),
-        (
-            "",
-            "v1",
-            "Node",
-            "nodes",
-            core::NODE,
-            Line {
-                short: &["no"],
-                columns: columns::NODE,
-                selectable: &["spec.unschedulable"],
-                status: true,
-                ..CLUSTER
-            },
-        ),
-        (
-            "",
-            "v1",
-            "Pod",
-            "pods",
-            pod::POD,
-            Line {
-                short: &["po"],
-                categories: ALL,
-                columns: columns::POD,
-                selectable: POD_FIELDS,
-                status: true,
-                generation: true,
-                ..PLAIN
-            },
-        ),
-        (
-            "",
-            "v1",
-            "Service",
-            "services",
-            service::SERVICE,
-            Line {
-                short: &["svc"],
-                categories: ALL,
-                columns: columns::SERVICE,
-                selectable: &["spec.clusterIP", "spec.type"],
-                status: true,
-                ..PLAIN
-            },
-        ),
-        (
-            "",
-            "v1",
-            "Endpoints",
-            "endpoints",
-            networking::ENDPOINTS,
-            Line { short: &["ep"], columns: columns::ENDPOINTS, ..PLAIN },
-        ),
-        (
-            "",
-            "v1",
-            "ConfigMap",
-            "configmaps",
-            core::CONFIG_MAP,
-            Line { short: &["cm"], columns: columns::CONFIG_MAP, ..PLAIN },
-        ),
-        (
-            "",
-            "v1",
-            "Secret",
-            "secrets",
-            core::SECRET,
-            Line { columns: columns::SECRET, selectable: &["type"], ..PLAIN },
-        ),
-        (
-            "",
-            "v1",
-            "ServiceAccount",
-            "serviceaccounts",
-            core::SERVICE_ACCOUNT,
-            Line { short: &["sa"], columns: columns::SERVICE_ACCOUNT, ..PLAIN },
-        ),
-        (
-            "",
-            "v1",
-            "Event",
-            "events",
-            core::EVENT,
-            Line { short: &["ev"], columns: columns::EVENT, selectable: EVENT_FIELDS, ..PLAIN },
-        ),
-        (
-            "events.k8s.io",
-            "v1",
-            "Event",
-            "events",
-            core::NEW_EVENT,
-            Line { short: &["ev"], columns: columns::EVENT, stored_as: Some(("", "v1")), ..PLAIN },
-        ),
-        (
-            "apps",
-            "v1",
-            "Deployment",
-            "deployments",
-            apps::DEPLOYMENT,
-            workload(columns::DEPLOYMENT, &["deploy"]),
-        ),
-        (
-            "apps",
-            "v1",
-            "ReplicaSet",
-            "replicasets",
-            apps::REPLICA_SET,
-            workload(columns::REPLICA_SET, &["rs"]),
-        ),
-        (
-            "discovery.k8s.io",
-            "v1",
-            "EndpointSlice",
-            "endpointslices",
-            networking::ENDPOINT_SLICE,
-            Line { columns: columns::ENDPOINT_SLICE, generation: true, ..PLAIN },
-        ),
-        (
-            "coordination.k8s.io",
-            "v1",
-            "Lease",
-            "leases",
-            coordination::LEASE,
-            Line { columns: columns::LEASE, ..PLAIN },
-        ),
-        (
-            "networking.k8s.io",
-            "v1",
-            "NetworkPolicy",
-            "networkpolicies",
-            networking::NETWORK_POLICY,
-            Line {
-                short: &["netpol"],
-                columns: columns::NETWORK_POLICY,
-                generation: true,
-                ..PLAIN
-            },
-        ),
-        (RBAC, "v1", "Role", "roles", rbac::ROLE, Line { columns: columns::CREATED, ..PLAIN }),
-        (
-            RBAC,
-            "v1",
-            "ClusterRole",
-            "clusterroles",
-            rbac::ROLE,
-            Line { columns: columns::CREATED, ..CLUSTER },
-        ),
-        (
-            RBAC,
-            "v1",
-            "RoleBinding",
-            "rolebindings",
-            rbac::BINDING,
-            Line { columns: columns::BINDING, ..PLAIN },
-        ),
-        (
-            RBAC,
-            "v1",
-            "ClusterRoleBinding",
-            "clusterrolebindings",
-            rbac::BINDING,
-            Line { columns: columns::BINDING, ..CLUSTER },
-        ),
-        (
-            "apiextensions.k8s.io",
-            "v1",
-            "CustomResourceDefinition",
-            "customresourcedefinitions",
-            extensions::DEFINITION,
-            Line {
-                short: &["crd", "crds"],
-                categories: &["api-extensions"],
-                columns: columns::CRD,
-                status: true,
-                generation: true,
-                ..CLUSTER
-            },
-        ),
-        (
-            AUTHORIZATION,
-            "v1",
-            "SelfSubjectAccessReview",
-            "selfsubjectaccessreviews",
-            reviews::SELF_ACCESS,
-            CLUSTER,
-        ),
-        (
-            AUTHORIZATION,
-            "v1",
-            "SubjectAccessReview",
-            "subjectaccessreviews",
-            reviews::ACCESS,
-            CLUSTER,
-        ),
-        (
-            AUTHORIZATION,
-            "v1",
-            "LocalSubjectAccessReview",
-            "localsubjectaccessreviews",
-            reviews::ACCESS,
-            PLAIN,
-        ),
-        (
-            AUTHORIZATION,
-            "v1",
-            "SelfSubjectRulesReview",
-            "selfsubjectrulesreviews",
-            reviews::SELF_RULES,
-            CLUSTER,
-        ),
-        (AUTHENTICATION, "v1", "SelfSubjectReview", "selfsubjectreviews", reviews::SELF, CLUSTER),
-        (AUTHENTICATION, "v1", "TokenReview", "tokenreviews", reviews::TOKEN, CLUSTER),
-    ];
-    lines
-        .into_iter()
-        .filter_map(|(group, version, kind, plural, strategy, line)| {
-            let (stored_group, stored_version) = line.stored_as.unwrap_or((group, version));
-            let schema = Schema::Builtin(builtin::root(group, version, kind)?);
-            Some(Arc::new(Resource {
-                group: group.into(),
-                version: version.into(),
-                served_api_version: api_version(group, version),
-                stored_api_version: api_version(stored_group, stored_version),
-                kind: kind.into(),
-                list_kind: format!("{kind}List"),
-                plural: plural.into(),
-                singular: kind.to_lowercase(),
-                short_names: line.short.iter().map(|s| (*s).into()).collect(),
-                categories: line.categories.iter().map(|s| (*s).into()).collect(),
-                namespaced: !line.cluster,
-                table: format!("{stored_group}/{plural}").into(),
-                selectable: line.selectable.iter().map(|s| (*s).into()).collect(),
-                columns: line.columns,
-                has_status: line.status,
-                scale: line.scale.then(|| Scale {
-                    replicas: vec!["spec".into(), "replicas".into()],
-                    status_replicas: vec!["status".into(), "replicas".into()],
-                    selector: Some(vec!["spec".into(), "selector".into()]),
-                }),
-                generation: line.generation,
-                revision: String::new(),
-                strategy,
-                schema,
-            }))
-        })
-        .collect()
+    let lines =
+        GROUPS.iter().flat_map(|(group, lines)| lines.iter().map(move |line| (*group, line)));
+    lines.filter_map(|(group, line)| resource(group, line).map(Arc::new)).collect()
+}
+
+fn resource(group: &str, line: &Line) -> Option<Resource> {
+    let (stored_group, stored_version) = line.stored_as.unwrap_or((group, line.version));
+    let strings = |list: &[&str]| list.iter().map(|s| (*s).into()).collect();
+    Some(Resource {
+        group: group.into(),
+        version: line.version.into(),
+        served_api_version: api_version(group, line.version),
+        stored_api_version: api_version(stored_group, stored_version),
+        kind: line.kind.into(),
+        list_kind: format!("{}List", line.kind),
+        plural: line.plural.into(),
+        singular: line.kind.to_lowercase(),
+        short_names: strings(line.short),
+        categories: strings(line.categories),
+        namespaced: !line.cluster,
+        table: format!("{stored_group}/{}", line.plural).into(),
+        selectable: strings(line.selectable),
+        columns: Columns::Builtin(line.columns),
+        subresources: line.subresources,
+        has_status: line.status,
+        scale: line.scale.then(|| Scale {
+            replicas: vec!["spec".into(), "replicas".into()],
+            status_replicas: vec!["status".into(), "replicas".into()],
+            selector: Some(vec!["spec".into(), "selector".into()]),
+        }),
+        generation: line.generation,
+        revision: String::new(),
+        strategy: line.strategy,
+        schema: Schema::Builtin(builtin::root(group, line.version, line.kind)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_served() {
+        let lines: usize = GROUPS.iter().map(|(_, lines)| lines.len()).sum();
+        assert_eq!(resources().len(), lines, "a kind has no schema");
+    }
+
+    #[test]
+    fn cells_are_as_many_as_headings() {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        for resource in resources() {
+            let cells = resource.columns.cells(&serde_json::json!({}), now);
+            assert_eq!(cells.len(), resource.columns.headings().len(), "{}", resource.kind);
+        }
+    }
 }

@@ -132,17 +132,10 @@ fn etag(groups: &[Group]) -> String {
     for group in groups {
         for version in &group.versions {
             for r in &version.resources {
+                let subresources: Vec<_> = r.subresources().iter().map(|sub| sub.name).collect();
                 let line = format!(
-                    "{}/{}/{} {} {} {:?} {:?} {} {}\n",
-                    r.group,
-                    r.version,
-                    r.plural,
-                    r.kind,
-                    r.namespaced,
-                    r.short_names,
-                    r.categories,
-                    r.has_status,
-                    r.scale.is_some()
+                    "{}/{}/{} {} {} {:?} {:?} {subresources:?}\n",
+                    r.group, r.version, r.plural, r.kind, r.namespaced, r.short_names, r.categories,
                 );
                 hash.update(line.as_bytes());
             }

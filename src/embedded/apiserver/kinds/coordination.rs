@@ -1,11 +1,16 @@
-//! Leases.
+//! `coordination.k8s.io`: Leases.
 
 use curtain_schema::FieldError;
 use serde_json::Value;
 
+use super::builtin::{Line, PLAIN};
+use super::columns::{Printer, name, old};
 use super::{Strategy, ValueExt};
 
-pub(super) const LEASE: Strategy =
+pub(super) const KINDS: &[Line] =
+    &[Line { kind: "Lease", plural: "leases", strategy: LEASE, columns: COLUMNS, ..PLAIN }];
+
+const LEASE: Strategy =
     Strategy { validate, create_on_update: true, unconditional_update: false, ..Strategy::PLAIN };
 
 fn validate(object: &Value, _: Option<&Value>, errors: &mut Vec<FieldError>) {
@@ -26,3 +31,8 @@ fn validate(object: &Value, _: Option<&Value>, errors: &mut Vec<FieldError>) {
         ));
     }
 }
+
+const COLUMNS: Printer =
+    Printer(&[("Name", "string", 0), ("Holder", "string", 0), ("Age", "string", 0)], |o, now| {
+        vec![name(o), o.text(&["spec", "holderIdentity"]).into(), old(o, now)]
+    });

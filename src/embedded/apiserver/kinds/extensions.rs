@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::super::jsonpath::Path;
 use super::super::store::{Object, Store};
 use super::super::time;
+use super::builtin::{CLUSTER, Line};
 use super::catalog::{Definitions, Served};
+use super::columns::CREATED;
 use super::meta::{immutable, is_dns_1035_label, is_dns_subdomain};
 use super::{Catalog, Column, Columns, Resource, Scale, Schema, Strategy, ValueExt, api_version};
 
@@ -18,7 +20,19 @@ pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 /// Where definitions are stored.
 pub(crate) const TABLE: &str = "apiextensions.k8s.io/customresourcedefinitions";
 
-pub(super) const DEFINITION: Strategy = Strategy { default, prepare, validate, ..Strategy::PLAIN };
+pub(super) const KINDS: &[Line] = &[Line {
+    kind: "CustomResourceDefinition",
+    plural: "customresourcedefinitions",
+    short: &["crd", "crds"],
+    categories: &["api-extensions"],
+    strategy: DEFINITION,
+    columns: CREATED,
+    status: true,
+    generation: true,
+    ..CLUSTER
+}];
+
+const DEFINITION: Strategy = Strategy { default, prepare, validate, ..Strategy::PLAIN };
 
 fn default(definition: &mut Value) {
     let spec = definition.sub("spec");
@@ -266,6 +280,7 @@ fn descriptor(definition: &Value, version: &Value, revision: &str) -> Option<Res
             .map(|f| f.text(&["jsonPath"]).trim_start_matches('.').to_owned())
             .collect(),
         columns: columns(version),
+        subresources: &[],
         has_status: version.at(&["subresources", "status"]).is_some(),
         scale,
         generation: true,

@@ -1,7 +1,8 @@
 //! What the server serves: one [`Resource`] per group, version and plural.
 //!
 //! Handlers know no kind. Everything that differs between kinds is in the descriptor: names, scope, subresources,
-//! printer columns, defaults, validation and hooks. A custom resource definition produces the same descriptor.
+//! printer columns, defaults, validation and hooks: a line in the table of its group, which is one
+//! module here with what the line refers to. A custom resource definition produces the same descriptor.
 
 mod apps;
 mod builtin;
@@ -9,13 +10,14 @@ mod catalog;
 mod columns;
 mod coordination;
 mod core;
+mod discovery;
+mod events;
 mod extensions;
 mod meta;
 mod networking;
-mod pod;
 mod rbac;
 mod reviews;
-mod service;
+mod subresource;
 mod template;
 mod value;
 
@@ -34,6 +36,7 @@ pub(super) use catalog::{Catalog, Group, GroupVersion};
 pub(super) use columns::{Column, Columns};
 pub(super) use extensions::{CLEANUP, TABLE as DEFINITIONS, custom_resources};
 pub(super) use meta::{is_dns_subdomain, validate_metadata};
+pub(super) use subresource::Subresource;
 pub(super) use value::ValueExt;
 
 /// One served resource.
@@ -66,6 +69,8 @@ pub(super) struct Resource {
     pub selectable: Vec<String>,
     /// Printer columns.
     pub columns: Columns,
+    /// Subresources besides `status` and `scale`.
+    pub subresources: &'static [Subresource],
     /// Has a status subresource, which alone writes `status`.
     pub has_status: bool,
     /// Has a scale subresource.

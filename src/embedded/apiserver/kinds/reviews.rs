@@ -6,13 +6,48 @@ use super::super::Api;
 use super::super::auth::User;
 use super::super::auth::rbac::{Attributes, Rule};
 use super::super::status::ApiError;
+use super::builtin::{CLUSTER, Line, PLAIN};
 use super::{Strategy, ValueExt};
 
-pub(super) const SELF_ACCESS: Strategy = Strategy { review: Some(access), ..Strategy::PLAIN };
-pub(super) const ACCESS: Strategy = Strategy { review: Some(subject_access), ..Strategy::PLAIN };
-pub(super) const SELF_RULES: Strategy = Strategy { review: Some(self_rules), ..Strategy::PLAIN };
-pub(super) const SELF: Strategy = Strategy { review: Some(self_review), ..Strategy::PLAIN };
-pub(super) const TOKEN: Strategy = Strategy { review: Some(token), ..Strategy::PLAIN };
+/// `authorization.k8s.io`.
+pub(super) const AUTHORIZATION: &[Line] = &[
+    Line {
+        kind: "SelfSubjectAccessReview",
+        plural: "selfsubjectaccessreviews",
+        strategy: SELF_ACCESS,
+        ..CLUSTER
+    },
+    Line {
+        kind: "SubjectAccessReview",
+        plural: "subjectaccessreviews",
+        strategy: ACCESS,
+        ..CLUSTER
+    },
+    Line {
+        kind: "LocalSubjectAccessReview",
+        plural: "localsubjectaccessreviews",
+        strategy: ACCESS,
+        ..PLAIN
+    },
+    Line {
+        kind: "SelfSubjectRulesReview",
+        plural: "selfsubjectrulesreviews",
+        strategy: SELF_RULES,
+        ..CLUSTER
+    },
+];
+
+/// `authentication.k8s.io`.
+pub(super) const AUTHENTICATION: &[Line] = &[
+    Line { kind: "SelfSubjectReview", plural: "selfsubjectreviews", strategy: SELF, ..CLUSTER },
+    Line { kind: "TokenReview", plural: "tokenreviews", strategy: TOKEN, ..CLUSTER },
+];
+
+const SELF_ACCESS: Strategy = Strategy { review: Some(access), ..Strategy::PLAIN };
+const ACCESS: Strategy = Strategy { review: Some(subject_access), ..Strategy::PLAIN };
+const SELF_RULES: Strategy = Strategy { review: Some(self_rules), ..Strategy::PLAIN };
+const SELF: Strategy = Strategy { review: Some(self_review), ..Strategy::PLAIN };
+const TOKEN: Strategy = Strategy { review: Some(token), ..Strategy::PLAIN };
 
 fn attributes(spec: &Value) -> Result<Attributes, ApiError> {
     let text = |path: &[&str]| spec.text(path).to_owned();

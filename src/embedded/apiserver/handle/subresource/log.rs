@@ -4,14 +4,22 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::super::Api;
-use super::super::kinds::ValueExt;
-use super::super::node::{LogError, LogOptions, PodRef};
-use super::super::reply::{self, Reply};
-use super::super::status::ApiError;
-use super::Context;
+use super::super::Context;
+use crate::apiserver::Api;
+use crate::apiserver::kinds::{Subresource, ValueExt};
+use crate::apiserver::node::{LogError, LogOptions, PodRef};
+use crate::apiserver::reply::{self, Reply};
+use crate::apiserver::status::ApiError;
 
-pub(super) async fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
+/// What the containers wrote.
+pub(in crate::apiserver) const LOG: Subresource = Subresource {
+    name: "log",
+    verbs: &["get"],
+    speaks: None,
+    answer: |api, context, _| Box::pin(answer(api, context)),
+};
+
+async fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
     let object = api
         .store
         .get(&context.resource.table, &context.key())

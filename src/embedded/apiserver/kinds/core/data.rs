@@ -1,54 +1,20 @@
-//! Namespaces, ConfigMaps, Secrets, ServiceAccounts, Nodes and Events.
+//! ConfigMaps and Secrets.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use curtain_schema::FieldError;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::meta::{immutable, is_dns_label, is_qualified_name};
-use super::{Deletion, Strategy, ValueExt};
+use super::super::columns::{Printer, name, old};
+use super::super::meta::immutable;
+use super::super::{Strategy, ValueExt};
 
 const MAX_DATA: usize = 1 << 20;
 
-pub(super) const NAMESPACE: Strategy = Strategy {
-    default: default_namespace,
-    prepare: prepare_namespace,
-    deletion: Deletion::Namespace,
-    kept: &["default", "kube-node-lease", "kube-public", "kube-system"],
-    name: is_dns_label,
-    ..Strategy::PLAIN
-};
 pub(super) const CONFIG_MAP: Strategy =
     Strategy { validate: validate_config_map, ..Strategy::PLAIN };
 pub(super) const SECRET: Strategy =
     Strategy { default: default_secret, validate: validate_secret, ..Strategy::PLAIN };
-pub(super) const SERVICE_ACCOUNT: Strategy = Strategy::PLAIN;
-pub(super) const NODE: Strategy =
-    Strategy { validate: validate_node, status_on_create: true, ..Strategy::PLAIN };
-pub(super) const EVENT: Strategy =
-    Strategy { default: default_event, create_on_update: true, ..Strategy::PLAIN };
-
-fn default_namespace(object: &mut Value) {
-    let name = object.text(&["metadata", "name"]).to_owned();
-    if !name.is_empty() {
-        object.sub("metadata").sub("labels")["kubernetes.io/metadata.name"] = name.into();
-    }
-}
-
-fn prepare_namespace(object: &mut Value, old: Option<&Value>) {
-    match old {
-        None => {
-            object["spec"] = json!({"finalizers": ["kubernetes"]});
-            object["status"] = json!({"phase": "Active"});
-        }
-        // Only the finalize subresource changes these.
-        Some(old) => {
-            if let Some(spec) = old.get("spec") {
-                object["spec"] = spec.clone();
-            }
-        }
-    }
-}
 
 fn data_size(object: &Value, fields: &[&str]) -> usize {
     let maps = fields.iter().filter_map(|field| object.at(&[field])?.as_object());
@@ -159,60 +125,21 @@ fn validate_secret(object: &Value, old: Option<&Value>, errors: &mut Vec<FieldEr
     validate_immutable(object, old, &["data"], errors);
 }
 
-fn validate_node(object: &Value, _: Option<&Value>, errors: &mut Vec<FieldError>) {
-    for (at, taint) in object.list(&["spec", "taints"]).iter().enumerate() {
-        let path = format!("spec.taints[{at}]");
-        if let Some(why) = is_qualified_name(taint.text(&["key"])) {
-            errors.push(FieldError::invalid(format!("{path}.key"), taint["key"].clone(), why));
-        }
-        let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
-        super::template::one_of(taint, "effect", &effects, &format!("{path}.effect"), errors);
-    }
+fn entries(object: &Value, fields: &[&str]) -> Value {
+    fields
+        .iter()
+        .filter_map(|f| object.at(&[f])?.as_object())
+        .map(serde_json::Map::len)
+        .sum::<usize>()
+        .into()
 }
 
-/// The newer form of the same objects: fields that have other names there.
-const EVENT_NAMES: [(&str, &str); 7] = [
-    ("message", "note"),
-    ("involvedObject", "regarding"),
-    ("source", "deprecatedSource"),
-    ("firstTimestamp", "deprecatedFirstTimestamp"),
-    ("lastTimestamp", "deprecatedLastTimestamp"),
-    ("count", "deprecatedCount"),
-    ("reportingComponent", "reportingController"),
-];
+pub(super) const CONFIG_MAP_COLUMNS: Printer =
+    Printer(&[("Name", "string", 0), ("Data", "integer", 0), ("Age", "date", 0)], |o, now| {
+        vec![name(o), entries(o, &["data", "binaryData"]), old(o, now)]
+    });
 
-fn rename(object: &mut Value, names: impl Iterator<Item = (&'static str, &'static str)>) {
-    for (from, to) in names {
-        if let Some(value) = object.drop_field(from)
-            && !value.is_null()
-        {
-            object[to] = value;
-        }
-    }
-}
-
-/// The stored form of an event in either form.
-pub(super) fn stored_event(event: &Value) -> Value {
-    let mut stored = event.clone();
-    rename(&mut stored, EVENT_NAMES.into_iter().map(|(old, new)| (new, old)));
-    stored
-}
-
-pub(super) const NEW_EVENT: Strategy = Strategy {
-    serve: Some(|object| rename(object, EVENT_NAMES.into_iter())),
-    store: Some(|object| {
-        rename(object, EVENT_NAMES.into_iter().map(|(old, new)| (new, old)));
-        default_event(object);
-    }),
-    create_on_update: true,
-    ..Strategy::PLAIN
-};
-
-fn default_event(object: &mut Value) {
-    object.default_to("reportingComponent", "");
-    object.default_to("reportingInstance", "");
-    object.default_to("source", json!({}));
-    for field in ["firstTimestamp", "lastTimestamp", "eventTime"] {
-        object.default_to(field, Value::Null);
-    }
-}
+pub(super) const SECRET_COLUMNS: Printer = Printer(
+    &[("Name", "string", 0), ("Type", "string", 0), ("Data", "integer", 0), ("Age", "date", 0)],
+    |o, now| vec![name(o), o["type"].clone(), entries(o, &["data"]), old(o, now)],
+);

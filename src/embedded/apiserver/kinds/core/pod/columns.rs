@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::super::time::human;
-use super::super::ValueExt;
-use super::{Columns, count, name, old, or_none};
+use super::super::super::ValueExt;
+use super::super::super::columns::{Printer, count, name, old, or_none};
+use crate::apiserver::time::human;
 
-pub(in super::super) const POD: Columns = Columns::Builtin(
+pub(in super::super) const POD: Printer = Printer(
     &[
         ("Name", "string", 0),
         ("Ready", "string", 0),
@@ -108,6 +108,7 @@ fn deleting(pod: &Value, reason: String) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::super::super::columns::Columns;
     use super::*;
 
     #[test]
@@ -122,7 +123,8 @@ mod tests {
                  "lastState": {"terminated": {"finishedAt": "2026-01-01T00:00:50Z"}}},
             ]},
         });
-        let cells = POD.cells(&pod, now);
+        let columns = Columns::Builtin(POD);
+        let cells = columns.cells(&pod, now);
         let expected = json!([
             "p",
             "1/2",
@@ -135,6 +137,6 @@ mod tests {
             "<none>"
         ]);
         assert_eq!(json!(cells), expected);
-        assert_eq!(POD.headings().len(), cells.len());
+        assert_eq!(columns.headings().len(), cells.len());
     }
 }

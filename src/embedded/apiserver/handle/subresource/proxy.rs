@@ -2,13 +2,22 @@
 
 use futures::StreamExt as _;
 
-use super::super::Api;
-use super::super::node::{PageError, PageRequest};
-use super::super::reply::{self, Reply};
-use super::super::status::ApiError;
-use super::Context;
+use super::super::Context;
+use crate::apiserver::Api;
+use crate::apiserver::kinds::Subresource;
+use crate::apiserver::node::{PageError, PageRequest};
+use crate::apiserver::reply::{self, Reply};
+use crate::apiserver::status::ApiError;
 
-pub(super) async fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
+/// What the kubelet serves.
+pub(in crate::apiserver) const PROXY: Subresource = Subresource {
+    name: "proxy",
+    verbs: &["get"],
+    speaks: Some(("", "v1", "NodeProxyOptions")),
+    answer: |api, context, _| Box::pin(answer(api, context)),
+};
+
+async fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
     if api.store.get(&context.resource.table, &context.key()).is_none() {
         return Err(context.not_found());
     }

@@ -1,36 +1,17 @@
-//! Deployments and ReplicaSets.
+//! What the kinds that make pods from a template have in common.
 
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::meta::{immutable, validate_labels};
-use super::{Strategy, ValueExt, template};
+use super::super::meta::{immutable, validate_labels};
+use super::super::{ValueExt, template};
 
-pub(super) const DEPLOYMENT: Strategy =
-    Strategy { default: default_deployment, validate: validate_deployment, ..Strategy::PLAIN };
-
-pub(super) const REPLICA_SET: Strategy =
-    Strategy { default: default_replica_set, validate: validate_workload, ..Strategy::PLAIN };
-
-fn default_replica_set(object: &mut Value) {
+/// One replica, and the defaults of the template.
+pub(super) fn default(object: &mut Value) {
     let spec = object.sub("spec");
     spec.default_to("replicas", 1);
     if spec.at(&["template", "spec"]).is_some() {
         template::default_spec(&mut spec["template"]["spec"]);
-    }
-}
-
-fn default_deployment(object: &mut Value) {
-    default_replica_set(object);
-    let spec = &mut object["spec"];
-    spec.default_to("revisionHistoryLimit", 10);
-    spec.default_to("progressDeadlineSeconds", 600);
-    let strategy = spec.sub("strategy");
-    strategy.default_to("type", "RollingUpdate");
-    if strategy["type"] == "RollingUpdate" {
-        let rolling = strategy.sub("rollingUpdate");
-        rolling.default_to("maxUnavailable", "25%");
-        rolling.default_to("maxSurge", "25%");
     }
 }
 
@@ -51,7 +32,8 @@ fn selects(selector: &Value, labels: &Value) -> bool {
         })
 }
 
-fn validate_workload(object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+/// Replicas, selector and template.
+pub(super) fn validate(object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     if object.int(&["spec", "replicas"]).is_some_and(|n| n < 0) {
         let why = "must be greater than or equal to 0";
         errors.push(FieldError::invalid("spec.replicas", object["spec"]["replicas"].clone(), why));
@@ -92,38 +74,5 @@ fn validate_workload(object: &Value, old: Option<&Value>, errors: &mut Vec<Field
         && old.at(&["spec", "selector"]) != selector
     {
         errors.push(immutable("spec.selector", selector));
-    }
-}
-
-fn validate_deployment(object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
-    validate_workload(object, old, errors);
-    let strategy = object.at(&["spec", "strategy"]).cloned().unwrap_or_default();
-    match strategy.text(&["type"]) {
-        "Recreate" if strategy.at(&["rollingUpdate"]).is_some() => {
-            errors.push(FieldError::forbidden(
-                "spec.strategy.rollingUpdate",
-                "may not be specified when strategy `type` is 'Recreate'",
-            ))
-        }
-        "Recreate" => {}
-        "RollingUpdate" => {
-            let zero = |field: &str| match strategy.at(&["rollingUpdate", field]) {
-                Some(Value::String(text)) => text == "0%",
-                Some(value) => value == 0,
-                None => false,
-            };
-            if zero("maxUnavailable") && zero("maxSurge") {
-                errors.push(FieldError::invalid(
-                    "spec.strategy.rollingUpdate.maxUnavailable",
-                    0.into(),
-                    "may not be 0 when `maxSurge` is 0",
-                ));
-            }
-        }
-        other => errors.push(FieldError::not_supported(
-            "spec.strategy.type",
-            other.into(),
-            &["Recreate", "RollingUpdate"],
-        )),
     }
 }

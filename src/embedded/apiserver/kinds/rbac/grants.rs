@@ -3,12 +3,11 @@
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::super::auth::rbac::Rule;
-use super::super::status::{ApiError, Qualified};
-use super::meta::{immutable, is_path_segment};
-use super::{Admission, Strategy, ValueExt};
-
-const GROUP: &str = "rbac.authorization.k8s.io";
+use super::super::meta::{immutable, is_path_segment};
+use super::super::{Admission, Strategy, ValueExt};
+use super::GROUP;
+use crate::apiserver::auth::rbac::Rule;
+use crate::apiserver::status::{ApiError, Qualified};
 
 pub(super) const ROLE: Strategy = Strategy {
     validate: validate_role,

@@ -1,11 +1,16 @@
 //! Pods: defaults, QoS, what an update may change, and the service account that admission adds.
 
+mod columns;
+
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::super::status::{ApiError, Qualified};
-use super::super::store::Key;
-use super::{Admission, Deletion, Strategy, ValueExt, template};
+use super::super::{Admission, Deletion, Strategy, ValueExt, template};
+use crate::apiserver::random_suffix;
+use crate::apiserver::status::{ApiError, Qualified};
+use crate::apiserver::store::Key;
+
+pub(super) use columns::POD as COLUMNS;
 
 pub(super) const POD: Strategy = Strategy {
     default,
@@ -177,7 +182,7 @@ fn mount_token(spec: &mut Value) {
     if fields.iter().all(|field| spec.list(&[field]).iter().all(mounted)) {
         return;
     }
-    let name = format!("kube-api-access-{}", super::super::random_suffix());
+    let name = format!("kube-api-access-{}", random_suffix());
     for field in fields {
         for container in spec.items_mut(field).filter(|container| !mounted(container)) {
             container.default_to("volumeMounts", json!([]));

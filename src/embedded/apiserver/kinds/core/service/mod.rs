@@ -1,13 +1,18 @@
 //! Services: defaults, validation, and the addresses and node ports that admission gives out.
 
+mod columns;
+
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::super::Api;
-use super::super::status::ApiError;
-use super::meta::{immutable, is_dns_1035_label};
-use super::template::one_of;
-use super::{Admission, Strategy, ValueExt};
+use super::super::meta::{immutable, is_dns_1035_label, is_dns_label};
+use super::super::template::one_of;
+use super::super::{Admission, Strategy, ValueExt};
+use crate::apiserver::Api;
+use crate::apiserver::addresses::{Addresses, addresses_of};
+use crate::apiserver::status::ApiError;
+
+pub(super) use columns::COLUMNS;
 
 pub(super) const SERVICE: Strategy = Strategy {
     default,
@@ -119,7 +124,7 @@ fn validate(service: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) 
             if ports.len() > 1 {
                 errors.push(FieldError::required(format!("{path}.name"), ""));
             }
-        } else if let Some(why) = super::meta::is_dns_label(name) {
+        } else if let Some(why) = is_dns_label(name) {
             errors.push(FieldError::invalid(format!("{path}.name"), name.into(), why));
         } else if !names.insert(name.to_owned()) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name.into()));
@@ -246,5 +251,3 @@ fn released(api: &Api, gone: &Value, kept: Option<&Value>) {
     gone.ports.retain(|port| !kept.ports.contains(port));
     api.addresses.release(&gone);
 }
-
-pub(in crate::apiserver) use super::super::addresses::{Addresses, addresses_of};

@@ -1,18 +1,13 @@
-//! NetworkPolicies, Endpoints and EndpointSlices.
+//! NetworkPolicies.
 
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::meta::immutable;
-use super::template::one_of;
-use super::{Strategy, ValueExt};
+use super::super::columns::{Printer, name, old, selector};
+use super::super::{Strategy, ValueExt};
 
 pub(super) const NETWORK_POLICY: Strategy =
     Strategy { default: default_policy, validate: validate_policy, ..Strategy::PLAIN };
-pub(super) const ENDPOINTS: Strategy =
-    Strategy { default: default_endpoints, create_on_update: true, ..Strategy::PLAIN };
-pub(super) const ENDPOINT_SLICE: Strategy =
-    Strategy { default: default_slice, validate: validate_slice, ..Strategy::PLAIN };
 
 fn default_policy(object: &mut Value) {
     let spec = object.sub("spec");
@@ -58,32 +53,7 @@ fn validate_policy(object: &Value, _: Option<&Value>, errors: &mut Vec<FieldErro
     }
 }
 
-fn default_endpoints(object: &mut Value) {
-    for subset in object.items_mut("subsets") {
-        for port in subset.items_mut("ports") {
-            port.default_to("protocol", "TCP");
-        }
-    }
-}
-
-fn default_slice(object: &mut Value) {
-    for port in object.items_mut("ports") {
-        port.default_to("protocol", "TCP");
-        port.default_to("name", "");
-    }
-}
-
-fn validate_slice(object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
-    one_of(object, "addressType", &["FQDN", "IPv4", "IPv6"], "addressType", errors);
-    for (at, endpoint) in object.list(&["endpoints"]).iter().enumerate() {
-        if endpoint.list(&["addresses"]).is_empty() {
-            let why = "must contain at least 1 address";
-            errors.push(FieldError::required(format!("endpoints[{at}].addresses"), why));
-        }
-    }
-    if let Some(old) = old
-        && old.at(&["addressType"]) != object.at(&["addressType"])
-    {
-        errors.push(immutable("addressType", object.at(&["addressType"])));
-    }
-}
+pub(super) const COLUMNS: Printer = Printer(
+    &[("Name", "string", 0), ("Pod-Selector", "string", 0), ("Age", "string", 0)],
+    |o, now| vec![name(o), selector(o.at(&["spec", "podSelector"])), old(o, now)],
+);
