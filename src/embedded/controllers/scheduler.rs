@@ -13,31 +13,41 @@ use super::events::{Recorder, Severity};
 use super::key::Key;
 use super::pods::is_active;
 use super::queue::Queue;
+use super::registry::Registry;
 
 const NAME: &str = "default-scheduler";
 
-pub(super) struct Controller {
+struct Controller {
     client: Client,
     pods: Arc<Cache<Pod>>,
     nodes: Arc<Cache<Node>>,
     recorder: Recorder,
-    pub(super) queue: Queue<Key>,
+    queue: Queue<Key>,
+}
+
+/// Makes the controller.
+pub(super) fn register(registry: &mut Registry) {
+    let controller = Arc::new(Controller {
+        client: registry.scheduler.clone(),
+        pods: registry.cache(),
+        nodes: registry.cache(),
+        recorder: Recorder::new(registry.scheduler.clone(), NAME),
+        queue: Queue::new(),
+    });
+    registry.tell(&controller, Controller::pod_changed);
+    registry.tell(&controller, Controller::node_changed);
+    registry.work(async move { controller.work().await });
 }
 
 impl Controller {
-    pub(super) fn new(client: Client, pods: Arc<Cache<Pod>>, nodes: Arc<Cache<Node>>) -> Self {
-        let recorder = Recorder::new(client.clone(), NAME);
-        Controller { client, pods, nodes, recorder, queue: Queue::new() }
-    }
-
-    pub(super) fn pod_changed(&self, change: &Change<Pod>) {
+    fn pod_changed(&self, change: &Change<Pod>) {
         if let Some(pod) = change.new.as_ref().filter(|pod| is_waiting(pod)) {
             self.queue.add(Key::of(pod.as_ref()));
         }
     }
 
     /// A node that came or changed may fit whoever waits.
-    pub(super) fn node_changed(&self, change: &Change<Node>) {
+    fn node_changed(&self, change: &Change<Node>) {
         let fit = |node: &Option<Arc<Node>>| {
             node.as_ref().map(|n| (n.spec.clone(), n.metadata.labels.clone()))
         };
@@ -51,7 +61,7 @@ impl Controller {
     }
 
     /// Works for ever.
-    pub(super) async fn work(&self) {
+    async fn work(&self) {
         self.queue.work("binding the pod", |key| async move { self.schedule(&key).await }).await;
     }
 

@@ -12,55 +12,62 @@ use serde_json::json;
 use super::cache::{Cache, Change};
 use super::key::Key;
 use super::queue::Queue;
+use super::registry::Registry;
 
 /// The account that pods use when they name none.
-pub(super) const DEFAULT: &str = "default";
+const DEFAULT: &str = "default";
 /// The ConfigMap that pods mount beside their token.
-pub(super) const ROOT_CA: &str = "kube-root-ca.crt";
+const ROOT_CA: &str = "kube-root-ca.crt";
 const DESCRIPTION: &str = "kubernetes.io/description";
 
-pub(super) struct Controller {
+struct Controller {
     client: Client,
+    /// PEM of the certificates that sign the API server's.
     authority: String,
     namespaces: Arc<Cache<Namespace>>,
     accounts: Arc<Cache<ServiceAccount>>,
     authorities: Arc<Cache<ConfigMap>>,
     /// Names of namespaces.
-    pub(super) queue: Queue<Arc<str>>,
+    queue: Queue<Arc<str>>,
+}
+
+/// Makes the controller.
+pub(super) fn register(registry: &mut Registry) {
+    let controller = Arc::new(Controller {
+        client: registry.client.clone(),
+        authority: registry.config.authority.clone(),
+        namespaces: registry.cache(),
+        accounts: registry.cache_of(DEFAULT),
+        authorities: registry.cache_of(ROOT_CA),
+        queue: Queue::new(),
+    });
+    registry.tell(&controller, Controller::namespace_changed);
+    registry.tell_of(DEFAULT, &controller, Controller::account_changed);
+    registry.tell_of(ROOT_CA, &controller, Controller::authority_changed);
+    registry.work(async move { controller.work().await });
 }
 
 impl Controller {
-    /// `authority` is the PEM text of the certificates that sign the API server's.
-    pub(super) fn new(
-        client: Client,
-        authority: String,
-        namespaces: Arc<Cache<Namespace>>,
-        accounts: Arc<Cache<ServiceAccount>>,
-        authorities: Arc<Cache<ConfigMap>>,
-    ) -> Self {
-        Controller { client, authority, namespaces, accounts, authorities, queue: Queue::new() }
-    }
-
-    pub(super) fn namespace_changed(&self, change: &Change<Namespace>) {
+    fn namespace_changed(&self, change: &Change<Namespace>) {
         if let Some(namespace) = &change.new {
             self.queue.add(namespace.name_any().into());
         }
     }
 
-    pub(super) fn account_changed(&self, change: &Change<ServiceAccount>) {
+    fn account_changed(&self, change: &Change<ServiceAccount>) {
         if let (Some(account), None) = (&change.old, &change.new) {
             self.queue.add(account.namespace().unwrap_or_default().into());
         }
     }
 
-    pub(super) fn authority_changed(&self, change: &Change<ConfigMap>) {
+    fn authority_changed(&self, change: &Change<ConfigMap>) {
         if let Some(map) = change.latest() {
             self.queue.add(map.namespace().unwrap_or_default().into());
         }
     }
 
     /// Works for ever.
-    pub(super) async fn work(&self) {
+    async fn work(&self) {
         self.queue
             .work("the namespace's accounts", |namespace| async move {
                 self.reconcile(&namespace).await

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
-    DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy,
+    ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy,
 };
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{Config, Event, watcher};
@@ -23,17 +24,19 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::key::Key;
 use super::queue::Queue;
+use super::registry::Registry;
 use graph::{Decision, FOREGROUND, Graph, Node, ORPHAN, Owner, Policy, Uid};
 use kinds::{Difference, Kind, Kinds};
-pub(super) use namespace::Controller as NamespaceController;
 
 const RETRY: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
+/// An interrupted watch of definitions goes on after this time.
+const AGAIN: Duration = Duration::from_millis(500);
 /// When discovery is asked again after a definition changed.
 const LATER: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 /// Attempts to change an object that others change at the same time.
 const ATTEMPTS: usize = 5;
 
-pub(super) struct Collector {
+struct Collector {
     client: Client,
     kinds: Kinds,
     graph: Mutex<Graph>,
@@ -41,19 +44,42 @@ pub(super) struct Collector {
     /// One key: discover again.
     discovery: Queue<()>,
     /// Namespaces in which an object is gone.
-    pub(super) emptied: Queue<Arc<str>>,
+    emptied: Queue<Arc<str>>,
+}
+
+/// Makes the collector, and the controller of namespaces that go.
+pub(super) fn register(registry: &mut Registry) {
+    let collector = Arc::new(Collector {
+        client: registry.client.clone(),
+        kinds: Kinds::default(),
+        graph: Mutex::default(),
+        queue: Queue::new(),
+        discovery: Queue::new(),
+        emptied: Queue::new(),
+    });
+    namespace::register(registry, &collector);
+    registry.begin(collector.clone().watch());
+    registry.begin(collector.clone().follow_definitions());
+    registry.work(async move { collector.work().await });
 }
 
 impl Collector {
-    pub(super) fn new(client: Client) -> Arc<Self> {
-        Arc::new(Collector {
-            client,
-            kinds: Kinds::default(),
-            graph: Mutex::default(),
-            queue: Queue::new(),
-            discovery: Queue::new(),
-            emptied: Queue::new(),
-        })
+    /// Looks again when kinds come or go. Only metadata is watched: schemas are large.
+    async fn follow_definitions(self: Arc<Self>) {
+        let resource = ApiResource::erase::<CustomResourceDefinition>(&());
+        let api: kube::Api<PartialObjectMeta<DynamicObject>> =
+            kube::Api::all_with(self.client.clone(), &resource);
+        let mut stream = std::pin::pin!(watcher(api, Config::default()));
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(Event::Init | Event::InitApply(_)) => {}
+                Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => self.discover(),
+                Err(error) => {
+                    tracing::warn!(%error, retry_in = ?AGAIN, "the watch of definitions was interrupted");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
     }
 
     fn graph(&self) -> MutexGuard<'_, Graph> {
@@ -62,13 +88,13 @@ impl Collector {
 
     /// The set of kinds may have changed. A server may tell of a definition before it serves it, so this looks
     /// again a little later.
-    pub(super) fn discover(&self) {
+    fn discover(&self) {
         self.discovery.add(());
         LATER.iter().for_each(|delay| self.discovery.add_after((), *delay));
     }
 
     /// Keeps a watch on every kind, for ever. Dropping the future ends the watches.
-    pub(super) async fn watch(self: Arc<Self>) {
+    async fn watch(self: Arc<Self>) {
         let mut tasks = JoinSet::new();
         let mut watches: HashMap<Arc<Kind>, AbortHandle> = HashMap::new();
         self.discover();
@@ -192,7 +218,7 @@ impl Collector {
     }
 
     /// Decides and acts, for ever.
-    pub(super) async fn work(&self) {
+    async fn work(&self) {
         self.queue.work("collecting", |uid| async move { self.process(&uid).await }).await;
     }
 

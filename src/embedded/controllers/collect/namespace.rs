@@ -13,13 +13,14 @@ use super::Collector;
 use super::kinds::Kind;
 use crate::controllers::cache::{Cache, Change};
 use crate::controllers::key::Key;
+use crate::controllers::registry::Registry;
 
 /// The finalizer of the specification that stands for "its content is still there".
 const CONTENT: &str = "kubernetes";
 /// Looks again after this time although nothing was told: events of a kind may be lost with the kind.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(in crate::controllers) struct Controller {
+struct Controller {
     client: Client,
     namespaces: Arc<Cache<Namespace>>,
     collector: Arc<Collector>,
@@ -36,16 +37,19 @@ struct Rest {
     failures: Vec<String>,
 }
 
-impl Controller {
-    pub(in crate::controllers) fn new(
-        client: Client,
-        namespaces: Arc<Cache<Namespace>>,
-        collector: Arc<Collector>,
-    ) -> Self {
-        Controller { client, namespaces, collector }
-    }
+/// Makes the controller, which shares the collector's sight of the kinds.
+pub(super) fn register(registry: &mut Registry, collector: &Arc<Collector>) {
+    let controller = Arc::new(Controller {
+        client: registry.client.clone(),
+        namespaces: registry.cache(),
+        collector: collector.clone(),
+    });
+    registry.tell(&controller, Controller::namespace_changed);
+    registry.work(async move { controller.work().await });
+}
 
-    pub(in crate::controllers) fn namespace_changed(&self, change: &Change<Namespace>) {
+impl Controller {
+    fn namespace_changed(&self, change: &Change<Namespace>) {
         if let Some(namespace) =
             change.new.as_ref().filter(|n| n.metadata.deletion_timestamp.is_some())
         {
@@ -54,7 +58,7 @@ impl Controller {
     }
 
     /// Works for ever.
-    pub(in crate::controllers) async fn work(&self) {
+    async fn work(&self) {
         let queue = &self.collector.emptied;
         let reconcile = |name: Arc<str>| async move {
             if self.reconcile(&name).await? {

@@ -23,6 +23,7 @@ use super::events::{Recorder, Severity};
 use super::key::Key;
 use super::pods::is_finished;
 use super::queue::Queue;
+use super::registry::Registry;
 use super::replica_set::reason;
 use super::selector::{self, Claim, claim, controlled_by, controller};
 use facts::{HASH, REVISION};
@@ -30,33 +31,39 @@ use rollout::{Scale, Sets};
 use status::Step;
 
 /// The controller's state: caches it reads, the queue of Deployments to look at.
-pub(super) struct Controller {
+struct Controller {
     client: Client,
     deployments: Arc<Cache<Deployment>>,
     sets: Arc<Cache<ReplicaSet>>,
     pods: Arc<Cache<Pod>>,
     recorder: Recorder,
-    pub(super) queue: Queue<Key>,
+    queue: Queue<Key>,
+}
+
+/// Makes the controller.
+pub(super) fn register(registry: &mut Registry) {
+    let controller = Arc::new(Controller {
+        client: registry.client.clone(),
+        deployments: registry.cache(),
+        sets: registry.cache(),
+        pods: registry.cache(),
+        recorder: Recorder::new(registry.client.clone(), "deployment-controller"),
+        queue: Queue::new(),
+    });
+    registry.tell(&controller, Controller::deployment_changed);
+    registry.tell(&controller, Controller::set_changed);
+    registry.tell(&controller, Controller::pod_changed);
+    registry.work(async move { controller.work().await });
 }
 
 impl Controller {
-    pub(super) fn new(
-        client: Client,
-        deployments: Arc<Cache<Deployment>>,
-        sets: Arc<Cache<ReplicaSet>>,
-        pods: Arc<Cache<Pod>>,
-    ) -> Self {
-        let recorder = Recorder::new(client.clone(), "deployment-controller");
-        Controller { client, deployments, sets, pods, recorder, queue: Queue::new() }
-    }
-
-    pub(super) fn deployment_changed(&self, change: &Change<Deployment>) {
+    fn deployment_changed(&self, change: &Change<Deployment>) {
         if let Some(deployment) = change.latest() {
             self.queue.add(Key::of(deployment.as_ref()));
         }
     }
 
-    pub(super) fn set_changed(&self, change: &Change<ReplicaSet>) {
+    fn set_changed(&self, change: &Change<ReplicaSet>) {
         for set in change.old.iter().chain(&change.new) {
             let namespace = set.namespace().unwrap_or_default();
             match controller(&set.metadata) {
@@ -78,7 +85,7 @@ impl Controller {
     }
 
     /// Recreate waits for the last old pod to go.
-    pub(super) fn pod_changed(&self, change: &Change<Pod>) {
+    fn pod_changed(&self, change: &Change<Pod>) {
         let (Some(pod), None) = (&change.old, &change.new) else { return };
         let namespace = pod.namespace().unwrap_or_default();
         let Some(owner) = controller(&pod.metadata).filter(|owner| owner.kind == "ReplicaSet")
@@ -95,7 +102,7 @@ impl Controller {
     }
 
     /// Works for ever.
-    pub(super) async fn work(&self) {
+    async fn work(&self) {
         self.queue.work("the Deployment", |key| async move { self.reconcile(&key).await }).await;
     }
 

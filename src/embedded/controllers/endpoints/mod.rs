@@ -14,6 +14,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use super::cache::{Cache, Change};
 use super::key::Key;
 use super::queue::Queue;
+use super::registry::Registry;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
@@ -24,34 +25,41 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 
 type Labels = BTreeMap<String, String>;
 
-pub(super) struct Controller {
+struct Controller {
     client: Client,
     services: Arc<Cache<Service>>,
     pods: Arc<Cache<Pod>>,
     slices: Arc<Cache<EndpointSlice>>,
     endpoints: Arc<Cache<Endpoints>>,
-    pub(super) queue: Queue<Key>,
+    queue: Queue<Key>,
+}
+
+/// Makes the controller.
+pub(super) fn register(registry: &mut Registry) {
+    let controller = Arc::new(Controller {
+        client: registry.client.clone(),
+        services: registry.cache(),
+        pods: registry.cache(),
+        slices: registry.cache(),
+        endpoints: registry.cache(),
+        queue: Queue::new(),
+    });
+    registry.tell(&controller, Controller::pod_changed);
+    registry.tell(&controller, Controller::service_changed);
+    registry.tell(&controller, Controller::slice_changed);
+    registry.tell(&controller, Controller::endpoints_changed);
+    registry.work(async move { controller.work().await });
 }
 
 impl Controller {
-    pub(super) fn new(
-        client: Client,
-        services: Arc<Cache<Service>>,
-        pods: Arc<Cache<Pod>>,
-        slices: Arc<Cache<EndpointSlice>>,
-        endpoints: Arc<Cache<Endpoints>>,
-    ) -> Self {
-        Controller { client, services, pods, slices, endpoints, queue: Queue::new() }
-    }
-
-    pub(super) fn service_changed(&self, change: &Change<Service>) {
+    fn service_changed(&self, change: &Change<Service>) {
         if let Some(service) = change.latest() {
             self.queue.add(Key::of(service.as_ref()));
         }
     }
 
     /// A pod concerns the Services that select it, by its labels before and after.
-    pub(super) fn pod_changed(&self, change: &Change<Pod>) {
+    fn pod_changed(&self, change: &Change<Pod>) {
         let relevant = |pod: &Option<Arc<Pod>>| {
             pod.as_ref().map(|pod| {
                 let status = pod.status.as_ref();
@@ -81,21 +89,21 @@ impl Controller {
         }
     }
 
-    pub(super) fn slice_changed(&self, change: &Change<EndpointSlice>) {
+    fn slice_changed(&self, change: &Change<EndpointSlice>) {
         let Some(slice) = change.latest().filter(|slice| is_managed(slice)) else { return };
         if let Some(name) = slice.labels().get(SERVICE_NAME) {
             self.queue.add(Key::new(&slice.namespace().unwrap_or_default(), name));
         }
     }
 
-    pub(super) fn endpoints_changed(&self, change: &Change<Endpoints>) {
+    fn endpoints_changed(&self, change: &Change<Endpoints>) {
         if let Some(endpoints) = change.latest() {
             self.queue.add(Key::of(endpoints.as_ref()));
         }
     }
 
     /// Works for ever.
-    pub(super) async fn work(&self) {
+    async fn work(&self) {
         self.queue
             .work("the Service's endpoints", |key| async move { self.reconcile(&key).await })
             .await;

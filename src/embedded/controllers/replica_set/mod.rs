@@ -19,32 +19,42 @@ use super::events::{Recorder, Severity};
 use super::key::Key;
 use super::pods::{is_active, is_finished};
 use super::queue::Queue;
+use super::registry::Registry;
 use super::selector::{Claim, claim, controlled_by, controller};
 use decide::Plan;
 
 /// The controller's state: caches it reads, the queue of ReplicaSets to look at.
-pub(super) struct Controller {
+struct Controller {
     client: Client,
     sets: Arc<Cache<ReplicaSet>>,
     pods: Arc<Cache<Pod>>,
     recorder: Recorder,
-    pub(super) queue: Queue<Key>,
+    queue: Queue<Key>,
+}
+
+/// Makes the controller.
+pub(super) fn register(registry: &mut Registry) {
+    let controller = Arc::new(Controller {
+        client: registry.client.clone(),
+        sets: registry.cache(),
+        pods: registry.cache(),
+        recorder: Recorder::new(registry.client.clone(), "replicaset-controller"),
+        queue: Queue::new(),
+    });
+    registry.tell(&controller, Controller::set_changed);
+    registry.tell(&controller, Controller::pod_changed);
+    registry.work(async move { controller.work().await });
 }
 
 impl Controller {
-    pub(super) fn new(client: Client, sets: Arc<Cache<ReplicaSet>>, pods: Arc<Cache<Pod>>) -> Self {
-        let recorder = Recorder::new(client.clone(), "replicaset-controller");
-        Controller { client, sets, pods, recorder, queue: Queue::new() }
-    }
-
-    pub(super) fn set_changed(&self, change: &Change<ReplicaSet>) {
+    fn set_changed(&self, change: &Change<ReplicaSet>) {
         if let Some(set) = change.latest() {
             self.queue.add(Key::of(set.as_ref()));
         }
     }
 
     /// A pod concerns its controller, before and after; an orphan whoever might adopt it.
-    pub(super) fn pod_changed(&self, change: &Change<Pod>) {
+    fn pod_changed(&self, change: &Change<Pod>) {
         for pod in change.old.iter().chain(&change.new) {
             let namespace = pod.namespace().unwrap_or_default();
             match controller(&pod.metadata) {
@@ -67,7 +77,7 @@ impl Controller {
     }
 
     /// Works for ever.
-    pub(super) async fn work(&self) {
+    async fn work(&self) {
         self.queue.work("the ReplicaSet", |key| async move { self.reconcile(&key).await }).await;
     }
 
