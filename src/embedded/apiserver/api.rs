@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::Allocator;
+use super::admission::Plugin;
 use super::auth::rbac::Rbac;
 use super::auth::token::Tokens;
 use super::kinds::{Catalog, DEFINITIONS, Resource, builtin_resources};
@@ -17,6 +18,8 @@ pub struct Api {
     pub(super) rbac: Rbac,
     pub(super) tokens: Tokens,
     pub(super) addresses: Allocator,
+    /// Asked about every write.
+    pub(super) plugins: Vec<Box<dyn Plugin>>,
     /// Ends watches and log streams.
     pub(super) stopping: CancellationToken,
     builtin: Vec<Arc<Resource>>,
@@ -31,6 +34,7 @@ impl Api {
         store: Store,
         tokens: Tokens,
         addresses: Allocator,
+        plugins: Vec<Box<dyn Plugin>>,
         stopping: CancellationToken,
     ) -> Self {
         let builtin = builtin_resources();
@@ -40,6 +44,7 @@ impl Api {
             rbac: Rbac::default(),
             tokens,
             addresses,
+            plugins,
             stopping,
             builtin,
             definitions: DEFINITIONS.into(),

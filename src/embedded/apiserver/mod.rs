@@ -1,7 +1,8 @@
 //! The API server of the embedded cluster.
 //!
 //! A request passes: authentication ([`auth`]) → authorization ([`auth::rbac`]) → its handler ([`handle`]), which is
-//! steered by the descriptor of the resource ([`kinds`]) and ends in the [`store`]. Nothing is cached beside the
+//! steered by the descriptor of the resource ([`kinds`]), passes writes through [`admission`] and ends in the
+//! [`store`]. Nothing is cached beside the
 //! store: what is derived from objects (the catalog of kinds, the RBAC policy, the addresses in use) is rebuilt from
 //! them.
 //!
@@ -13,6 +14,7 @@
 //! Entry points: [`Server::start`], [`Server::local_client`], [`NodeBackend`].
 
 mod addresses;
+mod admission;
 mod api;
 pub mod auth;
 mod bootstrap;

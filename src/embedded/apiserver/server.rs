@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::addresses::Allocator;
+use super::admission::{self, Plugin};
 use super::auth::token::Tokens;
 use super::auth::{User, certificate};
 use super::store::{JournalError, Limits, RedbJournal, Store};
@@ -92,6 +93,15 @@ impl Server {
         config: ServerConfig,
         shutdown: CancellationToken,
     ) -> Result<Self, StartError> {
+        Self::start_with(config, admission::plugins(), shutdown).await
+    }
+
+    /// As [`Server::start`], with these admission plugins.
+    pub(super) async fn start_with(
+        config: ServerConfig,
+        plugins: Vec<Box<dyn Plugin>>,
+        shutdown: CancellationToken,
+    ) -> Result<Self, StartError> {
         let journal = RedbJournal::open(&config.database)?;
         let store = Store::open(Box::new(journal), Limits::default())?;
         let token_key = PrivatePkcs8KeyDer::from_pem_slice(&config.token_key)
@@ -100,7 +110,7 @@ impl Server {
             .map_err(|e| pki("token key")(e.to_string().into()))?;
         let acceptor = TlsAcceptor::from(Arc::new(tls(&config)?));
         let addresses = Allocator::new(config.service_cidr.0, config.service_cidr.1);
-        let api = Arc::new(Api::new(store, tokens, addresses, shutdown.clone()));
+        let api = Arc::new(Api::new(store, tokens, addresses, plugins, shutdown.clone()));
         bootstrap::run(&api, &config).await?;
         let tasks = TaskTracker::new();
         tasks.spawn(bootstrap::keep_aggregated_roles(api.clone()));

@@ -6,9 +6,10 @@ use http::Method;
 use serde_json::Value;
 
 use super::super::Api;
+use super::super::admission::{Admission, Operation};
 use super::super::auth::User;
 use super::super::auth::rbac::Attributes;
-use super::super::kinds::{Admission, Deletion, Resource, ValueExt};
+use super::super::kinds::{Deletion, Resource, ValueExt};
 use super::super::request::accept::{self, Shape};
 use super::super::request::path::ResourcePath;
 use super::super::request::query::Query;
@@ -108,8 +109,17 @@ impl Context {
         if agent.is_empty() { "unknown".into() } else { agent }
     }
 
-    pub(crate) fn admission<'a>(&'a self, api: &'a Api, dry_run: bool) -> Admission<'a> {
-        Admission { api, user: &self.user, dry_run, namespace: &self.path.namespace }
+    /// This write, for admission.
+    pub(super) fn admission<'a>(&'a self, api: &'a Api, operation: Operation) -> Admission<'a> {
+        Admission {
+            api,
+            user: &self.user,
+            operation,
+            resource: &self.resource,
+            subresource: &self.path.subresource,
+            namespace: &self.path.namespace,
+            dry_run: self.query.dry_run(),
+        }
     }
 
     /// The object, or 404.

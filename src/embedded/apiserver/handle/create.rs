@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::super::admission::Operation;
 use super::super::kinds::{Review, ValueExt};
 use super::super::reply::{self, Reply};
 use super::super::status::ApiError;
@@ -73,18 +74,11 @@ pub(super) async fn create(
         }
         pipeline::tidy(&mut value);
         let mut new = value.clone();
-        if let Some(admit) = resource.strategy.admit {
-            admit(&context.admission(api, dry_run), &mut new, None)?;
-        }
-        let give_back = |new: &Value| {
-            if let (Some(released), false) = (resource.strategy.released, dry_run) {
-                released(api, new, None);
-            }
-        };
-        if let Err(error) = pipeline::validate(context, &new, None) {
-            give_back(&new);
-            return Err(error);
-        }
+        let admission = context.admission(api, Operation::Create);
+        admission.change(&mut new, None).await?;
+        let reserved = admission.reserved(&new, None);
+        pipeline::validate(context, &new, None)?;
+        admission.check(Some(&new), None).await?;
         let name = new.text(&["metadata", "name"]).to_owned();
         let key = super::super::store::Key::new(new.text(&["metadata", "namespace"]), &name);
         if dry_run {
@@ -93,10 +87,11 @@ pub(super) async fn create(
             }
             return Ok(Outcome::Dry(new));
         }
+        reserved.keep();
         match pipeline::commit(api, context, None, new.clone(), false).await {
             Ok(object) => return Ok(Outcome::Stored(object)),
             Err(error) => {
-                give_back(&new);
+                pipeline::released_all(api, context, &new);
                 match error {
                     WriteError::Raced if generated && attempt < NAME_TRIES => {}
                     WriteError::Raced => {

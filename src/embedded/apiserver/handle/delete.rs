@@ -6,6 +6,7 @@ use bytes::Bytes;
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
+use super::super::admission::{Admission, Operation};
 use super::super::kinds::{Deletion, ValueExt};
 use super::super::reply::{self, Reply};
 use super::super::status::{self, ApiError};
@@ -193,6 +194,12 @@ async fn delete(
         let old = show::value(resource, live.value());
         let mut new = old.clone();
         let grace = mark(context, &mut new, options);
+        let admission = Admission {
+            namespace: &key.namespace,
+            dry_run: options.dry_run,
+            ..context.admission(api, Operation::Delete)
+        };
+        admission.check(None, Some(&old)).await?;
         if options.dry_run {
             return Ok(Deleted::Dry(live));
         }

@@ -1,4 +1,4 @@
-//! The stations of every write: decode, check identity, default, book the manager, prepare, admit, validate,
+//! The stations of every write: decode, check identity, default, book the manager, prepare, admission, validate,
 //! commit. Create, update and every patch differ only in where their document comes from.
 
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use curtain_json::managed::{self, Reset, Writer};
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
+use super::super::admission::Operation;
 use super::super::kinds::{Schema, ValueExt, validate_metadata};
 use super::super::reply::{self, Reply};
 use super::super::request::body;
@@ -345,20 +346,11 @@ pub(super) async fn revise(
         (strategy.prepare)(&mut new, Some(old));
     }
     tidy(&mut new);
-    if door == Door::Main
-        && let Some(admit) = strategy.admit
-    {
-        admit(&context.admission(api, dry_run), &mut new, Some(old))?;
-    }
-    let give_back = |new: &Value| {
-        if let (Some(released), Door::Main, false) = (strategy.released, door, dry_run) {
-            released(api, new, Some(old));
-        }
-    };
-    if let Err(error) = validate(context, &new, Some(old)) {
-        give_back(&new);
-        return Err(error);
-    }
+    let admission = context.admission(api, Operation::Update);
+    admission.change(&mut new, Some(old)).await?;
+    let reserved = admission.reserved(&new, Some(old));
+    validate(context, &new, Some(old))?;
+    admission.check(Some(&new), Some(old)).await?;
     if resource.generation && door != Door::Status && specification(&new) != specification(old) {
         new["metadata"]["generation"] =
             json!(old.int(&["metadata", "generation"]).unwrap_or(0) + 1);
@@ -371,6 +363,7 @@ pub(super) async fn revise(
     }
     let deleting = new.at(&["metadata", "deletionTimestamp"]).is_some();
     let gone = deleting && !context.held(&new);
+    reserved.keep();
     match commit(api, context, Some(live.rv), new.clone(), gone).await {
         Ok(object) if gone => {
             released_all(api, context, &new);
@@ -383,7 +376,9 @@ pub(super) async fn revise(
             Ok(Ok(Outcome::Stored(object)))
         }
         Err(error) => {
-            give_back(&new);
+            if let (Some(released), Door::Main) = (strategy.released, door) {
+                released(api, &new, Some(old));
+            }
             Ok(Err(error))
         }
     }

@@ -27,6 +27,7 @@ use curtain_schema::{FieldError, Node};
 use serde_json::Value;
 
 use super::Api;
+use super::admission::Admission;
 use super::auth::User;
 use super::status::{ApiError, Qualified};
 use super::store::Table;
@@ -132,8 +133,11 @@ pub(super) type Review = fn(&Api, &User, Value) -> Result<Value, ApiError>;
 /// Changes or refuses a document; the second one is the live one.
 pub(super) type Admit = fn(&Admission<'_>, &mut Value, Option<&Value>) -> Result<(), ApiError>;
 
-/// What is special about a kind. All hooks are pure, but `admit`, which may look at other objects and reserve
-/// addresses, and `released`, which gives them back.
+/// Gives back what was reserved for the first document and is not in the second.
+pub(super) type Release = fn(&Api, gone: &Value, kept: Option<&Value>);
+
+/// What is special about a kind. All hooks are pure, but `admit` and `settle`, which may look at other objects and
+/// reserve addresses, and `released`, which gives them back.
 #[derive(Clone, Copy)]
 pub(super) struct Strategy {
     /// Fills in what the client left out.
@@ -142,10 +146,13 @@ pub(super) struct Strategy {
     pub prepare: fn(&mut Value, Option<&Value>),
     /// Adds what is wrong.
     pub validate: fn(&Value, Option<&Value>, &mut Vec<FieldError>),
-    /// Admission: may change the object or refuse it; not called for dry runs when it reserves.
+    /// Admission, before any plugin: may change the object or refuse it.
     pub admit: Option<Admit>,
+    /// Admission, after all plugins: refuses what the document has become, or reserves what it needs, unless it is a
+    /// dry run. When it fails, it has given back what it took.
+    pub settle: Option<Admit>,
     /// The write did not happen (`new` is given back) or the object is gone.
-    pub released: Option<fn(&Api, gone: &Value, kept: Option<&Value>)>,
+    pub released: Option<Release>,
     /// Turns a stored document into this version's form; `apiVersion` and `kind` are set afterwards.
     pub serve: Option<fn(&mut Value)>,
     /// Turns this version's form into the stored one.
@@ -166,18 +173,6 @@ pub(super) struct Strategy {
     pub unconditional_update: bool,
 }
 
-/// Who writes, and how.
-pub(super) struct Admission<'a> {
-    /// The server.
-    pub api: &'a Api,
-    /// The writer.
-    pub user: &'a User,
-    /// Nothing will be stored.
-    pub dry_run: bool,
-    /// Namespace of the object, empty for cluster-scoped ones.
-    pub namespace: &'a str,
-}
-
 impl Strategy {
     /// Nothing special.
     pub(super) const PLAIN: Self = Self {
@@ -185,6 +180,7 @@ impl Strategy {
         prepare: |_, _| {},
         validate: |_, _, _| {},
         admit: None,
+        settle: None,
         released: None,
         serve: None,
         store: None,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::apiserver::admission::{self, Plugin};
 use crate::apiserver::auth::User;
 use crate::apiserver::{Server, ServerConfig, route};
 
@@ -58,7 +59,12 @@ pub(crate) struct Cluster {
     stop: CancellationToken,
 }
 
-async fn start(pki: &Pki, database: &Path, stop: CancellationToken) -> Server {
+async fn start(
+    pki: &Pki,
+    database: &Path,
+    plugins: Vec<Box<dyn Plugin>>,
+    stop: CancellationToken,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = ServerConfig {
         database: database.into(),
@@ -70,14 +76,20 @@ async fn start(pki: &Pki, database: &Path, stop: CancellationToken) -> Server {
         service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
         advertise: "127.0.0.1:6443".parse().unwrap(),
     };
-    Server::start(config, stop).await.unwrap()
+    Server::start_with(config, plugins, stop).await.unwrap()
 }
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
+        Self::start_with(admission::plugins()).await
+    }
+
+    /// With other admission plugins than the usual ones.
+    pub(in crate::apiserver) async fn start_with(plugins: Vec<Box<dyn Plugin>>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (pki, stop) = (Pki::new(), CancellationToken::new());
-        let server = start(&pki, &home.path().join("objects.redb"), stop.clone()).await;
+        let database = home.path().join("objects.redb");
+        let server = start(&pki, &database, plugins, stop.clone()).await;
         Self { server, pki, home, stop }
     }
 
@@ -86,8 +98,8 @@ impl Cluster {
         self.stop.cancel();
         self.server.stopped().await;
         self.stop = CancellationToken::new();
-        self.server =
-            start(&self.pki, &self.home.path().join("objects.redb"), self.stop.clone()).await;
+        let database = self.home.path().join("objects.redb");
+        self.server = start(&self.pki, &database, admission::plugins(), self.stop.clone()).await;
     }
 
     pub(crate) fn client(&self) -> kube::Client {

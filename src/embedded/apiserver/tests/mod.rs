@@ -1,6 +1,7 @@
 //! The server as its clients see it: in process, over TLS, killed and reopened.
 
 mod access;
+mod admission;
 mod custom;
 mod durability;
 pub(crate) mod harness;

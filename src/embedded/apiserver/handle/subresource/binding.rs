@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::Context;
 use super::super::pipeline::{self, SubKind};
 use super::super::update::{TRIES, check_uid};
+use crate::apiserver::admission::Operation;
 use crate::apiserver::kinds::{Subresource, ValueExt};
 use crate::apiserver::reply::{self, Reply};
 use crate::apiserver::status::{self, ApiError, Qualified};
@@ -22,12 +23,15 @@ pub(in crate::apiserver) const BINDING: Subresource = Subresource {
 };
 
 async fn bind(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
-    let binding = pipeline::decode_as(context, body, SubKind::BINDING)?;
+    let mut binding = pipeline::decode_as(context, body, SubKind::BINDING)?;
+    let admission = context.admission(api, Operation::Create);
+    admission.change(&mut binding, None).await?;
     let node = binding.text(&["target", "name"]).to_owned();
     if node.is_empty() {
         let error = FieldError::required("target.name", "");
         return Err(ApiError::invalid("", "Binding", &context.path.name, vec![error]));
     }
+    admission.check(Some(&binding), None).await?;
     let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::Context;
 use super::super::pipeline::{self, SubKind};
+use crate::apiserver::admission::Operation;
 use crate::apiserver::auth::token;
 use crate::apiserver::kinds::{Subresource, ValueExt};
 use crate::apiserver::reply::{self, Reply};
@@ -22,6 +23,9 @@ pub(in crate::apiserver) const TOKEN: Subresource = Subresource {
 async fn answer(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
     let account = context.latest(api)?;
     let mut request = pipeline::decode_as(context, body, SubKind::TOKEN)?;
+    let admission = context.admission(api, Operation::Create);
+    admission.change(&mut request, None).await?;
+    admission.check(Some(&request), None).await?;
     let issued = token::issue(api, &account, &request)?;
     request["kind"] = "TokenRequest".into();
     request["apiVersion"] = "authentication.k8s.io/v1".into();

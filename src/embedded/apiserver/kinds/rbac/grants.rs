@@ -11,7 +11,7 @@ use crate::apiserver::status::{ApiError, Qualified};
 
 pub(super) const ROLE: Strategy = Strategy {
     validate: validate_role,
-    admit: Some(admit_role),
+    settle: Some(settle_role),
     name: is_path_segment,
     create_on_update: true,
     ..Strategy::PLAIN
@@ -19,7 +19,7 @@ pub(super) const ROLE: Strategy = Strategy {
 pub(super) const BINDING: Strategy = Strategy {
     default: default_binding,
     validate: validate_binding,
-    admit: Some(admit_binding),
+    settle: Some(settle_binding),
     name: is_path_segment,
     create_on_update: true,
     ..Strategy::PLAIN
@@ -127,7 +127,7 @@ fn what(object: &Value) -> Qualified<'static> {
 }
 
 /// Nobody writes a role that grants more than they have, unless they may `escalate`.
-fn admit_role(
+fn settle_role(
     admission: &Admission<'_>,
     role: &mut Value,
     old: Option<&Value>,
@@ -164,7 +164,7 @@ fn admit_role(
 }
 
 /// Nobody binds a role that grants more than they have, unless they may `bind` it.
-fn admit_binding(
+fn settle_binding(
     admission: &Admission<'_>,
     binding: &mut Value,
     old: Option<&Value>,

@@ -6,6 +6,7 @@ use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
 use super::super::{Admission, Deletion, Strategy, ValueExt, template};
+use crate::apiserver::admission::Operation;
 use crate::apiserver::random_suffix;
 use crate::apiserver::status::{ApiError, Qualified};
 use crate::apiserver::store::Key;
@@ -112,8 +113,8 @@ fn fixed(pod: &Value) -> Value {
     spec
 }
 
-fn admit(admission: &Admission<'_>, pod: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
-    if old.is_some() {
+fn admit(admission: &Admission<'_>, pod: &mut Value, _: Option<&Value>) -> Result<(), ApiError> {
+    if admission.operation != Operation::Create {
         return Ok(());
     }
     let spec = pod.sub("spec");

@@ -18,7 +18,7 @@ pub(super) const SERVICE: Strategy = Strategy {
     default,
     prepare,
     validate,
-    admit: Some(admit),
+    settle: Some(settle),
     released: Some(released),
     name: is_dns_1035_label,
     ..Strategy::PLAIN
@@ -160,7 +160,7 @@ fn validate(service: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) 
     }
 }
 
-fn admit(
+fn settle(
     admission: &Admission<'_>,
     service: &mut Value,
     old: Option<&Value>,
