@@ -1,6 +1,7 @@
 //! The end of a pod: gracefully if its object says so, at once if the object is gone.
 //!
-//! Its containers end together, its sidecars after them, last begun first; all within one grace period.
+//! Its containers end together, its sidecars after them, last begun first; all within one grace period, or, as with a
+//! kubelet, the last of them a moment after it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ use crate::node::pods::status::EXPIRED;
 
 /// What a sidecar has left at least whose turn comes when the grace period is nearly over.
 const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// No end takes longer, whatever a pod asks for: times of a hundred thousand years have no instant.
+const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// An end that goes on.
 pub(super) struct Ending {
@@ -76,13 +80,9 @@ impl Worker {
 
     /// Begins the end of all containers, or shortens one that goes on.
     pub(super) fn end_within(&mut self, grace: Duration) {
-        let until = Instant::now() + grace;
-        match &mut self.ending {
-            Some(ending) if ending.grace <= grace => return,
-            Some(ending) => (ending.grace, ending.until) = (grace, until),
-            none => *none = Some(Ending { grace, until, asked: BTreeMap::new() }),
+        if end_within(&mut self.ending, grace) {
+            self.probing.clear();
         }
-        self.probing.clear();
     }
 
     /// Asks every container to end whose turn it is.
@@ -144,6 +144,18 @@ impl Worker {
     }
 }
 
+/// Begins an end, or shortens the one that goes on; whether anything is new.
+fn end_within(ending: &mut Option<Ending>, grace: Duration) -> bool {
+    let grace = grace.min(LONGEST_GRACE);
+    let until = Instant::now() + grace;
+    match ending {
+        Some(ending) if ending.grace <= grace => return false,
+        Some(ending) => (ending.grace, ending.until) = (grace, until),
+        none => *none = Some(Ending { grace, until, asked: BTreeMap::new() }),
+    }
+    true
+}
+
 /// The running containers whose turn to end it is: a sidecar's comes when all that was begun after it has ended, or when
 /// there is no time left.
 fn ending_now(
@@ -191,5 +203,15 @@ mod tests {
         assert_eq!(due(&["mesh"], false), "mesh");
         assert_eq!(due(&["mesh", "prepare"], false), "prepare");
         assert_eq!(due(&["a", "mesh", "log"], true), "a log mesh");
+    }
+
+    #[test]
+    fn the_longest_grace_period_has_an_end() {
+        let mut ending = None;
+        assert!(end_within(&mut ending, Duration::from_secs(i64::MAX.unsigned_abs())));
+        assert!(!end_within(&mut ending, Duration::MAX), "it goes on");
+        assert!(end_within(&mut ending, Duration::from_secs(1)), "it is shortened");
+        let until = ending.map(|ending| ending.until);
+        assert!(until.is_some_and(|until| until <= Instant::now() + Duration::from_secs(1)));
     }
 }
