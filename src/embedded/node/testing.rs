@@ -65,6 +65,10 @@ fn run(words: &[&str]) -> i32 {
                 return 1;
             }
         },
+        ["holds", path, text] => {
+            let holds = std::fs::read_to_string(path).is_ok_and(|found| found.contains(text));
+            return i32::from(!holds);
+        }
         ["list", path] => {
             for entry in std::fs::read_dir(path).unwrap() {
                 writeln!(out, "{}", entry.unwrap().file_name().display()).unwrap();

@@ -89,19 +89,31 @@ async fn what_a_projected_volume_is_made_of_is_read_again() {
     start(&cluster);
     let client = client(&cluster).await;
     let mut late = pod("late", &["wait"]);
+    let labels = json!({"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}});
     late["spec"]["volumes"] = json!([{"name": "p", "projected": {"sources": [
         {"serviceAccountToken": {"path": "token"}},
+        {"downwardAPI": {"items": [labels]}},
         {"configMap": {"name": "later", "optional": true}}]}}]);
-    let container = &mut late["spec"]["containers"][0];
+    // Each container is ready once what it waits for is in a file.
+    let mut container = late["spec"]["containers"][0].clone();
     container["volumeMounts"] = json!([{"name": "p", "mountPath": "/p"}]);
-    let command = ["/curtain", "program", "cat", "/p/key"];
-    container["readinessProbe"] = json!({"exec": {"command": command}, "periodSeconds": 1});
+    let waiting = [("map", "/p/key", "value"), ("label", "/p/labels", "late=\"yes\"")];
+    late["spec"]["containers"] = waiting.map(|(name, path, text)| {
+        let command = ["/curtain", "program", "holds", path, text];
+        let mut container = container.clone();
+        container["name"] = name.into();
+        container["readinessProbe"] = json!({"exec": {"command": command}, "periodSeconds": 1});
+        container
+    })[..]
+        .into();
     let api = create(&client, late).await;
     in_phase(&api, "late", "Running").await;
     assert!(!ready(&api.get("late").await.unwrap()), "there is no file yet");
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let map = json!({"metadata": {"name": "later"}, "data": {"key": "value"}});
     maps.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
-    eventually("the file is there", async || ready(&api.get("late").await.ok()?).then_some(()))
+    let label = Patch::Merge(json!({"metadata": {"labels": {"late": "yes"}}}));
+    api.patch("late", &PatchParams::default(), &label).await.unwrap();
+    eventually("the files are there", async || ready(&api.get("late").await.ok()?).then_some(()))
         .await;
 }

@@ -15,7 +15,7 @@ use super::quantity;
 use crate::node::link::ShimLink;
 use crate::node::shim::{MemoryVolume, VolumeSpec};
 use files::Reading;
-use tokens::Tokens;
+pub(super) use tokens::Tokens;
 
 /// Where the volumes are, and when they are to be prepared again.
 #[derive(Debug, Default, Clone)]
@@ -24,7 +24,6 @@ pub(super) struct Prepared {
     pub(super) paths: BTreeMap<String, PathBuf>,
     /// None if nothing in them ever changes.
     pub(super) again_at: Option<Instant>,
-    tokens: Tokens,
 }
 
 /// Whether a volume is written from objects, which makes it read-only for containers, whatever the pod says.
@@ -68,13 +67,13 @@ fn group(spec: &PodSpec) -> Option<u32> {
 pub(super) async fn prepare(
     spec: &PodSpec,
     dir: &Path,
-    before: &Prepared,
+    tokens: &mut Tokens,
     fields: Fields<'_>,
     objects: &Objects,
     shim: &ShimLink,
 ) -> Result<Prepared, String> {
     let group = group(spec);
-    let mut prepared = Prepared { tokens: before.tokens.clone(), ..Prepared::default() };
+    let mut prepared = Prepared::default();
     for volume in spec.volumes.iter().flatten() {
         let path = dir.join(&volume.name);
         let fail = |error: String| {
@@ -87,7 +86,7 @@ pub(super) async fn prepare(
             let kind = host.type_.clone().unwrap_or_default();
             (path.clone(), VolumeSpec::Host { path, kind })
         } else {
-            let mut reading = Reading::new(fields, objects, &mut prepared.tokens);
+            let mut reading = Reading::new(fields, objects, tokens);
             reading.volume(volume).await.map_err(fail)?;
             let again = [prepared.again_at, reading.again_at];
             prepared.again_at = again.into_iter().flatten().min();

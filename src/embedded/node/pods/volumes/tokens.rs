@@ -34,7 +34,7 @@ impl fmt::Debug for Kept {
 
 /// The tokens of a pod's volumes.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Tokens(BTreeMap<Place, Kept>);
+pub(in crate::node::pods) struct Tokens(BTreeMap<Place, Kept>);
 
 impl Tokens {
     /// The token at a place: the one that is there, or a new one if its time has come.
@@ -57,5 +57,48 @@ impl Tokens {
                 Ok(entry.insert_entry(kept).into_mut())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::Client;
+    use serde_json::json;
+
+    use super::*;
+
+    /// An API server that numbers the tokens it gives.
+    fn server() -> Client {
+        let given = AtomicUsize::new(0);
+        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            let token = format!("token {}", given.fetch_add(1, Ordering::SeqCst));
+            let expires = Timestamp::now() + jiff::SignedDuration::from_secs(600);
+            let answer = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+                "metadata": {}, "spec": {"audiences": []},
+                "status": {"token": token, "expirationTimestamp": expires.to_string()}});
+            let body = kube::client::Body::from(answer.to_string().into_bytes());
+            std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(body)))
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn a_token_is_kept_while_most_of_its_life_is_left() {
+        let objects = Objects::new(server(), "default");
+        let (mut tokens, wanted) = (Tokens::default(), ServiceAccountTokenProjection::default());
+        let get = async |tokens: &mut Tokens| {
+            let place = Place { volume: "v".to_owned(), path: "token".to_owned() };
+            let kept = tokens.get(place, &wanted, &Pod::default(), &objects).await.unwrap();
+            assert!(kept.renew_at < Instant::now() + Duration::from_secs(481));
+            kept.text.clone()
+        };
+        assert_eq!([get(&mut tokens).await, get(&mut tokens).await], ["token 0", "token 0"]);
+        for kept in tokens.0.values_mut() {
+            kept.renew_at = Instant::now();
+        }
+        assert_eq!(get(&mut tokens).await, "token 1");
+        assert!(!format!("{tokens:?}").contains("token 1"), "it is nobody's to read");
     }
 }

@@ -27,7 +27,7 @@ use super::objects::Objects;
 use super::probe::{News, Probing};
 use super::runtime::{Runtime, State};
 use super::status::{self, Snapshot};
-use super::volumes::Prepared;
+use super::volumes::{Prepared, Tokens};
 use crate::apiserver::PodRef;
 use report::Report;
 use sandbox::Sandbox;
@@ -55,6 +55,7 @@ pub(super) struct Worker {
     runtimes: BTreeMap<String, Runtime>,
     probing: BTreeMap<String, Probing>,
     volumes: Option<Prepared>,
+    tokens: Tokens,
     start_time: Timestamp,
     /// Conditions as written last.
     conditions: Vec<PodCondition>,
@@ -114,6 +115,7 @@ impl Worker {
             runtimes: BTreeMap::new(),
             probing: BTreeMap::new(),
             volumes: None,
+            tokens: Tokens::default(),
             start_time: before.start_time.map_or_else(Timestamp::now, |time| time.0),
             conditions: before.conditions.unwrap_or_default(),
             report: Report::default(),

@@ -23,6 +23,9 @@ use crate::node::shim::{PodSetup, Remains};
 /// Longest time for a shim to end once its containers have.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
+/// When volumes are read again after that has failed.
+const REFRESH_AGAIN: Duration = Duration::from_secs(20);
+
 /// A running shim.
 pub(super) struct Sandbox {
     pub(super) link: ShimLink,
@@ -50,11 +53,19 @@ impl Worker {
             let Some(shim) = self.sandbox.as_ref().map(|sandbox| sandbox.link.clone()) else {
                 return false;
             };
-            let before = self.volumes.clone().unwrap_or_default();
+            let mut tokens = std::mem::take(&mut self.tokens);
             let (fields, objects) = (self.fields(), &self.objects);
-            match volumes::prepare(&self.spec, &dir, &before, fields, objects, &shim).await {
-                Ok(prepared) => self.volumes = Some(prepared),
-                Err(message) => {
+            let made =
+                volumes::prepare(&self.spec, &dir, &mut tokens, fields, objects, &shim).await;
+            self.tokens = tokens;
+            match (made, &mut self.volumes) {
+                (Ok(prepared), volumes) => *volumes = Some(prepared),
+                // What was there is there still, and good enough to start containers with.
+                (Err(message), Some(before)) => {
+                    before.again_at = Some(Instant::now() + REFRESH_AGAIN);
+                    self.tell_failure("FailedMount", &message);
+                }
+                (Err(message), None) => {
                     self.set_back("FailedMount", &message);
                     return false;
                 }
@@ -65,8 +76,12 @@ impl Worker {
 
     fn set_back(&mut self, reason: &'static str, message: &str) {
         if self.setback.failed(message) {
-            self.ctx.events.report(&self.pod, None, Severity::Warning, reason, message);
+            self.tell_failure(reason, message);
         }
+    }
+
+    fn tell_failure(&self, reason: &'static str, message: &str) {
+        self.ctx.events.report(&self.pod, None, Severity::Warning, reason, message);
     }
 
     async fn open_sandbox(&mut self) -> Result<(), String> {
