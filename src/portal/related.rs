@@ -39,10 +39,15 @@ pub(crate) async fn causes(user: &User<'_>, namespace: &str, project: &str) -> C
     taken(&mut answer["reports"]).into_iter().filter_map(cause).collect()
 }
 
-/// The incidents in their order, with those of a cause below that of the component where the cause is.
+/// The incidents in their order, with those of a cause below that of the component where the cause is. Each one is there
+/// once.
 pub(crate) fn groups(incidents: Vec<Value>, causes: &Causes) -> Vec<Group> {
-    let heads: Vec<Option<usize>> =
+    let next: Vec<Option<usize>> =
         (0..incidents.len()).map(|index| head(&incidents, index, causes)).collect();
+    // A head may have one itself that was over before, or began after, what comes of it. Each next one is open where
+    // the one before is not, or began before it: there is a last one.
+    let last = |index: usize| std::iter::successors(next[index], |head| next[*head]).last();
+    let heads: Vec<Option<usize>> = (0..incidents.len()).map(last).collect();
     let mut affected: BTreeMap<usize, Vec<Value>> = BTreeMap::new();
     let mut first: Vec<(usize, Value)> = Vec::new();
     for (index, incident) in incidents.into_iter().enumerate() {
@@ -61,8 +66,8 @@ pub(crate) fn groups(incidents: Vec<Value>, causes: &Causes) -> Vec<Group> {
     first.into_iter().map(group).collect()
 }
 
-/// The first incident, an open one if there is any, of the component where the cause of another one is, at the same place and time. One whose own cause is
-/// elsewhere is none: there are no chains, and no circles.
+/// The first incident, an open one if there is any, of the component where the cause of another one is, at the same place
+/// and time. One whose own cause is in yet another component is none: there are no circles.
 fn head(incidents: &[Value], index: usize, causes: &Causes) -> Option<usize> {
     let incident = &incidents[index];
     let cause = cause(incident, causes)?;
@@ -116,8 +121,15 @@ mod tests {
         let own =
             |(alert, component): &(&str, &str)| ((*alert).to_owned(), (*component).to_owned());
         let causes: Causes = causes.iter().map(own).collect();
-        let groups = groups(incidents, &causes);
         let id = |incident: &Value| incident["alertId"].as_str().unwrap().to_owned();
+        let mut given: Vec<String> = incidents.iter().map(id).collect();
+        let groups = groups(incidents, &causes);
+        let all =
+            groups.iter().flat_map(|group| std::iter::once(&group.incident).chain(&group.affected));
+        let mut kept: Vec<String> = all.map(id).collect();
+        given.sort();
+        kept.sort();
+        assert_eq!(kept, given, "each incident is there once");
         let line = |group: &super::Group| {
             let ids = std::iter::once(&group.incident).chain(&group.affected).map(id);
             let cause = group.cause.iter().map(|cause| format!("<{cause}"));
@@ -140,6 +152,17 @@ mod tests {
         assert_eq!(shown(all(), &causes), ["c w slow", "m"]);
         assert_eq!(shown(all(), &[]), ["w", "slow", "c", "m"], "nothing is known");
         assert_eq!(shown(all(), &[("w", "stock")]), ["w <stock", "slow", "c", "m"]);
+    }
+
+    #[test]
+    fn no_incident_is_lost_below_one_that_stands_below_another() {
+        let all = vec![
+            incident("latency", "cart", 6, None),
+            incident("errors", "cart", 3, Some(7)),
+            incident("w", "web", 2, Some(5)),
+        ];
+        let causes = [("w", "cart"), ("errors", "cart"), ("latency", "cart")];
+        assert_eq!(shown(all, &causes), ["latency errors w"]);
     }
 
     #[test]
