@@ -3,6 +3,9 @@
 use super::entry::Alert;
 use crate::asked::Place;
 
+/// Letters of a rule's query that a title has room for.
+const LETTERS: usize = 60;
+
 /// What an alert saw when it began, as the database has it.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub(super) struct Seen {
@@ -31,7 +34,7 @@ impl Seen {
     fn words(&self) -> String {
         let value = self.value.parse().map_or_else(|_| self.value.clone(), short);
         match (self.source.as_str(), self.metric.as_str()) {
-            ("log", _) => format!("{value} × {:?} in the logs", self.query),
+            ("log", _) => format!("{value} × {:?} in the logs", cut(&self.query)),
             ("budget", _) => format!("${} spent", self.value),
             (_, "http_error_rate") => format!("error rate {value} %"),
             (_, "http_latency_p99") => format!("p99 latency {}", latency(&self.value)),
@@ -44,10 +47,20 @@ impl Seen {
     }
 }
 
+/// As much of a query as a line has room for.
+fn cut(query: &str) -> String {
+    if query.chars().count() <= LETTERS {
+        return query.to_owned();
+    }
+    query.chars().take(LETTERS - 1).chain(['…']).collect()
+}
+
 /// A latency in milliseconds, in a unit that reads well.
 fn latency(value: &str) -> String {
     match value.parse::<f64>() {
-        Ok(millis) if millis >= 1000.0 => format!("{} s", short(millis / 1000.0)),
+        Ok(millis) if millis >= 10_000.0 => format!("{} s", short(millis / 1000.0)),
+        // As milliseconds are rounded: none reads as 1000 ms.
+        Ok(millis) if millis.round() >= 1000.0 => format!("{:.1} s", millis / 1000.0),
         Ok(millis) => format!("{} ms", short(millis)),
         Err(_) => format!("{value} ms"),
     }
@@ -80,6 +93,9 @@ mod tests {
             ("error rate 7.7 %", "metric", "", "http_error_rate", "7.6923"),
             ("error rate 100 %", "metric", "", "http_error_rate", "100"),
             ("p99 latency 1.2 s", "metric", "", "http_latency_p99", "1234.5"),
+            ("p99 latency 1.0 s", "metric", "", "http_latency_p99", "999.6"),
+            ("p99 latency 999 ms", "metric", "", "http_latency_p99", "999.4"),
+            ("p99 latency 12 s", "metric", "", "http_latency_p99", "12345"),
             ("p99 latency 250 ms", "metric", "", "http_latency_p99", "250"),
             ("CPU at 93 % of its limit", "metric", "", "cpu_usage", "93.2"),
             ("1 failure", "metric", "", "failures", "1"),
@@ -91,5 +107,10 @@ mod tests {
             let title = title(source, query, metric, value);
             assert_eq!(title, format!("cart: {expected} in development"));
         }
+        let fits = "ö".repeat(60);
+        let whole = format!("cart: 12 × \"{fits}\" in the logs in development");
+        assert_eq!(title("log", &fits, "", "12"), whole);
+        let cut = format!("cart: 12 × \"{}…\" in the logs in development", "ö".repeat(59));
+        assert_eq!(title("log", &"ö".repeat(10_000), "", "12"), cut);
     }
 }
