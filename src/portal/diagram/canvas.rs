@@ -136,8 +136,11 @@ impl<'g> Canvas<'g> {
         all
     }
 
-    /// How much goes along each line, where there is room to say it.
+    /// How much goes along each line, where there is room to say it; nothing in a crowded graph.
     pub(super) fn labels(&self) -> Vec<Option<Label>> {
+        if self.graph.is_crowded() {
+            return Vec::new();
+        }
         let words = self.edges.iter().map(|edge| words(edge));
         let (words, wanted): (Vec<Vec<String>>, Vec<Wanted>) = words
             .zip(&self.edges)

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Components that somebody outside has to be linked with before that is too much to draw.
 const MANY: usize = 5;
+/// Calls that are drawn with numbers. Of more, hardly a label has room, and to look for it takes the square of the time.
+const LABELLED: usize = 150;
 
 /// A component of the project, as the API has it.
 #[derive(Debug, Clone)]
@@ -144,6 +146,11 @@ impl Graph {
                 .collect(),
             nodes: ends.iter().map(|end| self.nodes[*end].clone()).collect(),
         }
+    }
+
+    /// Whether there are too many calls to write numbers next to them.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.edges.len() > LABELLED
     }
 
     /// Says where the page of each component of the project is that has no address yet.

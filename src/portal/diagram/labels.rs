@@ -54,6 +54,9 @@ pub(super) fn place(
             if best.is_none_or(|(least, _)| covered < least) {
                 best = Some((covered, point));
             }
+            if covered == 0 {
+                break;
+            }
         }
         if let Some((_, point)) = best {
             taken.push(Rect::around(point, (width, height)));

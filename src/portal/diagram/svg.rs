@@ -38,6 +38,15 @@ pub(crate) fn draw(graph: &Graph, direction: Direction, cell: &str) -> Markup {
     }
 }
 
+/// Says so where the picture has no numbers.
+pub(crate) fn crowded(graph: &Graph) -> Markup {
+    html! {
+        @if graph.is_crowded() {
+            p.dim.small { (graph.edges.len()) " calls: too many for numbers in the picture, which are in the table below." }
+        }
+    }
+}
+
 /// The border of the cell, with its name.
 fn border(canvas: &Canvas<'_>, cell: &str) -> Markup {
     let wall = canvas.wall();

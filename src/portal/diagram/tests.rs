@@ -7,7 +7,7 @@ use super::layers::Side::{self, Before, Behind, Inside};
 use super::layers::layers;
 use super::layout::{Sizes, layout};
 use super::spread::{Wish, spread};
-use super::svg::draw;
+use super::svg::{crowded, draw};
 use crate::model::Status;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -197,6 +197,21 @@ fn no_label_is_on_a_box_or_on_another_label() {
             assert!(met.is_none(), "{direction:?} {failed}: {label:?} on {met:?}");
             taken.push(label.room);
         }
+    }
+}
+
+#[test]
+fn numbers_of_very_many_calls_are_left_to_the_table() {
+    let names: Vec<String> = (0..14).map(|index| format!("c{index:02}")).collect();
+    let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (&**from, &**to, 12, 0)));
+    let pairs: Vec<_> = pairs.filter(|(from, to, ..)| from != to).collect();
+    for (count, is_crowded) in [(150, false), (151, true)] {
+        let graph = Graph::read(&topology(&pairs[..count]), 60.0, &[]);
+        let svg = draw(&graph, Direction::Right, "Development").into_string();
+        assert_eq!(svg.matches("class=\"flow").count(), count, "each call is drawn");
+        assert_eq!(svg.contains("class=\"rate"), !is_crowded, "{count}");
+        let words = crowded(&graph).into_string();
+        assert_eq!(words.contains("151 calls: too many for numbers"), is_crowded);
     }
 }
 

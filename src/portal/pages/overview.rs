@@ -3,7 +3,7 @@
 use super::{incidents, parts};
 use crate::diagram::direction::Direction;
 use crate::diagram::graph::Graph;
-use crate::diagram::svg::draw;
+use crate::diagram::svg::{crowded, draw};
 use crate::login::encode;
 use crate::model::{Status, text};
 use crate::overview::Overview;
@@ -37,6 +37,7 @@ pub(crate) fn show(instance: &Instance, own: &str, now: &Overview) -> Markup {
                 @if let Some(quiet) = &now.quiet { p.dim { (quiet) } }
                 (draw(&drawn, Direction::Right, cell))
                 (draw(&drawn, Direction::Down, cell))
+                (crowded(&drawn))
                 @if !left_out.is_empty() {
                     p.dim.small {
                         "Not drawn: "

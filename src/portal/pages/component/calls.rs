@@ -6,7 +6,7 @@ use super::live::{Visit, live};
 use crate::backend::User;
 use crate::diagram::direction::Direction;
 use crate::diagram::graph::{Edge, Graph, Member};
-use crate::diagram::svg::draw;
+use crate::diagram::svg::{crowded, draw};
 use crate::error::{BackendError, softly};
 use crate::login::encode;
 use crate::model::{Status, text};
@@ -63,6 +63,7 @@ fn show_graph(graph: &Graph, frame: &Frame) -> Markup {
             section.picture aria-label={ "Calls in " (title) } {
                 (draw(graph, Direction::Right, title))
                 (draw(graph, Direction::Down, title))
+                (crowded(graph))
             }
         }
         section aria-labelledby="callers" {
