@@ -8,7 +8,7 @@ use crate::incidents;
 use crate::login::encode;
 use crate::model::{self, ProjectView, text};
 use crate::pages::project::href;
-use crate::related::{self, Group};
+use crate::related::{Related, relate};
 use serde_json::Value;
 
 /// Traffic of so many seconds is shown.
@@ -23,7 +23,7 @@ pub(crate) struct Overview {
     /// Why there is no traffic to show.
     pub(crate) quiet: Option<String>,
     /// Those that are not resolved, newest first, by their cause.
-    pub(crate) incidents: Result<Vec<Group>, String>,
+    pub(crate) incidents: Result<Related, String>,
     pub(crate) agents: Result<Vec<Value>, String>,
 }
 
@@ -41,10 +41,18 @@ impl Overview {
         let environment = environment.map_or(0, |(index, _)| index);
         let shown = project.environments.get(environment).map_or("", |(name, _)| name.as_str());
         let traffic = Window::last(SECONDS).ask(scope(namespace, name, "", shown), 1);
-        let (traffic, incidents, causes, agents) = tokio::join!(
+        let related = async {
+            match softly(incidents::all(user, namespace, name).await)? {
+                Ok(mut incidents) => {
+                    incidents.retain(|incident| text(incident, "/status") != "resolved");
+                    relate(user, (namespace, name), incidents).await.map(Ok)
+                }
+                Err(reason) => Ok(Err(reason)),
+            }
+        };
+        let (traffic, incidents, agents) = tokio::join!(
             user.observed("/api/v1alpha1/metrics/runtime-topology", &traffic),
-            incidents::all(user, namespace, name),
-            related::causes(user, namespace, name),
+            related,
             user.get("/audit/summary"),
         );
         let (traffic, quiet) = match softly(traffic)? {
@@ -71,14 +79,10 @@ impl Overview {
                 }
             })
             .collect();
-        let open = |incident: &Value| text(incident, "/status") != "resolved";
         Ok(Overview {
             graph: Graph::read(&traffic, SECONDS as f64, &members),
             quiet,
-            incidents: softly(incidents)?.map(|mut incidents| {
-                incidents.retain(open);
-                related::groups(incidents, &causes)
-            }),
+            incidents: incidents?,
             agents: softly(agents)?.map(|mut answer| model::taken(&mut answer["items"])),
             project,
             environment,

@@ -1,6 +1,7 @@
 //! How incidents hang together: one whose cause is in another component, by its report, belongs to that one's incident.
 
 use crate::backend::User;
+use crate::error::{BackendError, softly};
 use crate::incidents::MOST;
 use crate::login::encode;
 use crate::model::{taken, text};
@@ -13,7 +14,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The component in which the cause of an alert is, by the alert's id.
-pub(crate) type Causes = BTreeMap<String, String>;
+type Causes = BTreeMap<String, String>;
 
 /// An incident, and those that come of the same cause.
 #[derive(Debug, PartialEq)]
@@ -24,24 +25,51 @@ pub(crate) struct Group {
     pub(crate) cause: Option<String>,
 }
 
-/// What the SRE agent found about a project's alerts; nothing where none answers.
-pub(crate) async fn causes(user: &User<'_>, namespace: &str, project: &str) -> Causes {
+/// Incidents with those that come of the same cause.
+#[derive(Debug, Default)]
+pub(crate) struct Related {
+    pub(crate) groups: Vec<Group>,
+    /// Why it is not known which belong together.
+    pub(crate) unknown: Option<String>,
+}
+
+/// Puts incidents of a project together by what the SRE agent found; where there are none, it is not asked.
+pub(crate) async fn relate(
+    user: &User<'_>,
+    (namespace, project): (&str, &str),
+    incidents: Vec<Value>,
+) -> Result<Related, BackendError> {
+    if incidents.is_empty() {
+        return Ok(Related::default());
+    }
+    let (causes, unknown) = match softly(causes(user, namespace, project).await)? {
+        Ok(causes) => (causes, None),
+        Err(reason) => (Causes::new(), Some(reason)),
+    };
+    Ok(Related { groups: groups(incidents, &causes), unknown })
+}
+
+/// What the SRE agent found about a project's alerts.
+async fn causes(user: &User<'_>, namespace: &str, project: &str) -> Result<Causes, BackendError> {
     let (namespace, project) = (encode(namespace), encode(project));
     let query = format!("?namespace={namespace}&project={project}&limit={MOST}");
-    let Ok(Ok(mut answer)) = tokio::time::timeout(PATIENCE, user.reports(&query)).await else {
-        return Causes::new();
+    let late = |_| {
+        let why = format!("the SRE agent did not answer within {} s", PATIENCE.as_secs());
+        BackendError::Unavailable(why)
     };
+    let answer = tokio::time::timeout(PATIENCE, user.reports(&query)).await;
+    let mut answer = answer.map_err(late)??;
     let cause = |report: Value| {
         let component = text(&report, "/causeComponent");
         let alert = text(&report, "/alertId");
         (!component.is_empty()).then(|| (alert.to_owned(), component.to_owned()))
     };
-    taken(&mut answer["reports"]).into_iter().filter_map(cause).collect()
+    Ok(taken(&mut answer["reports"]).into_iter().filter_map(cause).collect())
 }
 
 /// The incidents in their order, with those of a cause below that of the component where the cause is. Each one is there
 /// once.
-pub(crate) fn groups(incidents: Vec<Value>, causes: &Causes) -> Vec<Group> {
+fn groups(incidents: Vec<Value>, causes: &Causes) -> Vec<Group> {
     let next: Vec<Option<usize>> =
         (0..incidents.len()).map(|index| head(&incidents, index, causes)).collect();
     // A head may have one itself that was over before, or began after, what comes of it. Each next one is open where

@@ -24,6 +24,7 @@ pub mod report;
 mod rest;
 pub mod rules;
 mod store;
+mod tables;
 mod tools;
 mod work;
 

@@ -11,9 +11,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
 use super::alert::Request;
+use super::tables::{self, CAUSE};
 
-/// The version of the tables.
-const VERSION: i64 = 1;
 /// Reports that are kept.
 const KEPT: i64 = 2000;
 
@@ -125,9 +124,8 @@ impl Default for Wanted {
 pub(super) struct Store(Arc<Mutex<Connection>>);
 
 const COLUMNS: &str = "report_id, status, timestamp, summary, request, report, NULL";
-/// The same for a list, which shows no report but the component where its likeliest cause is: that of the first finding.
-const LISTED: &str = "report_id, status, timestamp, summary, request, NULL, \
-    report ->> '$.result.root_causes[0].supporting_findings[0].component'";
+/// The same for a list, which shows no report but where its likeliest cause is. No report is read for that.
+const LISTED: &str = "report_id, status, timestamp, summary, request, NULL, cause";
 
 impl Store {
     /// Opens the database at `path`, or makes it.
@@ -139,23 +137,7 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -256)?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        match version {
-            0 => connection.execute_batch(&format!(
-                "BEGIN;
-                 CREATE TABLE rca_reports (
-                     report_id TEXT PRIMARY KEY, alert_id TEXT NOT NULL UNIQUE, status TEXT NOT NULL,
-                     timestamp TEXT NOT NULL, summary TEXT NOT NULL, namespace TEXT NOT NULL,
-                     project TEXT NOT NULL, component TEXT NOT NULL, environment TEXT NOT NULL,
-                     request TEXT NOT NULL, report TEXT
-                 ) STRICT;
-                 CREATE INDEX rca_reports_time ON rca_reports (timestamp);
-                 PRAGMA user_version = {VERSION};
-                 COMMIT;"
-            ))?,
-            VERSION => {}
-            other => return Err(StoreError::Version(other)),
-        }
+        tables::prepare(&connection)?;
         Ok(Store(Arc::new(Mutex::new(connection))))
     }
 
@@ -213,7 +195,10 @@ impl Store {
     ) -> Result<(), StoreError> {
         let stage = if report.is_some() { Stage::Completed } else { Stage::Failed };
         self.lock().execute(
-            "UPDATE rca_reports SET status = ?2, summary = ?3, report = ?4 WHERE report_id = ?1",
+            &format!(
+                "UPDATE rca_reports SET status = ?2, summary = ?3, report = ?4, cause = ?4 ->> '{CAUSE}' \
+                 WHERE report_id = ?1"
+            ),
             params![id, stage.as_str(), summary, report.map(Value::to_string)],
         )?;
         Ok(())
@@ -250,7 +235,9 @@ impl Store {
             return Ok(Err(refusal));
         }
         transaction.execute(
-            "UPDATE rca_reports SET report = ?2 WHERE report_id = ?1",
+            &format!(
+                "UPDATE rca_reports SET report = ?2, cause = ?2 ->> '{CAUSE}' WHERE report_id = ?1"
+            ),
             params![id, report.to_string()],
         )?;
         transaction.commit()?;

@@ -6,7 +6,7 @@ use crate::error::softly;
 use crate::incidents::{DAYS, all};
 use crate::login::encode;
 use crate::model::{text, title};
-use crate::related::{Group, causes, groups};
+use crate::related::{Group, Related, relate};
 use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, Query, State};
@@ -31,14 +31,17 @@ pub(crate) async fn show(
 ) -> Page {
     let user = portal.backend.of(&session.token);
     let path = format!("/namespaces/{}/projects/{}", encode(&namespace), encode(&name));
-    let (found, incidents, causes) = tokio::join!(
-        user.get(&path),
-        all(&user, &namespace, &name),
-        causes(&user, &namespace, &name),
-    );
-    let (found, incidents) = (found?, softly(incidents)?);
-    let own = project::href(&namespace, &name);
     let everything = asked.show == "all";
+    let (found, incidents) = tokio::join!(user.get(&path), all(&user, &namespace, &name));
+    let (found, incidents) = (found?, softly(incidents)?);
+    let related = match incidents {
+        Ok(mut incidents) => {
+            incidents.retain(|one| everything || text(one, "/status") != "resolved");
+            Ok(relate(&user, (&namespace, &name), incidents).await?)
+        }
+        Err(reason) => Err(reason),
+    };
+    let own = project::href(&namespace, &name);
     let content = html! {
         (project::head(&found, &own, "Incidents"))
         nav.choices aria-label="Which" { ul.choice {
@@ -46,14 +49,12 @@ pub(crate) async fn show(
                 li { a href={ (own) "/incidents" (query) } aria-current=[shown.then_some("true")] { (words) } }
             }
         } }
-        @match incidents {
+        @match related {
             Err(reason) => (parts::missing("There are no incidents to show", &reason)),
-            Ok(mut incidents) => {
-                @let () = incidents.retain(|one| everything || text(one, "/status") != "resolved");
-                @if incidents.is_empty() {
-                    p.dim { (if everything { "None" } else { "None is open" }) " of the last " (DAYS) " days." }
-                } @else { (table(&own, &groups(incidents, &causes))) }
+            Ok(all) if all.groups.is_empty() => {
+                p.dim { (if everything { "None" } else { "None is open" }) " of the last " (DAYS) " days." }
             },
+            Ok(all) => { (unrelated(&all)) (table(&own, &all.groups)) },
         }
     };
     let crumbs = [("Projects", "/".to_owned()), (title(&found), own.clone())];
@@ -97,6 +98,15 @@ pub(crate) fn because(own: &str, group: &Group) -> Markup {
     html! {
         @if let Some(cause) = &group.cause {
             p.small { "The cause is in " a href={ (own) "/components/" (encode(cause)) } { (cause) } }
+        }
+    }
+}
+
+/// Why it is not known which incidents belong together, if it is not.
+pub(crate) fn unrelated(related: &Related) -> Markup {
+    html! {
+        @if let Some(reason) = &related.unknown {
+            p.dim.small { "Which incidents belong together is not known: " (reason) "." }
         }
     }
 }

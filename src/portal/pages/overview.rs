@@ -7,7 +7,7 @@ use crate::diagram::svg::{crowded, draw};
 use crate::login::encode;
 use crate::model::{Status, text};
 use crate::overview::Overview;
-use crate::related::Group;
+use crate::related::{Group, Related};
 use curtain_role::Instance;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -118,18 +118,21 @@ fn calls(graph: &Graph) -> Markup {
     }
 }
 
-fn open_incidents(own: &str, incidents: &Result<Vec<Group>, String>) -> Markup {
+fn open_incidents(own: &str, incidents: &Result<Related, String>) -> Markup {
     let count = |all: &[Group]| all.iter().map(|group| 1 + group.affected.len()).sum::<usize>();
     html! {
         section aria-labelledby="incidents" {
             h2.label #incidents {
                 "Open incidents"
-                @if let Ok(all) = incidents && !all.is_empty() { " (" (count(all)) ")" }
+                @if let Ok(all) = incidents && !all.groups.is_empty() { " (" (count(&all.groups)) ")" }
             }
             @match incidents {
                 Err(reason) => p.dim { (reason) },
-                Ok(all) if all.is_empty() => p.dim { "None." },
-                Ok(all) => ul.events { @for group in all { li { (incident_line(own, group)) } } },
+                Ok(all) if all.groups.is_empty() => p.dim { "None." },
+                Ok(all) => {
+                    ul.events { @for group in &all.groups { li { (incident_line(own, group)) } } }
+                    (incidents::unrelated(all))
+                },
             }
         }
     }

@@ -335,4 +335,9 @@ async fn without_an_sre_agent_an_incident_is_shown_all_the_same() {
     let page = browser.page(ACTIVE).await;
     assert!(page.contains("No SRE agent answers: 127.0.0.1:1 cannot be reached"), "{page}");
     assert!(page.contains("Triggered") && page.contains("Acknowledge"), "{page}");
+    for page in [SHOP.to_owned(), format!("{SHOP}/incidents"), ACTIVE.to_owned()] {
+        let page = browser.page(&page).await;
+        let words = "Which incidents belong together is not known: 127.0.0.1:1 cannot be reached";
+        assert!(page.contains(words) && page.contains("greeter: half of"), "{page}");
+    }
 }

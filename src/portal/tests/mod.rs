@@ -225,6 +225,14 @@ async fn a_project_shows_what_goes_on_in_it_live() {
         "{later}"
     );
 
+    // Where no incident is open, the SRE agent is not asked.
+    *browser.wire.calm.lock().unwrap() = true;
+    browser.wire.asked.lock().unwrap().clear();
+    let page = browser.page(shop).await;
+    assert!(page.contains("None.") && !page.contains("is not known"), "{page}");
+    let asked = std::mem::take(&mut *browser.wire.asked.lock().unwrap());
+    assert!(!asked.iter().any(|path| path.contains("reports")), "{asked:?}");
+
     // Another environment has its own traffic, and what one may not see is said.
     let staging = browser.page(&format!("{shop}?env=staging")).await;
     assert!(staging.contains("No requests were seen") && staging.contains("/live?env=staging"));

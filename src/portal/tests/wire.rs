@@ -40,6 +40,8 @@ pub(crate) struct Wire {
     pub(crate) observed: Arc<Mutex<HashMap<String, Value>>>,
     /// The paths that were asked for.
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
+    /// All incidents are resolved.
+    pub(crate) calm: Arc<Mutex<bool>>,
     /// Tokens are refused.
     pub(crate) expired: Arc<Mutex<bool>>,
     changed: broadcast::Sender<()>,
@@ -60,6 +62,7 @@ impl Wire {
             causes: Arc::default(),
             observed: Arc::default(),
             asked: Arc::default(),
+            calm: Arc::default(),
             expired: Arc::default(),
             changed: broadcast::channel(16).0,
         }
@@ -200,7 +203,7 @@ async fn topology(
     Json(wire.topology.lock().unwrap().clone()).into_response()
 }
 
-async fn incidents(Json(query): Json<Value>) -> Response {
+async fn incidents(State(wire): State<Wire>, Json(query): Json<Value>) -> Response {
     if query["searchScope"] != json!({"namespace": "default", "project": "shop"}) {
         let body = json!({"title": "forbidden", "message": "you need incidents:view there"});
         return (StatusCode::FORBIDDEN, Json(body)).into_response();
@@ -216,11 +219,14 @@ async fn incidents(Json(query): Json<Value>) -> Response {
     let mut victim = incident("victim", "some requests fail");
     victim["labels"]["componentName"] = "web".into();
     victim["title"] = "web: error rate 23 % in <development>".into();
-    let all = [
+    let mut all = [
         victim,
         incident("active", "half of <b>all</b> requests fail"),
         incident("resolved", "was slow"),
     ];
+    if *wire.calm.lock().unwrap() {
+        all.iter_mut().for_each(|incident| incident["status"] = "resolved".into());
+    }
     Json(json!({"incidents": all, "total": 3, "tookMs": 1})).into_response()
 }
 

@@ -4,4 +4,5 @@ mod chat;
 mod faults;
 mod model;
 mod service;
+mod store;
 mod world;

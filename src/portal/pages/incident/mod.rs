@@ -13,7 +13,7 @@ use crate::error::{BackendError, PageError, softly};
 use crate::incidents;
 use crate::login::encode;
 use crate::model::text;
-use crate::related;
+use crate::related::relate;
 use crate::server::Portal;
 use crate::session::{Session, SignedIn};
 use axum::extract::{Path, Query, State};
@@ -125,18 +125,14 @@ async fn page(
     note: &Note<'_>,
 ) -> Result<Markup, BackendError> {
     let user: User<'_> = portal.backend.of(&session.token);
-    let (all, causes) = tokio::join!(
-        incidents::all(&user, &place.namespace, &place.project),
-        related::causes(&user, &place.namespace, &place.project),
-    );
-    let all = all?;
+    let all = incidents::all(&user, &place.namespace, &place.project).await?;
     let incident = incidents::among(&all, place)?.clone();
-    let groups = related::groups(all, &causes);
-    let (alert, report) = tokio::join!(
+    let (related, alert, report) = tokio::join!(
+        relate(&user, (&place.namespace, &place.project), all),
         incidents::alert(&user, place, &incident),
         report::read(&user, place, &incident, &session.form_key),
     );
-    let (alert, report) = (softly(alert)?, report?);
+    let (related, alert, report) = (related?, softly(alert)?, report?);
     let heading = list::words(&incident);
     let component = text(&incident, "/labels/componentName");
     let content = html! {
@@ -148,7 +144,7 @@ async fn page(
                 a href=(place.component_href(component)) { (component) }
                 span.tag { (text(&incident, "/labels/environmentName")) }
             }
-            (around::show(place, &groups))
+            (around::show(place, &related))
         }
         (note.show())
         div.two {
