@@ -12,6 +12,10 @@ use crate::{
 /// The form of stored records.
 pub(super) const VERSION: u8 = 1;
 
+/// The longest text of a record, in bytes; that of its note, which tells all that one call granted or revoked.
+const LONGEST: usize = 1 << 10;
+const LONGEST_NOTE: usize = 16 << 10;
+
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -111,6 +115,18 @@ impl Record {
         record
     }
 
+    /// Makes each text one that a terminal can show as it is, and none too long: callers choose some of them, and may
+    /// have been refused for that.
+    pub(super) fn make_plain(&mut self) {
+        let Self {
+            actor, call, action, object, at, environment, binding, granted_by, note, ..
+        } = self;
+        for text in [actor, call, action, object, at, environment, binding, granted_by] {
+            plain(text, LONGEST);
+        }
+        plain(note, LONGEST_NOTE);
+    }
+
     /// Whether it is about looking only.
     pub fn is_read(&self) -> bool {
         self.action.ends_with(":view") || (self.action.is_empty() && self.call.starts_with("GET "))
@@ -125,5 +141,20 @@ pub(super) fn by(decision: &Decision) -> (String, String) {
         }
         Decision::Forbidden { binding } => (binding.clone(), String::new()),
         Decision::Missing { unmet } => (unmet.clone().unwrap_or_default(), String::new()),
+    }
+}
+
+/// Replaces in `text` what is not shown but changes how the rest is, and cuts it down to `longest` bytes.
+fn plain(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
+        text.push('…');
+    }
+    let steers = |char: char| {
+        let turns = matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || char.is_control()
+    };
+    if text.contains(steers) {
+        *text = text.replace(steers, "\u{fffd}");
     }
 }

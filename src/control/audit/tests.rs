@@ -157,3 +157,31 @@ async fn a_query_narrows_and_pages() {
     assert_eq!(find(between).await.0, [7, 6]);
     assert_eq!(find(Query { actor_kind: Some(SubjectKind::User), ..query() }).await.0, [0; 0]);
 }
+
+#[tokio::test]
+async fn no_text_of_a_record_steers_a_terminal_or_fills_the_database() {
+    let directory = tempfile::tempdir().expect("directory");
+    let hands = Arc::new(AtomicI64::new(100));
+    let audit = open(&directory.path().join("audit.redb"), PLENTY, &hands);
+    let odd = format!("\u{1b}]0;x\u{7}\u{9b}2J\u{202e}{}", "ä".repeat(20_000));
+    let odd = || odd.clone();
+    let one = Record {
+        call: odd(),
+        object: odd(),
+        at: odd(),
+        environment: odd(),
+        binding: odd(),
+        granted_by: odd(),
+        note: odd(),
+        ..record(&odd(), &odd(), 1)
+    };
+    audit.keep(one).await;
+    let found = audit.find(Query { limit: 1, ..Query::default() }).await.expect("records");
+    let Record { actor, call, action, object, at, environment, binding, granted_by, note, .. } =
+        &found.records[0].record;
+    for text in [actor, call, action, object, at, environment, binding, granted_by, note] {
+        let steers = text.contains(|char: char| char.is_control() || char == '\u{202e}');
+        assert!(!steers && text.starts_with("\u{fffd}]0;x") && text.ends_with("ä…"), "{text:.40?}");
+        assert!(text.len() < 20_000, "{}", text.len());
+    }
+}

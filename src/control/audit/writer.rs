@@ -67,7 +67,8 @@ impl Audit {
     }
 
     /// Keeps `record`. When this returns, a change is on the disk, and anything else will soon be.
-    pub async fn keep(&self, record: Record) {
+    pub async fn keep(&self, mut record: Record) {
+        record.make_plain();
         let waits = !record.is_read();
         let (done, told) = oneshot::channel();
         let entry = Entry { record: Some(record), done: waits.then_some(done) };

@@ -8,7 +8,7 @@ use super::{
     judge::{is_binding, sign},
     kind,
     list::types,
-    store::{Ask, CONTROL_PLANE_LABEL, check_name},
+    store::{Ask, CONTROL_PLANE_LABEL, check_name, check_namespace},
     unknown::{refuse_beside_spec, refuse_in_spec},
     view::text_at,
 };
@@ -31,6 +31,7 @@ impl Objects {
         namespace: &str,
         object: Value,
     ) -> Result<Object, Error> {
+        check_namespace(kind, namespace)?;
         let mut object = parse(kind, namespace, object)?;
         let name = object.metadata.name.clone().unwrap_or_default();
         check_name(kind, &name)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Error, Kind, Object, Objects, Place, Verb,
-    store::{Ask, CONTROL_PLANE_LABEL, check_name},
+    store::{Ask, CONTROL_PLANE_LABEL, check_name, check_namespace},
     view::text_at,
 };
 use crate::{
@@ -81,15 +81,19 @@ impl Objects {
         kind: &'static Kind,
         query: ListQuery<'_>,
     ) -> Result<Page, Error> {
+        // Before the audit record: that is to name a place, and these may be anything.
+        check_namespace(kind, query.namespace)?;
+        let filter = query.filter.filter(|_| kind.filter.is_some());
+        if let Some(name) = filter {
+            check_name(kind.filter_kind(), name)?;
+        }
         let (view, mut at) = (kind.action(Verb::View), kind.somewhere(query.namespace));
-        if let Some(project) = query.filter.filter(|_| kind.filter == Some("project")) {
+        if let Some(project) = filter.filter(|_| kind.filter == Some("project")) {
             at = at.project(project);
         }
         trail::asked(&view, "", &at);
-        if let Some(name) = query.filter.filter(|_| kind.filter.is_some()) {
-            let owner = kind.filter_kind();
-            check_name(owner, name)?;
-            self.peek(owner, query.namespace, name).await?;
+        if let Some(name) = filter {
+            self.peek(kind.filter_kind(), query.namespace, name).await?;
         }
         let limit = query.limit.clamp(1, MOST_ITEMS);
         let mut cursor = query.cursor.map(Cursor::parse).transpose()?.unwrap_or_default();

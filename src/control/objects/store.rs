@@ -53,13 +53,13 @@ impl Objects {
         &self.authorizer
     }
 
-    /// The collection of `kind`. Callers name the namespace, and it goes into a URL as it is: only a name may pass.
+    /// The collection of `kind`. The namespace goes into a URL as it is: only a name may pass.
     pub(super) fn api(&self, kind: &Kind, namespace: &str) -> Result<Api<Object>, Error> {
         let resource = kind.resource();
         if !kind.is_namespaced() {
             return Ok(Api::all_with(self.client.clone(), &resource));
         }
-        check_name(self::kind("Namespace"), namespace)?;
+        check_namespace(kind, namespace)?;
         Ok(Api::namespaced_with(self.client.clone(), namespace, &resource))
     }
 
@@ -104,7 +104,8 @@ impl Objects {
         name: &str,
         verb: Verb,
     ) -> Result<Object, Error> {
-        // Before the audit line: that is to name objects, and this may be anything.
+        // Before the audit line: that is to name objects, and these may be anything.
+        check_namespace(kind, namespace)?;
         check_name(kind, name)?;
         let what = (kind, name, verb);
         let known = kind.place_of_name(namespace, name);
@@ -165,6 +166,14 @@ impl Objects {
 fn is_ours(namespace: &Object) -> bool {
     let labels = namespace.metadata.labels.as_ref();
     labels.and_then(|labels| labels.get(CONTROL_PLANE_LABEL)).is_some_and(|value| value == "true")
+}
+
+/// Callers name the namespace, too; of what lives in none, it is unused.
+pub(super) fn check_namespace(kind: &Kind, namespace: &str) -> Result<(), Error> {
+    match kind.is_namespaced() {
+        true => check_name(self::kind("Namespace"), namespace),
+        false => Ok(()),
+    }
 }
 
 /// A name goes into a URL: only what the API server would take may pass.

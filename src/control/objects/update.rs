@@ -7,7 +7,7 @@ use super::{
     Error, Kind, Object, Objects, Place, Verb,
     create::{FIELD_MANAGER, label, parse},
     judge::{has_parts, is_binding, keep_signature, sign},
-    store::{Ask, check_name},
+    store::{Ask, check_name, check_namespace},
     unknown::refuse_in_spec,
     view::{DESCRIPTION, DISPLAY_NAME, text_at},
 };
@@ -35,7 +35,8 @@ impl Objects {
     ) -> Result<Object, Error> {
         let options =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        // Before the audit record: that is to name objects, and this may be anything.
+        // Before the audit record: that is to name objects, and these may be anything.
+        check_namespace(kind, namespace)?;
         check_name(kind, name)?;
         trail::asked(&kind.action(Verb::Update), &kind.object(name), &kind.somewhere(namespace));
         let changed = || Error::Changed { kind: kind.kind, name: name.to_owned() };

@@ -193,3 +193,30 @@ async fn nobody_but_the_observer_tells_what_the_observer_saw() {
     }
     assert_eq!(records(&platform, &admin, "?action=logs:view").await, Vec::<Value>::new());
 }
+
+#[tokio::test]
+async fn what_is_no_name_is_not_on_record_as_one() {
+    let (platform, _) = shop().await;
+    let (admin, agent) = (platform.token("admin").await, platform.token("one").await);
+    let nowhere = "/api/v1/namespaces/%1b%5d0;x%07";
+    let put = json!({"metadata": {"name": "web"}});
+    for (method, path) in [
+        (Method::GET, format!("{nowhere}/components/web")),
+        (Method::GET, format!("{nowhere}/components")),
+        (Method::GET, format!("{nowhere}/environments/stage")),
+        (Method::GET, format!("{TEAM}/components?project=%1b%5b2J")),
+        (Method::GET, format!("{TEAM}/workloads?component=%1b%5b2J")),
+        (Method::PUT, format!("{nowhere}/releasebindings/web")),
+        (Method::POST, format!("{nowhere}/environments")),
+        (Method::DELETE, format!("{nowhere}/projects/shop")),
+    ] {
+        let body = (method != Method::GET).then(|| put.clone());
+        let (status, body) = platform.send(&agent, method.clone(), &path, body).await;
+        assert_eq!(status, 400, "{method} {path}: {body}");
+    }
+    let kept = records(&platform, &admin, "?actor=one").await;
+    assert_eq!(kept.len(), 8, "{kept:?}");
+    for one in &kept {
+        assert_eq!((&one["at"], &one["result"]), (&Value::Null, &json!("failed")), "{one}");
+    }
+}
