@@ -28,22 +28,14 @@ impl Objects {
         let question = |action| Question { action, at: &at, attributes: &attributes };
         let decide = |action| self.authorizer.decide(ask.caller.entitlements(), question(action));
         let (mut part, mut action) = (None, whole.as_str());
-        match (decide(&whole), after) {
-            (Decision::Missing { .. }, Some(after)) => {
+        if let Some(after) = after {
+            let forbidden = self.forbidden(ask.caller, question(&whole), before, after).await;
+            if let Some(forbidden) = forbidden {
+                action = forbidden;
+            } else if matches!(decide(&whole), Decision::Missing { .. }) {
                 part = self.part(namespace, before, after).await;
                 action = part.filter(|part| decide(part).is_allowed()).unwrap_or(&whole);
             }
-            // A part that is forbidden is not done together with others either.
-            (Decision::Allowed { .. }, Some(after)) => {
-                for forbidden in parts(&whole).iter().filter(|part| decide(part).is_forbidden()) {
-                    if self.touches(namespace, forbidden, before, after).await {
-                        action = forbidden;
-                        break;
-                    }
-                }
-            }
-            // What is forbidden as a whole is forbidden in parts.
-            _ => {}
         }
         let judged = self.authorizer.authorize(ask.caller, ask.via, question(action), &object);
         Ok(judged.map_err(|denial| match part {
@@ -61,6 +53,31 @@ impl Objects {
     ) -> Option<&'static str> {
         let part = part(before, after)?;
         (part != ROLLBACK || self.goes_back(namespace, before, after).await).then_some(part)
+    }
+
+    /// Which part of the update that `whole` asks about is forbidden to `caller`, and is in what makes `after` of the
+    /// release binding `before`: it is not done together with others either, and no grant would help. Nothing if the
+    /// whole is forbidden.
+    pub(crate) async fn forbidden(
+        &self,
+        caller: &Caller,
+        whole: Question<'_>,
+        before: &Object,
+        after: &Object,
+    ) -> Option<&'static str> {
+        let forbids = |action| {
+            let question = Question { action, ..whole };
+            self.authorizer.decide(caller.entitlements(), question).is_forbidden()
+        };
+        if forbids(whole.action) {
+            return None;
+        }
+        for part in parts(whole.action).iter().copied().filter(|part| forbids(part)) {
+            if self.touches(&whole.at.namespace, part, before, after).await {
+                return Some(part);
+            }
+        }
+        None
     }
 
     /// Whether what makes `after` of the release binding `before` has `part` of an update in it, whatever else there is.

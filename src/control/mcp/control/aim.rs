@@ -2,7 +2,8 @@
 
 use super::{Arguments, ControlPlane, Tool, deployment::change_binding, table::Row};
 use crate::{
-    authz::{Attributes, Hierarchy},
+    authz::{Attributes, Hierarchy, Question},
+    identity::Caller,
     objects::Verb,
 };
 
@@ -14,19 +15,22 @@ pub(super) struct Aim {
     pub(super) object: String,
     /// The part of the action that would do.
     pub(super) part: Option<&'static str>,
+    /// The part of the action that is forbidden, so that no grant of the action would do.
+    pub(super) forbidden: Option<&'static str>,
 }
 
 impl Aim {
     fn new(at: Hierarchy, attributes: Attributes, object: String) -> Self {
-        Self { at, attributes, object, part: None }
+        Self { at, attributes, object, part: None, forbidden: None }
     }
 }
 
 impl ControlPlane {
     /// Where the object stands that `arguments` name at `place`, what conditions may look at, the object, and which part
-    /// of the action would do, as far as each is known. What is left open here would be granted with the rest.
+    /// of the action would do or is forbidden to `caller`, as far as each is known. What is left open here would be granted with the rest.
     pub(super) async fn aim(
         &self,
+        caller: &Caller,
         (tool, action): (&'static Tool, &str),
         place: &Hierarchy,
         arguments: &Arguments,
@@ -52,6 +56,8 @@ impl ControlPlane {
                 if tool.name == "update_release_binding" {
                     let mut changed = found.clone();
                     change_binding(&mut changed, arguments);
+                    let whole = Question { action, at: &aim.at, attributes: &aim.attributes };
+                    aim.forbidden = self.objects.forbidden(caller, whole, &found, &changed).await;
                     aim.part = self.objects.part(namespace, &found, &changed).await;
                 }
                 aim

@@ -147,7 +147,8 @@ impl Toolbox for ControlPlane {
             return Ok(());
         }
         // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
-        let aim = self.aim((tool, action), place, arguments).await;
+        let aim = self.aim(caller, (tool, action), place, arguments).await;
+        let action = aim.forbidden.unwrap_or(action);
         let question = Question { action, at: &aim.at, attributes: &aim.attributes };
         authorizer.authorize(caller, Via::Mcp, question, &aim.object).map_err(|denial| {
             match aim.part {
