@@ -1,8 +1,9 @@
 //! Parts of an action that can be granted alone.
 //!
 //! To update a release binding is to change everything about how a component runs somewhere. Who holds the action may do
-//! all of it; who holds a part may make a change that is that and nothing else; who is denied a part may make no change
-//! that has it in it, whatever they hold.
+//! all of it; who holds a part may make a change that is that and nothing else; who is denied a part may make no update
+//! that has it in it, whatever they hold. To make a binding, or to remove one, is no update and has no parts: there is
+//! nothing that it would scale, restart or take back. Who shall not come to the same that way is denied those, too.
 
 /// To set another number of replicas.
 pub const SCALE: &str = "releasebinding:scale";
