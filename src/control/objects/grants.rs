@@ -5,11 +5,13 @@ use std::time::Duration;
 use kube::{ResourceExt as _, api::ListParams};
 use serde::Deserialize;
 
-use super::{Ask, Error, Kind, Object, Objects, Verb, kind, store::check_name};
+use super::{Ask, Error, Kind, Object, Objects, Place, Verb, kind, store::check_name};
 use crate::authz::{Attributes, GRANT_KINDS, GrantKind, Granted, Hierarchy, Terms};
 
 /// The longest time for which something is granted.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+/// How many of the names there are one error tells.
+const SHOWN: usize = 20;
 /// The kinds of a binding.
 const BINDINGS: [&str; 2] = ["AuthzRoleBinding", "ClusterAuthzRoleBinding"];
 
@@ -174,7 +176,7 @@ impl Objects {
             let row = kind(named);
             let found = match self.peek(row, &terms.namespace, name).await {
                 Err(Error::NotFound { kind, name }) => {
-                    let known = self.known(row, &terms.namespace).await?;
+                    let known = self.known(row, terms).await?;
                     return Err(Error::NotFound {
                         kind,
                         name: format!("{name}; there are: {known}"),
@@ -195,12 +197,16 @@ impl Objects {
         Ok(())
     }
 
-    /// The names of `kind` in `namespace`, as words.
-    async fn known(&self, kind: &'static Kind, namespace: &str) -> Result<String, Error> {
-        let all = self.api(kind, namespace)?.list_metadata(&ListParams::default()).await;
+    /// The names of `kind` where `terms` want one, as words.
+    async fn known(&self, kind: &'static Kind, terms: &Terms) -> Result<String, Error> {
+        let all = self.api(kind, &terms.namespace)?.list(&ListParams::default()).await;
         let all = all.map_err(|error| Error::from_kube(error, kind, ""))?;
-        let names: Vec<_> = all.items.iter().map(|object| object.name_any()).collect();
-        Ok(if names.is_empty() { "none".to_owned() } else { names.join(", ") })
+        let is_meant = |object: &&Object| {
+            kind.place != Place::Component
+                || kind.place_of(&terms.namespace, object).project == terms.project
+        };
+        let names = all.items.iter().filter(is_meant).map(|object| object.name_any());
+        Ok(words(names.collect()))
     }
 
     /// Every role binding, of namespaces and of the installation.
@@ -218,5 +224,28 @@ impl Objects {
     fn may(&self, ask: Ask<'_>, kind: &Kind, verb: Verb, object: &Object) -> bool {
         let at = kind.place_of(&object.namespace().unwrap_or_default(), object);
         self.authorizer.allows(ask.caller, &kind.action(verb), &at, &Attributes::default())
+    }
+}
+
+/// The first of `names`.
+fn words(mut names: Vec<String>) -> String {
+    names.sort();
+    if names.len() > SHOWN {
+        names.truncate(SHOWN);
+        names.push("…".to_owned());
+    }
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_tells_no_more_names_than_somebody_reads() {
+        let names = |count: u8| (0..count).map(|number| format!("c{number:03}")).rev().collect();
+        assert_eq!((words(names(0)), words(names(2))), ("none".into(), "c000, c001".into()));
+        assert!(words(names(20)).ends_with(", c018, c019"));
+        assert!(words(names(200)).ends_with(", c018, c019, …"));
     }
 }

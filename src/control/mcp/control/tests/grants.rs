@@ -190,7 +190,25 @@ async fn only_who_administers_access_grants_and_only_what_makes_sense() {
         wish[member] = value;
         wish
     };
+    for (plural, object) in [
+        ("projects", json!({"metadata": {"name": "office"}})),
+        (
+            "components",
+            json!({"metadata": {"name": "desk"}, "spec": {
+                "owner": {"projectName": "office"},
+                "componentType": {"kind": "ClusterComponentType", "name": "deployment/service"},
+            }}),
+        ),
+    ] {
+        let path = format!("/api/v1/namespaces/team/{plural}");
+        let (status, body) = platform.send(&developer, Method::POST, &path, Some(object)).await;
+        assert_eq!(status, 201, "{body}");
+    }
+    let mut nowhere = with("component", json!("nowhere"));
+    nowhere["project"] = json!("shop");
     for (wish, status, said) in [
+        // Those of another project would not do.
+        (nowhere, 404, "Component not found: nowhere; there are: web"),
         (
             with("kind", json!("everything")),
             400,
