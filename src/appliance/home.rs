@@ -250,13 +250,19 @@ mod tests {
     #[test]
     fn what_was_made_on_the_way_goes_with_the_last_instance() {
         let dir = tempfile::tempdir().unwrap();
-        let (plain, way) = (dir.path().join("plain"), dir.path().join("way"));
-        fs::create_dir(&plain).unwrap();
-        let one = way.join("ours/one");
+        let [shared, private, way] = ["shared", "private", "way"].map(|name| dir.path().join(name));
+        create_shared_marked_folder(&shared).unwrap();
+        create_folder(&private).unwrap();
+        let (ours, one) = (way.join("ours"), way.join("ours/one"));
         claim(&one).unwrap();
+        let rights = |path: &Path| Rights::of(&fs::metadata(path).unwrap());
+        assert_eq!(
+            [&way, &ours, &one].map(|path| rights(path)),
+            [&shared, &private, &private].map(|path| rights(path))
+        );
         remove(&one).unwrap();
         assert_eq!(release(&one), 2);
-        assert!(plain.exists() && !way.exists());
+        assert!(shared.exists() && !way.exists());
     }
 
     #[test]
