@@ -38,7 +38,8 @@ pub fn create_marked_folder(path: &Path) -> io::Result<()> {
     here::create_marked_folder(path, true)
 }
 
-/// As [`create_marked_folder`], for others' files, too: whoever the user lets in by default enters it.
+/// As [`create_marked_folder`], for others' files, too: whoever the user lets in by default enters it, and
+/// nobody else writes into it.
 ///
 /// # Errors
 /// As for [`create_folder`].

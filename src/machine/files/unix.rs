@@ -23,7 +23,7 @@ impl Rights {
     /// Only who makes the file reads and writes it.
     pub const PRIVATE: Self = Self { mode: 0o600, owner: None };
 
-    /// Those of the file that `metadata` is about.
+    /// Those of the file or folder that `metadata` is about.
     pub fn of(metadata: &Metadata) -> Self {
         Self { mode: metadata.mode() & 0o777, owner: Some(owner(metadata)) }
     }
@@ -56,11 +56,12 @@ pub(super) fn private() -> OpenOptions {
 /// The sticky bit means nothing on a folder that only its user writes into, so it says who made it: it is there from the
 /// first moment, before anything can be recorded, and for as long as the folder.
 const MARK: u32 = 0o1000;
-/// What a folder for files of all kinds may be at most, before the user's mask; one for everybody to write into is
-/// sticky for another reason.
-const SHARED: u32 = 0o775;
+/// What a folder for files of all kinds is at most, before the user's mask. Where others may write, group or everybody,
+/// the mark would keep them from each other's files, and a folder is sticky for a reason of its own.
+const SHARED: u32 = 0o755;
 const PRIVATE: u32 = 0o700;
-const FOR_EVERYBODY: u32 = 0o002;
+/// What some file systems and folders above hand down to each folder made in them.
+const HANDED_DOWN: u32 = 0o2000;
 
 pub(super) fn create_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(PRIVATE).create(path)
@@ -76,8 +77,10 @@ pub(super) fn create_marked_folder(path: &Path, private: bool) -> io::Result<()>
 
 pub(super) fn remove_marked_folder(path: &Path) -> bool {
     let is_marked = |found: Metadata| {
-        let marked = found.mode() & (MARK | FOR_EVERYBODY) == MARK;
-        found.is_dir() && marked && found.uid() == geteuid().as_raw()
+        let mode = found.mode() & 0o7777 & !HANDED_DOWN;
+        // Ours has the owner's permissions whole, and of the others' no more than we give; masks leave less.
+        let made_here = mode & (PRIVATE | !SHARED) == MARK | PRIVATE;
+        found.is_dir() && made_here && found.uid() == geteuid().as_raw()
     };
     fs::symlink_metadata(path).is_ok_and(is_marked) && fs::remove_dir(path).is_ok()
 }
@@ -165,8 +168,39 @@ mod tests {
         create_marked_folder(&shared, false).unwrap();
         assert_eq!(mode(&shared), mode(&plain) & SHARED | MARK);
         assert!(remove_marked_folder(&shared) && !remove_marked_folder(&plain));
-        fs::set_permissions(&plain, Permissions::from_mode(0o1777)).unwrap();
-        assert!(!remove_marked_folder(&plain), "such as /tmp");
+        // For everybody such as /tmp, for a group, or with permissions that we give nobody.
+        for others in [0o1777, 0o1775, 0o1770, 0o1757, 0o5755, 0o755, 0o1500] {
+            fs::set_permissions(&plain, Permissions::from_mode(others)).unwrap();
+            assert!(!remove_marked_folder(&plain), "{others:o}");
+        }
+        for ours in [0o1755, 0o1750, 0o1700, 0o3755] {
+            fs::set_permissions(&plain, Permissions::from_mode(ours)).unwrap();
+            assert!(remove_marked_folder(&plain), "{ours:o}");
+            fs::create_dir(&plain).unwrap();
+        }
+    }
+
+    /// A thread can have a mask of its own there.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_group_that_the_mask_lets_write_does_not_write_into_a_shared_folder() {
+        use nix::{
+            sched::{CloneFlags, unshare},
+            sys::stat::{Mode, umask},
+        };
+        let dir = tempfile::tempdir().unwrap();
+        for (mask, wanted) in [(0o002, 0o1755), (0o027, 0o1750), (0o077, 0o1700)] {
+            let shared = dir.path().join("shared");
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    unshare(CloneFlags::CLONE_FS).unwrap();
+                    umask(Mode::from_bits_truncate(mask));
+                    create_marked_folder(&shared, false).unwrap();
+                });
+            });
+            assert_eq!(mode(&shared), wanted, "{mask:o}");
+            assert!(remove_marked_folder(&shared), "{mask:o}");
+        }
     }
 
     #[test]
