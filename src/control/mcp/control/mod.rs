@@ -170,7 +170,7 @@ impl Toolbox for ControlPlane {
         }
         let how = (Via::Mcp, tool.name.to_owned());
         let mut record = Record::of(call.caller, how, trail, failed, self.audit.now());
-        // A list is judged item by item.
+        // What was refused for its words came to no object, and what is about none leaves nothing.
         if record.action.is_empty() {
             record.action = tool.actions.first().map_or_else(String::new, ToString::to_string);
             record.at = place.path();
