@@ -5,12 +5,22 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
+use super::affinity::{Affinity, Client};
 use super::index::{Index, Key, Protocol};
 use super::object::Port;
 use super::settings::Settings;
 
+/// How the connections to a Service are spread over its endpoints.
+#[derive(Clone, Copy)]
+pub(super) struct Spread<'a> {
+    /// Counts connections: endpoints take turns.
+    pub(super) turn: usize,
+    /// What clients of Services that keep them were given.
+    pub(super) affinity: &'a Affinity,
+}
+
 /// Who connects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The pod with this address; it is known by the listener that accepted.
     Pod(Ipv4Addr),
@@ -66,25 +76,28 @@ impl Refusal {
 
 /// Decide where `source` gets when it asks for `destination`.
 ///
-/// `turn` spreads the connections to a Service over its endpoints; `lives`
-/// says whether a pod with that address is attached to this node.
+/// `lives` says whether a pod with that address is attached to this node.
 ///
 /// # Errors
 /// The [`Refusal`]; the connection is then reset, never tried.
-pub fn decide(
+pub(super) fn decide(
     settings: &Settings,
     index: &Index,
     source: Source,
     destination: &Destination,
     protocol: Protocol,
-    turn: usize,
+    spread: Spread<'_>,
     lives: impl Fn(Ipv4Addr) -> bool,
 ) -> Result<Route, Refusal> {
+    let endpoint = |key: &Key, port: &Port| {
+        let client = Client { service: key.clone(), port: (port.port, protocol), source };
+        endpoint(settings, index, client, port, spread, &lives)
+    };
     let address = match destination {
         Destination::Service(key, number) => {
             let service = index.service(key).ok_or(Refusal::NoOwner)?;
             let port = service.port(*number, protocol).ok_or(Refusal::NoSuchPort)?;
-            return endpoint(settings, index, key, port, turn, lives);
+            return endpoint(key, port);
         }
         Destination::Address(address) => *address,
     };
@@ -97,11 +110,11 @@ pub fn decide(
     if settings.services.contains(*address.ip()) {
         let (key, service) = index.owner(*address.ip()).ok_or(Refusal::NoOwner)?;
         let port = service.port(address.port(), protocol).ok_or(Refusal::NoSuchPort)?;
-        return endpoint(settings, index, key, port, turn, lives);
+        return endpoint(key, port);
     }
     if *address.ip() == settings.node {
         let (key, port) = index.node_port(address.port(), protocol).ok_or(Refusal::NoOwner)?;
-        return endpoint(settings, index, key, port, turn, lives);
+        return endpoint(key, port);
     }
     if settings.pods.contains(*address.ip()) {
         return if lives(*address.ip()) { Ok(Route::Pod(address)) } else { Err(Refusal::NoOwner) };
@@ -134,19 +147,27 @@ pub(super) fn service(
     None
 }
 
-/// One endpoint of a Service. Slices written by hand may name addresses
-/// outside the cluster, but never the host's loopback.
+/// One endpoint of a Service, the one that the client had before if the Service keeps its clients. Slices written by hand
+/// may name addresses outside the cluster, but never the host's loopback.
 fn endpoint(
     settings: &Settings,
     index: &Index,
-    key: &Key,
+    client: Client,
     port: &Port,
-    turn: usize,
-    lives: impl Fn(Ipv4Addr) -> bool,
+    spread: Spread<'_>,
+    lives: &impl Fn(Ipv4Addr) -> bool,
 ) -> Result<Route, Refusal> {
+    let key = &client.service;
     let is_ours = |ip| settings.pods.contains(ip);
     let usable = |ip| if is_ours(ip) { lives(ip) } else { is_routable(ip) };
-    let chosen = index.pick(key, port, turn, usable).ok_or(Refusal::NoEndpoint)?;
+    let pick = |usable: &dyn Fn(Ipv4Addr) -> bool| index.pick(key, port, spread.turn, usable);
+    let lasts = index.service(key).and_then(|service| service.affinity);
+    let before = lasts.and_then(|_| spread.affinity.given(&client));
+    let kept = before.and_then(|before| pick(&|ip| ip == before && usable(ip)));
+    let chosen = kept.or_else(|| pick(&usable)).ok_or(Refusal::NoEndpoint)?;
+    if let Some(lasts) = lasts {
+        spread.affinity.keep(client, *chosen.ip(), lasts);
+    }
     Ok(if is_ours(*chosen.ip()) { Route::Pod(chosen) } else { Route::Outside(chosen) })
 }
 
@@ -164,7 +185,8 @@ mod tests {
     fn tcp(source: Source, destination: Destination) -> Result<Route, Refusal> {
         let lives = |ip: Ipv4Addr| ip.octets()[3] < 10;
         let (settings, index) = (samples::settings(), samples::index());
-        decide(&settings, &index, source, &destination, Protocol::Tcp, 0, lives)
+        let spread = Spread { turn: 0, affinity: &Affinity::default() };
+        decide(&settings, &index, source, &destination, Protocol::Tcp, spread, lives)
     }
 
     fn from_pod(address: &str) -> Result<Route, Refusal> {
@@ -215,5 +237,26 @@ mod tests {
         assert_eq!(tcp(Source::Host, web(8080)), Err(Refusal::NoSuchPort));
         let outside = Destination::Address("1.2.3.4:443".parse().unwrap());
         assert_eq!(tcp(Source::Host, outside), Err(Refusal::NotRoutable));
+    }
+
+    #[test]
+    fn a_client_stays_with_its_endpoint_while_that_is_there() {
+        let (settings, mut index) = (samples::settings(), samples::index());
+        let keeps = r#"{"clusterIP":"10.96.0.20","sessionAffinity":"ClientIP","ports":[{"name":"http","port":80}]}"#;
+        index.put_service(Key::new("shop", "web"), samples::service(keeps));
+        let endpoints = r#"[{"addresses":["10.244.0.5"]},{"addresses":["10.244.0.6"]}]"#;
+        let slice = samples::slice("web", r#"[{"name":"http","port":8080}]"#, endpoints);
+        index.put_slice(Key::new("shop", "web-1"), slice);
+        let affinity = Affinity::default();
+        let web = Destination::Address("10.96.0.20:80".parse().unwrap());
+        let go = |turn, pod, gone| {
+            let source = Source::Pod(Ipv4Addr::new(10, 244, 0, pod));
+            let spread = Spread { turn, affinity: &affinity };
+            let lives = |ip: Ipv4Addr| ip.octets()[3] != gone;
+            decide(&settings, &index, source, &web, Protocol::Tcp, spread, lives)
+        };
+        assert_eq!([go(0, 8, 0), go(1, 8, 0)], [pod("10.244.0.5:8080"), pod("10.244.0.5:8080")]);
+        assert_eq!(go(1, 9, 0), pod("10.244.0.6:8080"), "another client has its own");
+        assert_eq!([go(2, 8, 5), go(2, 8, 0)], [pod("10.244.0.6:8080"), pod("10.244.0.6:8080")]);
     }
 }

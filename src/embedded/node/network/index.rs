@@ -40,7 +40,7 @@ pub enum Protocol {
 
 /// Services and their endpoints, by every key the data path needs.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(super) struct Index {
     services: HashMap<Key, Service>,
     by_address: HashMap<Ipv4Addr, Key>,
     slices: HashMap<Key, Slice>,

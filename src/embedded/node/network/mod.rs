@@ -18,6 +18,7 @@
 //! Entry points: [`sandbox`] for the shim (synchronous, no runtime), and
 //! [`Network`] for the node.
 
+mod affinity;
 pub mod decide;
 pub mod sandbox;
 
@@ -61,7 +62,8 @@ pub use self::pods::PodIdentity;
 pub use self::pool::Refill;
 pub use self::settings::Settings;
 
-use self::decide::{Destination, Refusal, Route, Source};
+use self::affinity::Affinity;
+use self::decide::{Destination, Refusal, Route, Source, Spread};
 use self::gate::Gate;
 use self::index::Index;
 use self::pods::{Pod, Pods};
@@ -81,6 +83,7 @@ struct Shared {
     sessions: udp::Sessions,
     /// Counts connections, so that a Service's endpoints take turns.
     turn: AtomicUsize,
+    affinity: Affinity,
     /// Told when Services have changed.
     changed: Notify,
     gate: Gate,
@@ -103,6 +106,7 @@ impl Network {
             pods: Pods::default(),
             sessions: udp::Sessions::default(),
             turn: AtomicUsize::new(0),
+            affinity: Affinity::default(),
             changed: Notify::new(),
             gate,
             listing,
@@ -255,7 +259,8 @@ impl Shared {
         protocol: Protocol,
     ) -> Result<Route, Refusal> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let spread = Spread { turn, affinity: &self.affinity };
         let lives = |ip| self.pods.lives(ip);
-        decide::decide(&self.settings, &self.index(), source, destination, protocol, turn, lives)
+        decide::decide(&self.settings, &self.index(), source, destination, protocol, spread, lives)
     }
 }

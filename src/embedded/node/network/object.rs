@@ -1,6 +1,7 @@
 //! The few fields of Services and EndpointSlices that the data path needs.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Service as CoreService, ServicePort};
 use k8s_openapi::api::discovery::v1::{Endpoint as CoreEndpoint, EndpointPort, EndpointSlice};
@@ -15,7 +16,12 @@ pub(super) struct Service {
     /// The name it stands for (`type: ExternalName`).
     pub(super) external_name: Option<Box<str>>,
     pub(super) ports: Vec<Port>,
+    /// How long a client keeps its endpoint, if it does.
+    pub(super) affinity: Option<Duration>,
 }
+
+/// Three hours, as everywhere.
+const AFFINITY_SECONDS: u32 = 10_800;
 
 /// One port of a Service.
 #[derive(Debug)]
@@ -80,10 +86,16 @@ impl From<&CoreService> for Service {
     fn from(service: &CoreService) -> Self {
         let Some(spec) = &service.spec else { return Self::default() };
         let external = spec.type_.as_deref() == Some("ExternalName");
+        let keeps = spec.session_affinity.as_deref() == Some("ClientIP");
+        let settings = spec.session_affinity_config.as_ref();
+        let seconds = settings.and_then(|settings| settings.client_ip.as_ref()?.timeout_seconds);
+        let seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+        let lasts = Duration::from_secs(seconds.unwrap_or(AFFINITY_SECONDS).into());
         Self {
             cluster_ip: spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok()),
             external_name: spec.external_name.as_deref().filter(|_| external).map(Box::from),
             ports: spec.ports.iter().flatten().filter_map(port).collect(),
+            affinity: keeps.then_some(lasts),
         }
     }
 }
