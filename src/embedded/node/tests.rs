@@ -433,23 +433,38 @@ async fn nothing_is_left_after_the_supervisor_is_killed() {
 }
 
 #[tokio::test]
-async fn stopping_keeps_objects() {
+async fn stopping_keeps_objects_and_addresses() {
     let cluster = TestCluster::new("stop");
     start(&cluster);
     let client = client(&cluster).await;
-    let mut web = pod("web", &["serve", "8080"]);
-    web["spec"]["restartPolicy"] = "Always".into();
-    let api = create(&client, web).await;
-    in_phase(&api, "web", "Running").await;
+    let address = |pod: &Pod| pod.status.as_ref().and_then(|status| status.pod_ip.clone());
+    // Has an address before the others do, and is gone.
+    let api = create(&client, pod("first", &["exit", "0"])).await;
+    let first = address(&in_phase(&api, "first", "Succeeded").await);
+    api.delete("first", &DeleteParams::default()).await.unwrap();
+    let mut before = Vec::new();
+    for name in ["web", "next"] {
+        let mut one = pod(name, &["serve", "8080"]);
+        one["spec"]["restartPolicy"] = "Always".into();
+        create(&client, one).await;
+        before.push(address(&in_phase(&api, name, "Running").await));
+    }
+    assert!(first.is_some() && !before.contains(&first) && before[0] != before[1], "{before:?}");
     crate::stop(&cluster.config, PATIENCE).unwrap();
     assert!(!crate::running(&cluster.config));
     start(&cluster);
-    eventually("the pod runs again", async || {
-        let pod = api.get("web").await.ok()?;
-        let status = pod.status?.container_statuses?.remove(0);
-        (status.restart_count > 0 && status.state?.running.is_some()).then_some(())
-    })
-    .await;
+    let mut after = Vec::new();
+    for name in ["web", "next"] {
+        let again = eventually("the pod runs again", async || {
+            let pod = api.get(name).await.ok()?;
+            let status = &pod.status.as_ref()?.container_statuses.as_ref()?[0];
+            let runs = status.restart_count > 0 && status.state.as_ref()?.running.is_some();
+            runs.then_some(pod)
+        });
+        after.push(address(&again.await));
+    }
+    // Nobody is sent to somebody else by an EndpointSlice of before.
+    assert_eq!(after, before);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Addresses for pods.
+//! Addresses for pods: each keeps its own for as long as its object is there and can run.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -32,16 +32,16 @@ impl Addresses {
         None
     }
 
-    /// An address that a pod has already.
-    pub(super) fn keep(&mut self, ip: Ipv4Addr) {
-        self.taken.insert(ip);
-        if !self.range.contains(ip) {
-            return;
-        }
-        let number = ip.to_bits() - self.range.network().to_bits();
+    /// Takes an address that a pod has already; whether it is one for pods, and was free.
+    pub(super) fn keep(&mut self, ip: Ipv4Addr) -> bool {
         let last = u32::try_from(self.range.size() - 1).unwrap_or(u32::MAX);
+        let number = ip.to_bits().wrapping_sub(self.range.network().to_bits());
+        if !(2..last).contains(&number) || !self.taken.insert(ip) {
+            return false;
+        }
         let after = if number + 1 >= last { 2 } else { number + 1 };
         self.next = self.next.max(after);
+        true
     }
 
     pub(super) fn give_back(&mut self, ip: Ipv4Addr) {
@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn addresses_go_round_and_never_collide() {
         let mut addresses = Addresses::new("10.0.0.0/29".parse().unwrap());
-        addresses.keep(Ipv4Addr::new(10, 0, 0, 3));
+        assert!(addresses.keep(Ipv4Addr::new(10, 0, 0, 3)));
+        assert!(!addresses.keep(Ipv4Addr::new(10, 0, 0, 3)), "it is somebody's");
         let mut take = || addresses.take().map(|ip| ip.octets()[3]);
         assert_eq!(
             [take(), take(), take(), take(), take()],
@@ -69,8 +70,10 @@ mod tests {
     #[test]
     fn after_the_last_address_comes_the_first_not_the_broadcast() {
         let mut addresses = Addresses::new("10.0.0.0/29".parse().unwrap());
-        addresses.keep(Ipv4Addr::new(10, 0, 0, 6));
-        addresses.keep(Ipv4Addr::new(192, 168, 0, 1));
+        assert!(addresses.keep(Ipv4Addr::new(10, 0, 0, 6)));
+        for none in [[192, 168, 0, 1], [10, 0, 0, 1], [10, 0, 0, 7]] {
+            assert!(!addresses.keep(Ipv4Addr::from(none)), "{none:?} is not for pods");
+        }
         assert_eq!(addresses.take(), Some(Ipv4Addr::new(10, 0, 0, 2)));
     }
 }

@@ -64,6 +64,8 @@ pub(crate) struct Agent {
     /// Sockets to the shims of pods that ran before, by pod uid, until their pods are known.
     inherited: HashMap<String, Left>,
     workers: HashMap<String, mpsc::UnboundedSender<Message>>,
+    /// Kept until all pods, and so the addresses they have, are known.
+    listing: Option<Hold>,
     /// Whether what pods left that went while no node ran has been looked for.
     swept: bool,
 }
@@ -81,6 +83,7 @@ impl Agent {
         let hold = |(uid, socket)| (uid, (socket, network.hold()));
         Self {
             inherited: inherited.into_iter().map(hold).collect(),
+            listing: Some(network.hold()),
             ctx: Arc::new(Context::new(config, machine, client, supervisor, network)),
             workers: HashMap::new(),
             swept: false,
@@ -132,6 +135,7 @@ impl Agent {
                 self.update(pod);
             }
             Event::InitDone => {
+                self.listing = None;
                 self.workers.retain(|uid, worker| {
                     let known = listed.contains(uid);
                     if !known {

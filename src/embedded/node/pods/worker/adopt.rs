@@ -56,8 +56,9 @@ impl Worker {
             link.shut_down(Duration::ZERO).await?;
             return Ok(BTreeSet::new());
         };
-        if let Some(ip) = setup.ip {
-            self.ctx.addresses().keep(ip);
+        if setup.ip.is_some() && setup.ip != self.address {
+            // The status was not written before the node ended.
+            self.address = setup.ip.filter(|ip| self.ctx.addresses().keep(*ip));
         }
         let sandbox = Sandbox { link, ended, ip: setup.ip };
         if let Err(message) = self.attach(&sandbox).await {

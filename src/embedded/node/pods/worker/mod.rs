@@ -10,6 +10,7 @@ mod sandbox;
 mod terminate;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub(super) struct Worker {
     inbox: mpsc::UnboundedReceiver<Message>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
     sandbox: Option<Sandbox>,
+    /// The pod's own for as long as it can run, whatever becomes of its sandbox; EndpointSlices name it while no node runs.
+    address: Option<Ipv4Addr>,
     runtimes: BTreeMap<String, Runtime>,
     probing: BTreeMap<String, Probing>,
     volumes: Option<Prepared>,
@@ -103,6 +106,11 @@ impl Worker {
         inbox: mpsc::UnboundedReceiver<Message>,
     ) -> Self {
         let before = pod.status.clone().unwrap_or_default();
+        let ended_before = matches!(before.phase.as_deref(), Some("Succeeded" | "Failed"));
+        let on_host = pod.spec.as_ref().is_some_and(|spec| spec.host_network == Some(true));
+        let address = before.pod_ip.as_deref().filter(|_| !ended_before && !on_host);
+        let address = address.and_then(|ip| ip.parse().ok());
+        let address = address.filter(|ip| ctx.addresses().keep(*ip));
         let namespace = pod.namespace().unwrap_or_default();
         Self {
             places: Places::of(&ctx.config, &pod),
@@ -112,6 +120,7 @@ impl Worker {
             inbox,
             news: mpsc::unbounded_channel(),
             sandbox: None,
+            address,
             runtimes: BTreeMap::new(),
             probing: BTreeMap::new(),
             volumes: None,
@@ -121,7 +130,7 @@ impl Worker {
             report: Report::default(),
             confirm_at: None,
             setback: Setback::default(),
-            ended_before: matches!(before.phase.as_deref(), Some("Succeeded" | "Failed")),
+            ended_before,
             removed: false,
             ending: None,
             expired: false,

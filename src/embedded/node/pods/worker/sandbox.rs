@@ -85,21 +85,15 @@ impl Worker {
     }
 
     async fn open_sandbox(&mut self) -> Result<(), String> {
-        // Addresses of pods that run already are known only once these have been taken over.
+        // Which addresses are others' is known only once all pods have been listed, and those that run taken over.
         self.ctx.network.settled().await;
         self.tell_ignored();
         let host_network = self.spec.host_network == Some(true);
-        let ip = if host_network {
-            None
-        } else {
+        if !host_network && self.address.is_none() {
             let free = self.ctx.addresses().take();
-            Some(free.ok_or("all pod addresses are in use")?)
-        };
-        let made = self.make_sandbox(ip).await;
-        if let (Err(_), Some(ip)) = (&made, ip) {
-            self.ctx.addresses().give_back(ip);
+            self.address = Some(free.ok_or("all pod addresses are in use")?);
         }
-        self.sandbox = Some(made?);
+        self.sandbox = Some(self.make_sandbox(self.address).await?);
         Ok(())
     }
 
@@ -170,11 +164,17 @@ impl Worker {
             .map_err(|error| format!("cannot serve the pod's network: {error}"))
     }
 
-    /// Ends the sandbox and waits for it.
+    /// Ends the sandbox for good and waits for it.
     pub(super) async fn close_sandbox(&mut self, grace: Duration) {
-        let Some(mut sandbox) = self.sandbox.take() else {
-            return;
-        };
+        if let Some(sandbox) = self.sandbox.take() {
+            self.shut_down(sandbox, grace).await;
+        }
+        if let Some(ip) = self.address.take() {
+            self.ctx.addresses().give_back(ip);
+        }
+    }
+
+    async fn shut_down(&mut self, mut sandbox: Sandbox, grace: Duration) {
         self.probing.clear();
         self.release(&sandbox);
         if let Err(error) = sandbox.link.shut_down(grace).await {
@@ -192,11 +192,10 @@ impl Worker {
         }
     }
 
-    /// Gives back what the network holds for a sandbox.
+    /// Ends what the network does for a sandbox.
     pub(super) fn release(&self, sandbox: &Sandbox) {
-        if let Some(ip) = sandbox.ip {
+        if sandbox.ip.is_some() {
             self.ctx.network.detach(&self.uid);
-            self.ctx.addresses().give_back(ip);
         }
     }
 
