@@ -13,10 +13,11 @@ const OVERRIDES: [(&str, &str); 3] = [
     ("workload_overrides", "workloadOverrides"),
 ];
 
+/// Merges what is given into what is there, as RFC 7396 says: an agent that names one setting means no other.
 fn overrides(spec: &mut Value, arguments: &Arguments) {
     for (argument, member) in OVERRIDES {
         if let Some(value) = arguments.value(argument) {
-            spec[member] = value.clone();
+            json_patch::merge(&mut spec[member], value);
         }
     }
 }

@@ -221,7 +221,7 @@ rows! {
          TRAIT_CONFIGS, OVERRIDES)
         needs ["releasebinding:create"] about "Component" in "component_name"
         => change(create_release_binding);
-    deployment Update "update_release_binding" "Change release, state or overrides; what is not given stays."
+    deployment Update "update_release_binding" "Change release, state or overrides. Objects are merged: what is not given stays, null removes."
         (NAMESPACE, BINDING, Arg::optional("release_name", Text),
          Arg::optional("release_state", OneOf(&["Active", "Undeploy"])), TYPE_CONFIGS, TRAIT_CONFIGS,
          OVERRIDES, Arg::optional("restart", Flag).about("start the pods anew"))

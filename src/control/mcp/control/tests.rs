@@ -15,6 +15,7 @@ use crate::testing::Platform;
 mod comeback;
 mod forbidden;
 mod grants;
+mod merged;
 mod refusals;
 mod strict;
 
