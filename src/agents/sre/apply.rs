@@ -1,13 +1,16 @@
 //! Making a change that a report proposes: by the agent itself, only where a person granted it that kind of change.
 //!
-//! The platform is the judge, not the agent: the tool that writes is offered to an agent that holds a grant, and the call
-//! is decided, and recorded, like any other's. Only what the rules are sure of is made, in the project of the alert, and
+//! The platform is the judge, not the agent: it is asked first, and the call is decided, and recorded, like any other's.
+//! Without a grant there is no call, and the report says which one would let it ([`super::leave`]). Only what the rules are sure of is made, in the project of the alert, and
 //! only what takes something back; a model can talk the agent out of a change, and never into one. What is not made stays
 //! a proposal.
 
+use curtain_control::authz::Hierarchy;
 use serde_json::{Value, json};
 
 use super::alert::Request;
+use super::attempt::Attempt;
+use super::leave::{Leave, Place};
 use super::report::{Change, Outcome, Report};
 use super::rules::Judgement;
 use super::work::SURE;
@@ -36,30 +39,33 @@ pub(super) fn remedy(judgement: &Judgement) -> Option<Remedy> {
     (takes_back && own).then(|| Remedy { component: cause.component.clone(), change })
 }
 
-/// Makes the change of `remedy`, if `report` still has its component first and this agent may. `None` when it was not
-/// tried; else what came of it.
+/// Makes the change of `remedy`, if `report` still has its component first and this agent may. `None` when it is no
+/// matter any more.
 pub(super) async fn where_allowed(
-    tools: &dyn Tools,
+    (tools, leave): (&dyn Tools, &dyn Leave),
     request: &Request,
     report: &Report,
     remedy: &Remedy,
-) -> Option<Result<(), String>> {
+) -> Option<Attempt> {
     let Outcome::RootCauseIdentified { root_causes, .. } = &report.result else { return None };
     let first = root_causes.first()?.supporting_findings.first()?;
     if first.component != remedy.component {
         return None;
     }
-    match tools.offered(Server::Control).await {
-        Ok(offered) if offered.iter().any(|tool| tool["name"] == TOOL) => {}
-        Ok(_) => return None,
-        Err(error) => {
-            tracing::warn!(%error, "cannot ask what this agent may do");
-            return None;
-        }
+    let place = Place {
+        at: Hierarchy::namespace(request.namespace.clone())
+            .project(request.project.clone())
+            .component(remedy.component.clone()),
+        environment: request.environment.clone(),
+    };
+    let change = &remedy.change;
+    if let Err(why) = leave.to_change(&place, change.remove_env.is_empty()).await {
+        tracing::info!(binding = change.release_binding, why, "a change is left to a person");
+        return Some(Attempt::Left(why));
     }
-    let made = make(tools, &request.namespace, &remedy.change).await;
-    tracing::info!(binding = remedy.change.release_binding, ?made, "a proposed change was tried");
-    Some(made)
+    let made = make(tools, &request.namespace, change).await;
+    tracing::info!(binding = change.release_binding, ?made, "a proposed change was tried");
+    Some(made.map_or_else(Attempt::Failed, |()| Attempt::Made))
 }
 
 async fn make(tools: &dyn Tools, namespace: &str, change: &Change) -> Result<(), String> {

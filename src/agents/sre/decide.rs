@@ -1,4 +1,4 @@
-//! What became of the actions of a report: what a person decided, and what the agent did itself.
+//! What a person decided about the actions of a report.
 
 use std::collections::BTreeSet;
 
@@ -139,29 +139,6 @@ pub(super) fn decide(
         action["decided"]["proposed"] = proposed;
     }
     Ok(())
-}
-
-/// Notes in `report` what came of making `change` by the agent itself.
-pub(super) fn tried(report: &mut Value, change: &Change, outcome: &Result<(), String>) {
-    let change = json!(change);
-    let actions = report["result"]["recommendations"]["recommended_actions"].as_array_mut();
-    let action = actions.into_iter().flatten().find(|action| action["change"] == change);
-    let mut description = Value::Null;
-    if let Some(action) = action {
-        description = action["description"].clone();
-        if outcome.is_ok() {
-            action["status"] = "applied".into();
-        }
-    }
-    let step = json!({
-        "action": format!("Tried to change release binding {}: {}", change["release_binding"].as_str().unwrap_or_default(),
-            description.as_str().unwrap_or_default()),
-        "outcome": match outcome { Ok(()) => "done", Err(why) => why.as_str() },
-        "rationale": "The rules are sure of the cause, and this agent holds a grant",
-    });
-    if let Some(path) = report["investigation_path"].as_array_mut() {
-        path.push(step);
-    }
 }
 
 #[cfg(test)]

@@ -13,11 +13,13 @@
 
 pub mod alert;
 mod apply;
+mod attempt;
 mod chat;
 pub mod conclude;
 mod decide;
 pub mod evidence;
 mod fix;
+mod leave;
 mod reason;
 mod refusal;
 pub mod report;
@@ -46,6 +48,7 @@ use http::Uri;
 
 use crate::platform::{Held, Platform, Tools};
 use chat::Chats;
+use leave::Own;
 use rest::Office;
 use store::Store;
 pub use store::StoreError;
@@ -132,20 +135,22 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let store = Store::open(&config.data.join("reports.db"))?;
     ready.pass();
     let base = config.control.to_string();
-    let tokens = TokenClient::new(&base, config.instance.clone(), identity(&config).await?)?;
+    let (name, credentials) = identity(&config).await?;
+    let tokens = Arc::new(TokenClient::new(&base, config.instance.clone(), credentials)?);
+    let witness = Witness::start(&config.control, shutdown.clone());
+    let gate = Gate::new(&config.control, config.instance.clone(), Via::SreAgent);
+    let gate = Arc::new(gate.witnessed(witness));
     let servers = (config.control_mcp.clone(), config.observer_mcp.clone());
-    let platform = Platform::new(servers.clone(), Arc::new(tokens), &config.instance);
+    let platform = Arc::new(Platform::new(servers.clone(), tokens.clone(), &config.instance));
+    let leave = Arc::new(Own::new(gate.clone(), tokens, &name));
     let instance = config.instance.clone();
     let eyes = move |token: Secret| -> Arc<dyn Tools> {
         Arc::new(Platform::new(servers.clone(), Arc::new(Held(token)), &instance))
     };
     let chats = Chats::new(config.model.clone(), Arc::new(eyes));
     let model = config.model.clone();
-    let analyst = Analyst::new(store, Arc::new(platform), model.clone(), shutdown.clone());
+    let analyst = Analyst::new(store, (platform, leave), model.clone(), shutdown.clone());
     analyst.resume().await?;
-    let witness = Witness::start(&config.control, shutdown.clone());
-    let gate = Gate::new(&config.control, config.instance.clone(), Via::SreAgent);
-    let gate = Arc::new(gate.witnessed(witness));
     let office = Office { analyst, gate, chats };
 
     let doorman = Doorman::new(config.kube.client().await?, [&config.observer]);
@@ -187,17 +192,16 @@ fn doors(
     (rest, tools)
 }
 
-/// Who the agent is.
-async fn identity(config: &Config) -> Result<Credentials, Error> {
+/// Who the agent is: its name, and what proves it.
+async fn identity(config: &Config) -> Result<(String, Credentials), Error> {
     let read = async |name: &str| {
         let path = config.identity.join(name);
         let text = tokio::fs::read_to_string(&path).await;
         text.map(|text| text.trim().to_owned()).map_err(|source| Error::Identity { path, source })
     };
-    Ok(Credentials::Client {
-        id: read("client-id").await?,
-        secret: Secret::new(read("client-secret").await?),
-    })
+    let id = read("client-id").await?;
+    let secret = Secret::new(read("client-secret").await?);
+    Ok((id.clone(), Credentials::Client { id, secret }))
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::alert::Request;
 use super::apply::{self, Remedy};
 use super::conclude::conclude;
-use super::decide;
 use super::evidence::{Evidence, gather};
+use super::leave::Leave;
 use super::reason;
 use super::report::Report;
 use super::rules::{Judgement, judge};
@@ -40,6 +40,8 @@ pub(super) const SURE: f64 = 0.8;
 pub(super) struct Analyst {
     pub(super) store: Store,
     pub(super) tools: Arc<dyn Tools>,
+    /// Whom it asks before it changes something.
+    leave: Arc<dyn Leave>,
     /// Where the settings of a model are.
     model: PathBuf,
     pub(super) places: Arc<Semaphore>,
@@ -51,12 +53,12 @@ pub(super) struct Analyst {
 impl Analyst {
     pub(super) fn new(
         store: Store,
-        tools: Arc<dyn Tools>,
+        (tools, leave): (Arc<dyn Tools>, Arc<dyn Leave>),
         model: PathBuf,
         shutdown: Shutdown,
     ) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { store, tools, model, places, shutdown, news: Arc::default() }
+        Self { store, tools, leave, model, places, shutdown, news: Arc::default() }
     }
 
     /// Has the alert of `request` looked into, unless that is done already or under way.
@@ -128,11 +130,12 @@ impl Analyst {
         let (summary, body) = (report.summary.clone(), json!(report));
         self.stored(move |store| store.end(&id, &summary, Some(&body))).await?;
         let Some(remedy) = remedy else { return Ok(()) };
-        let tried = apply::where_allowed(self.tools.as_ref(), &kept.request, &report, &remedy);
-        let Some(outcome) = tried.await else { return Ok(()) };
+        let platform = (self.tools.as_ref(), self.leave.as_ref());
+        let tried = apply::where_allowed(platform, &kept.request, &report, &remedy);
+        let Some(attempt) = tried.await else { return Ok(()) };
         let id = kept.id.clone();
         let noted = move |report: &mut Value| {
-            decide::tried(report, &remedy.change, &outcome);
+            attempt.note(report, &remedy.change);
             Ok::<(), ()>(())
         };
         self.stored(move |store| store.change(&id, noted)).await.map(drop)

@@ -4,6 +4,8 @@
 //! caller's own token. Yes and no are remembered for a few seconds, so that a page that refreshes does not double the
 //! control plane's work.
 
+mod foresee;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -101,15 +103,11 @@ impl Gate {
         let key = self.numbers.hash_one((token.expose(), action, at, environment));
         let attributes = Attributes::environment(&at.namespace, environment);
         let question = Question { action, at, attributes: &attributes };
-        let (kind, id) = match (at.component.as_str(), at.project.as_str()) {
-            ("", "") => ("Namespace", at.namespace.as_str()),
-            ("", project) => ("Project", project),
-            (component, _) => ("Component", component),
-        };
+        let (kind, id) = named(at);
         let decision = match self.remembered(key) {
             Some(decision) => decision,
             None => {
-                let decision = self.decide(token, question, (kind, id)).await?;
+                let decision = self.decide(token, question).await?;
                 self.remember(key, decision.clone());
                 decision
             }
@@ -176,12 +174,8 @@ impl Gate {
         }
     }
 
-    async fn decide(
-        &self,
-        token: &Secret,
-        question: Question<'_>,
-        (kind, id): (&str, &str),
-    ) -> Result<Decision, GateError> {
+    async fn decide(&self, token: &Secret, question: Question<'_>) -> Result<Decision, GateError> {
+        let (kind, id) = named(question.at);
         let asked = json!([{
             "resource": {"type": kind.to_ascii_lowercase(), "id": id, "hierarchy": question.at},
             "action": question.action,
@@ -233,5 +227,14 @@ impl Gate {
             return Err(self.unavailable(format!("it answered {status}: {text}")));
         }
         serde_json::from_slice(&body).map_err(|error| self.unavailable(error.to_string()))
+    }
+}
+
+/// Kind and name of what stands at `at`.
+fn named(at: &Hierarchy) -> (&'static str, &str) {
+    match (at.component.as_str(), at.project.as_str()) {
+        ("", "") => ("Namespace", at.namespace.as_str()),
+        ("", project) => ("Project", project),
+        (component, _) => ("Component", component),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::world::{ALERT, at, request};
 use crate::platform::{Server, Tools};
+use crate::sre::leave::{Leave, Place};
 use crate::sre::store::{Stage, Store, Wanted};
 use crate::sre::work::Analyst;
 
@@ -18,7 +19,7 @@ use crate::sre::work::Analyst;
 #[derive(Clone, Default)]
 pub(super) struct Shop {
     pub(super) calls: Arc<Mutex<Vec<(String, Value)>>>,
-    /// Whether the tool that writes is offered.
+    /// Whether it may write.
     pub(super) granted: bool,
 }
 
@@ -78,11 +79,18 @@ impl Tools for Shop {
                 "inputSchema": {"type": "object"}})
         };
         let tools = match server {
-            Server::Control if self.granted => vec![tool("update_release_binding")],
-            Server::Control => vec![tool("get_release_binding")],
+            // What could be granted is offered to an agent, too.
+            Server::Control => vec![tool("get_release_binding"), tool("update_release_binding")],
             Server::Observer => vec![tool("query_component_logs")],
         };
         Box::pin(async move { Ok(tools) })
+    }
+}
+
+impl Leave for Shop {
+    fn to_change<'a>(&'a self, place: &'a Place, _: bool) -> BoxFuture<'a, Result<(), String>> {
+        let why = format!("denied in {}. A person can allow it: grant", place.environment);
+        Box::pin(async move { if self.granted { Ok(()) } else { Err(why) } })
     }
 }
 
@@ -98,7 +106,8 @@ pub(super) fn office(shop: &Shop) -> Office {
 
 fn analyst(shop: &Shop, folder: PathBuf) -> Analyst {
     let store = Store::open(&folder.join("reports.db")).expect("opens");
-    Analyst::new(store, Arc::new(shop.clone()), folder.join("model"), Shutdown::default())
+    let (tools, leave) = (Arc::new(shop.clone()), Arc::new(shop.clone()));
+    Analyst::new(store, (tools, leave), folder.join("model"), Shutdown::default())
 }
 
 const LONG: Duration = Duration::from_secs(20);
@@ -116,8 +125,6 @@ async fn an_alert_has_one_report_however_often_it_is_told() {
     let change = &report["result"]["recommendations"]["recommended_actions"][0]["change"];
     assert_eq!(change["release_binding"], "checkout-development");
     assert_eq!(change["remove_env"], json!(["TAX_PERCENT"]));
-    assert!(shop.asked("update_release_binding").is_empty(), "nobody allowed it to write");
-
     let again = analyst.begin(request("web", "errors")).await.expect("begins");
     assert_eq!((again.id, again.stage), (begun.id, Stage::Completed));
     let all = analyst.stored(|store| store.list(&Wanted::default())).await.expect("lists");
@@ -145,26 +152,43 @@ async fn a_change_is_made_only_where_it_is_allowed() {
     let Office { analyst, .. } = &office(&shop);
     let begun = analyst.begin(request("web", "errors")).await.expect("begins");
     analyst.ended(begun.clone(), LONG).await.expect("ends");
-    // It is noted after the report is kept.
-    let until = tokio::time::Instant::now() + LONG;
-    loop {
-        let id = begun.id.clone();
-        let kept = analyst.stored(move |store| store.get(&id)).await.expect("reads");
-        let report = kept.expect("there").report.expect("a report");
-        let actions = &report["result"]["recommendations"]["recommended_actions"];
-        if actions[0]["status"] == "applied" {
-            let path = report["investigation_path"].to_string();
-            assert!(
-                path.contains("Tried to change release binding checkout-development"),
-                "{path}"
-            );
-            break;
-        }
-        assert!(tokio::time::Instant::now() < until, "{actions}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let report = noted(analyst, &begun.id, "Tried to change").await;
+    let actions = &report["result"]["recommendations"]["recommended_actions"];
+    assert_eq!(actions[0]["status"], "applied");
     let made = shop.asked("update_release_binding");
     assert_eq!(made.len(), 1, "{made:?}");
     assert_eq!(made[0]["binding_name"], "checkout-development");
     assert_eq!(made[0]["workload_overrides"]["container"]["env"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_proposed_and_not_tried() {
+    let shop = Shop::default();
+    let Office { analyst, .. } = &office(&shop);
+    let begun = analyst.begin(request("web", "errors")).await.expect("begins");
+    let report = noted(analyst, &begun.id, "Proposed to change").await;
+    assert!(shop.asked("update_release_binding").is_empty(), "nobody allowed it to write");
+    let actions = &report["result"]["recommendations"]["recommended_actions"];
+    assert_eq!(actions[0]["status"], "revised");
+    let step =
+        report["investigation_path"].as_array().and_then(|path| path.last()).expect("a step");
+    assert_eq!(step["outcome"], "left to a person");
+    let rationale = step["rationale"].as_str().expect("text");
+    assert!(rationale.contains("denied in development. A person can allow it"), "{rationale}");
+}
+
+/// The report `id` once it says that the agent `did` something with checkout's binding: that is noted after it is kept.
+async fn noted(analyst: &Analyst, id: &str, did: &str) -> Value {
+    let step = format!("{did} release binding checkout-development");
+    let until = tokio::time::Instant::now() + LONG;
+    loop {
+        let id = id.to_owned();
+        let kept = analyst.stored(move |store| store.get(&id)).await.expect("reads");
+        let report = kept.expect("there").report.unwrap_or_default();
+        if report["investigation_path"].to_string().contains(&step) {
+            return report;
+        }
+        assert!(tokio::time::Instant::now() < until, "{report}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
