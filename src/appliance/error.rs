@@ -325,6 +325,16 @@ pub enum Error {
         /// What to do.
         next: &'static str,
     },
+    /// An image that is nowhere.
+    #[error("there is no image {image}: {why}; {next}")]
+    NoImage {
+        /// The name or path that was given.
+        image: String,
+        /// Where it was looked for.
+        why: String,
+        /// What to do.
+        next: &'static str,
+    },
     /// A component that somebody made in another way.
     #[error(
         "there is a component {component:?} already, which was not made by `curtain deploy`; choose another name by \
@@ -396,6 +406,7 @@ impl Error {
             | Self::UnknownDemo { .. }
             | Self::UnknownService { .. }
             | Self::UnknownFault { .. }
+            | Self::NoImage { .. }
             | Self::NotDeployed { .. } => Kind::NotFound,
             Self::NoLinuxProgram => Kind::Unmet,
             Self::Exists { .. }

@@ -183,6 +183,9 @@ pub trait Provider: Send + Sync {
         admit: Admit,
     ) -> Boxed<'a, Result<Vec<Image>, Error>>;
 
+    /// Whether the cluster's nodes pull an image that they do not have from its registry.
+    fn pulls(&self) -> bool;
+
     /// The images the cluster's nodes have.
     ///
     /// # Errors

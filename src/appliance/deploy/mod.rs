@@ -9,9 +9,10 @@ mod door;
 mod images;
 mod leave;
 mod objects;
+mod origin;
 mod rollout;
 
-use std::{io::Read, path::Path, time::Duration};
+use std::time::Duration;
 
 use curtain_provider::Surroundings;
 use serde_json::json;
@@ -24,6 +25,7 @@ use crate::{
 use door::Door;
 use images::{Rule, have};
 use objects::App;
+pub use origin::Origin;
 use rollout::Rollout;
 
 /// Where the platform's own objects of a new instance are.
@@ -38,21 +40,6 @@ const USUAL_PORT: u16 = 8080;
 const RESTARTED_AT: &str = "openchoreo.dev/restartedAt";
 /// On the workload: the image's own digest, which tells whether a name means something new.
 const IMAGE_ID: &str = "curtain.dev/image-id";
-
-/// Where the image comes from.
-pub enum Origin {
-    /// A docker-save or OCI archive.
-    Archive(Box<dyn Read + Send>),
-    /// A name: of an image in the machine's Docker Engine, in the cluster, or in a registry that its nodes can reach.
-    Name(String),
-}
-
-impl Origin {
-    /// Whether `image` is the path of an archive: no image has a name like that, so a file that is not there is missing.
-    pub fn is_path(image: &str) -> bool {
-        image.starts_with(['/', '.']) || Path::new(image).is_file()
-    }
-}
 
 /// What to deploy.
 pub struct Deploy<'a> {

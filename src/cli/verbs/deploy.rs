@@ -1,13 +1,10 @@
 //! `curtain deploy`.
 
-use std::path::Path;
-
 use curtain_appliance::{
     access::ADMINISTRATOR,
     deploy::{Deploy, Origin, USUAL, deploy},
 };
 
-use super::image::open;
 use crate::{context::Context, environment, exit::Exit, failure::Failure, output};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -17,7 +14,8 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The image: a name in the local Docker Engine or in a registry, the path of an archive, or - for stdin
+    /// The image: the path of an archive, - for stdin, or a name that the cluster or the local Docker Engine has (a
+    /// cluster of kind also pulls from registries)
     #[arg(long, value_name = "IMAGE")]
     image: String,
     /// Where the program listens [default: the port that the image names, else 8080]
@@ -33,10 +31,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
-    let origin = if args.image == "-" || Origin::is_path(&args.image) {
-        Origin::Archive(open(Path::new(&args.image))?)
-    } else {
-        Origin::Name(args.image)
+    let origin = match args.image.as_str() {
+        "-" => Origin::Archive(Box::new(std::io::stdin())),
+        image => Origin::of(image)?,
     };
     let around = environment::surroundings();
     let asked = Deploy {

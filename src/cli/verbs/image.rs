@@ -63,7 +63,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
 }
 
 /// An archive for reading, or stdin for `-`.
-pub(super) fn open(archive: &Path) -> Result<Box<dyn Read + Send>, Failure> {
+fn open(archive: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     if archive.as_os_str() == "-" {
         return Ok(Box::new(std::io::stdin()));
     }

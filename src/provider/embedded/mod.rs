@@ -37,6 +37,10 @@ impl Provider for Embedded {
         Duration::from_secs(180)
     }
 
+    fn pulls(&self) -> bool {
+        false
+    }
+
     fn stages(&self, _: &ClusterSpec) -> Vec<Stage> {
         vec![Stage { name: WHOLE, title: "embedded cluster".to_owned(), after: &[] }]
     }

@@ -1,6 +1,6 @@
 //! The bridge's own tool `deploy_image`: `curtain deploy`, as whoever the bridge acts as.
 
-use std::{fs::File, time::Duration};
+use std::time::Duration;
 
 use curtain_appliance::{
     access::Access,
@@ -19,7 +19,7 @@ use crate::environment;
 
 static TOOL: Tool = Tool {
     name: "deploy_image",
-    description: "Deploy an image of this machine or a registry as a component.",
+    description: "Deploy an image of this machine or the cluster (on kind also of a registry) as a component.",
     toolsets: &[],
     args: &[
         Arg::required("image", Text).about("name or archive path"),
@@ -64,17 +64,11 @@ impl DeployImage {
             );
         };
         let (image, name) = (arguments.text("image"), arguments.optional("component_name"));
-        let origin = match (Origin::is_path(image), name) {
-            (false, _) => Origin::Name(image.to_owned()),
-            // Whether it may is asked before the archive is given to the cluster, and about a component.
-            (true, None) => return Err("for an archive, component_name is required".to_owned()),
-            (true, Some(_)) => {
-                let file = File::open(image);
-                Origin::Archive(Box::new(
-                    file.map_err(|error| format!("cannot open {image}: {error}"))?,
-                ))
-            }
-        };
+        let origin = Origin::of(image).map_err(|error| error.to_string())?;
+        // Whether it may is asked before the archive is given to the cluster, and about a component.
+        if name.is_none() && matches!(origin, Origin::Archive(_)) {
+            return Err("for an archive, component_name is required".to_owned());
+        }
         let wrong = |_| "the argument port must be between 1 and 65535".to_owned();
         let port = arguments.integer("port").map(u16::try_from).transpose().map_err(wrong)?;
         if port == Some(0) {
