@@ -30,7 +30,7 @@ pub(crate) struct Wish {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) port: String,
-    /// `registry`, or `local` for an image that only the person's machine has.
+    /// `registry` for an image that the cluster has or pulls, which not every cluster does; else the person's machine has it.
     #[serde(default)]
     pub(crate) from: String,
 }
@@ -109,7 +109,7 @@ pub(crate) async fn deploy(
     let at = (namespace.as_str(), project.as_str());
     let user = portal.backend.of(&session.token);
     let app = match form.check() {
-        Ok(app) if form.from == "local" => {
+        Ok(app) if form.from != "registry" => {
             let page = page::Deploy { local: Some(app), ..page::Deploy::of(form) };
             return page.answer(&portal, &session, at).await;
         }

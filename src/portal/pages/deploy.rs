@@ -89,10 +89,10 @@ impl Deploy {
                 (field("image", "Image, such as registry.example/team/web:1.2", image, true, &faults.image))
                 fieldset {
                     legend { "Where it is" }
-                    label { input type="radio" name="from" value="registry" checked[from != "local"];
-                        " In a registry that the cluster reaches" }
-                    label { input type="radio" name="from" value="local" checked[from == "local"];
-                        " On my machine only" }
+                    label { input type="radio" name="from" value="local" checked[from != "registry"];
+                        " On my machine: a command gives it to the cluster" }
+                    label { input type="radio" name="from" value="registry" checked[from == "registry"];
+                        " The cluster has it, or pulls it from a registry (the embedded cluster pulls none)" }
                 }
                 (field("name", "Component (from the image's name, if empty)", name, false, &faults.name))
                 (field("port", &listens, port, false, &faults.port))

@@ -61,6 +61,12 @@ async fn what_others_made_is_not_replaced_and_what_is_wrong_is_said() {
 #[tokio::test]
 async fn an_image_on_the_persons_machine_is_a_command() {
     let browser = Browser::signed_in().await;
+    // The form begins with it: not every cluster pulls from registries, and the portal does not know which does.
+    let page = browser.page(DEPLOY).await;
+    assert!(page.contains("value=\"local\" checked"), "{page}");
+    assert!(!page.contains("value=\"registry\" checked"), "{page}");
+    let answer = browser.submit(DEPLOY, "image=my%3Adev&name=&port=9000").await;
+    assert_eq!(answer.status(), StatusCode::OK);
     let answer = browser.submit(DEPLOY, "image=my%3Adev&name=&port=9000&from=local").await;
     assert_eq!(answer.status(), StatusCode::OK);
     let page = text(answer).await;
