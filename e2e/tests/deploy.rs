@@ -55,6 +55,9 @@ fn what_cannot_run_is_refused_with_what_it_says_and_nothing_of_others_is_touched
         _ => (3, "does not pull from registries"),
     };
     assert!(missing.code == code && missing.stderr.contains(said), "{missing:?}");
+    let lost = instance.curtain(&["deploy", "--image", "a:1", "--project", "shoop"]);
+    let said = "there is no project \"shoop\"; there are: default";
+    assert!(lost.code == 3 && lost.stderr.contains(said), "{lost:?}");
     let typo = instance.curtain(&["deploy", "--image", "nofile.tar"]);
     assert!(typo.code == 3 && typo.stderr.contains("no such file"), "{typo:?}");
     let components = ["get", "components", "-o", "name"];

@@ -93,7 +93,7 @@ fn recorded(ledger: &Ledger, name: &str) -> Result<Effect, Error> {
             _ => {}
         }
     }
-    found.ok_or_else(|| Error::UnknownIdentity { who: name.to_owned(), known: agents.join(", ") })
+    found.ok_or_else(|| Error::UnknownAgent { who: name.to_owned(), known: agents })
 }
 
 fn check(name: &str) -> Result<(), Error> {
@@ -124,6 +124,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::open(&dir.path().join("ledger.jsonl")).unwrap();
         let agent = |name: &str| Effect::Agent(AgentStep::reader(name.to_owned(), None));
+        let none = recorded(&ledger, "claude-1").unwrap_err();
+        assert_eq!(none.kind(), crate::Kind::NotFound);
+        assert!(none.to_string().ends_with("; there are none"), "{none}");
         ledger.doing(&agent("claude-1")).unwrap();
         assert_eq!(recorded(&ledger, "claude-1").unwrap(), agent("claude-1"));
         let unknown = recorded(&ledger, "other").unwrap_err().to_string();

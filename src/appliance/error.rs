@@ -352,6 +352,22 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
+    /// There is no such agent among those that were added.
+    #[error("there is no identity {who:?} that `curtain agent add` made; there {}", listed(known))]
+    UnknownAgent {
+        /// The name that was given.
+        who: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// There is no such project.
+    #[error("there is no project {name:?}; there {}", listed(known))]
+    UnknownProject {
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// The provider failed.
     #[error(transparent)]
     Provider(#[from] curtain_provider::Error),
@@ -403,6 +419,8 @@ impl Error {
             Self::NotFound { .. }
             | Self::UnknownClient { .. }
             | Self::UnknownIdentity { .. }
+            | Self::UnknownAgent { .. }
+            | Self::UnknownProject { .. }
             | Self::UnknownDemo { .. }
             | Self::UnknownService { .. }
             | Self::UnknownFault { .. }
@@ -470,6 +488,11 @@ fn forbidden(error: &io::Error) -> bool {
 
 fn known(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!(" (there are: {})", others.join(", ")) }
+}
+
+/// What follows "there": the names, or that there are none.
+fn listed(known: &[String]) -> String {
+    if known.is_empty() { "are none".to_owned() } else { format!("are: {}", known.join(", ")) }
 }
 
 /// What `asked` said; that it is an answer of HTTP matters where nobody understood the other.

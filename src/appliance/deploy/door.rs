@@ -60,6 +60,26 @@ impl Door {
         Ok(self.read(list, name).await?.map(|(object, _)| object))
     }
 
+    /// Refuses a project that is not there, with those that are. Who may see none is not told: what it asks for is judged
+    /// like anything else.
+    ///
+    /// # Errors
+    /// [`Error::UnknownProject`].
+    pub(super) async fn has_project(&self, name: &str) -> Result<(), Error> {
+        match self.find("projects", name).await {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(Error::Denied { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let path = format!("{}?limit=500", collection("projects"));
+        let to = "list the projects";
+        let ask = Ask { to, method: Method::GET, path: &path, body: None, version: None };
+        let (answer, _) = self.ask(ask).await?;
+        let items = answer["items"].as_array().into_iter().flatten();
+        let known = items.filter_map(|item| item["metadata"]["name"].as_str()).map(str::to_owned);
+        Err(Error::UnknownProject { name: name.to_owned(), known: known.collect() })
+    }
+
     /// Every object of the collection `list` that belongs to `component`.
     pub(super) async fn of_component(
         &self,

@@ -129,6 +129,27 @@ mod tests {
     }
 
     #[test]
+    fn a_project_that_is_not_there_is_told_with_those_that_are() {
+        let wanted = |answers| {
+            let (base, asked) = plane(answers);
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let outcome = runtime.block_on(Door::at(base).has_project("shoop"));
+            asked.join().unwrap();
+            outcome.map_err(|error| (error.kind(), error.to_string()))
+        };
+        let list =
+            json!({"items": [{"metadata": {"name": "default"}}, {"metadata": {"name": "shop"}}]});
+        let missing = || (404, json!({"error": "Project not found: shoop"}));
+        let said = "there is no project \"shoop\"; there are: default, shop".to_owned();
+        let told = wanted(vec![missing(), (200, list)]);
+        assert_eq!(told, Err((crate::Kind::NotFound, said)));
+        // Whoever may see no project is told by the control plane what they may.
+        wanted(vec![(403, json!({"error": "you lack project:view"}))]).unwrap();
+        wanted(vec![(200, json!({"metadata": {"name": "shoop"}}))]).unwrap();
+    }
+
+    #[test]
     fn what_is_asked_for_cannot_be_done_even_if_it_is_allowed_by_then() {
         let denied = json!([{"decision": false}, {"decision": false}]);
         let nothing = Former { component: None, workload: None };

@@ -91,6 +91,7 @@ pub async fn deploy(
     let left = || timeout.saturating_sub(started.elapsed());
     let client = access.kube().await?;
     let door = Door::of(access, deploy.who).await?;
+    door.has_project(deploy.project).await?;
     let app = |name: String, image: &str, id: Option<String>, port: u16| {
         let (project, image) = (deploy.project.to_owned(), image.to_owned());
         App { name, project, image, id, port }
