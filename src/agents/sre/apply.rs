@@ -1,9 +1,9 @@
 //! Making a change that a report proposes: by the agent itself, only where a person granted it that kind of change.
 //!
 //! The platform is the judge, not the agent: it is asked first, and the call is decided, and recorded, like any other's.
-//! Without a grant there is no call, and the report says which one would let it ([`super::leave`]). Only what the rules are sure of is made, in the project of the alert, and
-//! only what takes something back; a model can talk the agent out of a change, and never into one. What is not made stays
-//! a proposal.
+//! Without a grant there is no call, and the report says which one would let it ([`super::leave`]). Only what the rules
+//! are sure of is made, in the project of the alert, and only what takes something back; a model can talk the agent out
+//! of a change, and never into one. What is not made stays a proposal.
 
 use curtain_control::authz::Hierarchy;
 use serde_json::{Value, json};

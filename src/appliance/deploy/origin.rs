@@ -33,7 +33,8 @@ impl Origin {
     /// What `image` means: the archive at a path, or a name.
     ///
     /// # Errors
-    /// [`Error::NoImage`] for what looks like a path and is no file, and what cannot be opened.
+    /// [`Error::NoImage`] for what looks like a path and is no file, [`Error::Image`] for a folder, and a file that
+    /// cannot be opened.
     pub fn of(image: &str) -> Result<Self, Error> {
         let path = Path::new(image);
         if !path.is_file() {

@@ -5,6 +5,11 @@
 //! such as parameters, stays open; an object whose fields the kind names has no others, also where the API server would
 //! keep them.
 
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, OnceLock},
+};
+
 use curtain_platform::types::{self, crd};
 use kube::core::ObjectMeta;
 use serde_json::{Map, Value};
@@ -25,16 +30,27 @@ pub(super) fn refuse_in_spec(
     object: &Value,
     before: Option<&Value>,
 ) -> Result<(), Error> {
-    let Some(info) = types::KINDS.iter().find(|info| info.kind == kind.kind) else { return Ok(()) };
-    let definition = crd(info);
-    let Some(schema) = definition.pointer(SPEC) else { return Ok(()) };
+    let Some(schema) = spec_schema(kind) else { return Ok(()) };
     let all = |object: &Value| {
         let mut found = Vec::new();
         walk(&object["spec"], schema, "spec", &mut found);
         found
     };
+    let unknown = all(object);
+    if unknown.is_empty() {
+        return Ok(());
+    }
     let there = before.map(all).unwrap_or_default();
-    refuse(all(object).into_iter().filter(|field| !there.contains(field)))
+    refuse(unknown.into_iter().filter(|field| !there.contains(field)))
+}
+
+/// The schema of the spec of `kind`, derived once and not for each write.
+fn spec_schema(kind: &Kind) -> Option<&'static Value> {
+    static DERIVED: LazyLock<BTreeMap<&str, OnceLock<Value>>> =
+        LazyLock::new(|| types::KINDS.iter().map(|info| (info.kind, OnceLock::new())).collect());
+    let info = types::KINDS.iter().find(|info| info.kind == kind.kind)?;
+    let schema = || crd(info).pointer_mut(SPEC).map(Value::take).unwrap_or_default();
+    Some(DERIVED.get(info.kind)?.get_or_init(schema))
 }
 
 /// Refuses what `sent`, an object of a caller, has beside its spec; `metadata` is what was understood of its metadata.

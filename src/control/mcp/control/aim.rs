@@ -27,7 +27,8 @@ impl Aim {
 
 impl ControlPlane {
     /// Where the object stands that `arguments` name at `place`, what conditions may look at, the object, and which part
-    /// of the action would do or is forbidden to `caller`, as far as each is known. What is left open here would be granted with the rest.
+    /// of the action would do or is forbidden to `caller`, as far as each is known. What is left open here would be
+    /// granted with the rest.
     pub(super) async fn aim(
         &self,
         caller: &Caller,

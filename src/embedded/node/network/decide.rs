@@ -90,8 +90,7 @@ pub(super) fn decide(
     lives: impl Fn(Ipv4Addr) -> bool,
 ) -> Result<Route, Refusal> {
     let endpoint = |key: &Key, port: &Port| {
-        let client = Client { service: key.clone(), port: (port.port, protocol), source };
-        endpoint(settings, index, client, port, spread, &lives)
+        endpoint(settings, index, (key, port), (source, protocol), spread, &lives)
     };
     let address = match destination {
         Destination::Service(key, number) => {
@@ -152,20 +151,22 @@ pub(super) fn service(
 fn endpoint(
     settings: &Settings,
     index: &Index,
-    client: Client,
-    port: &Port,
+    (key, port): (&Key, &Port),
+    (source, protocol): (Source, Protocol),
     spread: Spread<'_>,
     lives: &impl Fn(Ipv4Addr) -> bool,
 ) -> Result<Route, Refusal> {
-    let key = &client.service;
     let is_ours = |ip| settings.pods.contains(ip);
     let usable = |ip| if is_ours(ip) { lives(ip) } else { is_routable(ip) };
     let pick = |usable: &dyn Fn(Ipv4Addr) -> bool| index.pick(key, port, spread.turn, usable);
-    let lasts = index.service(key).and_then(|service| service.affinity);
-    let before = lasts.and_then(|_| spread.affinity.given(&client));
+    let kept_for = index
+        .service(key)
+        .and_then(|service| service.affinity)
+        .map(|lasts| (Client { service: key.clone(), port: (port.port, protocol), source }, lasts));
+    let before = kept_for.as_ref().and_then(|(client, _)| spread.affinity.given(client));
     let kept = before.and_then(|before| pick(&|ip| ip == before && usable(ip)));
     let chosen = kept.or_else(|| pick(&usable)).ok_or(Refusal::NoEndpoint)?;
-    if let Some(lasts) = lasts {
+    if let Some((client, lasts)) = kept_for {
         spread.affinity.keep(client, *chosen.ip(), lasts);
     }
     Ok(if is_ours(*chosen.ip()) { Route::Pod(chosen) } else { Route::Outside(chosen) })
