@@ -28,7 +28,16 @@ pub(crate) async fn all(
     namespace: &str,
     project: &str,
 ) -> Result<Vec<Value>, BackendError> {
-    let question = Window::last(DAYS * 86_400).ask(scope(namespace, project, "", ""), MOST);
+    of(user, (namespace, project), "").await
+}
+
+/// Those of one of its components, or of all.
+pub(crate) async fn of(
+    user: &User<'_>,
+    (namespace, project): (&str, &str),
+    component: &str,
+) -> Result<Vec<Value>, BackendError> {
+    let question = Window::last(DAYS * 86_400).ask(scope(namespace, project, component, ""), MOST);
     let mut answer = user.observed("/api/v1alpha1/incidents/query", &question).await?;
     Ok(taken(&mut answer["incidents"]))
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::names::{CPU, CPU_LIMIT, MEMORY, MEMORY_LIMIT, READY, RESTARTS};
 use super::scan::{Moment, Scan};
 use super::topology::{Edge, Topology};
@@ -20,6 +22,9 @@ const BUSY: f64 = 0.95;
 
 /// Seconds without a measurement after which a component has no pods any more.
 const PRESENT: i64 = 60;
+
+/// Seconds without a failure after which one is told to be over.
+const OVER: i64 = 60;
 
 /// How a component is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -128,8 +133,11 @@ pub(super) fn complaints(topology: &Topology, place: &Place, component: &str) ->
             calls => format!("its calls to {} fail, too", calls.join(", ")),
         };
         let statuses = statuses.join(", ");
+        let since = asked.failed_at.filter(|at| *at + OVER <= topology.newest);
+        let over = since.and_then(|at| Timestamp::from_second(at).ok());
+        let over = over.map_or_else(String::new, |at| format!("; none since {at}, it seems over"));
         all.push(format!(
-            "{share:.0} % of {} requests failed ({statuses}); {origin}",
+            "{share:.0} % of {} requests failed ({statuses}); {origin}{over}",
             asked.all.count
         ));
     }

@@ -49,6 +49,8 @@ pub(super) struct Asked {
     pub(super) statuses: BTreeMap<String, u64>,
     /// Of all, those that are known from spans alone.
     pub(super) traced: u64,
+    /// When one failed last, in seconds since 1970, as far as it is known.
+    pub(super) failed_at: Option<i64>,
 }
 
 impl Asked {
@@ -56,6 +58,15 @@ impl Asked {
     pub(super) fn add(&mut self, series: &Series, requests: &Requests) {
         let status = series.label(STATUS);
         self.count(outcome(series.label(PROTOCOL), status), status, requests);
+    }
+
+    /// Adds requests of a series, of which the last were counted at `time`.
+    pub(super) fn add_until(&mut self, series: &Series, requests: &Requests, time: i64) {
+        let before = self.failed;
+        self.add(series, requests);
+        if self.failed > before {
+            self.failed_at = self.failed_at.max(Some(time));
+        }
     }
 
     /// Adds requests that ended like this.
@@ -76,6 +87,7 @@ impl Asked {
         self.unsuccessful += other.unsuccessful;
         self.failed += other.failed;
         self.traced += other.traced;
+        self.failed_at = self.failed_at.max(other.failed_at);
         for (status, count) in &other.statuses {
             *self.statuses.entry(status.clone()).or_default() += count;
         }

@@ -339,6 +339,27 @@ fn what_an_agent_is_told() {
 }
 
 #[test]
+fn failures_that_are_over_are_told_as_such() {
+    let (store, _directory) = store(Retention::default());
+    let ticks = 4 * 60 / INTERVAL;
+    for tick in 0..ticks {
+        let mut batch = shop(BEGIN + tick * INTERVAL);
+        if tick >= ticks / 2 {
+            let failed = |sample: &Sample| sample.labels.get(STATUS).is_some_and(|is| is == "503");
+            batch.parts.iter_mut().for_each(|part| part.samples.retain(|one| !failed(one)));
+        }
+        store.ingest(&batch, batch.time).expect("stores");
+    }
+    let told = |minutes: i64| {
+        let found = store.topology(&window("", minutes, 60), &Calls::default()).expect("asks");
+        drawn::compact(&found, &place(""), TYPICAL)["unhealthy"]["payment"].to_string()
+    };
+    let last = Timestamp::from_second(BEGIN + (ticks / 2 - 1) * INTERVAL).expect("a time");
+    assert!(told(4).contains(&format!("none since {last}, it seems over")), "{}", told(4));
+    assert!(told(2).contains("starts here") && !told(2).contains("over"), "{}", told(2));
+}
+
+#[test]
 fn a_topology_of_many_components_is_told_in_few_words() {
     let (store, _directory) = store(Retention::default());
     let peer = |n: usize| format!("component-with-a-long-name-{n}");

@@ -66,6 +66,8 @@ pub(super) struct Topology {
     pub(super) seconds: f64,
     /// Whether nodes see what goes from pod to pod.
     pub(super) sighted: bool,
+    /// The newest moment that was measured, in seconds since 1970.
+    pub(super) newest: i64,
     /// Whether there were more spans than are looked at, so that older calls are missing.
     pub(super) more: bool,
 }
@@ -90,7 +92,8 @@ impl Store {
         let place = Place { component: String::new(), ..window.place.clone() };
         self.scan(&place, window.between, wanted, |connection, scan| {
             let mut measured = Measured::default();
-            let mut sums: Vec<Option<Value>> = vec![None; scan.series.len()];
+            let mut sums: Vec<(Option<Value>, i64)> = vec![(None, 0); scan.series.len()];
+            let mut newest = 0;
             let states = RefCell::new(health::States::new(&scan));
             scan.each(
                 connection,
@@ -99,11 +102,16 @@ impl Store {
                     states.borrow_mut().moment(owner, moment);
                 },
                 |moment, series, value| {
+                    newest = newest.max(moment.time);
                     if health::NAMES.contains(&scan.series[series].name.as_str()) {
                         states.borrow_mut().value(moment, series, &value);
                         return;
                     }
-                    match (&mut sums[series], value) {
+                    let (sum, last) = &mut sums[series];
+                    if matches!(&value, Value::Requests(requests) if requests.count > 0) {
+                        *last = moment.time.max(*last);
+                    }
+                    match (sum, value) {
                         (Some(Value::Increase(sum)), Value::Increase(value)) => *sum += value,
                         (Some(Value::Requests(sum)), Value::Requests(value)) => sum.add(&value),
                         (sum, value) => *sum = Some(value),
@@ -111,9 +119,9 @@ impl Store {
                 },
             )?;
             let mut edges = Edges::new();
-            for (series, sum) in scan.series.iter().zip(sums) {
+            for (series, (sum, last)) in scan.series.iter().zip(sums) {
                 if let Some(sum) = sum {
-                    add(&mut edges, &scan.owners[series.owner], series, &sum);
+                    add(&mut edges, &scan.owners[series.owner], series, (&sum, last));
                 }
             }
             add_calls(&mut edges, spans);
@@ -129,13 +137,13 @@ impl Store {
             let mut states = states.into_inner().finish();
             states.retain(|name, _| component.is_empty() || name == component);
             let (seconds, more) = (measured.seconds(), !spans.complete);
-            Ok(Topology { edges, states, seconds, sighted, more })
+            Ok(Topology { edges, states, seconds, sighted, newest, more })
         })
     }
 }
 
-/// Adds what was seen of one series.
-fn add(edges: &mut Edges, owner: &Owner, series: &Series, sum: &Value) {
+/// Adds what was seen of one series, of requests until `last`.
+fn add(edges: &mut Edges, owner: &Owner, series: &Series, (sum, last): (&Value, i64)) {
     let (own, peer) = (Node::of(owner), Node::peer(series));
     let comes_in = [HTTP_IN, CONNECTIONS_IN].contains(&series.name.as_str());
     let (source, target) = if comes_in { (peer, own) } else { (own, peer) };
@@ -143,7 +151,7 @@ fn add(edges: &mut Edges, owner: &Owner, series: &Series, sum: &Value) {
     let edge = edge(edges, (source, target, service));
     match sum {
         Value::Requests(requests) if requests.count > 0 => {
-            edge.asked.add(series, requests);
+            edge.asked.add_until(series, requests, last);
             edge.protocols.insert(series.label(PROTOCOL).to_owned());
         }
         Value::Increase(count) => match series.label(VERDICT) {

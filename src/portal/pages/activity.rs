@@ -59,7 +59,7 @@ fn card(agent: &Value, form_key: &str) -> Markup {
         div.card {
             h3 { (name) @if !shown.is_empty() && shown != name { " " span.tag { (shown) } } }
             p {
-                (number("reads")) " reads · " (number("writes")) " writes"
+                (parts::counted(number("reads"), "read")) " · " (parts::counted(number("writes"), "write"))
                 @if number("denied") > 0 { " · " (number("denied")) " denied" }
             }
             @if let Some(seen) = counts["lastSeen"].as_str() { p.dim { "Last seen " (parts::moment(seen)) } }

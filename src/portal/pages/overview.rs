@@ -174,7 +174,7 @@ fn agent_line(agent: &Value) -> Markup {
     html! {
         p {
             a href="/agents" { (text(agent, "/agent")) }
-            " · " (number("reads")) " reads · " (number("writes")) " writes"
+            " · " (parts::counted(number("reads"), "read")) " · " (parts::counted(number("writes"), "write"))
             @if number("denied") > 0 { " · " (number("denied")) " denied" }
         }
         @match agent["lastSeen"].as_str() {

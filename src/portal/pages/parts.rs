@@ -80,6 +80,11 @@ pub(crate) fn table(label: &str, columns: &[&str], rows: Markup) -> Markup {
     }
 }
 
+/// So many of something: "1 read", "2 reads".
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Letters of a text that is shown as it is.
 const LONG: usize = 120;
 

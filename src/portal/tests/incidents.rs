@@ -47,6 +47,14 @@ fn fields<'p>(page: &'p str, name: &str) -> Vec<&'p str> {
 }
 
 #[tokio::test]
+async fn a_component_shows_what_is_wrong_with_it() {
+    let browser = Browser::signed_in().await;
+    let page = browser.page(&format!("{SHOP}/components/greeter")).await;
+    assert!(page.contains(&format!("href=\"{ACTIVE}\"")), "{page}");
+    assert!(!page.contains("web: error rate") && !page.contains("was slow"), "{page}");
+}
+
+#[tokio::test]
 async fn incidents_are_listed_and_one_is_acknowledged() {
     let browser = Browser::signed_in().await;
     let open = browser.page(&format!("{SHOP}/incidents")).await;

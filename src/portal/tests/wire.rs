@@ -204,7 +204,9 @@ async fn topology(
 }
 
 async fn incidents(State(wire): State<Wire>, Json(query): Json<Value>) -> Response {
-    if query["searchScope"] != json!({"namespace": "default", "project": "shop"}) {
+    let mut scope = query["searchScope"].clone();
+    let component = scope.as_object_mut().and_then(|scope| scope.remove("component"));
+    if scope != json!({"namespace": "default", "project": "shop"}) {
         let body = json!({"title": "forbidden", "message": "you need incidents:view there"});
         return (StatusCode::FORBIDDEN, Json(body)).into_response();
     }
@@ -219,7 +221,7 @@ async fn incidents(State(wire): State<Wire>, Json(query): Json<Value>) -> Respon
     let mut victim = incident("victim", "some requests fail");
     victim["labels"]["componentName"] = "web".into();
     victim["title"] = "web: error rate 23 % in <development>".into();
-    let mut all = [
+    let mut all = vec![
         victim,
         incident("active", "half of <b>all</b> requests fail"),
         incident("resolved", "was slow"),
@@ -227,7 +229,10 @@ async fn incidents(State(wire): State<Wire>, Json(query): Json<Value>) -> Respon
     if *wire.calm.lock().unwrap() {
         all.iter_mut().for_each(|incident| incident["status"] = "resolved".into());
     }
-    Json(json!({"incidents": all, "total": 3, "tookMs": 1})).into_response()
+    if let Some(component) = component {
+        all.retain(|incident| incident["labels"]["componentName"] == component);
+    }
+    Json(json!({"incidents": all, "total": all.len(), "tookMs": 1})).into_response()
 }
 
 async fn change_incident(

@@ -11,6 +11,7 @@ pub(crate) mod metrics;
 pub(crate) mod releases;
 pub(crate) mod trace;
 pub(crate) mod traces;
+mod trouble;
 
 pub(crate) use lanes::lanes;
 
@@ -56,7 +57,9 @@ pub(crate) async fn show(
         None => None,
     };
     let live = format!("{}/live", place.href());
+    let trouble = trouble::open(&user, &place).await?;
     let content = html! {
+        (trouble)
         (parts::live(&live, lanes(&portal.instance, &place, &view, &session.form_key)))
         @if let Some((lane, log)) = log {
             section.panel aria-labelledby="logs" {
