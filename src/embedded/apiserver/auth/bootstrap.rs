@@ -47,7 +47,22 @@ fn urls(urls: &[&str]) -> Value {
 pub fn roles() -> Vec<Value> {
     let everything =
         || vec![rule(&["*"], &["*"], &["*"]), json!({"verbs": ["*"], "nonResourceURLs": ["*"]})];
-    let workloads = ["deployments", "deployments/scale", "replicasets", "replicasets/scale"];
+    let workloads = [
+        "daemonsets",
+        "deployments",
+        "deployments/scale",
+        "replicasets",
+        "replicasets/scale",
+        "statefulsets",
+        "statefulsets/scale",
+    ];
+    let workloads_view = [
+        "controllerrevisions",
+        "daemonsets/status",
+        "deployments/status",
+        "replicasets/status",
+        "statefulsets/status",
+    ];
     let core_view = [
         "configmaps",
         "endpoints",
@@ -120,11 +135,7 @@ pub fn roles() -> Vec<Value> {
             "view",
             vec![
                 rule(&READ, &[""], &core_view),
-                rule(
-                    &READ,
-                    &["apps"],
-                    &[&workloads[..], &["deployments/status", "replicasets/status"]].concat(),
-                ),
+                rule(&READ, &["apps"], &[&workloads[..], &workloads_view].concat()),
                 rule(&READ, &["discovery.k8s.io"], &["endpointslices"]),
                 rule(&READ, &["networking.k8s.io"], &["networkpolicies"]),
             ],

@@ -7,6 +7,7 @@
 mod apps;
 mod builtin;
 mod catalog;
+mod check;
 mod columns;
 mod coordination;
 mod core;

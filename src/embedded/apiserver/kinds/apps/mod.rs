@@ -1,7 +1,10 @@
 //! `apps`: what keeps pods running.
 
+mod controller_revision;
+mod daemon_set;
 mod deployment;
 mod replica_set;
+mod stateful_set;
 mod workload;
 
 use super::builtin::{ALL, Line, PLAIN};
@@ -18,6 +21,24 @@ const WORKLOAD: Line = Line {
 
 pub(super) const KINDS: &[Line] = &[
     Line {
+        kind: "ControllerRevision",
+        plural: "controllerrevisions",
+        strategy: controller_revision::CONTROLLER_REVISION,
+        columns: controller_revision::COLUMNS,
+        ..PLAIN
+    },
+    Line {
+        kind: "DaemonSet",
+        plural: "daemonsets",
+        short: &["ds"],
+        categories: ALL,
+        strategy: daemon_set::DAEMON_SET,
+        columns: daemon_set::COLUMNS,
+        status: true,
+        generation: true,
+        ..PLAIN
+    },
+    Line {
         kind: "Deployment",
         plural: "deployments",
         short: &["deploy"],
@@ -32,5 +53,17 @@ pub(super) const KINDS: &[Line] = &[
         strategy: replica_set::REPLICA_SET,
         columns: replica_set::COLUMNS,
         ..WORKLOAD
+    },
+    Line {
+        kind: "StatefulSet",
+        plural: "statefulsets",
+        short: &["sts"],
+        categories: ALL,
+        strategy: stateful_set::STATEFUL_SET,
+        columns: stateful_set::COLUMNS,
+        status: true,
+        scale: true,
+        generation: true,
+        ..PLAIN
     },
 ];
