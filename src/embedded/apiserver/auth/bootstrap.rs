@@ -127,6 +127,7 @@ pub fn roles() -> Vec<Value> {
                     ],
                 ),
                 rule(&WRITE, &["apps"], &[&workloads[..], &["deployments/rollback"]].concat()),
+                rule(&WRITE, &["batch"], &["cronjobs", "jobs"]),
                 rule(&WRITE, &["networking.k8s.io"], &["networkpolicies"]),
                 rule(&[&READ[..], &WRITE].concat(), &["coordination.k8s.io"], &["leases"]),
             ],
@@ -136,6 +137,7 @@ pub fn roles() -> Vec<Value> {
             vec![
                 rule(&READ, &[""], &core_view),
                 rule(&READ, &["apps"], &[&workloads[..], &workloads_view].concat()),
+                rule(&READ, &["batch"], &["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
                 rule(&READ, &["discovery.k8s.io"], &["endpointslices"]),
                 rule(&READ, &["networking.k8s.io"], &["networkpolicies"]),
             ],

@@ -57,7 +57,6 @@ pub(super) async fn create(
     if resource.has_status && !resource.strategy.status_on_create {
         value.drop_field("status");
     }
-    (resource.strategy.prepare)(&mut value, None);
     let generated = value.text(&["metadata", "name"]).is_empty();
     let prefix = value.text(&["metadata", "generateName"]).to_owned();
     for attempt in 1.. {
@@ -72,8 +71,10 @@ pub(super) async fn create(
         if resource.generation {
             metadata["generation"] = json!(1);
         }
-        pipeline::tidy(&mut value);
+        // Each attempt is prepared anew: what a kind makes of its name must be of the one that is free.
         let mut new = value.clone();
+        (resource.strategy.prepare)(&mut new, None);
+        pipeline::tidy(&mut new);
         let admission = context.admission(api, Operation::Create);
         admission.change(&mut new, None).await?;
         let reserved = admission.reserved(&new, None);

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Propagation {
-    /// As the finalizers that are there say.
+    /// As the finalizers that are there say, or the kind.
     Unset,
     Background,
     Foreground,
@@ -93,6 +93,15 @@ impl Options {
         })
     }
 
+    /// Says so when dependents stay only because nobody said what becomes of them.
+    fn warn(&self, context: &Context, reply: &mut Reply) {
+        if let (Some(warning), Propagation::Unset) =
+            (context.resource.strategy.orphans, self.propagation)
+        {
+            reply::warn(reply, warning);
+        }
+    }
+
     fn check(&self, context: &Context, object: &Object) -> Result<(), ApiError> {
         let mismatch = |what: &str, asked: &str, live: &str| {
             let why = format!(
@@ -122,11 +131,11 @@ enum Deleted {
 pub(super) async fn one(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
     context.check_namespace(api, false)?;
     let options = Options::read(context, body)?;
-    match delete(api, context, &context.key(), &options).await? {
-        Deleted::Later(object) => show::object(context, 200, &object),
+    let mut reply = match delete(api, context, &context.key(), &options).await? {
+        Deleted::Later(object) => show::object(context, 200, &object)?,
         // Pods show their last state, everything else a Status.
         Deleted::Now(object) if context.resource.strategy.deletion == Deletion::Pod => {
-            show::object(context, 200, &object)
+            show::object(context, 200, &object)?
         }
         Deleted::Now(object) | Deleted::Dry(object) => {
             let resource = &context.resource;
@@ -135,9 +144,11 @@ pub(super) async fn one(api: &Api, context: &Context, body: &Bytes) -> Result<Re
             if !resource.group.is_empty() {
                 details["group"] = resource.group.as_str().into();
             }
-            Ok(reply::json(200, &status::success(details)))
+            reply::json(200, &status::success(details))
         }
-    }
+    };
+    options.warn(context, &mut reply);
+    Ok(reply)
 }
 
 pub(super) async fn collection(
@@ -173,7 +184,9 @@ pub(super) async fn collection(
     }
     let list = json!({"kind": context.resource.list_kind, "apiVersion": context.resource.api_version(),
         "metadata": {"resourceVersion": page.rv.to_string()}, "items": items});
-    Ok(reply::json(200, &list))
+    let mut reply = reply::json(200, &list);
+    options.warn(context, &mut reply);
+    Ok(reply)
 }
 
 async fn delete(
@@ -240,6 +253,7 @@ fn mark(context: &Context, object: &mut Value, options: &Options) -> i64 {
         _ => 0,
     };
     let deletion = context.resource.strategy.deletion;
+    let orphans = context.resource.strategy.orphans.is_some();
     let metadata = &mut object["metadata"];
     if metadata.at(&["deletionTimestamp"]).is_none() {
         metadata["deletionTimestamp"] = time::in_seconds(grace).into();
@@ -251,7 +265,8 @@ fn mark(context: &Context, object: &mut Value, options: &Options) -> i64 {
         metadata["deletionTimestamp"] = time::in_seconds(grace).into();
         metadata["deletionGracePeriodSeconds"] = grace.into();
     }
-    propagate(metadata, options.propagation);
+    let propagation = asked_or_kept(metadata, options.propagation, orphans);
+    propagate(metadata, propagation);
     if deletion == Deletion::Namespace {
         object["status"]["phase"] = "Terminating".into();
     }
@@ -266,6 +281,15 @@ fn pod_grace(pod: &Value, asked: Option<i64>) -> i64 {
     let wanted = pod.int(&["spec", "terminationGracePeriodSeconds"]).unwrap_or(30);
     let current = pod.int(&["metadata", "deletionGracePeriodSeconds"]);
     asked.or(current).unwrap_or(wanted)
+}
+
+/// What is asked for; of kinds that leave their dependents alone, that, unless a finalizer says otherwise.
+fn asked_or_kept(metadata: &Value, asked: Propagation, orphans: bool) -> Propagation {
+    let said = metadata.list(&["finalizers"]).iter().any(|f| f == FOREGROUND || f == ORPHAN);
+    match asked {
+        Propagation::Unset if orphans && !said => Propagation::Orphan,
+        asked => asked,
+    }
 }
 
 fn propagate(metadata: &mut Value, propagation: Propagation) {

@@ -6,7 +6,9 @@ use curtain_schema::builtin;
 
 use super::columns::{self, Columns, Printer};
 use super::{Resource, Scale, Schema, Strategy, Subresource, api_version};
-use super::{apps, coordination, core, discovery, events, extensions, networking, rbac, reviews};
+use super::{
+    apps, batch, coordination, core, discovery, events, extensions, networking, rbac, reviews,
+};
 
 /// What a line says about a kind; `PLAIN` is a namespaced kind with nothing special.
 pub(super) struct Line {
@@ -49,12 +51,13 @@ pub(super) const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
 pub(super) const ALL: &[&str] = &["all"];
 
-const GROUPS: [(&str, &[Line]); 10] = [
+const GROUPS: [(&str, &[Line]); 11] = [
     ("", core::KINDS),
     ("apiextensions.k8s.io", extensions::KINDS),
     ("apps", apps::KINDS),
     ("authentication.k8s.io", reviews::AUTHENTICATION),
     ("authorization.k8s.io", reviews::AUTHORIZATION),
+    ("batch", batch::KINDS),
     ("coordination.k8s.io", coordination::KINDS),
     ("discovery.k8s.io", discovery::KINDS),
     ("events.k8s.io", events::KINDS),

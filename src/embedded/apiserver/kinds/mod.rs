@@ -5,6 +5,7 @@
 //! module here with what the line refers to. A custom resource definition produces the same descriptor.
 
 mod apps;
+mod batch;
 mod builtin;
 mod catalog;
 mod check;
@@ -162,6 +163,8 @@ pub(super) struct Strategy {
     pub review: Option<Review>,
     /// How deletion goes.
     pub deletion: Deletion,
+    /// A deletion that does not say what becomes of dependents leaves them, and warns of it with these words.
+    pub orphans: Option<&'static str>,
     /// Names are checked by this rule; returns what is wrong.
     pub name: fn(&str) -> Option<String>,
     /// A status that is sent along on create is kept.
@@ -187,6 +190,7 @@ impl Strategy {
         store: None,
         review: None,
         deletion: Deletion::Plain,
+        orphans: None,
         name: is_dns_subdomain,
         status_on_create: false,
         kept: &[],

@@ -10,3 +10,4 @@ mod objects;
 mod options;
 mod protocol;
 mod proxy;
+mod workloads;

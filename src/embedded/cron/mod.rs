@@ -1,0 +1,148 @@
+//! Cron schedules, as CronJobs write them: `MINUTE HOUR DAY MONTH WEEKDAY`, `@daily` and the like, `@every 1h30m`.
+//!
+//! Errors are worded as the parser of real servers words them, because clients see them. Times that a change of the
+//! clock leaves out never come; those that it repeats come twice.
+
+mod parse;
+
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+/// Looked for the next time so far ahead: some dates, such as February 29th, are rare.
+const HORIZON: i64 = 5 * 366;
+
+/// When something is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// Bit n stands for the number n.
+    Fields { minutes: u64, hours: u64, days: u64, months: u64, weekdays: u64, either: bool },
+    /// Seconds.
+    Every(i64),
+}
+
+impl Schedule {
+    /// Reads a schedule; `Err` says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        parse::schedule(text).map(Schedule)
+    }
+
+    /// The first time after `after` at which it is due by the clock of `zone`.
+    pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let Kind::Fields { minutes, hours, .. } = &self.0 else {
+            let Kind::Every(seconds) = self.0 else { return None };
+            return Timestamp::from_second(after.as_second() + seconds).ok();
+        };
+        let has = |bits: u64, number: i8| bits & (1 << number) != 0;
+        let mut date = zone.to_datetime(after).date();
+        for _ in 0..HORIZON {
+            if self.is_on(date) {
+                let times = (0..24).filter(|hour| has(*hours, *hour)).flat_map(|hour| {
+                    (0..60)
+                        .filter(|minute| has(*minutes, *minute))
+                        .filter_map(move |minute| Time::new(hour, minute, 0, 0).ok())
+                });
+                let due = times.flat_map(|time| moments(date, time, zone)).filter(|at| *at > after);
+                if let Some(first) = due.min() {
+                    return Some(first);
+                }
+            }
+            date = date.checked_add(1.day()).ok()?;
+        }
+        None
+    }
+
+    fn is_on(&self, date: Date) -> bool {
+        let Kind::Fields { days, months, weekdays, either, .. } = &self.0 else { return false };
+        let day = days & (1 << date.day()) != 0;
+        let weekday = weekdays & (1 << date.weekday().to_sunday_zero_offset()) != 0;
+        // When both are limited, one of them is enough.
+        let on = if *either { day || weekday } else { day && weekday };
+        months & (1 << date.month()) != 0 && on
+    }
+}
+
+/// When the clock of the zone shows this: never, once or twice.
+fn moments(date: Date, time: Time, zone: &TimeZone) -> Vec<Timestamp> {
+    use jiff::tz::AmbiguousOffset::{Fold, Gap, Unambiguous};
+    let shown = date.to_datetime(time);
+    let offsets = match zone.to_ambiguous_timestamp(shown).offset() {
+        Unambiguous { offset } => vec![offset],
+        Gap { .. } => Vec::new(),
+        Fold { before, after } => vec![before, after],
+    };
+    offsets.into_iter().filter_map(|offset| offset.to_timestamp(shown).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(schedule: &str, after: &str, zone: &str) -> Vec<String> {
+        let (schedule, zone) = (Schedule::parse(schedule).unwrap(), TimeZone::get(zone).unwrap());
+        let mut at: Timestamp = after.parse().unwrap();
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            let Some(due) = schedule.next(at, &zone) else { break };
+            at = due;
+            all.push(at.to_string());
+        }
+        all
+    }
+
+    #[test]
+    fn the_next_time_is_found() {
+        for (schedule, after, expected) in [
+            (
+                "*/20 * * * *",
+                "2026-01-01T00:05:10Z",
+                ["2026-01-01T00:20:00Z", "2026-01-01T00:40:00Z", "2026-01-01T01:00:00Z"],
+            ),
+            (
+                "@daily",
+                "2026-02-27T00:00:00Z",
+                ["2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"],
+            ),
+            (
+                "0 9 * * MON-FRI",
+                "2026-01-02T09:00:00Z",
+                ["2026-01-05T09:00:00Z", "2026-01-06T09:00:00Z", "2026-01-07T09:00:00Z"],
+            ),
+            // Both days limited: either is enough.
+            (
+                "0 0 13 * FRI",
+                "2026-02-06T00:00:00Z",
+                ["2026-02-13T00:00:00Z", "2026-02-20T00:00:00Z", "2026-02-27T00:00:00Z"],
+            ),
+            (
+                "0 0 29 2 *",
+                "2026-01-01T00:00:00Z",
+                ["2028-02-29T00:00:00Z", "2032-02-29T00:00:00Z", "2036-02-29T00:00:00Z"],
+            ),
+            (
+                "@every 90m",
+                "2026-01-01T00:00:00.5Z",
+                ["2026-01-01T01:30:00Z", "2026-01-01T03:00:00Z", "2026-01-01T04:30:00Z"],
+            ),
+        ] {
+            assert_eq!(next(schedule, after, "UTC"), expected, "{schedule}");
+        }
+        assert!(next("0 0 31 2 *", "2026-01-01T00:00:00Z", "UTC").is_empty());
+    }
+
+    #[test]
+    fn clocks_that_change_leave_out_and_repeat() {
+        // 02:30 does not exist in Berlin on March 29th 2026, and comes twice on October 25th.
+        assert_eq!(
+            next("30 2 * * *", "2026-03-28T02:00:00Z", "Europe/Berlin")[..2],
+            ["2026-03-30T00:30:00Z", "2026-03-31T00:30:00Z"]
+        );
+        assert_eq!(
+            next("30 2 * * *", "2026-10-24T01:00:00Z", "Europe/Berlin")[..2],
+            ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
+        );
+    }
+}
