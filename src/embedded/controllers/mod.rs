@@ -20,7 +20,9 @@ mod collect;
 mod deployment;
 mod endpoints;
 mod events;
+mod hash;
 mod key;
+mod pod_control;
 mod pods;
 mod queue;
 mod registry;
@@ -28,6 +30,7 @@ mod replica_set;
 mod scheduler;
 mod selector;
 mod service_account;
+mod share;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use kube::Resource;
 
 type Labels = BTreeMap<String, String>;
 
@@ -39,6 +40,13 @@ pub(super) fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
 /// Whether the object with this uid controls it.
 pub(super) fn controlled_by(meta: &ObjectMeta, uid: Option<&str>) -> bool {
     uid.is_some() && controller(meta).map(|owner| owner.uid.as_str()) == uid
+}
+
+/// A controller's reference in what it controls. Deleting it in the foreground waits for that.
+pub(super) fn owner_reference<K: Resource<DynamicType = ()>>(owner: &K) -> Option<OwnerReference> {
+    let mut reference = owner.controller_owner_ref(&())?;
+    reference.block_owner_deletion = Some(true);
+    Some(reference)
 }
 
 /// What a controller does about an object that it might control.

@@ -8,6 +8,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 
+use crate::controllers::share::share;
+
 pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
 pub(super) const REVISION_HISTORY: &str = "deployment.kubernetes.io/revision-history";
 pub(super) const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
@@ -47,16 +49,8 @@ pub(super) fn fenceposts(deployment: &Deployment) -> (i32, i32) {
     let rolling =
         deployment.spec.strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
     let quarter = IntOrString::String("25%".into());
-    let share = |value: Option<&IntOrString>, up: bool| -> i32 {
-        match value.unwrap_or(&quarter) {
-            IntOrString::Int(n) => *n,
-            IntOrString::String(text) => {
-                let percent: i64 = text.trim_end_matches('%').parse().unwrap_or_default();
-                let parts = percent * i64::from(wanted(deployment));
-                let whole = if up { (parts + 99).div_euclid(100) } else { parts.div_euclid(100) };
-                i32::try_from(whole).unwrap_or(i32::MAX)
-            }
-        }
+    let share = |value: Option<&IntOrString>, up: bool| {
+        share(value.unwrap_or(&quarter), wanted(deployment), up)
     };
     let surge = share(rolling.and_then(|r| r.max_surge.as_ref()), true);
     let unavailable = share(rolling.and_then(|r| r.max_unavailable.as_ref()), false);
@@ -90,21 +84,6 @@ pub(super) fn same_template(set: &ReplicaSet, template: &PodTemplateSpec) -> boo
         template
     };
     bare(own) == bare(template.clone())
-}
-
-/// A short hash of a template; `collisions` makes another one when the first is taken.
-pub(super) fn template_hash(template: &PodTemplateSpec, collisions: Option<i32>) -> String {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let text = serde_json::to_string(template).unwrap_or_default();
-    let suffix = collisions.map(|n| n.to_le_bytes());
-    let bytes = text.bytes().chain(suffix.into_iter().flatten());
-    let hash = bytes
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    // No vowels and no look-alikes, so that a name never spells something.
-    hash.to_string()
-        .bytes()
-        .map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()]))
-        .collect()
 }
 
 /// The revision that an object's annotation names; 0 when none.
@@ -193,15 +172,6 @@ mod tests {
         assert_eq!(posts(3, json!(0), json!("25%")), (0, 1));
         assert_eq!(posts(4, json!(2), json!(1)), (2, 1));
         assert_eq!(max_unavailable(&deployment(1, json!(0), json!(5))), 1);
-    }
-
-    #[test]
-    fn hashes_are_short_stable_and_differ_by_collision() {
-        let template = deployment(1, json!(1), json!(1)).spec.template;
-        let hash = template_hash(&template, None);
-        assert_eq!(hash, template_hash(&template, None));
-        assert_ne!(hash, template_hash(&template, Some(1)));
-        assert!(hash.len() <= 10 && hash.chars().all(|c| c.is_ascii_alphanumeric()), "{hash}");
     }
 
     #[test]

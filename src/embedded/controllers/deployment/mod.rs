@@ -15,17 +15,18 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use super::cache::{Cache, Change};
 use super::events::{Recorder, Severity};
+use super::hash::hash;
 use super::key::Key;
+use super::pod_control::reason;
 use super::pods::is_finished;
 use super::queue::Queue;
 use super::registry::Registry;
-use super::replica_set::reason;
-use super::selector::{self, Claim, claim, controlled_by, controller};
+use super::selector::{self, Claim, claim, controlled_by, controller, owner_reference};
 use facts::{HASH, REVISION};
 use rollout::{Scale, Sets};
 use status::Step;
@@ -233,13 +234,7 @@ impl Controller {
             let mut owners = set.metadata.owner_references.clone().unwrap_or_default();
             match claim(uid, deleting, &spec.selector, &set.metadata) {
                 Claim::Ignore | Claim::Keep => continue,
-                Claim::Adopt => {
-                    let mut owner = deployment.controller_owner_ref(&());
-                    if let Some(owner) = &mut owner {
-                        owner.block_owner_deletion = Some(true);
-                    }
-                    owners.extend(owner);
-                }
+                Claim::Adopt => owners.extend(owner_reference(deployment)),
                 Claim::Release => owners.retain(|owner| owner.uid != uid),
             }
             let patch = json!({"metadata":{"uid":set.metadata.uid,"ownerReferences":owners}});
@@ -465,7 +460,7 @@ impl Controller {
 fn new_set(deployment: &Deployment, old: &[Arc<ReplicaSet>], revision: i64) -> Option<ReplicaSet> {
     let spec = &deployment.spec;
     let collisions = deployment.status.as_ref().and_then(|status| status.collision_count);
-    let hash = facts::template_hash(&spec.template, collisions);
+    let hash = hash(&spec.template, collisions);
     let mut template = spec.template.clone();
     template
         .metadata
@@ -476,8 +471,7 @@ fn new_set(deployment: &Deployment, old: &[Arc<ReplicaSet>], revision: i64) -> O
     let mut selector = spec.selector.clone();
     selector.match_labels.get_or_insert_default().insert(HASH.into(), hash.clone());
     let labels = template.metadata.as_ref().and_then(|meta| meta.labels.clone());
-    let mut owner = deployment.controller_owner_ref(&())?;
-    owner.block_owner_deletion = Some(true);
+    let owner = owner_reference(deployment)?;
     let size = rollout::new_size(deployment, Sets { new: None, old });
     Some(ReplicaSet {
         metadata: ObjectMeta {

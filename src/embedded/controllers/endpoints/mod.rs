@@ -9,12 +9,13 @@ use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, PostParams};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 
 use super::cache::{Cache, Change};
 use super::key::Key;
 use super::queue::Queue;
 use super::registry::Registry;
+use super::selector::owner_reference;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
@@ -261,16 +262,12 @@ fn slice_labels(service: &Service) -> Labels {
 }
 
 fn new_slice(service: &Service, labels: &Labels, slice: build::Slice) -> EndpointSlice {
-    let mut owner = service.controller_owner_ref(&());
-    if let Some(owner) = &mut owner {
-        owner.block_owner_deletion = Some(true);
-    }
     EndpointSlice {
         metadata: ObjectMeta {
             generate_name: Some(format!("{}-", service.name_any())),
             namespace: service.namespace(),
             labels: Some(labels.clone()),
-            owner_references: owner.map(|owner| vec![owner]),
+            owner_references: owner_reference(service).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
         address_type: "IPv4".into(),

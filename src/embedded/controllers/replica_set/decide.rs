@@ -1,6 +1,6 @@
 //! What a ReplicaSet needs: pure functions of it and its pods.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,12 +10,11 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use crate::controllers::pods::{is_available, is_ready, phase, ready_since};
+use crate::controllers::pods::{is_available, is_ready, missed_least_first, node};
 use crate::controllers::selector::controller;
 
 /// At most this many pods are created or deleted at once.
 const BURST: usize = 500;
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// What to do about the number of pods.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ pub(super) fn plan(set: &ReplicaSet, pods: &[Arc<Pod>], related: &[Arc<Pod>]) ->
                 *doubles.entry(node(pod)).or_default() += 1;
             }
             let mut ranked: Vec<&Arc<Pod>> = pods.iter().collect();
-            ranked.sort_by(|a, b| order(a, b, &doubles));
+            ranked.sort_by(|a, b| missed_least_first(a, b, &doubles));
             Plan::Delete(ranked.into_iter().take(surplus).cloned().collect())
         }
     }
@@ -48,41 +47,6 @@ pub(super) fn plan(set: &ReplicaSet, pods: &[Arc<Pod>], related: &[Arc<Pod>]) ->
 /// Wanted replicas: one when nothing is said.
 pub(super) fn replicas(set: &ReplicaSet) -> i32 {
     set.spec.replicas.unwrap_or(1)
-}
-
-fn node(pod: &Pod) -> &str {
-    pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default()
-}
-
-/// Which of two pods goes first: the one that is missed least.
-fn order(a: &Pod, b: &Pod, doubles: &HashMap<&str, usize>) -> Ordering {
-    let stage = |pod: &Pod| match phase(pod) {
-        "Pending" | "" => 0,
-        "Unknown" => 1,
-        _ => 2,
-    };
-    let cost = |pod: &Pod| {
-        pod.annotations()
-            .get(DELETION_COST)
-            .and_then(|cost| cost.parse::<i32>().ok())
-            .unwrap_or_default()
-    };
-    let crowd = |pod: &Pod| Reverse(doubles.get(node(pod)).copied().unwrap_or_default());
-    let restarts = |pod: &Pod| {
-        let statuses = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref());
-        Reverse(statuses.into_iter().flatten().map(|s| s.restart_count).max().unwrap_or_default())
-    };
-    let created = |pod: &Pod| Reverse(pod.metadata.creation_timestamp.as_ref().map(|t| t.0));
-    (!node(a).is_empty())
-        .cmp(&!node(b).is_empty())
-        .then_with(|| stage(a).cmp(&stage(b)))
-        .then_with(|| is_ready(a).cmp(&is_ready(b)))
-        .then_with(|| cost(a).cmp(&cost(b)))
-        .then_with(|| crowd(a).cmp(&crowd(b)))
-        .then_with(|| Reverse(ready_since(a)).cmp(&Reverse(ready_since(b))))
-        .then_with(|| restarts(a).cmp(&restarts(b)))
-        .then_with(|| created(a).cmp(&created(b)))
-        .then_with(|| a.metadata.name.cmp(&b.metadata.name))
 }
 
 /// The status that follows from the active pods. `failure` is the error of the last attempt to create or
@@ -133,16 +97,6 @@ fn has_terminating(former: Option<&ReplicaSetStatus>, terminating: usize) -> boo
     terminating > 0 || former.is_some_and(|s| s.terminating_replicas.is_some())
 }
 
-/// In how many seconds a ready pod becomes available; `None` when none is waiting for it.
-pub(super) fn next_available(set: &ReplicaSet, pods: &[Arc<Pod>], now: Timestamp) -> Option<u64> {
-    let min_ready = i64::from(set.spec.min_ready_seconds.filter(|seconds| *seconds > 0)?);
-    pods.iter()
-        .filter(|pod| !is_available(pod, min_ready as i32, now))
-        .filter_map(|pod| ready_since(pod))
-        .map(|since| (since.as_second() + min_ready - now.as_second()).max(1) as u64)
-        .min()
-}
-
 /// Whether two ReplicaSets belong together: the same controller, as the revisions of a Deployment have.
 pub(super) fn are_related(a: &ReplicaSet, b: &ReplicaSet) -> bool {
     match (controller(&a.metadata), controller(&b.metadata)) {
@@ -156,6 +110,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::controllers::pods::next_available;
 
     fn set(replicas: i32) -> ReplicaSet {
         serde_json::from_value(json!({"metadata":{"name":"web","uid":"u","generation":3},
@@ -233,6 +188,6 @@ mod tests {
         set.status = Some(first.clone());
         assert_eq!(status(&set, &pods, 0, Some(("FailedCreate", "again")), now()), first);
         assert_eq!(status(&set, &pods, 0, None, now()).conditions, None);
-        assert_eq!(next_available(&set, &pods, now()), Some(5));
+        assert_eq!(next_available(set.spec.min_ready_seconds, &pods, now()), Some(5));
     }
 }

@@ -5,22 +5,19 @@ mod decide;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde_json::json;
+use kube::api::PostParams;
+use kube::{Api, Client, ResourceExt};
 
 use super::cache::{Cache, Change};
-use super::events::{Recorder, Severity};
 use super::key::Key;
-use super::pods::{is_active, is_finished};
+use super::pod_control::{PodControl, from_template};
+use super::pods::{is_active, is_finished, next_available};
 use super::queue::Queue;
 use super::registry::Registry;
-use super::selector::{Claim, claim, controlled_by, controller};
+use super::selector::{controlled_by, controller};
 use decide::Plan;
 
 /// The controller's state: caches it reads, the queue of ReplicaSets to look at.
@@ -28,7 +25,7 @@ struct Controller {
     client: Client,
     sets: Arc<Cache<ReplicaSet>>,
     pods: Arc<Cache<Pod>>,
-    recorder: Recorder,
+    control: PodControl,
     queue: Queue<Key>,
 }
 
@@ -38,7 +35,7 @@ pub(super) fn register(registry: &mut Registry) {
         client: registry.client.clone(),
         sets: registry.cache(),
         pods: registry.cache(),
-        recorder: Recorder::new(registry.client.clone(), "replicaset-controller"),
+        control: PodControl::new(registry, "replicaset-controller"),
         queue: Queue::new(),
     });
     registry.tell(&controller, Controller::set_changed);
@@ -83,7 +80,7 @@ impl Controller {
 
     async fn reconcile(&self, key: &Key) -> Result<(), kube::Error> {
         let Some(set) = self.sets.get(key) else { return Ok(()) };
-        let owned = self.claim(&set).await?;
+        let owned = self.control.claim(set.as_ref(), &set.spec.selector, is_active, None).await?;
         let now = Timestamp::now();
         let (terminating, owned): (Vec<_>, Vec<_>) =
             owned.into_iter().filter(|pod| !is_finished(pod)).partition(|pod| !is_active(pod));
@@ -93,10 +90,13 @@ impl Controller {
             let done = match decide::plan(&set, &owned, &self.related(&set)) {
                 Plan::Nothing => Ok(()),
                 Plan::Create(count) => {
-                    self.create(&set, count).await.map_err(|e| ("FailedCreate", e))
+                    let pods = vec![pod(&set); count].into_iter().flatten().collect::<Vec<_>>();
+                    let created = self.control.create(set.as_ref(), &pods).await;
+                    created.map_err(|e| ("FailedCreate", e))
                 }
                 Plan::Delete(pods) => {
-                    self.delete(&set, &pods).await.map_err(|e| ("FailedDelete", e))
+                    let deleted = self.control.delete(set.as_ref(), &pods).await;
+                    deleted.map_err(|e| ("FailedDelete", e))
                 }
             };
             if let Err((reason, error)) = done {
@@ -116,51 +116,10 @@ impl Controller {
                 Err(error) => return Err(error),
             }
         }
-        if let Some(seconds) = decide::next_available(&set, &owned, now) {
+        if let Some(seconds) = next_available(set.spec.min_ready_seconds, &owned, now) {
             self.queue.add_after(key.clone(), Duration::from_secs(seconds));
         }
         result
-    }
-
-    /// The pods it controls, after adopting and releasing.
-    async fn claim(&self, set: &ReplicaSet) -> Result<Vec<Arc<Pod>>, kube::Error> {
-        let Some(uid) = set.metadata.uid.as_deref() else { return Ok(Vec::new()) };
-        let spec = &set.spec;
-        let namespace = set.namespace().unwrap_or_default();
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
-        let deleting = set.metadata.deletion_timestamp.is_some();
-        let mut owned = Vec::new();
-        for pod in self.pods.in_namespace(&namespace) {
-            let patch = match claim(uid, deleting, &spec.selector, &pod.metadata) {
-                Claim::Ignore => continue,
-                Claim::Keep => {
-                    owned.push(pod);
-                    continue;
-                }
-                Claim::Adopt if !is_active(&pod) => continue,
-                Claim::Adopt => {
-                    let mut owners = pod.metadata.owner_references.clone().unwrap_or_default();
-                    owners.extend(owner(set));
-                    json!({"metadata":{"uid":pod.metadata.uid,"ownerReferences":owners}})
-                }
-                Claim::Release => {
-                    let mut owners = pod.metadata.owner_references.clone().unwrap_or_default();
-                    owners.retain(|owner| owner.uid != uid);
-                    json!({"metadata":{"uid":pod.metadata.uid,"ownerReferences":owners}})
-                }
-            };
-            match api.patch(&pod.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
-                Ok(pod) => {
-                    if controlled_by(&pod.metadata, Some(uid)) {
-                        owned.push(Arc::new(pod.clone()));
-                    }
-                    self.pods.put(pod);
-                }
-                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(owned)
     }
 
     /// Active pods of all revisions of the same workload.
@@ -179,107 +138,9 @@ impl Controller {
         });
         pods
     }
-
-    /// Creates pods in batches of 1, 2, 4, …: when the first fails, the rest would too.
-    async fn create(&self, set: &ReplicaSet, count: usize) -> Result<(), kube::Error> {
-        let Some(pod) = pod(set) else { return Ok(()) };
-        let api: Api<Pod> =
-            Api::namespaced(self.client.clone(), &set.namespace().unwrap_or_default());
-        let (mut left, mut batch) = (count, 1);
-        while left > 0 {
-            let now = left.min(batch);
-            let params = PostParams::default();
-            let answers = join_all((0..now).map(|_| api.create(&params, &pod))).await;
-            let mut failed = None;
-            for answer in answers {
-                match answer {
-                    Ok(pod) => {
-                        let message = format!("Created pod: {}", pod.name_any());
-                        self.pods.put(pod);
-                        self.recorder
-                            .record(set, Severity::Normal, "SuccessfulCreate", &message)
-                            .await;
-                    }
-                    Err(error) => failed = Some(error),
-                }
-            }
-            if let Some(error) = failed {
-                let message = format!("Error creating: {}", reason(&error));
-                if !is_terminating(&error) {
-                    self.recorder.record(set, Severity::Warning, "FailedCreate", &message).await;
-                }
-                return if is_terminating(&error) { Ok(()) } else { Err(error) };
-            }
-            left -= now;
-            batch *= 2;
-        }
-        Ok(())
-    }
-
-    async fn delete(&self, set: &ReplicaSet, pods: &[Arc<Pod>]) -> Result<(), kube::Error> {
-        let api: Api<Pod> =
-            Api::namespaced(self.client.clone(), &set.namespace().unwrap_or_default());
-        let deletions = pods.iter().map(|pod| {
-            let preconditions =
-                Preconditions { uid: pod.metadata.uid.clone(), resource_version: None };
-            let params =
-                DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            let api = api.clone();
-            async move { (pod, api.delete(&pod.name_any(), &params).await) }
-        });
-        let mut result = Ok(());
-        for (pod, answer) in join_all(deletions).await {
-            match answer {
-                Ok(answer) => {
-                    if let Some(terminating) =
-                        answer.left().filter(|pod| pod.metadata.uid.is_some())
-                    {
-                        self.pods.put(terminating);
-                    }
-                    let message = format!("Deleted pod: {}", pod.name_any());
-                    self.recorder.record(set, Severity::Normal, "SuccessfulDelete", &message).await;
-                }
-                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
-                Err(error) => {
-                    let message = format!("Error deleting: {}", reason(&error));
-                    self.recorder.record(set, Severity::Warning, "FailedDelete", &message).await;
-                    result = Err(error);
-                }
-            }
-        }
-        result
-    }
-}
-
-/// The server's words, without the client's.
-pub(super) fn reason(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// The namespace is going away, so nothing can be created in it: not worth a retry.
-fn is_terminating(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 403 && status.message.contains("being terminated"))
-}
-
-fn owner(set: &ReplicaSet) -> Option<OwnerReference> {
-    let mut owner = set.controller_owner_ref(&())?;
-    owner.block_owner_deletion = Some(true);
-    Some(owner)
 }
 
 /// The pod its template describes.
 fn pod(set: &ReplicaSet) -> Option<Pod> {
-    let template = set.spec.template.as_ref()?;
-    let mut pod = Pod { spec: template.spec.clone(), ..Pod::default() };
-    if let Some(meta) = &template.metadata {
-        pod.metadata.labels.clone_from(&meta.labels);
-        pod.metadata.annotations.clone_from(&meta.annotations);
-        pod.metadata.finalizers.clone_from(&meta.finalizers);
-    }
-    pod.metadata.generate_name = Some(format!("{}-", set.name_any()));
-    pod.metadata.owner_references = Some(vec![owner(set)?]);
-    Some(pod)
+    from_template(set, set.spec.template.as_ref()?)
 }
