@@ -9,6 +9,7 @@
 //! | `collect` | deletes what has lost its owners; empties namespaces |
 //! | `service_account` | `default` account and `kube-root-ca.crt` in every namespace |
 //! | `deployment`, `replica_set` | rolling updates, pods |
+//! | `job` | pods until enough of them have succeeded |
 //! | `scheduler` | binds pods to the node |
 //! | `endpoints` | EndpointSlices and Endpoints |
 //!
@@ -21,6 +22,7 @@ mod deployment;
 mod endpoints;
 mod events;
 mod hash;
+mod job;
 mod key;
 mod pod_control;
 mod pods;
@@ -55,6 +57,7 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     service_account::register,
     deployment::register,
     replica_set::register,
+    job::register,
     endpoints::register,
     scheduler::register,
 ];

@@ -78,6 +78,13 @@ impl PodControl {
         Ok(owned)
     }
 
+    /// The pods that it controls, as they are after our own writes.
+    pub(super) fn owned<K: Kind>(&self, owner: &K) -> Vec<Arc<Pod>> {
+        let mut pods = self.pods.in_namespace(&owner.namespace().unwrap_or_default());
+        pods.retain(|pod| controlled_by(&pod.metadata, owner.meta().uid.as_deref()));
+        pods
+    }
+
     /// Creates pods in batches of 1, 2, 4, …: when the first fails, the rest would too.
     pub(super) async fn create<K: Kind>(&self, owner: &K, pods: &[Pod]) -> Result<(), kube::Error> {
         let api = self.api(&owner.namespace().unwrap_or_default());
@@ -150,6 +157,13 @@ impl PodControl {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Takes a finalizer from a pod. That it is gone already is fine.
+    pub(super) async fn drop_finalizer(&self, pod: &Pod, name: &str) -> Result<(), kube::Error> {
+        let patch = Patch::Strategic(json!({"metadata": {"uid": pod.uid(),
+            "$deleteFromPrimitiveList/finalizers": [name]}}));
+        self.patch(pod, &patch).await.map(drop)
     }
 
     /// Patches a pod; `None` when it is gone or another by now, or must not be changed like this.

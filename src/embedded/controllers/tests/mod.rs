@@ -1,6 +1,7 @@
 //! The controllers against a real API server in this process, with a stand-in for the node.
 
 mod collect;
+mod jobs;
 mod workloads;
 
 use std::fmt::Debug;
@@ -96,7 +97,7 @@ where
     panic!("never seen: {what}; last {}", serde_json::to_string_pretty(&last).expect("JSON"));
 }
 
-/// Marks bound pods as running and ready, and lets deleted ones go.
+/// Marks bound pods as running and ready, and lets deleted ones go. Those with a label `ends` end as it says.
 async fn kubelet(client: Client) {
     let all: Api<Pod> = Api::all(client.clone());
     let mut stream = std::pin::pin!(watcher::watcher(all, watcher::Config::default()));
@@ -113,13 +114,30 @@ async fn kubelet(client: Client) {
             && !pod.labels().contains_key("stuck")
         {
             address += 1;
-            let status = json!({"status":{"phase":"Running","podIP":format!("10.244.0.{address}"),
+            let ends = pod.labels().get("ends");
+            let code = i32::from(ends.is_some_and(|phase| phase == "Failed"));
+            let ended = json!({"status":{"phase":ends,"containerStatuses":[{"name":"c","image":"i","imageID":"","ready":false,
+                "restartCount":0,"state":{"terminated":{"exitCode":code,"finishedAt":"2026-01-01T00:00:00Z"}}}]}});
+            let running = json!({"status":{"phase":"Running","podIP":format!("10.244.0.{address}"),
                 "conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}});
+            let status = if ends.is_some() { ended } else { running };
             let _ = api
                 .patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status))
                 .await;
         }
     }
+}
+
+/// Waits for an Event with this reason and message.
+async fn said(world: &World, reason: &str, message: &str) {
+    let events: Api<k8s_openapi::api::core::v1::Event> = world.api();
+    until(&events, &format!("{reason}: {message}"), |events| {
+        events.iter().any(|event| {
+            event.reason.as_deref() == Some(reason)
+                && event.message.as_deref().is_some_and(|text| text.starts_with(message))
+        })
+    })
+    .await;
 }
 
 fn deployment(name: &str, replicas: i32, image: &str) -> Value {
