@@ -9,6 +9,7 @@
 //! | `collect` | deletes what has lost its owners; empties namespaces |
 //! | `service_account` | `default` account and `kube-root-ca.crt` in every namespace |
 //! | `deployment`, `replica_set` | rolling updates, pods |
+//! | `stateful_set` | pods with names and claims of their own, one after the other |
 //! | `job` | pods until enough of them have succeeded |
 //! | `scheduler` | binds pods to the node |
 //! | `endpoints` | EndpointSlices and Endpoints |
@@ -22,6 +23,7 @@ mod deployment;
 mod endpoints;
 mod events;
 mod hash;
+mod history;
 mod job;
 mod key;
 mod pod_control;
@@ -33,6 +35,7 @@ mod scheduler;
 mod selector;
 mod service_account;
 mod share;
+mod stateful_set;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -57,6 +60,7 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     service_account::register,
     deployment::register,
     replica_set::register,
+    stateful_set::register,
     job::register,
     endpoints::register,
     scheduler::register,

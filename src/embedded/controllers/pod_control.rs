@@ -117,6 +117,13 @@ impl PodControl {
         Ok(())
     }
 
+    /// Creates one pod without a word.
+    pub(super) async fn create_one(&self, namespace: &str, pod: &Pod) -> Result<(), kube::Error> {
+        let created = self.api(namespace).create(&PostParams::default(), pod).await?;
+        self.pods.put(created);
+        Ok(())
+    }
+
     /// Deletes pods, all at once. Those that are gone or others by now are left alone.
     pub(super) async fn delete<K: Kind>(
         &self,

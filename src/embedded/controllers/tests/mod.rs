@@ -2,6 +2,7 @@
 
 mod collect;
 mod jobs;
+mod stateful_sets;
 mod workloads;
 
 use std::fmt::Debug;
