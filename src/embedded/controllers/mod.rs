@@ -10,6 +10,7 @@
 //! | `service_account` | `default` account and `kube-root-ca.crt` in every namespace |
 //! | `deployment`, `replica_set` | rolling updates, pods |
 //! | `stateful_set` | pods with names and claims of their own, one after the other |
+//! | `daemon_set` | one pod on every node that fits |
 //! | `job` | pods until enough of them have succeeded |
 //! | `scheduler` | binds pods to the node |
 //! | `endpoints` | EndpointSlices and Endpoints |
@@ -19,6 +20,7 @@
 
 mod cache;
 mod collect;
+mod daemon_set;
 mod deployment;
 mod endpoints;
 mod events;
@@ -26,6 +28,7 @@ mod hash;
 mod history;
 mod job;
 mod key;
+mod node_fit;
 mod pod_control;
 mod pods;
 mod queue;
@@ -61,6 +64,7 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     deployment::register,
     replica_set::register,
     stateful_set::register,
+    daemon_set::register,
     job::register,
     endpoints::register,
     scheduler::register,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod, Taint};
+use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -11,6 +11,7 @@ use serde_json::json;
 use super::cache::{Cache, Change};
 use super::events::{Recorder, Severity};
 use super::key::Key;
+use super::node_fit;
 use super::pods::is_active;
 use super::queue::Queue;
 use super::registry::Registry;
@@ -147,34 +148,13 @@ fn is_waiting(pod: &Pod) -> bool {
 /// Why a pod may not run on a node.
 fn refusal(pod: &Pod, node: &Node) -> Option<String> {
     let spec = pod.spec.as_ref()?;
-    let wanted = spec.node_selector.iter().flatten();
-    if !wanted.clone().all(|(name, value)| node.labels().get(name) == Some(value)) {
+    if !node_fit::selects(spec, node) {
         return Some("node(s) didn't match Pod's node affinity/selector".into());
     }
-    let node = node.spec.as_ref()?;
-    let tolerates = |taint: &Taint| {
-        spec.tolerations.iter().flatten().any(|t| {
-            let key = t.key.as_deref().unwrap_or_default();
-            let value = t.operator.as_deref() == Some("Exists")
-                || t.value.as_deref().unwrap_or_default()
-                    == taint.value.as_deref().unwrap_or_default();
-            let effect = t
-                .effect
-                .as_deref()
-                .is_none_or(|effect| effect.is_empty() || effect == taint.effect);
-            (key.is_empty() || key == taint.key) && value && effect
-        })
-    };
-    let unschedulable = Taint {
-        key: "node.kubernetes.io/unschedulable".into(),
-        effect: "NoSchedule".into(),
-        ..Taint::default()
-    };
-    if node.unschedulable == Some(true) && !tolerates(&unschedulable) {
+    if node_fit::is_cordoned(spec, node) {
         return Some("node(s) were unschedulable".into());
     }
-    let refused =
-        node.taints.iter().flatten().find(|t| t.effect != "PreferNoSchedule" && !tolerates(t));
+    let refused = node_fit::untolerated(spec, node, &["NoSchedule", "NoExecute"]);
     refused.map(|taint| {
         let value = taint.value.as_deref().unwrap_or_default();
         format!("node(s) had untolerated taint {{{}: {value}}}", taint.key)
@@ -205,6 +185,12 @@ mod tests {
         assert_eq!(refused(json!({}), json!({})), None);
         assert_eq!(refused(json!({"nodeSelector":{"a":"b"}}), json!({})), None);
         assert!(refused(json!({"nodeSelector":{"a":"c"}}), json!({})).is_some());
+        let pinned = json!({"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":
+            {"nodeSelectorTerms":[{"matchFields":[{"key":"metadata.name","operator":"In","values":["other"]}]}]}}}});
+        assert_eq!(
+            refused(pinned, json!({})).as_deref(),
+            Some("node(s) didn't match Pod's node affinity/selector")
+        );
         assert_eq!(
             refused(json!({}), taint.clone()).as_deref(),
             Some("node(s) had untolerated taint {k: v}")
