@@ -12,6 +12,7 @@
 //! | `stateful_set` | pods with names and claims of their own, one after the other |
 //! | `daemon_set` | one pod on every node that fits |
 //! | `job` | pods until enough of them have succeeded |
+//! | `cron_job` | Jobs by the clock |
 //! | `scheduler` | binds pods to the node |
 //! | `endpoints` | EndpointSlices and Endpoints |
 //!
@@ -20,6 +21,7 @@
 
 mod cache;
 mod collect;
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod endpoints;
@@ -66,6 +68,7 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     stateful_set::register,
     daemon_set::register,
     job::register,
+    cron_job::register,
     endpoints::register,
     scheduler::register,
 ];

@@ -55,6 +55,30 @@ impl Schedule {
         None
     }
 
+    /// The last time after `after` and not after `until` at which it was due.
+    pub fn latest(&self, after: Timestamp, until: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        if let Kind::Every(seconds) = self.0 {
+            let times = (until.as_second() - after.as_second()) / seconds;
+            let latest = Timestamp::from_second(after.as_second() + times * seconds).ok();
+            return latest.filter(|_| times > 0);
+        }
+        let due = |after: i64| {
+            self.next(Timestamp::from_second(after).ok()?, zone).filter(|due| *due <= until)
+        };
+        // Later starting points find later times, until they find none any more.
+        let (mut finds, mut fails) = (after.as_second(), until.as_second());
+        due(finds)?;
+        while fails - finds > 1 {
+            let middle = finds + (fails - finds) / 2;
+            if due(middle).is_some() {
+                finds = middle;
+            } else {
+                fails = middle;
+            }
+        }
+        due(finds)
+    }
+
     fn is_on(&self, date: Date) -> bool {
         let Kind::Fields { days, months, weekdays, either, .. } = &self.0 else { return false };
         let day = days & (1 << date.day()) != 0;
@@ -131,6 +155,26 @@ mod tests {
             assert_eq!(next(schedule, after, "UTC"), expected, "{schedule}");
         }
         assert!(next("0 0 31 2 *", "2026-01-01T00:00:00Z", "UTC").is_empty());
+    }
+
+    #[test]
+    fn the_latest_time_is_found_however_many_there_were() {
+        let latest = |schedule: &str, after: &str, until: &str| {
+            let schedule = Schedule::parse(schedule).unwrap();
+            let (after, until) = (after.parse().unwrap(), until.parse().unwrap());
+            schedule.latest(after, until, &TimeZone::UTC).map(|at| at.to_string())
+        };
+        for (schedule, until, expected) in [
+            ("*/20 * * * *", "2026-01-01T00:19:59Z", None),
+            ("*/20 * * * *", "2026-01-01T00:20:00Z", Some("2026-01-01T00:20:00Z")),
+            ("*/20 * * * *", "2026-07-09T03:39:59Z", Some("2026-07-09T03:20:00Z")),
+            ("0 9 * * MON", "2026-02-01T00:00:00Z", Some("2026-01-26T09:00:00Z")),
+            ("@every 90m", "2026-01-01T01:29:59Z", None),
+            ("@every 90m", "2026-01-01T04:00:00Z", Some("2026-01-01T03:00:00Z")),
+        ] {
+            let found = latest(schedule, "2026-01-01T00:00:00Z", until);
+            assert_eq!(found.as_deref(), expected, "{schedule} until {until}");
+        }
     }
 
     #[test]

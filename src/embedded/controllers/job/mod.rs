@@ -38,6 +38,8 @@ use pods::{TRACKING, is_suspended, spec};
 use tally::tally;
 use verdict::{Verdict, verdict};
 
+pub(super) use verdict::end;
+
 /// Jobs that name another manager are left to it.
 const MANAGER: &str = "kubernetes.io/job-controller";
 

@@ -50,7 +50,7 @@ pub(super) fn condition<'j>(job: &'j Job, kind: &str) -> Option<&'j JobCondition
 }
 
 /// The condition by which the Job has ended.
-pub(super) fn end(job: &Job) -> Option<&JobCondition> {
+pub(in crate::controllers) fn end(job: &Job) -> Option<&JobCondition> {
     condition(job, "Complete").or_else(|| condition(job, "Failed"))
 }
 

@@ -1,6 +1,7 @@
 //! The controllers against a real API server in this process, with a stand-in for the node.
 
 mod collect;
+mod cron_jobs;
 mod daemon_sets;
 mod jobs;
 mod stateful_sets;
