@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::addresses::Allocator;
 use super::admission::Plugin;
@@ -20,8 +21,10 @@ pub struct Api {
     pub(super) addresses: Allocator,
     /// Asked about every write.
     pub(super) plugins: Vec<Box<dyn Plugin>>,
-    /// Ends watches and log streams.
+    /// Ends watches, log streams and WebSockets.
     pub(super) stopping: CancellationToken,
+    /// The tasks that serve WebSockets.
+    pub(super) streams: TaskTracker,
     builtin: Vec<Arc<Resource>>,
     definitions: Table,
     /// With the resourceVersion of the definitions that it was made from.
@@ -46,6 +49,7 @@ impl Api {
             addresses,
             plugins,
             stopping,
+            streams: TaskTracker::new(),
             builtin,
             definitions: DEFINITIONS.into(),
             catalog,

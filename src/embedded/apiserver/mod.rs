@@ -29,13 +29,16 @@ mod route;
 mod server;
 mod status;
 pub mod store;
+mod stream;
 mod time;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use api::Api;
-pub use node::{LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef};
+pub use node::{
+    LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef, Session, StreamOptions,
+};
 pub use server::{Server, ServerConfig, StartError};
 pub use status::{ApiError, Cause, Details, Qualified};
 

@@ -1,4 +1,4 @@
-//! What the API server asks of the node: the door to `pods/log` and `nodes/proxy`.
+//! What the API server asks of the node: the door to `pods/log`, `exec`, `attach`, `portforward` and `nodes/proxy`.
 
 use std::io;
 
@@ -6,6 +6,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 /// Which part of a container's log is wanted, and how. Validated: `container` names one of the pod's containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +26,36 @@ pub struct LogOptions {
     pub timestamps: bool,
     /// End after so many bytes.
     pub limit_bytes: Option<u64>,
+}
+
+/// What somebody who joins a container wants. Validated: `container` names one of the pod's containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// Container name.
+    pub container: String,
+    /// Write to its standard input.
+    pub stdin: bool,
+    /// Read its standard output.
+    pub stdout: bool,
+    /// Read its standard error.
+    pub stderr: bool,
+    /// A terminal instead of three streams; its output is the standard output.
+    pub terminal: bool,
+}
+
+/// The streams of a program that somebody has joined. Dropping them leaves the program to itself.
+#[derive(Default)]
+pub struct Session {
+    /// Its standard input; dropping it is its end.
+    pub stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    /// Its standard output. Any error is the end, as a terminal has it.
+    pub stdout: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Its standard error.
+    pub stderr: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    /// Tells its terminal how many columns and rows it has.
+    pub resize: Option<Box<dyn Fn(u16, u16) + Send + Sync>>,
+    /// The exit code of a program that was started for this; none for a container's own, which goes on.
+    pub end: Option<BoxFuture<'static, Result<i32, String>>>,
 }
 
 /// Whose log.
@@ -95,6 +127,38 @@ pub trait NodeBackend: Send + Sync {
 
     /// Reads a page.
     fn page(&self, request: PageRequest) -> BoxFuture<'_, Result<Page, PageError>>;
+
+    /// Whether a container runs here, so that it can be joined.
+    fn runs(&self, pod: &PodRef, container: &str) -> bool {
+        let _ = (pod, container);
+        false
+    }
+
+    /// Runs a program in a container. An error is shown to the user.
+    fn exec(
+        &self,
+        pod: PodRef,
+        options: StreamOptions,
+        command: Vec<String>,
+    ) -> BoxFuture<'_, Result<Session, String>> {
+        let _ = command;
+        self.attach(pod, options)
+    }
+
+    /// Joins a container's own program. An error is shown to the user.
+    fn attach(
+        &self,
+        pod: PodRef,
+        options: StreamOptions,
+    ) -> BoxFuture<'_, Result<Session, String>> {
+        Box::pin(async move { Err(format!("{} does not run in {}", options.container, pod.name)) })
+    }
+
+    /// Connects to a port inside a pod.
+    fn connect(&self, pod: PodRef, port: u16) -> BoxFuture<'_, io::Result<TcpStream>> {
+        let _ = (pod, port);
+        Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+    }
 
     /// Opens a log. Dropping the stream ends the reading.
     fn logs(

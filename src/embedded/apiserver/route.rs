@@ -17,6 +17,7 @@ use super::request::body::MAX_BODY;
 use super::request::path::ResourcePath;
 use super::request::query::Query;
 use super::status::{ApiError, Qualified};
+use super::stream::Offer;
 use super::{Api, discovery};
 
 /// Answers a request. `peer` is who the connection belongs to: the subject of a client certificate, or the user of
@@ -65,6 +66,7 @@ where
     B::Error: Into<reply::BodyError>,
 {
     let (parts, body) = request.into_parts();
+    let upgrade = Offer::of(&parts);
     let user = authenticate(api, peer, &parts.headers)?;
     let user = impersonate(api, user, &parts.headers)?;
     let path = parts.uri.path();
@@ -116,6 +118,7 @@ where
         query,
         user,
         resource,
+        upgrade,
     };
     let wanted = context.attributes();
     if api.rbac.allows(api, &context.user, &wanted).is_none() {
@@ -216,7 +219,7 @@ fn impersonate(api: &Api, user: User, headers: &HeaderMap) -> Result<User, ApiEr
     Ok(User::new(&name, all))
 }
 
-/// A write that turns out to create needs the right to.
+/// A request that turns out to create, or to do as much, needs the right to.
 pub(super) fn authorize_create(api: &Api, context: &Context) -> Result<(), ApiError> {
     let wanted = Attributes { verb: "create".into(), ..context.attributes() };
     match api.rbac.allows(api, &context.user, &wanted) {

@@ -149,7 +149,7 @@ impl Server {
         self.api.clone()
     }
 
-    /// Introduces the node, which serves `pods/log` and `nodes/proxy`.
+    /// Introduces the node, which serves `pods/log` and the other subresources that reach into pods, and `nodes/proxy`.
     pub fn set_node(&self, node: Arc<dyn NodeBackend>) {
         self.api.set_node(node);
     }
@@ -158,6 +158,8 @@ impl Server {
     /// Clients that are still in use get 503 from then on.
     pub async fn stopped(&self) {
         self.tasks.wait().await;
+        self.api.streams.close();
+        self.api.streams.wait().await;
         self.api.store.close();
     }
 }

@@ -110,9 +110,28 @@ fn run(words: &[&str]) -> i32 {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).unwrap();
         }
+        ["echo"] => {
+            std::io::copy(&mut std::io::stdin(), &mut out).unwrap();
+        }
+        ["complain", text] => writeln!(std::io::stderr(), "{text}").unwrap(),
+        ["sizes"] => {
+            for line in std::io::stdin().lines() {
+                writeln!(out, "{} {}", line.unwrap(), terminal_size()).unwrap();
+            }
+        }
         other => panic!("no program {other:?}"),
     }
     0
+}
+
+/// Columns and rows of the terminal that standard output is.
+fn terminal_size() -> String {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel writes one winsize, which outlives the call.
+    match unsafe { libc::ioctl(1, libc::TIOCGWINSZ, &raw mut size) } {
+        0 => format!("{}x{}", size.ws_col, size.ws_row),
+        _ => "no terminal".to_owned(),
+    }
 }
 
 /// A cluster of its own in a temporary directory; removed, with all its processes, when dropped.

@@ -22,6 +22,7 @@ use crate::{Error, FrontDoor};
 
 mod sidecars;
 mod sight;
+mod streams;
 mod volumes;
 
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -16,6 +16,7 @@ use super::super::request::query::Query;
 use super::super::request::selector::{Fields, Labels};
 use super::super::status::ApiError;
 use super::super::store::{Key, Object, WriteError};
+use super::super::stream::Offer;
 
 /// One request on a resource.
 pub(in crate::apiserver) struct Context {
@@ -27,6 +28,8 @@ pub(in crate::apiserver) struct Context {
     pub user_agent: String,
     pub user: User,
     pub resource: Arc<Resource>,
+    /// The offer to go on with WebSocket.
+    pub upgrade: Option<Offer>,
 }
 
 impl Context {

@@ -10,4 +10,5 @@ mod objects;
 mod options;
 mod protocol;
 mod proxy;
+mod streams;
 mod workloads;

@@ -70,7 +70,8 @@ async fn aggregated_discovery_is_cacheable() {
         .map(|r| r["name"].as_str().unwrap())
         .collect();
     assert!(names.contains(&"pods/log") && names.contains(&"serviceaccounts/token"));
-    assert!(!names.contains(&"pods/exec"), "what is not served is not listed");
+    assert!(names.contains(&"pods/exec") && names.contains(&"pods/attach"));
+    assert!(!names.contains(&"pods/eviction"), "what is not served is not listed");
 }
 
 #[tokio::test]

@@ -3,5 +3,5 @@
 mod shim;
 mod supervisor;
 
-pub(crate) use shim::{Ended, ShimError, ShimLink};
+pub(crate) use shim::{Ended, Joined, ShimError, ShimLink};
 pub(crate) use supervisor::{Inherited, SupervisorLink};

@@ -1,9 +1,11 @@
 //! Asking a shim.
 
+mod streams;
+
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use crate::node::shim::{
     VolumeSpec,
 };
 use crate::node::wire::{Channel, Received};
+
+pub(crate) use streams::Joined;
 
 /// Longest time for an answer. Starting a container is the slowest request; the shim itself gives it a minute.
 const ANSWER_LIMIT: Duration = Duration::from_secs(90);
@@ -83,6 +87,8 @@ struct Shared {
     channel: AsyncFd<Channel>,
     next_id: AtomicU64,
     waiting: Mutex<Waiting>,
+    /// Whether the shim is known to know about streams.
+    streams: AtomicBool,
 }
 
 #[derive(Default)]
@@ -101,10 +107,16 @@ impl ShimLink {
             // Not 0: answers to a node before us must not match.
             next_id: AtomicU64::new(rand::random::<u64>() >> 1),
             waiting: Mutex::default(),
+            streams: AtomicBool::new(false),
         });
         let (ended, receiver) = mpsc::unbounded_channel();
         tokio::spawn(read(Arc::clone(&shared), ended));
         Ok((Self { shared }, receiver))
+    }
+
+    /// Whether both are the same connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     async fn call(

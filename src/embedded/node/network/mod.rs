@@ -212,6 +212,15 @@ impl Network {
         proxy::dial(&pod, self.0.settings.node, port).await
     }
 
+    /// Connect as a program of the pod does to `localhost`.
+    ///
+    /// # Errors
+    /// As [`Network::dial`].
+    pub async fn dial_loopback(&self, ip: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+        let pod = self.0.pods.by_ip(ip).ok_or(io::ErrorKind::ConnectionRefused)?;
+        proxy::dial_loopback(&pod, port).await
+    }
+
     /// Serve a host listener as the front door of one Service port until
     /// `shutdown`; the listener itself belongs to whoever passed it.
     ///

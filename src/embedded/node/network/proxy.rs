@@ -2,7 +2,7 @@
 //! where they were decided to go.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,7 +131,15 @@ async fn connection(
 
 /// Dial `port` of `pod`, with the address that the pod shall see as its peer.
 pub(super) async fn dial(pod: &Pod, source: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
-    let target = std::net::SocketAddrV4::new(pod.identity.ip, port);
+    dial_at(pod, source, SocketAddrV4::new(pod.identity.ip, port)).await
+}
+
+/// Dial `port` of `pod` as its own programs do.
+pub(super) async fn dial_loopback(pod: &Pod, port: u16) -> io::Result<TcpStream> {
+    dial_at(pod, Ipv4Addr::LOCALHOST, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).await
+}
+
+async fn dial_at(pod: &Pod, source: Ipv4Addr, target: SocketAddrV4) -> io::Result<TcpStream> {
     tokio::select! {
         connected = pod.pool.dial(source, target) => connected,
         () = pod.gone.cancelled() => Err(io::ErrorKind::ConnectionRefused.into()),

@@ -222,6 +222,9 @@ pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
             max_bytes: LOG_BYTES,
             max_files: LOG_FILES,
         },
+        stdin: container.stdin == Some(true),
+        stdin_once: container.stdin_once == Some(true),
+        terminal: container.tty == Some(true),
         message_file: Some(places.termination_log(&container.name, attempt)),
         obsolete: obsolete(places, &container.name, attempt),
     })

@@ -14,7 +14,7 @@ use super::events::Recorder;
 use crate::ClusterConfig;
 use crate::apiserver::PodRef;
 use crate::node::cgroup::Tree;
-use crate::node::link::SupervisorLink;
+use crate::node::link::{ShimLink, SupervisorLink};
 use crate::node::machine::Machine;
 use crate::node::network::Network;
 
@@ -77,6 +77,20 @@ pub(super) struct Entry {
     pub(super) places: Places,
     /// By container name.
     pub(super) containers: BTreeMap<String, Attempt>,
+    /// Its shim, while it has one, and its address, if it has one of its own.
+    pub(super) sandbox: Option<(ShimLink, Option<Ipv4Addr>)>,
+}
+
+impl Entry {
+    /// Whether readers would see no difference.
+    fn is_like(&self, other: &Self) -> bool {
+        let sandbox = match (&self.sandbox, &other.sandbox) {
+            (Some((one, _)), Some((two, _))) => one.is_same(two),
+            (None, None) => true,
+            _ => false,
+        };
+        sandbox && self.containers == other.containers
+    }
 }
 
 /// The latest attempt that was started.
@@ -94,8 +108,7 @@ impl Board {
     }
 
     pub(super) fn put(&self, uid: &str, entry: Entry) {
-        let same = |old: &Entry| old.containers == entry.containers;
-        if !self.pods().get(uid).is_some_and(same) {
+        if !self.pods().get(uid).is_some_and(|old| old.is_like(&entry)) {
             self.pods().insert(uid.to_owned(), entry);
             self.changed.notify_waiters();
         }

@@ -1,4 +1,4 @@
-//! What the API server asks of this node: logs, and the pages of `nodes/proxy`.
+//! What the API server asks of this node: logs, streams, and the pages of `nodes/proxy`.
 //!
 //! | page | what |
 //! |---|---|
@@ -16,11 +16,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
+use tokio::net::TcpStream;
 
 use super::context::Context;
 use super::logs::Logs;
 use super::stats::Stats;
-use crate::apiserver::{LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef};
+use super::streams::Joiner;
+use crate::apiserver::{
+    LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef, Session, StreamOptions,
+};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -32,12 +36,19 @@ pub(crate) struct Door {
     name: String,
     logs: Logs,
     stats: Stats,
+    joiner: Joiner,
 }
 
 impl Door {
     pub(super) fn new(ctx: Arc<Context>) -> Self {
         let name = ctx.config.node_name();
-        Self { name, logs: Logs::new(ctx.clone()), stats: Stats::new(ctx.clone()), ctx }
+        Self {
+            name,
+            logs: Logs::new(ctx.clone()),
+            stats: Stats::new(ctx.clone()),
+            joiner: Joiner::new(ctx.clone()),
+            ctx,
+        }
     }
 }
 
@@ -52,6 +63,31 @@ impl NodeBackend for Door {
         options: LogOptions,
     ) -> BoxFuture<'_, Result<BoxStream<'static, io::Result<Bytes>>, LogError>> {
         self.logs.open(pod, options)
+    }
+
+    fn runs(&self, pod: &PodRef, container: &str) -> bool {
+        self.joiner.runs(pod, container)
+    }
+
+    fn exec(
+        &self,
+        pod: PodRef,
+        options: StreamOptions,
+        command: Vec<String>,
+    ) -> BoxFuture<'_, Result<Session, String>> {
+        Box::pin(self.joiner.exec(pod, options, command))
+    }
+
+    fn attach(
+        &self,
+        pod: PodRef,
+        options: StreamOptions,
+    ) -> BoxFuture<'_, Result<Session, String>> {
+        Box::pin(self.joiner.attach(pod, options))
+    }
+
+    fn connect(&self, pod: PodRef, port: u16) -> BoxFuture<'_, io::Result<TcpStream>> {
+        Box::pin(self.joiner.connect(pod, port))
     }
 
     fn page(&self, request: PageRequest) -> BoxFuture<'_, Result<Page, PageError>> {

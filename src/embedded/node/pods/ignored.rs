@@ -52,8 +52,6 @@ fn of_volume(volume: &Volume, note: &mut impl FnMut(bool, &'static str)) {
 }
 
 fn of_container(container: &Container, note: &mut impl FnMut(bool, &'static str)) {
-    note(container.stdin == Some(true), "spec.containers.stdin");
-    note(container.tty == Some(true), "spec.containers.tty");
     note(is_some(&container.volume_devices), "spec.containers.volumeDevices");
     note(is_some(&container.restart_policy_rules), "spec.containers.restartPolicyRules");
     let always = container.image_pull_policy.as_deref() == Some("Always");
@@ -132,6 +130,7 @@ mod tests {
             "volumes": [{"name": "a", "emptyDir": {}}, {"name": "m", "emptyDir": {"medium": "Memory",
                 "sizeLimit": "1Mi"}}],
             "containers": [{"name": "c", "image": "app", "imagePullPolicy": "Always",
+                "stdin": true, "stdinOnce": true, "tty": true,
                 "ports": [{"containerPort": 80}], "resources": {"limits": {"cpu": 1, "memory": "1Gi"}},
                 "volumeMounts": [{"name": "a", "mountPath": "/a", "readOnly": true}],
                 "lifecycle": {"postStart": {"exec": {"command": ["x"]}}, "preStop": {"sleep": {"seconds": 1}}}}],
@@ -141,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_named_once() {
-        let container = json!({"name": "c", "image": "app:1", "imagePullPolicy": "Always", "tty": true,
+        let container = json!({"name": "c", "image": "app:1", "imagePullPolicy": "Always",
             "ports": [{"containerPort": 80, "hostPort": 80}],
             "lifecycle": {"preStop": {"httpGet": {"port": 80}}}});
         let spec = json!({"hostPID": true, "containers": [container, container],
@@ -152,7 +151,6 @@ mod tests {
                 "spec.containers.imagePullPolicy",
                 "spec.containers.lifecycle.preStop.httpGet",
                 "spec.containers.ports.hostPort",
-                "spec.containers.tty",
                 "spec.hostPID",
                 "spec.volumes.emptyDir.sizeLimit",
             ]

@@ -29,6 +29,7 @@ mod resources;
 mod runtime;
 mod stats;
 mod status;
+mod streams;
 mod volumes;
 mod worker;
 

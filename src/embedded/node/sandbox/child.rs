@@ -16,8 +16,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, chdir, pivot_root, setgroups, setresgid, setresuid, setsid};
 use seccompiler::BpfProgram;
 
-use super::spawn::{Failure, Output, Step};
+use super::spawn::{Failure, Step};
 use super::spec::ContainerSpec;
+use super::stdio::Stdio;
 use super::{capabilities, devices, mounts, rootfs, seccomp, sys, user};
 use crate::node::cgroup::Group;
 
@@ -34,10 +35,10 @@ pub(super) struct Plan<'a> {
 }
 
 /// Goes all the way; on failure writes the step to the report pipe and ends.
-pub(super) fn become_container(plan: &Plan<'_>, output: &Output, report: OwnedFd) -> ! {
+pub(super) fn become_container(plan: &Plan<'_>, stdio: &Stdio, report: OwnedFd) -> ! {
     let spec = plan.spec;
     let result = build(plan)
-        .and_then(|()| drop_privileges_and_execute(plan, &spec.argv, output, report.as_fd()));
+        .and_then(|()| drop_privileges_and_execute(plan, &spec.argv, stdio, report.as_fd()));
     report_failure(result, report)
 }
 
@@ -99,7 +100,7 @@ fn enter(root: &Path) -> Result<(), Failure> {
 pub(super) fn drop_privileges_and_execute(
     plan: &Plan<'_>,
     argv: &[String],
-    (stdout, stderr): &Output,
+    stdio: &Stdio,
     report: BorrowedFd<'_>,
 ) -> Result<Infallible, Failure> {
     let spec = plan.spec;
@@ -115,10 +116,7 @@ pub(super) fn drop_privileges_and_execute(
         chdir(spec.cwd.as_str()).step("enter the working directory")?;
     }
 
-    let null = std::fs::File::open("/dev/null").step("open /dev/null")?;
-    nix::unistd::dup2_stdin(&null).step("connect standard input")?;
-    nix::unistd::dup2_stdout(stdout).step("connect standard output")?;
-    nix::unistd::dup2_stderr(stderr).step("connect standard error")?;
+    stdio.connect(identity.uid)?;
     allow_open_files().step("set the open file limit")?;
 
     if !spec.privileged {
@@ -144,7 +142,7 @@ pub(super) fn drop_privileges_and_execute(
         return Err(Failure::new("start the container", "the shim is gone"));
     }
     sys::close_on_exec_from(3).step("close descriptors")?;
-    execute(argv, &spec.env, &identity.home)
+    execute(argv, &spec.env, &identity.home, stdio.is_terminal())
 }
 
 /// As many as other runtimes allow, or as the machine does.
@@ -157,7 +155,12 @@ fn allow_open_files() -> nix::Result<()> {
 }
 
 /// `execvpe` with the container's own PATH.
-fn execute(argv: &[String], env: &[String], home: &str) -> Result<Infallible, Failure> {
+fn execute(
+    argv: &[String],
+    env: &[String],
+    home: &str,
+    terminal: bool,
+) -> Result<Infallible, Failure> {
     let Some(program) = argv.first() else {
         return Err(Failure::new(
             "start the container",
@@ -170,6 +173,9 @@ fn execute(argv: &[String], env: &[String], home: &str) -> Result<Infallible, Fa
     let mut vars = env.iter().map(|var| c_string(var)).collect::<Result<Vec<_>, _>>()?;
     if !env.iter().any(|var| var.starts_with("HOME=")) {
         vars.push(c_string(&format!("HOME={home}"))?);
+    }
+    if terminal && !env.iter().any(|var| var.starts_with("TERM=")) {
+        vars.push(c_string("TERM=xterm")?);
     }
     let path = match env.iter().find_map(|var| var.strip_prefix("PATH=")) {
         Some(path) => path,

@@ -11,8 +11,9 @@ use nix::unistd::{Pid, setsid};
 
 use super::capabilities;
 use super::child::{Plan, drop_privileges_and_execute, report_failure};
-use super::spawn::{Failure, Output, Process, Step, filters, parse_failure, pipe, read_report};
+use super::spawn::{Failure, Process, Step, filters, parse_failure, pipe, read_report};
 use super::spec::ContainerSpec;
+use super::stdio::Stdio;
 use super::sys::{self, Forked};
 use crate::node::cgroup::Group;
 
@@ -24,13 +25,13 @@ pub(crate) struct ExecSpec {
 }
 
 /// Starts a program in the namespaces of the container whose first process is behind `target`, with the container's
-/// environment, user and limits; it writes to `output`. The caller must be single-threaded.
+/// environment, user and limits. The caller must be single-threaded.
 pub(crate) fn exec(
     container: &ContainerSpec,
     group: Option<&Group>,
     target: BorrowedFd<'_>,
     spec: &ExecSpec,
-    output: &Output,
+    stdio: &Stdio,
 ) -> Result<Process, Failure> {
     let (report, report_write) = pipe()?;
     let plan = Plan {
@@ -43,7 +44,7 @@ pub(crate) fn exec(
     match sys::clone3(0).step("fork")? {
         Forked::Child => {
             drop(report);
-            helper(&plan, target, spec, output, report_write)
+            helper(&plan, target, spec, stdio, report_write)
         }
         Forked::Parent { pid: helper, .. } => {
             drop(report_write);
@@ -79,7 +80,7 @@ fn helper(
     plan: &Plan<'_>,
     target: BorrowedFd<'_>,
     spec: &ExecSpec,
-    output: &Output,
+    stdio: &Stdio,
     report: OwnedFd,
 ) -> ! {
     let run = || {
@@ -105,7 +106,7 @@ fn helper(
                 }
                 setns(target, CloneFlags::CLONE_NEWCGROUP | CloneFlags::CLONE_NEWNS)
                     .step("join the container's file system")?;
-                drop_privileges_and_execute(plan, &spec.argv, output, report.as_fd())
+                drop_privileges_and_execute(plan, &spec.argv, stdio, report.as_fd())
             }
         }
     };

@@ -17,6 +17,7 @@ mod rootfs;
 mod seccomp;
 mod spawn;
 mod spec;
+mod stdio;
 pub(crate) mod sys;
 mod user;
 
@@ -24,7 +25,8 @@ pub use capabilities::NAMES as CAPABILITIES;
 pub(crate) use capabilities::drop_all as drop_bounding_set;
 pub(crate) use exec::{ExecSpec, exec};
 pub(crate) use seccomp::filter_service;
-pub(crate) use spawn::{Output, Process, spawn};
+pub(crate) use spawn::{Process, spawn};
 pub(crate) use spec::{
     Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, RootFs, UserSpec,
 };
+pub(crate) use stdio::{Ends, Stdio};

@@ -13,6 +13,7 @@ use nix::unistd::{Pid, pipe2};
 
 use super::child::{self, Plan};
 use super::spec::ContainerSpec;
+use super::stdio::{Ends, Stdio};
 use super::sys::{self, Forked};
 use super::{capabilities, seccomp};
 use crate::node::cgroup::Group;
@@ -28,9 +29,6 @@ pub(crate) struct Process {
     /// Readable once the process has ended.
     pub(crate) pidfd: OwnedFd,
 }
-
-/// Where a program writes, or where its output is read: standard output, standard error.
-pub(crate) type Output = (OwnedFd, OwnedFd);
 
 /// A step of the start that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,12 +63,16 @@ impl<T, E: ToString> Step<T> for Result<T, E> {
 pub(crate) fn spawn(
     spec: &ContainerSpec,
     group: Option<&Group>,
-) -> Result<(Process, Output), Failure> {
+) -> Result<(Process, Ends), Failure> {
     if let Some(group) = group {
         group.create(&spec.limits).step("set the limits")?;
     }
     std::fs::create_dir_all(&spec.dir).step("make the container's directory")?;
-    let (stdout, stderr, report) = (pipe()?, pipe()?, pipe()?);
+    let (stdio, pending) = match spec.terminal {
+        true => Stdio::terminal()?,
+        false => Stdio::pipes(spec.stdin)?,
+    };
+    let report = pipe()?;
     let plan = Plan {
         spec,
         group,
@@ -81,25 +83,27 @@ pub(crate) fn spawn(
     let namespaces = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
     match sys::clone3(u64::from(namespaces.bits().unsigned_abs())).step("fork")? {
         Forked::Child => {
-            // The read ends must go: a process that has one could not see its parent die.
-            drop((stdout.0, stderr.0, report.0));
-            child::become_container(&plan, &(stdout.1, stderr.1), report.1)
+            // The other ends must go: a process that has one could not see its parent die.
+            drop((pending, report.0));
+            child::become_container(&plan, &stdio, report.1)
         }
         Forked::Parent { pid, pidfd } => {
-            drop((stdout.1, stderr.1, report.1));
+            drop((stdio, report.1));
             let report = report.0;
             let said = read_report(report).step("wait for the program to start");
-            let failure = match said {
-                Ok(said) if said.is_empty() => None,
-                Ok(said) => Some(parse_failure(&said)),
-                Err(failure) => Some(failure),
+            let ends = match said {
+                Ok(said) if said.is_empty() => pending.take(),
+                Ok(said) => Err(parse_failure(&said)),
+                Err(failure) => Err(failure),
             };
-            if let Some(failure) = failure {
-                let _ = sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
-                let _ = nix::sys::wait::waitpid(pid, None);
-                return Err(failure);
+            match ends {
+                Ok(ends) => Ok((Process { pid, pidfd }, ends)),
+                Err(failure) => {
+                    let _ = sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+                    let _ = nix::sys::wait::waitpid(pid, None);
+                    Err(failure)
+                }
             }
-            Ok((Process { pid, pidfd }, (stdout.0, stderr.0)))
         }
     }
 }

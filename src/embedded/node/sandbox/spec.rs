@@ -48,6 +48,15 @@ pub(crate) struct ContainerSpec {
     pub log: LogSpec,
     /// A file for the program's last words, made anew for every start.
     pub message_file: Option<PathBuf>,
+    /// Whether it has a standard input, which waits for who attaches.
+    #[serde(default)]
+    pub stdin: bool,
+    /// Whether the first who attaches to its standard input is the only one, and its end when they leave.
+    #[serde(default)]
+    pub stdin_once: bool,
+    /// Whether its standard streams are a terminal.
+    #[serde(default)]
+    pub terminal: bool,
     /// What earlier attempts left and nobody needs any more: directories, and logs with their rotated files.
     pub obsolete: Vec<PathBuf>,
 }

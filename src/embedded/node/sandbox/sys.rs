@@ -3,7 +3,7 @@
 //! Everything unsafe of the sandbox is here, each with the reason why it holds.
 #![allow(
     unsafe_code,
-    reason = "clone3, capabilities, seccomp filters and received descriptors have no safe wrapper"
+    reason = "clone3, capabilities, seccomp filters, terminals and received descriptors have no safe wrapper"
 )]
 
 use std::io;
@@ -229,6 +229,46 @@ impl FileWatch {
                 Err(_would_block) => {}
             }
         }
+    }
+}
+
+/// The terminal's own side, of which `controller` is the other, unlocked; whatever has happened to its name.
+pub(crate) fn open_terminal_of(controller: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let unlocked: libc::c_int = 0;
+    // SAFETY: the descriptor is open, and the kernel reads one int that outlives the call.
+    let result =
+        unsafe { libc::ioctl(controller.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: takes flags; the result is a fresh descriptor or -1.
+    match unsafe { libc::ioctl(controller.as_raw_fd(), libc::TIOCGPTPEER, flags) } {
+        -1 => Err(io::Error::last_os_error()),
+        fd => Ok(own(fd)),
+    }
+}
+
+/// Makes `terminal` the controlling terminal of this process' session.
+pub(crate) fn control_terminal(terminal: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes an integer; 0 is not to steal it from another session.
+    match unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Tells a terminal, and who runs in it, how large it is.
+pub(crate) fn resize_terminal(
+    controller: BorrowedFd<'_>,
+    columns: u16,
+    rows: u16,
+) -> io::Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is open, and the kernel reads one winsize that outlives the call.
+    match unsafe { libc::ioctl(controller.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

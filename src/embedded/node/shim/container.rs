@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use super::copies::Copies;
 use super::logs::{LogWriter, Stream};
 use super::protocol::{ContainerState, Exit};
 use super::stop::Hook;
 use crate::node::cgroup::Group;
-use crate::node::sandbox::{self, ContainerSpec, Process, sys};
+use crate::node::sandbox::{ContainerSpec, Ends, Process, sys};
 
 /// Most bytes taken from one pipe before others get their turn.
 const READ_SIZE: usize = 16 * 1024;
@@ -37,6 +38,12 @@ pub(super) struct Container {
     pid: i32,
     pidfd: OwnedFd,
     outputs: Vec<Output>,
+    /// Who reads along.
+    pub(super) copies: Copies,
+    /// Where its standard input is written, if it has one and nobody has taken it for good.
+    pub(super) stdin: Option<OwnedFd>,
+    /// The controlling side of its terminal, if it has one.
+    pub(super) terminal: Option<OwnedFd>,
     log: LogWriter,
     log_failed: bool,
 }
@@ -51,12 +58,24 @@ impl Container {
         spec: ContainerSpec,
         group: Option<Group>,
         process: Process,
-        (stdout, stderr): sandbox::Output,
+        ends: Ends,
         log: LogWriter,
     ) -> io::Result<Self> {
         let output = |stream, fd: OwnedFd| -> io::Result<Output> {
             fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             Ok(Output { stream, pipe: fd.into() })
+        };
+        let (outputs, stdin, terminal) = match ends {
+            Ends::Pipes { stdin, stdout, stderr } => {
+                let outputs =
+                    vec![output(Stream::Stdout, stdout)?, output(Stream::Stderr, stderr)?];
+                (outputs, stdin, None)
+            }
+            Ends::Terminal(controller) => {
+                let stdin = spec.stdin.then(|| controller.try_clone()).transpose()?;
+                let terminal = controller.try_clone()?;
+                (vec![output(Stream::Stdout, controller)?], stdin, Some(terminal))
+            }
         };
         Ok(Self {
             spec,
@@ -68,7 +87,10 @@ impl Container {
             stopping: None,
             pid: process.pid.as_raw(),
             pidfd: process.pidfd,
-            outputs: vec![output(Stream::Stdout, stdout)?, output(Stream::Stderr, stderr)?],
+            outputs,
+            copies: Copies::default(),
+            stdin,
+            terminal,
             log,
             log_failed: false,
         })
@@ -92,9 +114,15 @@ impl Container {
         self.pidfd.as_fd()
     }
 
-    /// Pipes that may have output.
+    /// Pipes that may have output and are to be read.
     pub(super) fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.outputs.iter().map(|output| output.pipe.as_fd())
+        let wanted = |output: &&Output| !self.copies.are_behind(output.stream);
+        self.outputs.iter().filter(wanted).map(|output| output.pipe.as_fd())
+    }
+
+    /// The outputs that have not ended.
+    pub(super) fn has_output(&self, stream: Stream) -> bool {
+        self.outputs.iter().any(|output| output.stream == stream)
     }
 
     pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
@@ -107,31 +135,36 @@ impl Container {
         }
     }
 
-    /// Moves output that is there into the log. With `all`, until the pipes are empty: nobody writes any more.
+    /// Moves output that is there into the log, and to who reads along. With `all`, until the pipes are empty: nobody
+    /// writes any more.
     pub(super) fn copy_output(&mut self, all: bool) {
+        self.copies.flush(Instant::now());
         let mut buffer = [0; READ_SIZE];
         let mut index = 0;
         while let Some(output) = self.outputs.get_mut(index) {
             let now = Timestamp::now();
             let stream = output.stream;
+            if !all && self.copies.are_behind(stream) {
+                index += 1;
+                continue;
+            }
             let written = match output.pipe.read(&mut buffer) {
-                Ok(0) => {
-                    self.outputs.remove(index);
-                    self.log.finish(stream, now)
-                }
-                Ok(count) => {
+                Ok(count) if count > 0 => {
                     if !all {
                         index += 1;
                     }
+                    self.copies.write(stream, &buffer[..count], Instant::now());
                     self.log.write(stream, &buffer[..count], now)
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     index += 1;
                     Ok(())
                 }
-                Err(_) => {
+                // The end; of a terminal it is an error.
+                _ => {
                     self.outputs.remove(index);
-                    Ok(())
+                    self.copies.finish(stream);
+                    self.log.finish(stream, now)
                 }
             };
             // A full disk must not stop the container: its output is lost until there is room again.
@@ -152,6 +185,9 @@ impl Container {
         let mut exit = wait(self.pidfd.as_fd(), self.started_at)?;
         self.copy_output(true);
         self.outputs.clear();
+        self.copies.finish(Stream::Stdout);
+        self.copies.finish(Stream::Stderr);
+        (self.stdin, self.terminal) = (None, None);
         self.kill_at = None;
         self.stopping = None;
         if let Some(group) = &self.group {

@@ -9,6 +9,7 @@
 //! containers die with the shim; every end of a container is on disk before anyone is told.
 
 mod container;
+mod copies;
 mod logs;
 mod payload;
 mod pod;
@@ -16,13 +17,15 @@ mod protocol;
 mod remains;
 mod serve;
 mod stop;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod volumes;
 
 pub(crate) use logs::numbered;
 pub(crate) use protocol::{
-    Event, Exit, PodSetup, PodState, Remains, Reply, Request, StopHook, ToNode, ToShim, VERSION,
+    Event, Exit, PodSetup, PodState, Remains, Reply, Request, StopHook, Streams, ToNode, ToShim,
+    VERSION,
 };
 pub use serve::run_shim;
 pub(crate) use volumes::{MemoryVolume, Payload, PayloadFile, VolumeSpec};

@@ -42,12 +42,31 @@ pub(crate) enum Request {
     /// Run a program in a container, for at most `timeout_ms`. The answer comes when it has started; its end is an
     /// [`Event::ExecEnded`]. With two descriptors its output goes there, else it is discarded.
     Exec { container: String, exec: ExecSpec, timeout_ms: u64 },
+    /// Run a program in a container for as long as it wants, with the descriptors that `streams` announces. Answered
+    /// like [`Request::Exec`]; a terminal's controlling side comes along. Only for a shim whose state says `streams`.
+    Stream { container: String, exec: ExecSpec, streams: Streams },
+    /// Copy a container's output to the descriptors that come along, and hand over its standard input and terminal.
+    /// Only for a shim whose state says `streams`.
+    Attach { container: String, streams: Streams },
     /// What there is.
     State,
     /// Ask all containers to end, kill what is left after the grace period, then end.
     Shutdown { grace_ms: u64 },
     /// Remove what a pod has left: for a shim that was started for nothing else.
     Remove(Remains),
+}
+
+/// What somebody wants of a program: which descriptors come along, in this order. With a terminal none does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Streams {
+    /// Its standard input. Of a container it is handed over, and no descriptor comes along.
+    pub(crate) stdin: bool,
+    /// Its standard output.
+    pub(crate) stdout: bool,
+    /// Its standard error.
+    pub(crate) stderr: bool,
+    /// A terminal instead of all three.
+    pub(crate) terminal: bool,
 }
 
 /// What is done before a container is asked to end.
@@ -108,6 +127,8 @@ pub(crate) enum Reply {
     Sockets,
     /// The container or program runs.
     Started { pid: i32, at: String },
+    /// Somebody has joined the container; what it has of these comes along, in this order.
+    Attached { stdin: bool, terminal: bool },
     /// What there is.
     State(Versioned),
 }
@@ -151,6 +172,9 @@ pub(crate) struct PodState {
     pub(crate) setup: Option<PodSetup>,
     /// The latest attempt of every container.
     pub(crate) containers: Vec<ContainerState>,
+    /// Whether it knows [`Request::Stream`] and [`Request::Attach`]; shims of the first builds do not.
+    #[serde(default)]
+    pub(crate) streams: bool,
 }
 
 /// One container.
@@ -210,8 +234,13 @@ mod tests {
             panic!("{back:?}");
         };
         assert_eq!(found.version, VERSION + 1, "told before the rest has to make sense");
-        let state = PodState { setup: None, containers: Vec::new() };
-        assert!(Versioned::of(&state).unwrap().read().unwrap().setup.is_none());
+        let state = PodState { setup: None, containers: Vec::new(), streams: true };
+        let state = Versioned::of(&state).unwrap();
+        assert!(state.clone().read().unwrap().setup.is_none());
+        let mut earlier = serde_json::to_value(&state).unwrap();
+        earlier.as_object_mut().unwrap().remove("streams");
+        let earlier: Versioned = serde_json::from_value(earlier).unwrap();
+        assert!(!earlier.read().unwrap().streams, "a shim of an earlier build is known as one");
         let result = Ok(Reply::Sockets);
         let text = serde_json::to_string(&ToNode::Reply { id: 1, result }).unwrap();
         assert!(matches!(

@@ -21,7 +21,7 @@ use super::volumes::VolumeSpec;
 use super::{remains, volumes};
 use crate::node::cgroup::Tree;
 use crate::node::network::sandbox as network;
-use crate::node::sandbox::{self, ContainerSpec, ExecSpec, Process, sys};
+use crate::node::sandbox::{self, ContainerSpec, sys};
 use crate::node::wire::{Channel, Received};
 use crate::{ClusterConfig, Error, files};
 
@@ -99,10 +99,15 @@ impl Shim {
         let fds = std::iter::once(self.channel.as_fd())
             .chain(running().flat_map(|one| one.pipes().chain([one.pidfd()])))
             .chain(self.programs.values().map(|program| program.pidfd.as_fd()));
-        let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        // A container that has ended may still be read by who was attached to it.
+        let copies = || self.containers.values().map(|one| &one.copies);
+        let mut fds: Vec<PollFd<'_>> =
+            fds.chain(copies().flat_map(|copies| copies.waits_for())).collect();
         let deadline = running()
             .flat_map(|one| [one.kill_at, one.stopping.and_then(|hook| hook.wakes_at())])
             .chain(self.programs.values().map(|program| program.kill_at))
+            .chain(copies().map(|copies| copies.deadline()))
             .flatten()
             .min();
         match poll(&mut fds, timeout(deadline)) {
@@ -163,7 +168,7 @@ impl Shim {
     }
 
     fn answer(&mut self, ToShim { id, request }: ToShim, fds: Vec<OwnedFd>) {
-        let mut dial = Vec::new();
+        let (mut dial, mut ends) = (Vec::new(), Vec::new());
         let result = match request {
             Request::Setup(setup) => self.set_up(setup),
             Request::Sockets { dial: count } => match &self.sockets {
@@ -185,7 +190,14 @@ impl Shim {
                 self.stop(&name, signal, Duration::from_millis(grace_ms), hook)
             }
             Request::Exec { container, exec, timeout_ms } => {
-                self.exec(id, &container, &exec, timeout_ms, fds)
+                let limit = Duration::from_millis(timeout_ms);
+                self.exec(id, &container, &exec, limit, fds)
+            }
+            Request::Stream { container, exec, streams } => {
+                self.stream(id, &container, &exec, streams, fds, &mut ends)
+            }
+            Request::Attach { container, streams } => {
+                self.attach(&container, streams, fds, &mut ends)
             }
             Request::State => {
                 Versioned::of(&self.state()).map(Reply::State).map_err(|error| error.to_string())
@@ -200,7 +212,7 @@ impl Shim {
             (Ok(Reply::Sockets), Some(kept)) => {
                 kept.fds().chain(dial.iter().map(AsFd::as_fd)).collect()
             }
-            _ => Vec::new(),
+            _ => ends.iter().map(AsFd::as_fd).collect(),
         };
         self.tell(&ToNode::Reply { id, result }, &fds);
     }
@@ -239,7 +251,7 @@ impl Shim {
         let group = self.tree.as_ref().map(|tree| tree.group(&spec.cgroup));
         let log = LogWriter::open(spec.log.clone())
             .map_err(|error| format!("cannot open the log {}: {error}", spec.log.path.display()))?;
-        let (process, output) = sandbox::spawn(&spec, group.as_ref()).map_err(|failure| {
+        let (process, ends) = sandbox::spawn(&spec, group.as_ref()).map_err(|failure| {
             if let Some(group) = &group {
                 let _ = group.remove();
             }
@@ -247,58 +259,17 @@ impl Shim {
         })?;
         let name = spec.name.clone();
         let container =
-            Container::new(spec, group, process, output, log).map_err(|error| error.to_string())?;
+            Container::new(spec, group, process, ends, log).map_err(|error| error.to_string())?;
         let reply = Reply::Started { pid: container.pid(), at: container.started_at.to_string() };
         self.containers.insert(name, container);
         Ok(reply)
-    }
-
-    fn exec(
-        &mut self,
-        id: u64,
-        name: &str,
-        exec: &ExecSpec,
-        timeout_ms: u64,
-        fds: Vec<OwnedFd>,
-    ) -> Result<Reply, String> {
-        let container = self
-            .containers
-            .get(name)
-            .filter(|one| one.exit.is_none())
-            .ok_or_else(|| format!("container {name} does not run"))?;
-        let mut fds = fds.into_iter();
-        let output = match (fds.next(), fds.next()) {
-            (Some(stdout), Some(stderr)) => (stdout, stderr),
-            _ => {
-                let null = || std::fs::File::options().write(true).open("/dev/null");
-                let null = || null().map(OwnedFd::from).map_err(|error| error.to_string());
-                (null()?, null()?)
-            }
-        };
-        let Process { pid, pidfd } = sandbox::exec(
-            &container.spec,
-            container.group.as_ref(),
-            container.pidfd(),
-            exec,
-            &output,
-        )
-        .map_err(|failure| failure.to_string())?;
-        let started_at = Timestamp::now();
-        self.programs.insert(
-            id,
-            Program {
-                pidfd,
-                started_at,
-                kill_at: Some(Instant::now() + Duration::from_millis(timeout_ms)),
-            },
-        );
-        Ok(Reply::Started { pid: pid.as_raw(), at: started_at.to_string() })
     }
 
     fn state(&self) -> PodState {
         PodState {
             setup: self.setup.clone(),
             containers: self.containers.values().map(Container::state).collect(),
+            streams: true,
         }
     }
 

@@ -2,15 +2,14 @@
 //!
 //! It is all the shim's, so that a node which dies half-way changes nothing about it.
 
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::protocol::{Event, Reply, StopHook};
 use super::serve::{Program, Shim};
-use crate::node::sandbox::{self, ExecSpec, Process, sys};
+use crate::node::sandbox::{self, ExecSpec, Process, Stdio, sys};
 
 /// What a container gets for itself when its hook took all of its grace period.
 const AFTER_HOOK: Duration = Duration::from_secs(2);
@@ -96,16 +95,11 @@ impl Shim {
             StopHook::Exec(argv) => argv,
         };
         let container = self.containers.get(name).ok_or("the container is gone")?;
-        let null = || File::options().write(true).open("/dev/null").map(OwnedFd::from);
-        let output = (null(), null());
-        let (Ok(stdout), Ok(stderr)) = output else {
-            return Err("cannot open /dev/null".to_owned());
-        };
+        let stdio = Stdio::null().map_err(|error| format!("cannot open /dev/null: {error}"))?;
         let group = container.group.as_ref();
         let spec = ExecSpec { argv };
-        let output = (stdout, stderr);
         let Process { pidfd, .. } =
-            sandbox::exec(&container.spec, group, container.pidfd(), &spec, &output)
+            sandbox::exec(&container.spec, group, container.pidfd(), &spec, &stdio)
                 .map_err(|failure| failure.to_string())?;
         self.hooks += 1;
         let id = HOOKS | self.hooks;

@@ -77,6 +77,9 @@ impl Pod {
             cgroup: format!("pods/p/{name}"),
             oom_score_adj: 500,
             log: LogSpec { path: self.log_path(name), max_bytes: 1 << 20, max_files: 3 },
+            stdin: false,
+            stdin_once: false,
+            terminal: false,
             message_file: None,
             obsolete: Vec::new(),
         }

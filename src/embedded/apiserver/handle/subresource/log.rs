@@ -74,7 +74,7 @@ fn options(context: &Context, pod: &Value) -> Result<LogOptions, ApiError> {
 }
 
 /// The container that is asked for, or the only one.
-fn container(context: &Context, pod: &Value) -> Result<String, ApiError> {
+pub(super) fn container(context: &Context, pod: &Value) -> Result<String, ApiError> {
     let names = |field: &str| -> Vec<String> {
         pod.list(&["spec", field]).iter().map(|c| c.text(&["name"]).to_owned()).collect()
     };

@@ -5,6 +5,7 @@ mod finalize;
 mod log;
 mod proxy;
 mod scale;
+mod stream;
 mod token;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(in crate::apiserver) use binding::BINDING;
 pub(in crate::apiserver) use finalize::FINALIZE;
 pub(in crate::apiserver) use log::LOG;
 pub(in crate::apiserver) use proxy::PROXY;
+pub(in crate::apiserver) use stream::{ATTACH, EXEC, PORT_FORWARD};
 pub(in crate::apiserver) use token::TOKEN;
 
 pub(super) async fn answer(
@@ -56,11 +58,6 @@ pub(super) async fn answer(
             return Err(ApiError::method_not_allowed());
         }
         return (declared.answer)(api, &context, &body).await;
-    }
-    let kind = (resource.group.as_str(), resource.plural.as_str());
-    if kind == ("", "pods") && matches!(name, "exec" | "attach" | "portforward") {
-        let why = format!("pods/{name} is not served by this API server yet");
-        return Err(ApiError::plain(404, "NotFound", why));
     }
     Err(ApiError::no_such_path())
 }

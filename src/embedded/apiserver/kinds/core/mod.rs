@@ -67,7 +67,13 @@ pub(super) const KINDS: &[Line] = &[
         strategy: pod::POD,
         columns: pod::COLUMNS,
         selectable: POD_FIELDS,
-        subresources: &[subresource::BINDING, subresource::LOG],
+        subresources: &[
+            subresource::ATTACH,
+            subresource::BINDING,
+            subresource::EXEC,
+            subresource::LOG,
+            subresource::PORT_FORWARD,
+        ],
         status: true,
         generation: true,
         ..PLAIN

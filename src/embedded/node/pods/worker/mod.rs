@@ -233,6 +233,7 @@ impl Worker {
             started: self.start_time,
             places: self.places.clone(),
             containers: containers.collect(),
+            sandbox: self.sandbox.as_ref().map(|sandbox| (sandbox.link.clone(), sandbox.ip)),
         };
         self.ctx.board.put(&self.uid, entry);
     }
