@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::archive::Image;
 
 /// Applets that get a link in `/bin`.
-const APPLETS: [&str; 9] =
-    ["sh", "httpd", "wget", "nc", "sleep", "cat", "echo", "nslookup", "hostname"];
+const APPLETS: [&str; 11] =
+    ["sh", "httpd", "wget", "nc", "sleep", "cat", "echo", "nslookup", "hostname", "stty", "tar"];
 
 /// Writes an archive as `docker save` does, holding one image `reference` with busybox and its links; `marker` lands
 /// in `/www/index.html`, so that two images can be told apart by what they serve.

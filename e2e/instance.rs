@@ -218,6 +218,23 @@ impl Instance {
         self.kubectl(release, &[args, &["-f", &path]].concat())
     }
 
+    /// A command line in a shell, in the scratch folder, whose `kubectl` is this release as the cluster's administrator.
+    pub fn kubectl_shell(&self, release: &str, line: &str) -> Command {
+        let bin = self.scratch().join(format!("bin-{release}"));
+        if !bin.exists() {
+            std::fs::create_dir(&bin).expect("a folder for programs");
+            std::os::unix::fs::symlink(self.clients.path(release), bin.join("kubectl"))
+                .expect("link a program");
+        }
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = self.isolated(&Command::new("sh"));
+        command
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("KUBECONFIG", self.kubeconfig());
+        command.env("KUBECACHEDIR", self.scratch()).current_dir(self.scratch()).args(["-c", line]);
+        command
+    }
+
     /// Runs a command line that a message gave to a person, in a shell with `curtain` and `kubectl`.
     #[track_caller]
     pub fn shell(&self, line: &str) -> Output {

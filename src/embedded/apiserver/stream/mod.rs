@@ -3,6 +3,7 @@
 //! A request is checked like any other, and refused with a `Status` like any other; then the connection changes to
 //! WebSocket ([`upgrade`]) and a task of its own serves it until one of the two ends. Messages begin with the number
 //! of a channel ([`channel`]): those of [`exec`] are a program's streams, those of [`forward`] connections.
+//! kubectl forwards ports with SPDY frames instead ([`spdy`]).
 //!
 //! Invariants: a client that does not read is not read for, and a program that does not read is not written for:
 //! nothing is kept but what one message holds; a stream ends with the close code 1000, or says why not.
@@ -10,6 +11,7 @@
 mod channel;
 mod exec;
 mod forward;
+mod spdy;
 mod upgrade;
 
 #[cfg(test)]
@@ -18,4 +20,5 @@ mod tests;
 pub(super) use channel::Version;
 pub(super) use exec::serve as serve_session;
 pub(super) use forward::{Connect, MOST_PORTS, serve as serve_ports};
+pub(super) use spdy::serve as serve_spdy;
 pub(super) use upgrade::{Offer, refuse_without};

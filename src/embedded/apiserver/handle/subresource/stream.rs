@@ -42,13 +42,16 @@ pub(in crate::apiserver) const PORT_FORWARD: Subresource = Subresource {
 
 const CHANNELS: [(&str, Version); 2] =
     [("v5.channel.k8s.io", Version::V5), ("v4.channel.k8s.io", Version::V4)];
-const FORWARDS: [(&str, Forward); 1] = [("v4.channel.k8s.io", Forward::Channels)];
+const FORWARDS: [(&str, Forward); 2] =
+    [("SPDY/3.1+portforward.k8s.io", Forward::Spdy), ("v4.channel.k8s.io", Forward::Channels)];
 
 /// How ports are forwarded.
 #[derive(Clone, Copy)]
 enum Forward {
     /// By a pair of channels for each port.
     Channels,
+    /// By a session that opens connections as they come.
+    Spdy,
 }
 
 /// The pod, and the node that it is on.
@@ -132,6 +135,7 @@ async fn forward(api: &Arc<Api>, context: &Context) -> Result<Reply, ApiError> {
     let (reply, accepted, how) = offer(context)?.accept(&FORWARDS)?;
     let ports = match how {
         Forward::Channels => ports(context)?,
+        Forward::Spdy => Vec::new(),
     };
     let stopping = api.stopping.clone();
     api.streams.spawn(async move {
@@ -146,6 +150,7 @@ async fn forward(api: &Arc<Api>, context: &Context) -> Result<Reply, ApiError> {
         });
         match how {
             Forward::Channels => stream::serve_ports(socket, pod, ports, &connect, stopping).await,
+            Forward::Spdy => stream::serve_spdy(socket, pod, &connect, stopping).await,
         }
     });
     Ok(reply)
