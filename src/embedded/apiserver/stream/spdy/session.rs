@@ -180,7 +180,7 @@ impl Session<'_> {
         headers: &Headers,
         fin: bool,
     ) -> Result<Option<String>, &'static str> {
-        if stream % 2 == 0 || stream <= self.last {
+        if stream.is_multiple_of(2) || stream <= self.last {
             return Err("its id is not a new one of a client's");
         }
         if self.streams.len() >= MOST_STREAMS {
