@@ -63,6 +63,8 @@ pub(super) fn plan(job: &Job, pods: &[Arc<Pod>], tally: &Tally, now: Timestamp) 
         .partition(|(_, wait)| wait.is_none());
     match later.into_iter().filter_map(|(_, wait)| wait).min() {
         Some(wait) if due.is_empty() => Plan::Wait(wait),
+        // What is missing belongs to indexes that are given up.
+        None if due.is_empty() => Plan::Nothing,
         _ => {
             let pods =
                 due.into_iter().filter_map(|(index, _)| indexed_pod(job, index, &tally.held));
