@@ -49,7 +49,8 @@ spec:
     )
 }
 
-/// A kubectl of a release in a namespace of its own, in shell lines as `$K`; each may take a minute.
+/// A kubectl of a release in a namespace of its own, in shell lines as `$K`; each may take a minute, in the foreground:
+/// what has a terminal must be let use it.
 struct Shell<'a> {
     instance: &'a Instance,
     release: &'static str,
@@ -59,7 +60,7 @@ struct Shell<'a> {
 impl Shell<'_> {
     fn line(&self, line: &str) -> Command {
         let mut command = self.instance.kubectl_shell(self.release, line);
-        command.env("K", format!("timeout 60 kubectl -n {}", self.namespace));
+        command.env("K", format!("timeout --foreground 60 kubectl -n {}", self.namespace));
         command
     }
 
@@ -117,16 +118,19 @@ fn runs_programs(shell: &Shell<'_>) {
 }
 
 fn has_a_terminal(shell: &Shell<'_>) {
-    // The program sees the size that it is started with, waits for another, and tells by its code that it has come.
-    let program = "stty size; until [ \"$(stty size)\" = '37 77' ]; do sleep 0.1; done; exit 5";
+    // The program waits for the first size, which may come after its start, then for another, and tells by its code that
+    // both have come.
+    let program = "until [ \"$(stty size)\" = '40 100' ]; do sleep 0.1; done; stty size; \
+                   until [ \"$(stty size)\" = '37 77' ]; do sleep 0.1; done; exit 5";
     let inner = format!(
         "tty; stty rows 40 cols 100; $K exec -it web -- sh -c \"{}\"",
         program.replace('"', "\\\"").replace('$', "\\$")
     );
     std::fs::write(shell.instance.scratch().join("inner"), inner).unwrap();
-    let seen = shell.instance.scratch().join("typescript");
-    let line = "timeout 60 script --quiet --flush --return --command 'sh inner' typescript";
+    let seen = shell.instance.scratch().join(format!("typescript-{}", shell.namespace));
+    let line = "timeout 60 script --quiet --flush --return --command 'sh inner' \"$T\"";
     let mut command = shell.line(line);
+    command.env("T", &seen);
     let mut script = Running(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
     let read = || std::fs::read_to_string(&seen).unwrap_or_default();
     let tty = eventually("the first size to be seen", LIMIT, || {
@@ -136,15 +140,12 @@ fn has_a_terminal(shell: &Shell<'_>) {
         found.ok_or(text)
     });
     let resized = Output::of(Command::new("stty").args(["-F", &tty, "rows", "37", "cols", "77"]));
-    resized.success();
     let status = script.0.wait().unwrap();
-    assert_eq!(status.code(), Some(5), "{}", read());
+    assert_eq!(status.code(), Some(5), "{resized:?}; {}", read());
 }
 
 fn copies_files(shell: &Shell<'_>) {
-    shell.run(
-        "$K cp sent web:/tmp/file && rm -f again && $K cp web:/tmp/file again && cmp sent again",
-    );
+    shell.run("$K cp sent web:/file && rm -f again && $K cp web:/file again && cmp sent again");
 }
 
 fn joins(shell: &Shell<'_>) {
