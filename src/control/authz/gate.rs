@@ -5,6 +5,7 @@
 //! control plane's work.
 
 mod foresee;
+mod names;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -24,11 +25,13 @@ use crate::audit::{Observed, Witness};
 use crate::identity::{Secret, SubjectKind};
 use crate::mcp::Call;
 
+pub use names::{Absent, Named};
+
 /// How long an answer holds.
 const REMEMBERED: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWERS: usize = 1024;
-const MAX_REPLY: usize = 256 << 10;
+const MAX_REPLY: usize = 1 << 20;
 
 /// Why a query was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +207,21 @@ impl Gate {
         token: &Secret,
         body: Bytes,
     ) -> Result<T, GateError> {
+        let (status, body) = self.exchange(request, token, body).await?;
+        if !status.is_success() {
+            let text = String::from_utf8_lossy(&body);
+            return Err(self.unavailable(format!("it answered {status}: {text}")));
+        }
+        serde_json::from_slice(&body).map_err(|error| self.unavailable(error.to_string()))
+    }
+
+    /// Any answer but that the token is not good.
+    async fn exchange(
+        &self,
+        request: http::request::Builder,
+        token: &Secret,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), GateError> {
         let request = request
             .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .body(Full::new(body))
@@ -222,11 +240,7 @@ impl Gate {
             let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
             return Err(GateError::Token(answer["message"].as_str().unwrap_or("401").to_owned()));
         }
-        if !status.is_success() {
-            let text = String::from_utf8_lossy(&body);
-            return Err(self.unavailable(format!("it answered {status}: {text}")));
-        }
-        serde_json::from_slice(&body).map_err(|error| self.unavailable(error.to_string()))
+        Ok((status, body))
     }
 }
 

@@ -35,7 +35,7 @@ pub use condition::{Attributes, Condition};
 pub use decide::{Decision, Question};
 pub use denial::Denial;
 pub use ends::{EXPIRES_AT, Ends, GRANTED_BY};
-pub use gate::{Gate, GateError};
+pub use gate::{Absent, Gate, GateError, Named};
 pub use hierarchy::Hierarchy;
 pub use kinds::{GRANT_KINDS, GrantKind, grant_kinds_help};
 pub use parts::{RESTART, ROLLBACK, SCALE, parts};

@@ -21,6 +21,7 @@ pub(super) struct Codes {
 pub(super) fn respond(codes: Codes, refusal: &Refusal) -> Response {
     let (status, title, code) = match refusal {
         Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, "badRequest", codes.invalid),
+        Refusal::Absent(_) => (StatusCode::BAD_REQUEST, "badRequest", "SCOPE_NOT_FOUND"),
         Refusal::Gate(GateError::Denied(_)) => (StatusCode::FORBIDDEN, "forbidden", "FORBIDDEN"),
         Refusal::Gate(GateError::Token(_)) => {
             (StatusCode::UNAUTHORIZED, "unauthorized", "UNAUTHORIZED")

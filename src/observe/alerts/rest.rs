@@ -107,8 +107,8 @@ pub(super) async fn update<M: Measure>(
         Err(error) => return respond(UPDATE_CODES, &error.into()),
     };
     let call = Call { caller: &caller, token: &token };
-    if let Err(error) = own.gate.check(call, UPDATE, incident.place.site()).await {
-        return respond(UPDATE_CODES, &error.into());
+    if let Err(error) = own.places.check(call, UPDATE, &incident.place).await {
+        return respond(UPDATE_CODES, &error);
     }
     let status = change.status.clone();
     let IncidentChange { notes, description, .. } = change;

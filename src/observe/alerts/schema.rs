@@ -45,4 +45,6 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_due ON delivery (state, next_ns);
 CREATE INDEX delivery_alert ON delivery (alert_id);
 ",
+    owners: "(SELECT namespace_name AS namespace, project_name AS project, \
+        component_name AS component, environment_name AS environment FROM alert_entries)",
 };

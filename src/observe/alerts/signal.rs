@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{post, put};
-use curtain_control::authz::Gate;
 use curtain_control::mcp::{Arguments, Call, Tool};
 use curtain_role::Shutdown;
 use futures::FutureExt;
@@ -20,7 +19,7 @@ use super::query::Found;
 use super::{Options, Store, answer, rest, tools};
 use crate::asked::{Asked, Page, budget};
 use crate::database::{DatabaseError, run};
-use crate::observer::{Refusal, Signal};
+use crate::observer::{Places, Refusal, Signal};
 
 /// What lookers at alerts need.
 pub(super) const ALERTS: &str = "alerts:view";
@@ -32,13 +31,13 @@ pub(super) const INCIDENTS: &str = "incidents:view";
 pub(crate) struct Alerts<M> {
     pub(super) store: Store,
     measure: M,
-    pub(super) gate: Arc<Gate>,
+    pub(super) places: Places,
     options: Options,
 }
 
 impl<M: Measure> Alerts<M> {
-    pub(crate) fn new(store: Store, measure: M, gate: Arc<Gate>, options: Options) -> Self {
-        Alerts { store, measure, gate, options }
+    pub(crate) fn new(store: Store, measure: M, places: Places, options: Options) -> Self {
+        Alerts { store, measure, places, options }
     }
 
     /// Checks, asks, looks.
@@ -50,7 +49,7 @@ impl<M: Measure> Alerts<M> {
         look: impl FnOnce(&Store, &Page) -> Result<Found<T>, DatabaseError> + Send + 'static,
     ) -> Result<Found<T>, Refusal> {
         let page = asked.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, action, page.place.site()).await?;
+        self.places.admit(call, action, &page.place).await?;
         Ok(run(&self.store, move |store| look(store, &page)).await?)
     }
 }

@@ -16,6 +16,9 @@ use rusqlite::Connection;
 pub use error::DatabaseError;
 pub use retention::Retention;
 
+use crate::asked::Place;
+use crate::owner::IN_PLACE;
+
 /// Pages given back to the file system at once.
 const PAGES: i64 = 1000;
 
@@ -26,6 +29,8 @@ pub struct Layout {
     pub version: i64,
     /// SQL that makes them in an empty file.
     pub tables: &'static str,
+    /// Where the names of those stand whom rows are of: a table, or a query in brackets.
+    pub owners: &'static str,
 }
 
 /// What makes the store of one signal different from others.
@@ -71,6 +76,7 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
+    owners: &'static str,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
 }
@@ -100,7 +106,12 @@ impl Database {
         let reader = open().map_err(failed)?;
         reader.pragma_update(None, "query_only", true)?;
         let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        Ok(Database(Arc::new(Inner { path: path.to_owned(), writer, reader })))
+        Ok(Database(Arc::new(Inner {
+            path: path.to_owned(),
+            owners: layout.owners,
+            writer,
+            reader,
+        })))
     }
 
     /// Changes something. Blocks.
@@ -124,6 +135,19 @@ impl Database {
         work: impl FnOnce(&Connection) -> Result<T, DatabaseError>,
     ) -> Result<T, DatabaseError> {
         work(&self.0.reader.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether anything in it is of `place`. Blocks.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Sqlite`].
+    pub(crate) fn has(&self, place: &Place) -> Result<bool, DatabaseError> {
+        let Place { namespace, project, component, environment } = place;
+        let exists = format!("SELECT EXISTS (SELECT 1 FROM {} WHERE {IN_PLACE})", self.0.owners);
+        self.read(|connection| {
+            let names = [namespace, project, component, environment];
+            Ok(connection.prepare_cached(&exists)?.query_row(names, |row| row.get(0))?)
+        })
     }
 
     /// Gives the space of what was removed back to the file system.
@@ -187,7 +211,7 @@ fn prepare(connection: &Connection, path: &Path, layout: Layout) -> Result<(), D
     // A crash of the machine may lose the last rows together with their positions: they are fetched again.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "journal_size_limit", 4 << 20)?;
-    let Layout { version, tables } = layout;
+    let Layout { version, tables, .. } = layout;
     match connection
         .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
         .map_err(open)?
@@ -206,7 +230,8 @@ fn prepare(connection: &Connection, path: &Path, layout: Layout) -> Result<(), D
 mod tests {
     use super::*;
 
-    const LAYOUT: Layout = Layout { version: 1, tables: "CREATE TABLE thing (id INTEGER);" };
+    const LAYOUT: Layout =
+        Layout { version: 1, tables: "CREATE TABLE thing (id INTEGER);", owners: "thing" };
 
     #[test]
     fn a_newer_database_and_a_bad_path_are_refused_with_words() {

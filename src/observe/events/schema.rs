@@ -19,4 +19,5 @@ CREATE INDEX event_place ON event (owner, last);
 CREATE INDEX event_time ON event (last);
 "
     ),
+    owners: "owner",
 };

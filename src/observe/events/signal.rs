@@ -1,13 +1,11 @@
 //! Events as the observer serves them.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
-use curtain_control::authz::Gate;
 use curtain_control::mcp::{Arguments, Call, Tool};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -18,7 +16,7 @@ use super::wire::{Batch, EVENTS_PATH};
 use super::{Found, Store, tools};
 use crate::asked::{Asked, NO_WORKFLOWS, budget};
 use crate::database::{DatabaseError, run};
-use crate::observer::{Refusal, Signal, intake, rest};
+use crate::observer::{Places, Refusal, Signal, intake, rest};
 
 /// What lookers at events need.
 pub(super) const ACTION: &str = "events:view";
@@ -27,18 +25,18 @@ pub(super) const ACTION: &str = "events:view";
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     store: Store,
-    gate: Arc<Gate>,
+    places: Places,
 }
 
 impl Events {
-    pub(crate) fn new(store: Store, gate: Arc<Gate>) -> Self {
-        Events { store, gate }
+    pub(crate) fn new(store: Store, places: Places) -> Self {
+        Events { store, places }
     }
 
     /// Checks, asks, looks.
     async fn query(&self, call: Call<'_>, asked: Asked) -> Result<Found, Refusal> {
         let page = asked.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, ACTION, page.place.site()).await?;
+        self.places.admit(call, ACTION, &page.place).await?;
         Ok(run(&self.store, move |store| store.query(&page)).await?)
     }
 }

@@ -30,4 +30,5 @@ CREATE VIRTUAL TABLE line_text USING fts5 (text, content='', contentless_delete=
 INSERT INTO line_text (line_text, rank) VALUES ('automerge', 8);
 "
     ),
+    owners: "stream",
 };

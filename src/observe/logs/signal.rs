@@ -1,13 +1,11 @@
 //! Logs as the observer serves them: the one way from a query to its answer, for REST and MCP alike.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
-use curtain_control::authz::Gate;
 use curtain_control::mcp::{Arguments, Call, Tool};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -18,7 +16,7 @@ use super::ask::LogsQuery;
 use super::{Found, Store, ingest, tools};
 use crate::asked::{NO_WORKFLOWS, budget};
 use crate::database::{DatabaseError, run};
-use crate::observer::{Refusal, Signal, rest};
+use crate::observer::{Places, Refusal, Signal, rest};
 
 /// What lookers at logs need.
 pub(super) const ACTION: &str = "logs:view";
@@ -27,18 +25,18 @@ pub(super) const ACTION: &str = "logs:view";
 #[derive(Clone, Debug)]
 pub(crate) struct Logs {
     store: Store,
-    gate: Arc<Gate>,
+    places: Places,
 }
 
 impl Logs {
-    pub(crate) fn new(store: Store, gate: Arc<Gate>) -> Self {
-        Logs { store, gate }
+    pub(crate) fn new(store: Store, places: Places) -> Self {
+        Logs { store, places }
     }
 
     /// Checks, asks, looks.
     async fn query(&self, call: Call<'_>, query: LogsQuery) -> Result<Found, Refusal> {
         let query = query.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, ACTION, query.page.place.site()).await?;
+        self.places.admit(call, ACTION, &query.page.place).await?;
         Ok(run(&self.store, move |store| store.query(&query)).await?)
     }
 }

@@ -52,7 +52,7 @@ use crate::database::{Database, DatabaseError, Retention};
 /// The database of samples. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    database: Database,
+    pub(crate) database: Database,
     retention: Retention,
     known: Arc<write::Known>,
     watched: Arc<watched::Watched>,

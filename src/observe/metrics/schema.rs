@@ -25,6 +25,7 @@ CREATE TABLE moment (
 ) WITHOUT ROWID;
 "
     ),
+    owners: "owner",
 };
 
 /// How long values stay at a grain, in seconds. Those of the last one stay as long as retention lets them.

@@ -1,12 +1,9 @@
 //! Metrics as the observer serves them: the one way from a query to its answer, for REST and MCP alike.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use curtain_control::authz::Gate;
 use curtain_control::identity::{Caller, Secret};
 use curtain_control::mcp::economy::{MOST, TYPICAL};
 use curtain_control::mcp::{Arguments, Call, Tool};
@@ -24,7 +21,7 @@ use super::wire::{Batch, SAMPLES_PATH};
 use super::{Joined, Store, answer, application, bills, drawn, tools};
 use crate::asked::Asked;
 use crate::database::{DatabaseError, run};
-use crate::observer::{Refusal, Signal, intake, rest};
+use crate::observer::{Places, Refusal, Signal, intake, rest};
 
 /// What lookers at metrics need.
 pub(super) const METRICS: &str = "metrics:view";
@@ -37,7 +34,7 @@ const MOST_POINTS: i64 = 240;
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     kept: Joined,
-    gate: Arc<Gate>,
+    places: Places,
     prices: Prices,
 }
 
@@ -48,8 +45,8 @@ enum Found {
 }
 
 impl Metrics {
-    pub(crate) fn new(kept: Joined, gate: Arc<Gate>, prices: Prices) -> Self {
-        Metrics { kept, gate, prices }
+    pub(crate) fn new(kept: Joined, places: Places, prices: Prices) -> Self {
+        Metrics { kept, places, prices }
     }
 
     /// Asks whether the caller may, and looks.
@@ -60,7 +57,7 @@ impl Metrics {
         window: &Window,
         look: impl FnOnce(&Joined, &Window) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.gate.check(call, action, window.place.site()).await?;
+        self.places.admit(call, action, &window.place).await?;
         let window = window.clone();
         Ok(run(&self.kept, move |kept| look(kept, &window)).await?)
     }

@@ -8,6 +8,7 @@
 
 mod ingest;
 pub(crate) mod intake;
+mod places;
 mod refusal;
 pub(crate) mod rest;
 mod signal;
@@ -29,6 +30,7 @@ use curtain_role::{
 };
 use http::Uri;
 
+pub(crate) use places::Places;
 pub(crate) use refusal::Refusal;
 pub(crate) use signal::Signal;
 
@@ -149,16 +151,24 @@ fn signals(config: &Config, gate: &Arc<Gate>) -> Result<Arc<[Box<dyn Signal>]>, 
     let alerts = alerts::Store::open(&path("alerts.db"), retention)?;
     let happened = events::Store::open(&path("events.db"), retention)?;
     let spans = traces::Store::open(&path("traces.db"), retention)?;
+    let kept = [
+        samples.database.clone(),
+        lines.database.clone(),
+        happened.database.clone(),
+        spans.database.clone(),
+        alerts.database.clone(),
+    ];
+    let places = Places::new(gate.clone(), kept);
     let joined = metrics::Joined { samples, spans: spans.clone() };
     let (logs, metrics, events) = (lines.clone(), joined.clone(), happened.clone());
     let measure =
         Telemetry { logs, metrics, events, prices: config.prices, answered: Arc::default() };
     let signals: [Box<dyn Signal>; 5] = [
-        Box::new(Logs::new(lines, gate.clone())),
-        Box::new(Events::new(happened, gate.clone())),
-        Box::new(Traces::new(spans, gate.clone())),
-        Box::new(Metrics::new(joined, gate.clone(), config.prices)),
-        Box::new(Alerts::new(alerts, measure, gate.clone(), config.alerts.clone())),
+        Box::new(Logs::new(lines, places.clone())),
+        Box::new(Events::new(happened, places.clone())),
+        Box::new(Traces::new(spans, places.clone())),
+        Box::new(Metrics::new(joined, places.clone(), config.prices)),
+        Box::new(Alerts::new(alerts, measure, places, config.alerts.clone())),
     ];
     Ok(Arc::new(signals))
 }
@@ -217,6 +227,12 @@ mod tests;
 pub(crate) mod testing {
     use super::*;
 
+    /// Places of which nothing can be asked.
+    fn places() -> Places {
+        let nowhere = Uri::from_static("http://127.0.0.1:1");
+        Places::new(Arc::new(Gate::new(&nowhere, Instance::default(), Via::Observer)), [])
+    }
+
     /// Serves it at `address`, or somewhere; returns where.
     pub(crate) async fn ingest(
         store: &logs::Store,
@@ -225,22 +241,14 @@ pub(crate) mod testing {
         address: Option<SocketAddr>,
         shutdown: &Shutdown,
     ) -> SocketAddr {
-        let instance = Instance::default();
-        let gate =
-            Arc::new(Gate::new(&Uri::from_static("http://127.0.0.1:1"), instance, Via::Observer));
-        let lines = Logs::new(store.clone(), gate).ingest();
+        let lines = Logs::new(store.clone(), places()).ingest();
         serve_posts(lines, client, user, address, shutdown).await
     }
 
     /// The routes of events and spans.
     pub(crate) fn routes(events: &events::Store, traces: &traces::Store) -> Router {
-        let gate = Arc::new(Gate::new(
-            &Uri::from_static("http://127.0.0.1:1"),
-            Instance::default(),
-            Via::Observer,
-        ));
-        let traces = Traces::new(traces.clone(), gate.clone()).ingest();
-        Events::new(events.clone(), gate).ingest().merge(traces)
+        let traces = Traces::new(traces.clone(), places()).ingest();
+        Events::new(events.clone(), places()).ingest().merge(traces)
     }
 
     /// Serves routes for the collector at `address`, or somewhere; returns where.

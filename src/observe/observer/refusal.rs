@@ -1,6 +1,6 @@
 //! Why a query has no answer.
 
-use curtain_control::authz::GateError;
+use curtain_control::authz::{Absent, GateError};
 
 use crate::database::DatabaseError;
 
@@ -13,6 +13,9 @@ pub(crate) enum Refusal {
     /// What was named is not there, in a sentence for the caller.
     #[error("{0}")]
     Missing(String),
+    /// What the caller named as the place to look is not there.
+    #[error("{0}")]
+    Absent(Absent),
     /// The caller may not, or nobody says.
     #[error(transparent)]
     Gate(#[from] GateError),

@@ -68,6 +68,7 @@ fn refuse(letter: &str, refusal: &Refusal) -> Response {
     let (status, title, number) = match refusal {
         Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, "badRequest", "01"),
         Refusal::Missing(_) => (StatusCode::NOT_FOUND, "notFound", "07"),
+        Refusal::Absent(_) => (StatusCode::BAD_REQUEST, "badRequest", "04"),
         Refusal::Gate(GateError::Denied(_)) => (StatusCode::FORBIDDEN, "forbidden", "02"),
         Refusal::Gate(GateError::Token(_)) => (StatusCode::UNAUTHORIZED, "unauthorized", "02"),
         Refusal::Gate(error @ GateError::Unavailable { .. }) => {

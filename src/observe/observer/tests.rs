@@ -13,6 +13,8 @@ use super::*;
 use crate::owner::Owner;
 use crate::wire::{Batch, Line, Part, Position, Source};
 
+mod names;
+
 /// An observer with two lines, and a control plane that lets `dev` look at the project `shop`.
 struct World {
     rest: String,
@@ -86,6 +88,7 @@ impl World {
             .route("/oauth2/jwks", get(move || async move { Json(jwks) }))
             .route("/api/v1/authz/profile", get(profile))
             .route("/api/v1/authz/evaluates", post(evaluate))
+            .route("/api/v1/{*path}", get(there))
             .route(OBSERVED_PATH, post(observed).with_state(sender));
         let control = serve_somewhere(control, &shutdown).await;
 
@@ -304,6 +307,35 @@ async fn profile(headers: http::HeaderMap) -> Json<Value> {
     Json(json!({"capabilities": {"logs:view": one, "events:view": one, "traces:view": one}}))
 }
 
+/// What there is: two projects, a component and two environments. To `guest` nothing of it is shown.
+async fn there(
+    headers: http::HeaderMap,
+    axum::extract::Path(path): axum::extract::Path<String>,
+) -> (http::StatusCode, Json<Value>) {
+    let known = [
+        ("namespaces", vec!["default"]),
+        ("namespaces/default/projects", vec!["bank", "shop"]),
+        ("namespaces/default/components", vec!["quiet"]),
+        ("namespaces/default/environments", vec!["development", "staging"]),
+    ];
+    if subject(&headers) == "guest" {
+        return (http::StatusCode::FORBIDDEN, Json(json!({"error": "denied"})));
+    }
+    let object = |name: &&str| json!({"metadata": {"name": name}, "spec": {"owner": {"projectName": "shop"}}});
+    for (list, names) in &known {
+        if path == *list {
+            return (
+                http::StatusCode::OK,
+                Json(json!({"items": names.iter().map(object).collect::<Vec<_>>()})),
+            );
+        }
+        if let Some(name) = names.iter().find(|name| path == format!("{list}/{name}")) {
+            return (http::StatusCode::OK, Json(object(name)));
+        }
+    }
+    (http::StatusCode::NOT_FOUND, Json(json!({"error": "not found"})))
+}
+
 /// Decides by the token alone, as the control plane does, and insists on the form of the question. The agent `staged`
 /// may look in another environment, and to `banned` it is forbidden.
 async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Json<Value> {
@@ -312,9 +344,10 @@ async fn evaluate(headers: http::HeaderMap, Json(questions): Json<Value>) -> Jso
     let (resource, verb) = action.split_once(':').expect("resource:verb");
     let known = ["logs", "events", "traces", "metrics", "finops", "alerts", "incidents"];
     assert!(known.contains(&resource) && ["view", "update"].contains(&verb), "{action}");
-    assert_eq!(question["context"]["resource"]["environment"], "default/development");
-    let allowed =
-        subject(&headers) == "dev" && question["resource"]["hierarchy"]["project"] == "shop";
+    let environment = question["context"]["resource"]["environment"].as_str();
+    assert!(environment.is_none_or(|name| name.starts_with("default/")), "{environment:?}");
+    let project = &question["resource"]["hierarchy"]["project"];
+    let allowed = subject(&headers) == "guest" || subject(&headers) == "dev" && project != "bank";
     let mut context = match subject(&headers).as_str() {
         _ if allowed => json!({"result": "allowed", "binding": "b", "entitlement": "groups:g"}),
         Some("staged") => json!({"result": "missing", "unmet": "AuthzRoleBinding default/staged"}),

@@ -33,4 +33,5 @@ CREATE TABLE span (
 ) WITHOUT ROWID;
 "
     ),
+    owners: "source",
 };

@@ -1,13 +1,11 @@
 //! Traces as the observer serves them.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use curtain_control::authz::Gate;
 use curtain_control::identity::{Caller, Secret};
 use curtain_control::mcp::economy::TYPICAL;
 use curtain_control::mcp::{Arguments, Call, Tool};
@@ -20,7 +18,7 @@ use super::wire::{Batch, IdError, SPANS_PATH, SpanId, TraceId};
 use super::{Listed, Row, Spans, Store, answer, compact, tools};
 use crate::asked::{Asked, Place, budget};
 use crate::database::{DatabaseError, run};
-use crate::observer::{Refusal, Signal, intake, rest};
+use crate::observer::{Places, Refusal, Signal, intake, rest};
 
 /// What lookers at traces need.
 pub(super) const ACTION: &str = "traces:view";
@@ -31,7 +29,7 @@ const ALL_SPANS: i64 = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct Traces {
     store: Store,
-    gate: Arc<Gate>,
+    places: Places,
 }
 
 /// The body of both queries.
@@ -50,14 +48,14 @@ impl From<IdError> for Refusal {
 }
 
 impl Traces {
-    pub(crate) fn new(store: Store, gate: Arc<Gate>) -> Self {
-        Traces { store, gate }
+    pub(crate) fn new(store: Store, places: Places) -> Self {
+        Traces { store, places }
     }
 
     /// Checks, asks, looks.
     async fn list(&self, call: Call<'_>, asked: Asked) -> Result<Listed, Refusal> {
         let page = asked.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, ACTION, page.place.site()).await?;
+        self.places.admit(call, ACTION, &page.place).await?;
         Ok(run(&self.store, move |store| store.list(&page)).await?)
     }
 
@@ -69,7 +67,7 @@ impl Traces {
         asked: Asked,
     ) -> Result<Spans, Refusal> {
         let page = asked.check().map_err(Refusal::Invalid)?;
-        self.gate.check(call, ACTION, page.place.site()).await?;
+        self.places.admit(call, ACTION, &page.place).await?;
         Ok(run(&self.store, move |store| store.spans(trace, &page, whole)).await?)
     }
 
@@ -89,7 +87,7 @@ impl Traces {
             component: owner.component.clone(),
             environment: owner.environment.clone(),
         };
-        self.gate.check(call, ACTION, place.site()).await?;
+        self.places.check(call, ACTION, &place).await?;
         Ok(row)
     }
 
