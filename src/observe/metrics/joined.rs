@@ -8,7 +8,7 @@ use super::ask::Window;
 use super::calls::{Calls, Pair, Traced};
 use super::node::Node;
 use super::requests::Http;
-use super::topology::{Edge, Edges, Topology, edge};
+use super::topology::{Edge, Edges, Key, Topology, edge};
 use crate::asked::Place;
 use crate::database::DatabaseError;
 use crate::traces;
@@ -52,29 +52,65 @@ pub(super) fn add_calls(edges: &mut Edges, calls: &Calls) {
     let asked = edges.values().filter(|edge| edge.asked.all.count > 0);
     let counted: BTreeSet<Pair> = asked.map(Edge::ends_by_name).collect();
     for traced in calls.besides(&counted) {
-        let key = unread(edges, traced, calls).unwrap_or_else(|| {
-            let unknown = || Node::External(UNKNOWN.to_owned());
-            let source = traced.source.as_ref().map_or_else(unknown, Node::of);
-            (source, Node::of(&traced.target), String::new())
-        });
+        let key = match &traced.source {
+            Some(source) => between(edges, &Node::named(source), traced)
+                .unwrap_or_else(|| (Node::of(source), Node::of(&traced.target), String::new())),
+            None => match connected(edges, traced, calls) {
+                Connected::By(key) => key,
+                // It is one of those that are drawn already.
+                Connected::Several => continue,
+                Connected::Nobody => {
+                    let unknown = Node::External(UNKNOWN.to_owned());
+                    (unknown, Node::of(&traced.target), String::new())
+                }
+            },
+        };
         let edge = edge(edges, key);
         edge.asked.join(&traced.asked());
         edge.protocols.extend(traced.protocols());
     }
 }
 
-/// The connections over which calls went: most of those between the two ends. For a caller that no trace names, those of
-/// the only one that traces do not name.
-fn unread(edges: &Edges, traced: &Traced, calls: &Calls) -> Option<(Node, Node, String)> {
-    let (source, target) = (traced.source.as_ref().map(Node::named), Node::named(&traced.target));
-    let fits = |edge: &&Edge| {
-        let (from, to) = edge.ends_by_name();
-        to == target && source.as_ref().map_or_else(|| !calls.names(&from, &to), |one| *one == from)
-    };
-    let found: Vec<&Edge> = edges.values().filter(fits).collect();
+/// The connections over which calls of a known caller went: most of those between the two ends.
+fn between(edges: &Edges, source: &Node, traced: &Traced) -> Option<Key> {
+    let ends = (source.clone(), Node::named(&traced.target));
+    most(edges.values().filter(|edge| edge.ends_by_name() == ends))
+}
+
+/// Who may have made calls of which no trace names the caller.
+enum Connected {
+    /// Only they can, over these connections.
+    By(Key),
+    /// Nobody tells which of them.
+    Several,
+    /// Nobody was seen to connect.
+    Nobody,
+}
+
+/// Who was seen to connect to the one that was called. Of several, the only one that traces do not name.
+fn connected(edges: &Edges, traced: &Traced, calls: &Calls) -> Connected {
+    let target = Node::named(&traced.target);
+    let reaches =
+        |edge: &&Edge| edge.target.by_name() == target && edge.connections.forwarded > 0.0;
+    let found: Vec<&Edge> = edges.values().filter(reaches).collect();
     let callers: BTreeSet<&Node> = found.iter().map(|edge| &edge.source).collect();
-    let most = |a: &&&Edge, b: &&&Edge| a.connections.forwarded.total_cmp(&b.connections.forwarded);
-    let edge = found.iter().filter(|_| source.is_some() || callers.len() == 1).max_by(most)?;
+    let unnamed = callers.iter().filter(|caller| !calls.names(&caller.by_name(), &target));
+    let only = match (callers.len(), unnamed.collect::<Vec<_>>().as_slice()) {
+        (1, _) => callers.first().copied(),
+        (_, [caller]) => Some(**caller),
+        _ => None,
+    };
+    let key = only.and_then(|caller| most(found.into_iter().filter(|edge| edge.source == *caller)));
+    match key {
+        Some(key) => Connected::By(key),
+        None if callers.is_empty() => Connected::Nobody,
+        None => Connected::Several,
+    }
+}
+
+/// By what the edge is found over which most connections went.
+fn most<'a>(edges: impl Iterator<Item = &'a Edge>) -> Option<Key> {
+    let edge = edges.max_by(|a, b| a.connections.forwarded.total_cmp(&b.connections.forwarded))?;
     Some((edge.source.clone(), edge.target.clone(), edge.service.clone()))
 }
 

@@ -72,8 +72,11 @@ pub(super) struct Topology {
     pub(super) more: bool,
 }
 
-/// By both ends and the Service.
-pub(super) type Edges = BTreeMap<(Node, Node, String), Edge>;
+/// Both ends and the Service.
+pub(super) type Key = (Node, Node, String);
+
+/// By what makes them different.
+pub(super) type Edges = BTreeMap<Key, Edge>;
 
 impl Store {
     /// The calls of a project in an environment; those of one component, if the place names it. `spans` are the calls
@@ -164,10 +167,7 @@ fn add(edges: &mut Edges, owner: &Owner, series: &Series, (sum, last): (&Value, 
 }
 
 /// The edge between two ends, made if there is none.
-pub(super) fn edge(
-    edges: &mut Edges,
-    (source, target, service): (Node, Node, String),
-) -> &mut Edge {
+pub(super) fn edge(edges: &mut Edges, (source, target, service): Key) -> &mut Edge {
     let key = (source.clone(), target.clone(), service.clone());
     edges.entry(key).or_insert_with(|| Edge::new(source, target, service))
 }
