@@ -7,8 +7,8 @@ use http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode,
-        Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+        ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
         Tool as Described,
     },
     service::RequestContext,
@@ -16,6 +16,7 @@ use rmcp::{
         StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
     },
 };
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -108,16 +109,16 @@ impl<T: Toolbox> Server<T> {
         false
     }
 
-    /// Refuses a call that the caller cannot have a permission for.
+    /// Refuses a call that the caller cannot have a permission for. Like all that a known tool does not do, that is a
+    /// result: the model reads it, and errors of the protocol may never reach it.
     async fn gate(
         &self,
         request: &Request,
         tool: &'static Tool,
         arguments: &Arguments,
-    ) -> Result<(), ErrorData> {
+    ) -> Result<(), CallError> {
         let refused = |reason: &str| {
-            let message = format!("not authorized to call tool \"{}\": {reason}", tool.name);
-            Err(ErrorData::new(ErrorCode::INVALID_REQUEST, message, None))
+            Err(CallError(format!("not authorized to call tool \"{}\": {reason}", tool.name)))
         };
         if request.options.readonly && tool.access != Access::Read {
             return refused("this connection is read-only (readonly=true)");
@@ -185,9 +186,12 @@ impl<T: Toolbox> ServerHandler for Server<T> {
         };
         let place = arguments.place();
         let (answer, trail) = trail::follow(self.answer(&request, tool, arguments)).await;
-        let failed = answer.as_ref().map_or(true, |result| result.is_error == Some(true));
-        self.0.keep(request.call(), (tool, &place), &trail, failed).await;
-        answer.map(Into::into)
+        self.0.keep(request.call(), (tool, &place), &trail, answer.is_err()).await;
+        let result = match answer {
+            Ok(value) => CallToolResult::structured(value),
+            Err(CallError(reason)) => failure(reason),
+        };
+        Ok(result.into())
     }
 }
 
@@ -198,16 +202,12 @@ impl<T: Toolbox> Server<T> {
         request: &Request,
         tool: &'static Tool,
         arguments: Arguments,
-    ) -> Result<CallToolResult, ErrorData> {
+    ) -> Result<Value, CallError> {
         self.gate(request, tool, &arguments).await?;
         let call = self.0.call(request.call(), tool, arguments);
-        let result = tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| {
+        tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| {
             let seconds = PATIENCE.as_secs();
             Err(CallError(format!("{} took longer than {seconds} s and was given up", tool.name)))
-        });
-        Ok(match result {
-            Ok(value) => CallToolResult::structured(value),
-            Err(CallError(reason)) => failure(reason),
         })
     }
 }

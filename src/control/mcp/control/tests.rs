@@ -107,7 +107,8 @@ async fn bad(client: &Client, tool: &str, arguments: Value) -> String {
 
 /// Whether the tool did it, or what it said instead.
 async fn told(client: &Client, tool: &str, arguments: Value) -> Result<(), String> {
-    let result = call(client, tool, arguments).await?;
+    let result =
+        call(client, tool, arguments).await.unwrap_or_else(|error| panic!("{tool}: {error}"));
     match result.is_error {
         Some(true) => Err(result.content[0].as_text().expect("text").text.clone()),
         _ => Ok(()),
@@ -257,18 +258,18 @@ async fn an_agent_sees_what_it_could_be_granted_and_is_refused_with_the_remedy()
             ]
         );
         let arguments = json!({"namespace_name": "team", "name": "shop"});
-        let refused = call(&agent, "create_project", arguments).await.expect_err("refused");
+        let refused = bad(&agent, "create_project", arguments).await;
         assert!(refused.contains("not authorized to call tool \"create_project\""), "{refused}");
         assert!(refused.contains("missing permission \"project:create\""), "{refused}");
         assert!(refused.contains("apply -f -"), "{refused}");
         let binding = json!({"namespace_name": "team", "project_name": "shop", "component_name": "web",
             "environment": "development", "release_name": "r"});
-        let refused = call(&agent, "create_release_binding", binding).await.expect_err("refused");
+        let refused = bad(&agent, "create_release_binding", binding).await;
         let only_there = "agent grant one deploy --namespace team --project shop --component web \
                           --env development --for 1h --name ci";
         assert!(refused.contains(only_there), "{refused}");
         let change = json!({"namespace_name": "team", "binding_name": "web-production"});
-        let refused = call(&agent, "update_release_binding", change).await.expect_err("refused");
+        let refused = bad(&agent, "update_release_binding", change).await;
         let told = "denied: releasebinding:update in production. A person can allow it: curtain agent grant one \
                     config-fix --namespace team --project shop --component web --env production --for 1h --name ci";
         assert!(refused.contains(told), "{refused}");
@@ -290,8 +291,7 @@ async fn the_url_chooses_tools() {
     good(&some, "list_projects", json!({"namespace_name": "team"})).await;
     let readonly = connect(&platform, "admin", "?readonly=true", stateless()).await;
     assert!(!names(&readonly).await.iter().any(|name| name.starts_with("create_")));
-    let refused =
-        call(&readonly, "create_namespace", json!({"name": "x"})).await.expect_err("refused");
+    let refused = bad(&readonly, "create_namespace", json!({"name": "x"})).await;
     assert!(refused.contains("read-only"), "{refused}");
     let made = connect(&platform, "admin", "", stateless()).await;
     assert_eq!(good(&made, "create_namespace", json!({"name": "x"})).await["action"], "created");

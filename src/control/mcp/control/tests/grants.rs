@@ -89,7 +89,7 @@ async fn a_grant_lets_a_running_agent_write_until_it_is_revoked() {
     // Not in another environment, and not another kind of change.
     let deploy = json!({"namespace_name": "team", "project_name": "shop", "component_name": "web",
         "environment": "development", "release_name": "web-1"});
-    let refused = call(&agent, "create_release_binding", deploy).await.expect_err("refused");
+    let refused = bad(&agent, "create_release_binding", deploy).await;
     assert!(refused.contains("agent grant one deploy"), "{refused}");
     let (_, listed) = platform.send(&admin, Method::GET, "/api/v1/agents", None).await;
     let grant = &listed["items"][0]["grants"][0];

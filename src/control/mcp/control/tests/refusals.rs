@@ -60,7 +60,7 @@ async fn a_refused_call_names_its_object_and_is_granted_for_that_alone() {
     for row in super::super::table::ROWS.iter().filter(|row| row.tool.access != Access::Read) {
         let tool = &row.tool;
         let arguments = arguments(tool);
-        let refused = call(&agent, tool.name, arguments.clone()).await.expect_err("refused");
+        let refused = bad(&agent, tool.name, arguments.clone()).await;
         let audited = log.lines();
         let line = audited.last().expect("a line");
         let action = format!("action=\"{}\"", tool.actions[0]);
@@ -96,7 +96,7 @@ async fn what_is_no_name_is_not_logged_as_an_object() {
     let platform = Platform::start().await;
     let agent = connect(&platform, "one", "", stateless()).await;
     let arguments = json!({"namespace_name": "team", "release_name": "\" object=other"});
-    call(&agent, "delete_component_release", arguments).await.expect_err("refused");
+    bad(&agent, "delete_component_release", arguments).await;
     let audited = log.lines();
     let line = audited.last().expect("a line");
     assert!(line.contains(r#"object="""#) && !line.contains("object=other"), "{line}");
