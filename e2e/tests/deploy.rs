@@ -42,6 +42,28 @@ fn an_archive_answers_at_its_url_and_the_same_name_again_replaces_it() {
     let named = ["deploy", "--image", "my_app:dev", "--component", "my-app", "-o", "json"];
     let named: Value = serde_json::from_str(&instance.curtain(&named).success()).unwrap();
     assert_eq!(named["from"], "cluster");
+
+    // It goes with all that was made of it, on record, and another project's is not meant.
+    let typo = instance.curtain(&["component", "delete", "my-ap"]);
+    assert!(typo.code == 3 && typo.stderr.contains("there are: my-app"), "{typo:?}");
+    let other = instance.curtain(&["component", "delete", "my-app", "--project", "shop"]);
+    assert!(other.code == 3 && other.stderr.contains("my-app in project default"), "{other:?}");
+    let deleted = instance.curtain(&["component", "delete", "my-app", "-o", "json"]);
+    let deleted: Value = serde_json::from_str(&deleted.success()).unwrap();
+    assert_eq!(
+        (&deleted["project"], &deleted["workloads"], &deleted["environments"]),
+        (&json!("default"), &json!(["my-app"]), &json!(["development"]))
+    );
+    let left = |kinds: &str| {
+        let left = ["get", kinds, "-A", "-o", "name"];
+        let left = instance.kubectl(Clients::KUBECTLS[1], &left).success();
+        if left.contains("my-app") { Err(left) } else { Ok(()) }
+    };
+    left("components,workloads,componentreleases,releasebindings,renderedreleases").unwrap();
+    // A program that does not listen to signals has its time.
+    eventually("its pods to end", Duration::from_secs(60), || left("pods"));
+    let record = instance.curtain(&["audit", "--action", "component:delete"]).success();
+    assert!(record.contains("Component/my-app"), "{record}");
     instance.down();
 }
 

@@ -59,6 +59,19 @@ fn a_person_signs_in_by_link_and_sees_a_component_live() {
     other.open(link.trim());
     other.wait_for("Sign in");
     shoot(&other, "sign-in");
+
+    // It ends there, too, once its name is typed.
+    browser.click("#removal ~ details summary");
+    browser.fill("#confirmed", "greeter");
+    shoot(&browser, "removal");
+    browser.click("#removal ~ details button");
+    eventually("the component to be gone", Duration::from_secs(30), || {
+        let left = ["get", "components,workloads,releasebindings", "-o", "name"];
+        let left = instance.kubectl(Clients::KUBECTLS[1], &left).success();
+        if left.contains("greeter") { Err(left) } else { Ok(()) }
+    });
+    let at = browser.script("return location.pathname").unwrap();
+    assert!(!at.as_str().unwrap().contains("/components/"), "{at}");
     drop((browser, other));
 
     instance.curtain(&["demo", "remove", "greeter"]).success();

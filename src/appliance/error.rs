@@ -368,6 +368,16 @@ pub enum Error {
         /// The names there are.
         known: Vec<String>,
     },
+    /// There is no such component.
+    #[error("there is no component {name:?} in {place}; there {}", listed(known))]
+    UnknownComponent {
+        /// The name that was given.
+        name: String,
+        /// Where it was looked for.
+        place: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// The provider failed.
     #[error(transparent)]
     Provider(#[from] curtain_provider::Error),
@@ -421,6 +431,7 @@ impl Error {
             | Self::UnknownIdentity { .. }
             | Self::UnknownAgent { .. }
             | Self::UnknownProject { .. }
+            | Self::UnknownComponent { .. }
             | Self::UnknownDemo { .. }
             | Self::UnknownService { .. }
             | Self::UnknownFault { .. }

@@ -13,6 +13,7 @@ pub mod access;
 mod agents;
 mod carried;
 pub mod clients;
+pub mod component;
 pub mod demo;
 pub mod deploy;
 pub mod doctor;

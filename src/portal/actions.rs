@@ -1,4 +1,4 @@
-//! What a person can change: which release an environment runs, and whether it runs at all.
+//! What a person can change: which release an environment runs, whether it runs at all, and whether there is a component.
 
 use crate::backend::User;
 use crate::error::{BackendError, PageError};
@@ -163,6 +163,31 @@ pub(crate) async fn state(
     let user = portal.backend.of(&session.token);
     update(&user, &place, &form.binding, |spec| spec["state"] = json!(form.state)).await?;
     Ok(Redirect::to(&place.href()).into_response())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Removal {
+    confirmed: String,
+}
+
+/// Deletes a component, whose name was typed for that.
+pub(crate) async fn delete(
+    State(portal): State<Arc<Portal>>,
+    Path(place): Path<Place>,
+    Submitted { session, form }: Submitted<Removal>,
+) -> Result<Response, PageError> {
+    let name = &place.component;
+    if form.confirmed.trim() != name {
+        let message = format!("nothing was deleted: its name, {name}, has to be typed to confirm");
+        return Err(BackendError::Refused(message).into());
+    }
+    let user = portal.backend.of(&session.token);
+    let path = format!("/namespaces/{}/components/{}", encode(&place.namespace), encode(name));
+    crate::model::belongs(&user.get(&path).await?, &place)?;
+    user.delete(&path).await?;
+    tracing::info!(component = place.component, "deleted");
+    let project = crate::pages::project::href(&place.namespace, &place.project);
+    Ok(Redirect::to(&project).into_response())
 }
 
 /// Reads a binding of the component, changes its spec and writes it back, unless somebody else

@@ -92,6 +92,7 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .route(&format!("{component}/promote"), post(actions::promote))
         .route(&format!("{component}/state"), post(actions::state))
         .route(&format!("{component}/rollback"), post(actions::rollback))
+        .route(&format!("{component}/delete"), post(actions::delete))
         .route(&format!("{component}/auto-deploy"), post(actions::auto_deploy))
         .route(&format!("{component}/releases"), get(pages::component::releases::show))
         .route(&format!("{component}/metrics"), get(pages::component::metrics::show))

@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod component;
 mod credentials;
 mod demo;
 mod deploy;
@@ -70,6 +71,9 @@ pub(crate) enum Verb {
     /// Deploy an image of your own, and print its URL once it answers
     #[command(after_help = deploy::EXAMPLES)]
     Deploy(deploy::Args),
+    /// Delete what was deployed
+    #[command(subcommand, after_help = component::EXAMPLES)]
+    Component(component::Verb),
     /// Deploy sample applications
     #[command(subcommand, after_help = demo::EXAMPLES)]
     Demo(demo::Verb),
@@ -169,6 +173,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Kubeconfig(args) => kubeconfig::run(&args, context),
         Verb::Image(verb) => image::run(verb, context).await,
         Verb::Deploy(args) => deploy::run(args, context).await,
+        Verb::Component(verb) => component::run(verb, context).await,
         Verb::Demo(verb) => demo::run(&verb, context).await,
         Verb::Audit(args) => context.within(USUAL, audit::run(&args, context)).await,
         Verb::Agent(verb) => agent::run(verb, context).await,

@@ -101,25 +101,25 @@ impl User<'_> {
             .header(header::CONTENT_TYPE, "application/json")
     }
 
-    /// Answers whether the person may do these things, each `(action, hierarchy, environment)` with
-    /// the environment as `namespace/name`, with the reason for a no.
+    /// Answers whether the person may do these things, each `(action, hierarchy, attributes)` with what conditions of a
+    /// grant look at, with the reason for a no.
     pub(crate) async fn may(
         &self,
-        questions: &[(&str, Value, String)],
+        questions: &[(&str, Value, Value)],
     ) -> Result<Vec<Result<(), String>>, BackendError> {
         if questions.is_empty() {
             return Ok(Vec::new());
         }
         let asked: Vec<Value> = questions
             .iter()
-            .map(|(action, hierarchy, environment)| {
+            .map(|(action, hierarchy, attributes)| {
                 json!({
                     "resource": {
                         "type": action.split(':').next().unwrap_or_default(),
                         "hierarchy": hierarchy,
                     },
                     "action": action,
-                    "context": {"resource": {"environment": environment}},
+                    "context": {"resource": attributes},
                 })
             })
             .collect();

@@ -75,14 +75,15 @@ pub(crate) async fn component(
     let hierarchy = json!({
         "namespace": place.namespace, "project": place.project, "component": place.component,
     });
-    let questions: Vec<(&str, Value, String)> = lanes
+    let questions: Vec<(&str, Value, Value)> = lanes
         .iter()
         .map(|lane| {
             let action = match lane.binding {
                 Some(_) => "releasebinding:update",
                 None => "releasebinding:create",
             };
-            (action, hierarchy.clone(), format!("{}/{}", place.namespace, lane.name))
+            let environment = format!("{}/{}", place.namespace, lane.name);
+            (action, hierarchy.clone(), json!({"environment": environment}))
         })
         .collect();
     let answers = user.may(&questions).await?;

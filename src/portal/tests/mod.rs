@@ -3,6 +3,7 @@
 mod deploy;
 mod incidents;
 mod releases;
+mod removal;
 mod telemetry;
 mod wire;
 

@@ -26,7 +26,7 @@ type Written = (String, String, Value, Option<String>);
 pub(crate) struct Wire {
     pub(crate) objects: Arc<Mutex<Objects>>,
     pub(crate) logs: Arc<Mutex<Vec<Value>>>,
-    /// Environments in which nothing may be changed.
+    /// Environments in which nothing may be changed, and what may not be done where none is asked for.
     pub(crate) denied: Arc<Mutex<Vec<String>>>,
     /// What was written.
     pub(crate) written: Arc<Mutex<Vec<Written>>>,
@@ -147,10 +147,14 @@ async fn evaluates(State(wire): State<Wire>, Json(asked): Json<Vec<Value>>) -> J
         asked
             .iter()
             .map(|question| {
-                let environment = question["context"]["resource"]["environment"].as_str().unwrap();
-                let decision = !denied.iter().any(|denied| denied == environment);
-                let reason =
-                    if decision { "allowed" } else { "you need releasebinding:update there" };
+                let action = question["action"].as_str().unwrap();
+                let environment = question["context"]["resource"]["environment"].as_str();
+                let decision = !denied.iter().any(|denied| denied == environment.unwrap_or(action));
+                let reason = match (decision, environment) {
+                    (true, _) => "allowed".to_owned(),
+                    (_, None) => format!("you need {action} there"),
+                    (_, Some(_)) => "you need releasebinding:update there".to_owned(),
+                };
                 json!({"decision": decision, "context": {"reason": reason}})
             })
             .collect(),

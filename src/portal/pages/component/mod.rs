@@ -9,6 +9,7 @@ pub(crate) mod live;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod releases;
+mod removal;
 pub(crate) mod trace;
 pub(crate) mod traces;
 mod trouble;
@@ -58,6 +59,7 @@ pub(crate) async fn show(
     };
     let live = format!("{}/live", place.href());
     let trouble = trouble::open(&user, &place).await?;
+    let removal = removal::form(&user, &place, &view, &session.form_key).await?;
     let content = html! {
         (trouble)
         (parts::live(&live, lanes(&portal.instance, &place, &view, &session.form_key)))
@@ -67,6 +69,7 @@ pub(crate) async fn show(
                 (log)
             }
         }
+        (removal)
     };
     let frame = Frame::of_view(&place, &view);
     Ok(frame.page(&portal, &session, Tab::Overview, content))
