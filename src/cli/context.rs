@@ -12,6 +12,7 @@ use crate::{
     environment,
     exit::Exit,
     failure::Failure,
+    fit,
     output::{self, Format, Style},
 };
 
@@ -78,6 +79,11 @@ impl Context {
 
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// How wide a table may be, if it must fit.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        if self.format == Format::Wide { None } else { fit::columns() }
     }
 
     /// A way into the instance, which must exist.

@@ -12,6 +12,7 @@ mod context;
 mod environment;
 pub mod exit;
 mod failure;
+mod fit;
 #[cfg(target_os = "linux")]
 mod node;
 mod output;

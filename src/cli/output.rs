@@ -10,6 +10,8 @@ pub(crate) enum Format {
     /// For people.
     #[default]
     Text,
+    /// For people, with nothing cut to the terminal's width.
+    Wide,
     /// For scripts.
     Json,
 }

@@ -11,14 +11,18 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
+    fit::{Cut, fit},
     output::{self, table},
 };
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   curtain audit --by claude-1 --since 1h
-  curtain audit --denied
+  curtain audit --denied -o wide
   curtain audit --changes -o json";
+
+/// What of each column goes where the terminal is narrow: of a place, the end tells most.
+const CUTS: [Cut; 7] = [Cut::Never, Cut::End, Cut::Never, Cut::End, Cut::End, Cut::Start, Cut::End];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -79,7 +83,11 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     ];
     // The newest is at the bottom, where a terminal ends.
     rows.extend(records.iter().rev().map(row));
+    let cut = context.columns().is_some_and(|width| fit(&mut rows, &CUTS, width));
     output::line(table(&rows).trim_end());
+    if cut {
+        context.note("Cut to the terminal: -o wide shows all of it, -o json more.");
+    }
     if !answer["pagination"]["nextCursor"].is_null() {
         context.note("There are older ones: --limit shows more, --since and --by narrow it.");
     }
@@ -146,6 +154,10 @@ mod tests {
             "2026-01-02 03:04:05 | claude-1 | allowed | releasebinding:update | ReleaseBinding/web-development | \
              default/project/shop/component/web development | admin"
         );
+        let mut rows = vec![row(&record)];
+        assert!(fit(&mut rows, &CUTS, 120));
+        assert!(table(&rows).trim_end().chars().count() <= 120, "{rows:?}");
+        assert!(rows[0][0].ends_with("03:04:05") && rows[0][5].ends_with("web development"));
         let list = json!({"time": "2026-01-02T03:04:05Z", "actor": "claude-1", "call": "GET /api/v1/agents"});
         assert_eq!(row(&list)[3], "GET /api/v1/agents");
     }
