@@ -68,6 +68,28 @@ fn an_archive_answers_at_its_url_and_the_same_name_again_replaces_it() {
 }
 
 #[test]
+fn what_listens_elsewhere_is_told_where() {
+    let instance = Instance::up();
+    let one = archive(&instance, "one");
+    let deploy = |port| ["deploy", "--image", one.to_str().unwrap(), "--port", port];
+    let lost = instance.curtain(&deploy("9999"));
+    assert_eq!(lost.code, 4, "{lost:?}");
+    for words in [
+        "component my-app does not answer",
+        "connections to port 9999 are refused",
+        "something listens at port 8080",
+        "with --port 8080",
+        " logs my-app-",
+    ] {
+        assert!(lost.stderr.contains(words), "{words}: {lost:?}");
+    }
+    // What it says goes on.
+    let url = instance.curtain(&deploy("8080")).success();
+    assert_eq!(get(url.trim()).unwrap().body, "one\n");
+    instance.down();
+}
+
+#[test]
 fn what_cannot_run_is_refused_with_what_it_says_and_nothing_of_others_is_touched() {
     let instance = Instance::up();
     let missing = instance.curtain(&["deploy", "--image", "no-such-image:1"]);

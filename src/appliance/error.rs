@@ -315,6 +315,16 @@ pub enum Error {
         /// What it lacks.
         why: String,
     },
+    /// Something that runs and does not answer.
+    #[error("{what} does not answer: {why}; {next}")]
+    Unheard {
+        /// What was waited for.
+        what: String,
+        /// What is known of it.
+        why: String,
+        /// What to do.
+        next: String,
+    },
     /// An image that cannot be deployed as it is.
     #[error("cannot deploy {image}: {why}; {next}")]
     Image {
@@ -444,7 +454,7 @@ impl Error {
             | Self::Wired { .. } => Kind::Exists,
             Self::Busy { .. } | Self::FolderBusy { .. } => Kind::Busy,
             Self::VersionMismatch { .. } => Kind::VersionMismatch,
-            Self::Timeout { .. } => Kind::Timeout,
+            Self::Timeout { .. } | Self::Unheard { .. } => Kind::Timeout,
             Self::Unreachable { .. } | Self::Paused { .. } => Kind::Unreachable,
             Self::Answered { status, .. } if *status >= 500 => Kind::Unreachable,
             Self::Refused { .. } | Self::Denied { .. } => Kind::Denied,

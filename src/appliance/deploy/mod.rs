@@ -10,6 +10,7 @@ mod images;
 mod leave;
 mod objects;
 mod origin;
+mod reach;
 mod rollout;
 
 use std::time::Duration;
@@ -20,7 +21,6 @@ use serde_json::json;
 use crate::{
     Error,
     access::{ADMINISTRATOR, Access},
-    demo::answering,
 };
 use door::Door;
 use images::{Rule, have};
@@ -81,7 +81,7 @@ pub const USUAL: u64 = 300;
 ///
 /// # Errors
 /// An image that cannot be had, a component of this name that somebody else made, or one that does not get ready; then
-/// with what its container says. [`Error::Denied`] if `deploy.who` may not.
+/// with what its container says, and at which other port something listens. [`Error::Denied`] if `deploy.who` may not.
 pub async fn deploy(
     access: &Access,
     deploy: Deploy<'_>,
@@ -139,8 +139,7 @@ pub async fn deploy(
         let why = "its release binding names no external URL".to_owned();
         Error::Unreachable { what: format!("component {}", app.name), why }
     })?;
-    // What it answers to a request for its root is its own business, but the gateway must not answer for it.
-    answering(&url, left(), |status| !matches!(status, 502..=504)).await?;
+    reach::answers(&client, &app, &found.ports, (&url, logs), left()).await?;
     let App { name, project, image, port, .. } = app;
     Ok(Deployed { component: name, project, image, port, from: found.from, url })
 }

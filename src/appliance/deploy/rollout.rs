@@ -66,9 +66,8 @@ impl Rollout<'_> {
     }
 
     async fn watch(&self, client: &Client, pods: &mut Pods) -> Result<(), Error> {
-        let App { name, project, .. } = self.app;
-        let selector = format!("openchoreo.dev/component={name},openchoreo.dev/project={project}");
-        let config = watcher::Config::default().labels(&selector);
+        let App { name, .. } = self.app;
+        let config = watcher::Config::default().labels(&selector(self.app));
         let changes = watcher(Api::<Pod>::all(client.clone()), config).default_backoff();
         let mut changes = std::pin::pin!(changes);
         loop {
@@ -151,17 +150,23 @@ impl Pods {
     }
 }
 
-fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+/// What the component's pods are labelled with.
+pub(super) fn selector(app: &App) -> String {
+    let App { name, project, .. } = app;
+    format!("openchoreo.dev/component={name},openchoreo.dev/project={project}")
+}
+
+pub(super) fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten())
 }
 
-fn is_ready(pod: &Pod) -> bool {
+pub(super) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// What a container of `pod` wrote last.
-async fn last_line(client: &Client, pod: &Pod) -> Option<String> {
+pub(super) async fn last_line(client: &Client, pod: &Pod) -> Option<String> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace()?);
     let how = LogParams { tail_lines: Some(1), ..LogParams::default() };
     let text = pods.logs(&pod.name_any(), &how).await.ok()?;
