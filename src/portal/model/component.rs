@@ -1,8 +1,9 @@
 //! A component: what runs of it in every environment, and who may change that.
 
-use super::{Binding, path, pipeline_path, text, title, titled};
+use super::overrides::overrides;
+use super::{Binding, Override, path, pipeline_path, text, title, titled};
 use crate::backend::User;
-use crate::error::BackendError;
+use crate::error::{BackendError, softly};
 use crate::login::encode;
 use crate::pages::component::Place;
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ pub(crate) struct Lane {
     pub(crate) title: String,
     pub(crate) production: bool,
     pub(crate) binding: Option<Binding>,
+    /// What is set for this environment alone.
+    pub(crate) overrides: Vec<Override>,
     /// Where its release may go next.
     pub(crate) targets: Vec<String>,
     /// Whether the person may change what runs here, or why not.
@@ -55,18 +58,21 @@ pub(crate) async fn component(
     for (name, targets) in path(&pipeline) {
         let environment =
             environments.iter().find(|environment| text(environment, "/metadata/name") == name);
-        let binding = bindings
-            .iter()
-            .find(|binding| {
-                text(binding, "/spec/environment") == name
-                    && text(binding, "/spec/owner/componentName") == place.component
-            })
-            .map(Binding::of);
+        let bound = bindings.iter().find(|binding| {
+            text(binding, "/spec/environment") == name
+                && text(binding, "/spec/owner/componentName") == place.component
+        });
+        let binding = bound.map(Binding::of);
+        let overrides = match bound {
+            Some(bound) => set_here(user, &base, bound).await?,
+            None => Vec::new(),
+        };
         lanes.push(Lane {
             title: environment.map_or(name.as_str(), title).to_owned(),
             production: environment
                 .is_some_and(|environment| environment["spec"]["isProduction"] == true),
             binding,
+            overrides,
             targets,
             may_change: Ok(()),
             name,
@@ -97,6 +103,22 @@ pub(crate) async fn component(
         .map(str::to_owned);
     let project = title(&project).to_owned();
     Ok(ComponentView { project, component, image, environments: lanes })
+}
+
+/// What a binding sets for its environment alone. Its release is read only if there is something to compare.
+async fn set_here(
+    user: &User<'_>,
+    base: &str,
+    binding: &Value,
+) -> Result<Vec<Override>, BackendError> {
+    let set = overrides(binding, None);
+    let release = text(binding, "/spec/releaseName");
+    if set.is_empty() || release.is_empty() {
+        return Ok(set);
+    }
+    let path = format!("{base}/componentreleases/{}", encode(release));
+    let release = softly(user.get(&path).await)?;
+    Ok(release.map_or(set, |release| overrides(binding, Some(&release))))
 }
 
 /// What the project is called, the component, and name and title of its environments in the order of the pipeline.

@@ -274,6 +274,30 @@ async fn a_component_shows_its_lanes_in_order() {
 }
 
 #[tokio::test]
+async fn what_is_set_for_an_environment_alone_is_shown_there() {
+    let browser = Browser::signed_in().await;
+    assert!(!browser.page(GREETER).await.contains("Overrides"));
+    let secret =
+        json!({"key": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "db", "key": "token"}}});
+    let env = json!([{"key": "LOG_LEVEL", "value": "<trace>"}, secret]);
+    browser.wire.change_binding("greeter-staging", |binding| {
+        binding["spec"]["workloadOverrides"] = json!({"container": {"env": env}});
+        binding["spec"]["componentTypeEnvironmentConfigs"] = json!({"replicas": 3});
+    });
+    let page = browser.page(GREETER).await;
+    let staging = page.split("id=\"lane-staging\"").nth(1).unwrap();
+    let staging = staging.split("</article>").next().unwrap();
+    for words in [
+        "<code>LOG_LEVEL=</code><span class=\"value\">&lt;trace&gt;</span><span class=\"dim\"> (was info)",
+        "<code>TOKEN=</code><span class=\"value\">secret db, key token</span><span class=\"dim\"> (was not set)",
+        "<code>replicas=</code><span class=\"value\">3</span>",
+    ] {
+        assert!(staging.contains(words), "{words}: {staging}");
+    }
+    assert_eq!(page.matches("Overrides").count(), 1, "{page}");
+}
+
+#[tokio::test]
 async fn promotion_follows_the_pipeline() {
     let browser = Browser::signed_in().await;
     let path = format!("{GREETER}/promote");

@@ -2,7 +2,7 @@
 
 use super::Place;
 use crate::login::encode;
-use crate::model::{self, Binding, ComponentView, Endpoint, Lane, Status};
+use crate::model::{self, Binding, ComponentView, Endpoint, Lane, Override, Status, Was};
 use crate::pages::parts;
 use curtain_role::Instance;
 use maud::{Markup, html};
@@ -71,11 +71,29 @@ fn running(place: &Place, lane: &Lane, binding: &Binding) -> Markup {
             dt { "Since" }
             dd { (parts::moment(&binding.updated)) }
         }
+        @if !lane.overrides.is_empty() {
+            h3.label { "Overrides" }
+            ul.overrides { @for one in &lane.overrides { li { (set_here(lane, one)) } } }
+        }
         @if !binding.endpoints.is_empty() {
             h3.label { "Endpoints" }
             ul.endpoints { @for endpoint in &binding.endpoints { li { (endpoint_line(endpoint)) } } }
         }
         p { a.logs href={ (place.href()) "/logs?env=" (encode(&lane.name)) } { "Logs" } }
+    }
+}
+
+/// `KEY=value (was …)`; what is long is shown on demand.
+fn set_here(lane: &Lane, one: &Override) -> Markup {
+    let key = |side: &str| format!("{}-{}-{side}", lane.name, one.name);
+    html! {
+        code { (one.name) "=" }
+        span.value { (parts::long(&key("is"), &one.value)) }
+        @match &one.was {
+            Was::Value(was) => span.dim { " (was " (parts::long(&key("was"), was)) ")" },
+            Was::NotSet => span.dim { " (was not set)" },
+            Was::Unknown => {},
+        }
     }
 }
 
