@@ -80,6 +80,34 @@ async fn a_trace_is_a_waterfall_of_its_spans() {
 }
 
 #[tokio::test]
+async fn older_events_are_a_link_away() {
+    let browser = Browser::signed_in().await;
+    let now = jiff::Timestamp::now();
+    let event = |age: i64| {
+        let time = now.checked_sub(jiff::SignedDuration::from_secs(age)).unwrap();
+        json!({"timestamp": time.to_string(), "reason": format!("R{age}-"), "metadata": {}})
+    };
+    let all: Vec<Value> = (1..=51).map(event).collect();
+    observe(&browser, "/api/v1/events/query", json!({"events": all}));
+    let page = browser.page(&format!("{GREETER}/events?env=development")).await;
+    assert!(page.contains(">R50-<") && !page.contains(">R51-<"), "{page}");
+    let older = page.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(older.contains("&amp;before=") && older.ends_with("seen=1"), "{older}");
+
+    observe(&browser, "/api/v1/events/query", json!({"events": all[49..]}));
+    let page = browser.page(&older.replace("&amp;", "&")).await;
+    assert!(
+        page.contains(">R51-<") && !page.contains(">R50-<"),
+        "what was shown is left out: {page}"
+    );
+    assert!(!page.contains(">Older<") && page.contains(">Newest<"), "{page}");
+    let part = page.split("data-fetch=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(part.contains("&amp;before="), "what is fetched again is the same page: {part}");
+    let gone = format!("{GREETER}/events?env=development&before=2020-01-01T00:00:00Z");
+    assert!(browser.page(&gone).await.contains("No older event in this time."));
+}
+
+#[tokio::test]
 async fn events_and_calls_of_a_component_are_told() {
     let browser = Browser::signed_in().await;
     let event = json!({"timestamp": "2026-11-22T13:00:00Z", "type": "Warning", "reason": "BackOff",

@@ -11,6 +11,7 @@ use crate::pages::{parts, project};
 use crate::server::Portal;
 use crate::session::Session;
 use axum::response::Html;
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,6 +62,11 @@ pub(crate) struct Asked {
     env: String,
     #[serde(default)]
     range: String,
+    /// Of a list, what is not newer than this moment, without so many that happened just then and were shown.
+    #[serde(default)]
+    before: String,
+    #[serde(default)]
+    seen: usize,
     /// Present when only the part that changes is wanted.
     part: Option<String>,
 }
@@ -89,6 +95,23 @@ pub(super) struct Frame {
     /// Which of them is shown.
     shown: usize,
     range: usize,
+    /// Where the page of a list begins, if it is not the first.
+    pub(super) before: Option<Before>,
+}
+
+/// Where a page of a list that is sorted by time begins, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Before {
+    pub(super) time: Timestamp,
+    /// So many of that very moment were shown before.
+    pub(super) seen: usize,
+}
+
+impl Before {
+    /// As an address has it.
+    pub(super) fn query(self) -> String {
+        format!("&before={}&seen={}", self.time, self.seen)
+    }
 }
 
 impl Frame {
@@ -102,7 +125,9 @@ impl Frame {
         let named = |(name, _): &(String, String)| *name == asked.env;
         let shown = environments.iter().position(named).unwrap_or(0);
         let range = RANGES.iter().position(|(name, ..)| *name == asked.range).unwrap_or(0);
-        Ok(Frame { place, project, component, image: None, environments, shown, range })
+        let before = asked.before.parse().ok();
+        let before = before.map(|time| Before { time, seen: asked.seen });
+        Ok(Frame { place, project, component, image: None, environments, shown, range, before })
     }
 
     /// Of a component that was read already.
@@ -116,6 +141,7 @@ impl Frame {
             environments: view.environments.iter().map(named).collect(),
             shown: 0,
             range: 0,
+            before: None,
         }
     }
 

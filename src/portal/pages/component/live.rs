@@ -1,6 +1,6 @@
 //! A tab whose content is fetched again by itself: the page, or only the part that changes.
 
-use super::frame::{Asked, Frame, Tab};
+use super::frame::{Asked, Before, Frame, Tab};
 use super::{Page, Place};
 use crate::backend::User;
 use crate::error::BackendError;
@@ -28,9 +28,10 @@ pub(super) async fn live(
         return Ok(Html(part.into_string()));
     }
     let below = tab.below();
+    let page = frame.before.map(Before::query).unwrap_or_default();
     let content = html! {
         (frame.choices(below, true))
-        (parts::fetched(&format!("{}&part", frame.href(below)), every, part))
+        (parts::fetched(&format!("{}{page}&part", frame.href(below)), every, part))
     };
     Ok(frame.page(&portal, &session, tab, content))
 }
