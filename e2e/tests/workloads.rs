@@ -67,6 +67,26 @@ spec:
     )
 }
 
+/// Due all the time; its zone is not the machine's, and the node's root has no file for it.
+const BERLIN: &str = r#"
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: berlin}
+spec:
+  schedule: "@every 1s"
+  timeZone: Europe/Berlin
+  concurrencyPolicy: Forbid
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers:
+          - name: main
+            image: docker.io/library/shelf:1
+            command: [/bin/echo, Berlin]
+"#;
+
 #[test]
 fn kubectl_runs_jobs_and_rolls_sets_out_and_back() {
     let instance = Instance::up();
@@ -95,6 +115,14 @@ fn kubectl_runs_jobs_and_rolls_sets_out_and_back() {
             kubectl(&["wait", "--timeout=60s", "--for=condition=Complete", job]).success();
             assert_eq!(kubectl(&["logs", job]).success(), words);
         }
+        apply(BERLIN);
+        let due = "--for=jsonpath={.status.lastSuccessfulTime}";
+        kubectl(&["wait", "--timeout=60s", due, "cronjob/berlin"]).success();
+        let path = "jsonpath={.items[?(@.metadata.ownerReferences[0].name==\"berlin\")].metadata.annotations.batch\\.kubernetes\\.io/cronjob-scheduled-timestamp}";
+        let scheduled = kubectl(&["get", "jobs", "-o", path]).success();
+        let offset = |time: &str| time.ends_with("+01:00") || time.ends_with("+02:00");
+        assert!(scheduled.split_whitespace().all(offset) && !scheduled.is_empty(), "{scheduled}");
+        kubectl(&["delete", "cronjob", "berlin"]).success();
         apply(&indexed());
         kubectl(&["wait", "--timeout=60s", "--for=condition=Failed", "job/thirds"]).success();
         let path = "jsonpath={.status.completedIndexes} {.status.failedIndexes} {.status.conditions[?(@.type==\"Failed\")].reason}";

@@ -189,4 +189,9 @@ mod tests {
             ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
         );
     }
+
+    #[test]
+    fn zones_are_known_where_there_are_no_files() {
+        assert!(jiff::tz::TimeZoneDatabase::bundled().get("Europe/Berlin").is_ok());
+    }
 }
