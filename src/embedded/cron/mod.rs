@@ -5,7 +5,7 @@
 
 mod parse;
 
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
@@ -32,27 +32,28 @@ impl Schedule {
 
     /// The first time after `after` at which it is due by the clock of `zone`.
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        let Kind::Fields { minutes, hours, .. } = &self.0 else {
-            let Kind::Every(seconds) = self.0 else { return None };
-            return Timestamp::from_second(after.as_second() + seconds).ok();
-        };
-        let has = |bits: u64, number: i8| bits & (1 << number) != 0;
-        let mut date = zone.to_datetime(after).date();
-        for _ in 0..HORIZON {
-            if self.is_on(date) {
-                let times = (0..24).filter(|hour| has(*hours, *hour)).flat_map(|hour| {
-                    (0..60)
-                        .filter(|minute| has(*minutes, *minute))
-                        .filter_map(move |minute| Time::new(hour, minute, 0, 0).ok())
-                });
-                let due = times.flat_map(|time| moments(date, time, zone)).filter(|at| *at > after);
-                if let Some(first) = due.min() {
-                    return Some(first);
-                }
-            }
-            date = date.checked_add(1.day()).ok()?;
+        if let Kind::Every(seconds) = self.0 {
+            return Timestamp::from_second(after.as_second().checked_add(seconds)?).ok();
         }
-        None
+        let shown = zone.to_datetime(after);
+        let last = shown.date().checked_add(HORIZON.days()).ok()?;
+        let mut from = minute(shown)?.checked_add(1.minute()).ok()?;
+        let mut offset = zone.to_offset(after);
+        // Between two changes the clock goes on evenly.
+        for change in zone.following(after) {
+            let until = offset.to_datetime(change.timestamp());
+            let due = self.shown(from, last.min(until.date())).filter(|due| *due < until);
+            if due.is_some() || until.date() > last {
+                return offset.to_timestamp(due?).ok();
+            }
+            offset = change.offset();
+            let begin = offset.to_datetime(change.timestamp());
+            from = minute(begin)?;
+            if from < begin {
+                from = from.checked_add(1.minute()).ok()?;
+            }
+        }
+        offset.to_timestamp(self.shown(from, last)?).ok()
     }
 
     /// The last time after `after` and not after `until` at which it was due.
@@ -79,6 +80,31 @@ impl Schedule {
         due(finds)
     }
 
+    /// What a clock that is never changed shows when it is due first, from `from` to the end of the day `last`.
+    fn shown(&self, from: DateTime, last: Date) -> Option<DateTime> {
+        let Kind::Fields { minutes, hours, .. } = &self.0 else { return None };
+        let first = |bits: u64, from: i8| {
+            let left = bits & (u64::MAX << from);
+            (left != 0).then(|| left.trailing_zeros() as i8)
+        };
+        let (mut date, mut hour, mut minute) = (from.date(), from.hour(), from.minute());
+        while date <= last {
+            if self.is_on(date) {
+                let in_this_hour = first(*minutes, minute).filter(|_| hours & (1 << hour) != 0);
+                let time = match in_this_hour {
+                    Some(minute) => Some((hour, minute)),
+                    None => first(*hours, hour + 1).zip(first(*minutes, 0)),
+                };
+                if let Some((hour, minute)) = time {
+                    return Some(date.at(hour, minute, 0, 0));
+                }
+            }
+            date = date.checked_add(1.day()).ok()?;
+            (hour, minute) = (0, 0);
+        }
+        None
+    }
+
     fn is_on(&self, date: Date) -> bool {
         let Kind::Fields { days, months, weekdays, either, .. } = &self.0 else { return false };
         let day = days & (1 << date.day()) != 0;
@@ -89,16 +115,9 @@ impl Schedule {
     }
 }
 
-/// When the clock of the zone shows this: never, once or twice.
-fn moments(date: Date, time: Time, zone: &TimeZone) -> Vec<Timestamp> {
-    use jiff::tz::AmbiguousOffset::{Fold, Gap, Unambiguous};
-    let shown = date.to_datetime(time);
-    let offsets = match zone.to_ambiguous_timestamp(shown).offset() {
-        Unambiguous { offset } => vec![offset],
-        Gap { .. } => Vec::new(),
-        Fold { before, after } => vec![before, after],
-    };
-    offsets.into_iter().filter_map(|offset| offset.to_timestamp(shown).ok()).collect()
+/// The beginning of the minute.
+fn minute(time: DateTime) -> Option<DateTime> {
+    time.with().second(0).subsec_nanosecond(0).build().ok()
 }
 
 #[cfg(test)]
@@ -188,6 +207,31 @@ mod tests {
             next("30 2 * * *", "2026-10-24T01:00:00Z", "Europe/Berlin")[..2],
             ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
         );
+    }
+
+    #[test]
+    fn clocks_are_put_back_by_other_amounts_and_at_other_times() {
+        // By half an hour, by two hours, and over midnight.
+        assert_eq!(
+            next("*/20 1 * * *", "2026-04-04T14:25:00Z", "Australia/Lord_Howe"),
+            ["2026-04-04T14:40:00Z", "2026-04-04T15:10:00Z", "2026-04-05T14:30:00Z"]
+        );
+        assert_eq!(
+            next("10 1,2 * * *", "2026-10-24T23:50:00Z", "Antarctica/Troll"),
+            ["2026-10-25T00:10:00Z", "2026-10-25T01:10:00Z", "2026-10-25T02:10:00Z"]
+        );
+        assert_eq!(
+            next("10 23 * * *", "2026-10-24T20:50:00Z", "Asia/Beirut"),
+            ["2026-10-24T21:10:00Z", "2026-10-25T21:10:00Z", "2026-10-26T21:10:00Z"]
+        );
+    }
+
+    #[test]
+    fn times_that_never_come_are_none() {
+        let every = Schedule(Kind::Every(i64::MAX));
+        assert_eq!(every.next(Timestamp::UNIX_EPOCH + 1.second(), &TimeZone::UTC), None);
+        let daily = Schedule::parse("@daily").unwrap();
+        assert_eq!(daily.next(Timestamp::MAX, &TimeZone::UTC), None);
     }
 
     #[test]

@@ -46,6 +46,7 @@ fn fields([minute, hour, day, month, weekday]: [&str; 5]) -> Result<Kind, String
     let months = field(month, &MONTHS)?;
     let weekdays = field(weekday, &WEEKDAYS)?;
     let either = days & STAR == 0 && weekdays & STAR == 0;
+    let (minutes, hours) = (minutes & !STAR, hours & !STAR);
     Ok(Kind::Fields { minutes, hours, days, months, weekdays, either })
 }
 
