@@ -1,4 +1,7 @@
 //! A work queue: each key waits once, however often it is added; failures come back later and later.
+//!
+//! What waits for a time of day is looked at once a minute at least: the clock by which tasks sleep stands still while
+//! the machine does, and does not notice when the other is set.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt::Display;
@@ -6,11 +9,14 @@ use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// So long nobody looks at the clock on the wall.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// A queue for one worker.
 pub(super) struct Queue<K> {
@@ -23,6 +29,8 @@ struct State<K> {
     queued: HashSet<K>,
     /// When, a number that keeps equal times apart, what.
     later: BTreeMap<(Instant, u64), K>,
+    /// What waits for a time of day.
+    by_clock: BTreeMap<Timestamp, HashSet<K>>,
     number: u64,
     failures: HashMap<K, u32>,
 }
@@ -34,6 +42,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 ready: VecDeque::new(),
                 queued: HashSet::new(),
                 later: BTreeMap::new(),
+                by_clock: BTreeMap::new(),
                 number: 0,
                 failures: HashMap::new(),
             }),
@@ -59,6 +68,12 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         let at = (Instant::now() + delay, state.number);
         state.later.insert(at, key);
         drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Adds a key when the clock on the wall shows `at`.
+    pub(super) fn add_at(&self, key: K, at: Timestamp) {
+        self.state().by_clock.entry(at).or_default().insert(key);
         self.changed.notify_one();
     }
 
@@ -101,12 +116,13 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         loop {
             let wake = {
                 let mut state = self.state();
-                state.promote(Instant::now());
+                let (now, clock) = (Instant::now(), Timestamp::now());
+                state.promote(now, clock);
                 if let Some(key) = state.ready.pop_front() {
                     state.queued.remove(&key);
                     return key;
                 }
-                state.later.first_key_value().map(|((at, _), _)| *at)
+                state.wake_at(now, clock)
             };
             match wake {
                 Some(at) => tokio::select! {
@@ -126,14 +142,24 @@ impl<K: Clone + Eq + Hash> State<K> {
         }
     }
 
-    fn promote(&mut self, now: Instant) {
-        while let Some(entry) = self.later.first_entry() {
-            if entry.key().0 > now {
-                return;
-            }
+    fn promote(&mut self, now: Instant, clock: Timestamp) {
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
             let key = entry.remove();
             self.enqueue(key);
         }
+        while let Some(entry) = self.by_clock.first_entry().filter(|entry| *entry.key() <= clock) {
+            entry.remove().into_iter().for_each(|key| self.enqueue(key));
+        }
+    }
+
+    /// When to look again.
+    fn wake_at(&self, now: Instant, clock: Timestamp) -> Option<Instant> {
+        let later = self.later.first_key_value().map(|((at, _), _)| *at);
+        let by_clock = self.by_clock.first_key_value().map(|(at, _)| {
+            let left = Duration::try_from(at.duration_since(clock)).unwrap_or_default();
+            now + left.min(LONGEST_SLEEP)
+        });
+        later.into_iter().chain(by_clock).min()
     }
 }
 
@@ -165,5 +191,21 @@ mod tests {
         queue.add_after(1, Duration::from_millis(30));
         queue.add(2);
         assert_eq!((queue.next().await, queue.next().await), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_time_of_day_comes_while_the_machine_sleeps() {
+        let queue = Queue::new();
+        let (now, clock) = (Instant::now(), Timestamp::now());
+        let in_an_hour = clock + Duration::from_secs(3600);
+        queue.add_at(1, in_an_hour);
+        queue.add_at(1, in_an_hour);
+        let wake = |clock: Timestamp| queue.state().wake_at(now, clock).map(|at| at - now);
+        assert_eq!(wake(clock), Some(LONGEST_SLEEP));
+        assert_eq!(wake(in_an_hour - Duration::from_secs(2)), Some(Duration::from_secs(2)));
+        queue.state().promote(now, in_an_hour);
+        assert_eq!((queue.next().await, wake(clock)), (1, None));
+        queue.add_at(2, clock);
+        assert_eq!(queue.next().await, 2);
     }
 }

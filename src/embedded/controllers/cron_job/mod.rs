@@ -104,8 +104,8 @@ impl Controller {
             }
         };
         let due = schedule::due(cron, &schedule, &zone, Timestamp::now());
-        if let Some(wait) = due.next {
-            self.queue.add_after(Key::of(cron), wait);
+        if let Some(next) = due.next {
+            self.queue.add_at(Key::of(cron), next);
         }
         if due.many {
             let text = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";

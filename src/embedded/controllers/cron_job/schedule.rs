@@ -1,7 +1,5 @@
 //! When a CronJob is due.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::api::batch::v1::CronJob;
@@ -18,8 +16,8 @@ pub(super) struct Due {
     pub(super) at: Option<Timestamp>,
     /// Very many times have not been kept.
     pub(super) many: bool,
-    /// Until the next time; `None` when there is none.
-    pub(super) next: Option<Duration>,
+    /// The next time; `None` when there is none.
+    pub(super) next: Option<Timestamp>,
 }
 
 /// What is wrong with what a CronJob says about its time: reason and message of an Event.
@@ -50,14 +48,15 @@ pub(super) fn due(job: &CronJob, schedule: &Schedule, zone: &TimeZone, now: Time
             .map_or(since, |deadline| since.max(deadline)),
         None => since,
     };
-    let next = schedule.next(now.max(since), zone);
-    let at = schedule.latest(from, now, zone);
+    // Times at even intervals count from the first, whenever somebody looks.
+    let last = schedule.latest(since, now, zone);
+    let at = last.filter(|last| *last > from);
+    let next = schedule.next(last.unwrap_or(since), zone);
     let missed = std::iter::successors(schedule.next(from, zone), |at| schedule.next(*at, zone))
         .take(MANY + 1)
         .take_while(|at| *at <= now)
         .count();
-    let wait = |next: Timestamp| Duration::try_from(next.duration_since(now)).unwrap_or_default();
-    Due { at, many: missed > MANY, next: next.map(wait) }
+    Due { at, many: missed > MANY, next }
 }
 
 #[cfg(test)]
@@ -81,26 +80,38 @@ mod tests {
 
     #[test]
     fn the_last_time_that_was_not_kept_is_due() {
-        for (spec, last, now, expected, wait) in [
-            (json!({}), None, "00:05:00", None, 300),
-            (json!({}), None, "00:10:00", Some("00:10:00"), 600),
-            (json!({}), None, "00:39:00", Some("00:30:00"), 60),
-            (json!({}), Some("00:30:00"), "00:39:00", None, 60),
-            (json!({"startingDeadlineSeconds":60}), None, "00:39:00", None, 60),
-            (json!({"startingDeadlineSeconds":600}), None, "00:39:00", Some("00:30:00"), 60),
+        let every = |deadline: Option<i64>| json!({"schedule":"@every 90m","startingDeadlineSeconds":deadline});
+        for (spec, last, now, expected, next) in [
+            (json!({}), None, "00:05:00", None, "00:10:00"),
+            (json!({}), None, "00:10:00", Some("00:10:00"), "00:20:00"),
+            (json!({}), None, "00:39:00", Some("00:30:00"), "00:40:00"),
+            (json!({}), Some("00:30:00"), "00:39:00", None, "00:40:00"),
+            (json!({"startingDeadlineSeconds":60}), None, "00:39:00", None, "00:40:00"),
             (
-                json!({"schedule":"0 1 * * *","timeZone":"Europe/Berlin"}),
+                json!({"startingDeadlineSeconds":600}),
+                None,
+                "00:39:00",
+                Some("00:30:00"),
+                "00:40:00",
+            ),
+            (
+                json!({"schedule":"0 9 * * *","timeZone":"Europe/Berlin"}),
                 None,
                 "00:01:00",
                 None,
-                86340,
+                "08:00:00",
             ),
+            // Whoever looks in between, as after a restart, does not put it off.
+            (every(None), None, "01:00:00", None, "01:30:30"),
+            (every(None), None, "01:31:00", Some("01:30:30"), "03:00:30"),
+            (every(None), Some("01:30:30"), "02:00:00", None, "03:00:30"),
+            (every(Some(60)), None, "01:31:00", Some("01:30:30"), "03:00:30"),
+            (every(Some(60)), None, "02:00:00", None, "03:00:30"),
         ] {
             let job = job(spec, last);
             let (schedule, zone) = read(&job).expect("well-formed");
             let found = due(&job, &schedule, &zone, at(now));
-            let wanted =
-                Due { at: expected.map(at), many: false, next: Some(Duration::from_secs(wait)) };
+            let wanted = Due { at: expected.map(at), many: false, next: Some(at(next)) };
             assert_eq!(found, wanted, "{now} after {last:?}");
         }
     }

@@ -151,7 +151,10 @@ impl Controller {
     }
 
     fn come_back(&self, key: &Key, after: Duration) {
-        self.queue.add_after(key.clone(), after);
+        // What is due after the end of time is never due.
+        if let Ok(at) = Timestamp::now().checked_add(after) {
+            self.queue.add_at(key.clone(), at);
+        }
     }
 
     /// Takes away pods that have neither failed nor succeeded: nobody counts them.
