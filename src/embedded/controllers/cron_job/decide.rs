@@ -88,6 +88,22 @@ pub(super) fn start(cron: &CronJob, status: &CronJobStatus, due: &Due) -> Start 
     }
 }
 
+/// Deletes the active Jobs. Those that are left after a failure stay in the status, because they run on.
+pub(super) async fn replace<F, E>(
+    status: &mut CronJobStatus,
+    delete: impl Fn(ObjectReference) -> F,
+) -> Result<(), E>
+where
+    F: Future<Output = Result<(), E>>,
+{
+    while let Some(first) = status.active.as_ref().and_then(|active| active.first()) {
+        delete(first.clone()).await?;
+        status.active.as_mut().map(|active| active.remove(0));
+    }
+    status.active = None;
+    Ok(())
+}
+
 /// The Job for a time. There is one of its name only, so that none is started twice.
 pub(super) fn job(cron: &CronJob, at: Timestamp, zone: &TimeZone) -> Option<Job> {
     let template = &cron.spec.job_template;
@@ -216,6 +232,22 @@ mod tests {
                 (other, _) => panic!("{policy} {active:?}: {other:?}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn jobs_that_cannot_be_deleted_are_not_forgotten() {
+        let named = |name: &str| ObjectReference { name: Some(name.into()), ..Default::default() };
+        let mut status = CronJobStatus {
+            active: Some(vec![named("a"), named("b"), named("c")]),
+            ..CronJobStatus::default()
+        };
+        let fails = |job: ObjectReference| async move {
+            if job.name.as_deref() == Some("b") { Err("no") } else { Ok(()) }
+        };
+        assert_eq!(replace(&mut status, fails).await, Err("no"));
+        assert_eq!(status.active, Some(vec![named("b"), named("c")]));
+        assert_eq!(replace(&mut status, |_| async { Ok::<(), ()>(()) }).await, Ok(()));
+        assert_eq!(status.active, None);
     }
 
     #[test]

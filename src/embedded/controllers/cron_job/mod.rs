@@ -120,9 +120,10 @@ impl Controller {
             }
             Start::Yes { at, replaces } => {
                 if replaces {
-                    for job in status.active.take().into_iter().flatten() {
-                        self.delete(cron, &job.name.unwrap_or_default(), job.uid).await?;
-                    }
+                    decide::replace(status, |job| async {
+                        self.delete(cron, &job.name.unwrap_or_default(), job.uid).await
+                    })
+                    .await?;
                 }
                 self.create(cron, status, at, &zone).await
             }
