@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::pods::{has_failed, index, is_indexed, is_suspended, is_tracked};
 use super::policy::{Failure, failure};
 use super::tally::{Tally, is_uncounted};
-use super::verdict::Verdict;
+use super::verdict::{Verdict, condition};
 use crate::controllers::pods::phase;
 
 /// At most so many pods are counted at a time.
@@ -140,7 +140,19 @@ pub(super) fn finish(status: &mut JobStatus, verdict: &Verdict, now: Timestamp) 
     true
 }
 
-/// Says whether the Job is suspended; `true` when that is news.
+/// Says since when the Job may be active. One that goes on after it was suspended begins anew.
+pub(super) fn start(job: &mut Job, now: Timestamp) {
+    if is_suspended(job) {
+        return;
+    }
+    let resumes = condition(job, "Suspended").is_some();
+    let start = &mut job.status.get_or_insert_default().start_time;
+    if resumes || start.is_none() {
+        *start = Some(Time(now));
+    }
+}
+
+/// Says whether the Job is suspended; `true` when that is news. A suspended one has not started.
 pub(super) fn suspend(job: &Job, status: &mut JobStatus, now: Timestamp) -> bool {
     let suspended = is_suspended(job);
     let changed = if suspended {
@@ -149,8 +161,8 @@ pub(super) fn suspend(job: &Job, status: &mut JobStatus, now: Timestamp) -> bool
         let known = status.conditions.iter().flatten().any(|c| c.type_ == "Suspended");
         known && set_condition(status, "Suspended", false, "JobResumed", "Job resumed", now)
     };
-    if changed && !suspended {
-        status.start_time = Some(Time(now));
+    if changed && suspended {
+        status.start_time = None;
     }
     changed
 }
@@ -166,7 +178,7 @@ fn set_condition(
 ) -> bool {
     let holds = if holds { "True" } else { "False" };
     let conditions = status.conditions.get_or_insert_default();
-    let condition = JobCondition {
+    let new = JobCondition {
         type_: kind.to_owned(),
         status: holds.to_owned(),
         reason: Some(reason.to_owned()),
@@ -176,8 +188,8 @@ fn set_condition(
     };
     match conditions.iter_mut().find(|c| c.type_ == kind) {
         Some(known) if known.status == holds => return false,
-        Some(known) => *known = condition,
-        None => conditions.push(condition),
+        Some(known) => *known = new,
+        None => conditions.push(new),
     }
     true
 }

@@ -21,7 +21,6 @@ use futures::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 
@@ -119,11 +118,7 @@ impl Controller {
         let Some(selector) = &spec(&job).selector else { return Ok(()) };
         let pods = self.control.claim(job.as_ref(), selector, |_| true, Some(TRACKING)).await?;
         let (mut job, now) = (Job::clone(&job), Timestamp::now());
-        let is_suspended = is_suspended(&job);
-        let status = job.status.get_or_insert_default();
-        if !is_suspended {
-            status.start_time.get_or_insert(Time(now));
-        }
+        account::start(&mut job, now);
         let tally = tally(&job, &pods);
         let verdict = verdict(&job, &pods, &tally, now);
         let mut managed = false;

@@ -1,5 +1,6 @@
 //! A Job's decisions, without a server.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::*;
@@ -318,16 +319,40 @@ fn pods_that_a_successful_job_does_not_need_have_not_failed() {
 
 #[test]
 fn suspending_and_resuming_are_said_once() {
-    let mut job = job(json!({"suspend":true}), json!({}));
+    let mut job = job(json!({"suspend":true}), json!({"startTime":at(0).to_string()}));
     let mut status = job.status.clone().expect("a status");
     assert!(
         account::suspend(&job, &mut status, at(0)) && !account::suspend(&job, &mut status, at(1))
     );
+    assert_eq!(status.start_time, None);
     asked(&mut job).suspend = Some(false);
     assert!(
         account::suspend(&job, &mut status, at(5)) && !account::suspend(&job, &mut status, at(6))
     );
-    assert_eq!(status.start_time, Some(Time(at(5))), "the deadline counts from here");
     let mut never = JobStatus::default();
     assert!(!account::suspend(&job, &mut never, at(0)) && never.conditions.is_none());
+}
+
+#[test]
+fn the_deadline_counts_from_when_the_job_goes_on() {
+    let begun = |conditions: Value, suspend: bool| {
+        let spec = json!({"completions":1,"activeDeadlineSeconds":50,"suspend":suspend});
+        let mut job = job(spec, json!({"startTime":at(0).to_string(),"conditions":conditions}));
+        account::start(&mut job, at(100));
+        let reason = verdict(&job, &[], &tally(&job, &[]), at(100)).map(|verdict| verdict.reason);
+        (job.status.and_then(|status| status.start_time), reason)
+    };
+    let suspended = |status: &str| json!([{"type":"Suspended","status":status}]);
+    let late = Some("DeadlineExceeded".to_owned());
+    assert_eq!(begun(json!([]), false), (Some(Time(at(0))), late.clone()));
+    assert_eq!(begun(suspended("False"), false), (Some(Time(at(0))), late));
+    assert_eq!(begun(suspended("True"), true), (Some(Time(at(0))), None));
+    assert_eq!(begun(suspended("True"), false), (Some(Time(at(100))), None));
+}
+
+#[test]
+fn a_deadline_after_the_end_of_time_is_none() {
+    let spec = json!({"activeDeadlineSeconds":i64::MAX});
+    let job = job(spec, json!({"startTime":at(0).to_string()}));
+    assert_eq!(verdict::time_left(&job, at(0)), None);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::Pod;
 
@@ -128,7 +128,7 @@ fn has_restarted_too_often(job: &Job, pods: &[Arc<Pod>], limit: i32) -> bool {
 pub(super) fn time_left(job: &Job, now: Timestamp) -> Option<Duration> {
     let seconds = spec(job).active_deadline_seconds.filter(|_| !is_suspended(job))?;
     let start = job.status.as_ref()?.start_time.as_ref()?.0;
-    let until = Timestamp::from_millisecond(start.as_millisecond() + seconds * 1000).ok()?;
+    let until = start.checked_add(SignedDuration::from_secs(seconds)).ok()?;
     Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
 }
 
@@ -136,7 +136,7 @@ pub(super) fn time_left(job: &Job, now: Timestamp) -> Option<Duration> {
 pub(super) fn time_to_live(job: &Job, now: Timestamp) -> Option<Duration> {
     let seconds = i64::from(spec(job).ttl_seconds_after_finished?);
     let ended = end(job)?.last_transition_time.as_ref()?.0;
-    let until = Timestamp::from_millisecond(ended.as_millisecond() + seconds * 1000).ok()?;
+    let until = ended.checked_add(SignedDuration::from_secs(seconds)).ok()?;
     let stays = job.metadata.deletion_timestamp.is_none();
     stays.then(|| Duration::try_from(until.duration_since(now)).unwrap_or_default())
 }
