@@ -39,7 +39,7 @@ use verdict::{Verdict, verdict};
 
 pub(super) use verdict::end;
 
-/// Jobs that name another manager are left to it.
+/// Jobs that name another manager are left to it, until they have ended.
 const MANAGER: &str = "kubernetes.io/job-controller";
 
 /// The controller's state: caches it reads, the queue of Jobs to look at and that of pods to let go.
@@ -109,11 +109,11 @@ impl Controller {
 
     async fn reconcile(&self, key: &Key) -> Result<(), kube::Error> {
         let Some(job) = self.jobs.get(key) else { return Ok(()) };
-        if spec(&job).managed_by.as_ref().is_some_and(|manager| manager != MANAGER) {
-            return Ok(());
-        }
         if verdict::end(&job).is_some() {
             return self.expire(&job).await;
+        }
+        if spec(&job).managed_by.as_ref().is_some_and(|manager| manager != MANAGER) {
+            return Ok(());
         }
         let Some(selector) = &spec(&job).selector else { return Ok(()) };
         let pods = self.control.claim(job.as_ref(), selector, |_| true, Some(TRACKING)).await?;

@@ -134,3 +134,19 @@ async fn pods_are_let_go_when_their_job_is_gone() {
     .await;
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_job_of_another_manager_goes_when_its_time_is_over() {
+    let world = World::new().await;
+    let jobs: Api<Job> = world.api();
+    let spec = json!({"managedBy":"example.com/other","ttlSecondsAfterFinished":0});
+    world.create::<Job>(job(spec, None)).await;
+    let time = "2026-01-01T00:00:00Z";
+    let done = |kind: &str| json!({"type":kind,"status":"True","reason":"CompletionsReached","lastTransitionTime":time});
+    let status = json!({"status":{"succeeded":1,"startTime":time,"completionTime":time,
+        "conditions":[done("SuccessCriteriaMet"),done("Complete")]}});
+    let params = PatchParams::default();
+    jobs.patch_status("work", &params, &Patch::Merge(status)).await.expect("patches");
+    until(&jobs, "no Job", |jobs| jobs.is_empty()).await;
+    world.stop().await;
+}
