@@ -267,15 +267,27 @@ fn mark(context: &Context, object: &mut Value, options: &Options) -> i64 {
     }
     let propagation = asked_or_kept(metadata, options.propagation, orphans);
     propagate(metadata, propagation);
-    if deletion == Deletion::Namespace {
-        object["status"]["phase"] = "Terminating".into();
+    match deletion {
+        Deletion::Namespace => object["status"]["phase"] = "Terminating".into(),
+        // No node will ever say how it ended.
+        Deletion::Pod if is_unscheduled(object) && !has_ended(object) => {
+            object["status"]["phase"] = "Failed".into();
+        }
+        _ => {}
     }
     grace
 }
 
+fn is_unscheduled(pod: &Value) -> bool {
+    pod.text(&["spec", "nodeName"]).is_empty()
+}
+
+fn has_ended(pod: &Value) -> bool {
+    matches!(pod.text(&["status", "phase"]), "Succeeded" | "Failed")
+}
+
 fn pod_grace(pod: &Value, asked: Option<i64>) -> i64 {
-    let phase = pod.text(&["status", "phase"]);
-    if pod.text(&["spec", "nodeName"]).is_empty() || matches!(phase, "Succeeded" | "Failed") {
+    if is_unscheduled(pod) || has_ended(pod) {
         return 0;
     }
     let wanted = pod.int(&["spec", "terminationGracePeriodSeconds"]).unwrap_or(30);

@@ -150,3 +150,17 @@ async fn a_job_of_another_manager_goes_when_its_time_is_over() {
     until(&jobs, "no Job", |jobs| jobs.is_empty()).await;
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_pod_that_was_never_scheduled_is_counted_when_it_is_deleted() {
+    let world = World::new().await;
+    let (jobs, pods): (Api<Job>, Api<Pod>) = (world.api(), world.api());
+    let mut work = job(json!({"podReplacementPolicy":"Failed"}), None);
+    work["spec"]["template"]["spec"]["nodeSelector"] = json!({"disk":"none"});
+    world.create::<Job>(work).await;
+    let pod = until(&pods, "a pod", |pods| pods.len() == 1).await.remove(0);
+    pods.delete(&pod.name_any(), &DeleteParams::default()).await.expect("deletes");
+    until(&pods, "that it is gone", |pods| pods.iter().all(|other| other.uid() != pod.uid())).await;
+    until(&jobs, "a failed pod", |jobs| count(jobs, |status| status.failed) == 1).await;
+    world.stop().await;
+}

@@ -192,6 +192,15 @@ impl Runtime {
         }
     }
 
+    /// How it ended last, while it does not run.
+    pub(super) fn last_end(&self) -> Option<&Terminated> {
+        match &self.state {
+            State::Terminated(terminated) => Some(terminated),
+            State::Waiting { .. } => self.last.as_ref(),
+            State::Running { .. } => None,
+        }
+    }
+
     /// The container has started.
     pub(super) fn running(&mut self, since: String, image_id: String, probed: bool) {
         self.state = State::Running { since };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Container, Pod, PodCondition, PodSpec};
 use serde_json::{Value, json};
 
 use super::resources::qos_class;
@@ -22,6 +22,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) sandbox: bool,
     /// Whether it was ended because its time was over.
     pub(super) expired: bool,
+    /// Whether it is deleted and its containers are gone: none starts any more.
+    pub(super) gone: bool,
     /// The status written before: conditions keep their times.
     pub(super) before: &'a [PodCondition],
 }
@@ -67,6 +69,16 @@ pub(super) fn phase(pod: &Pod, runtimes: &BTreeMap<String, Runtime>) -> &'static
     }
 }
 
+/// How a pod ends that is deleted: well if each container that had to end has ended well.
+fn last_phase(spec: &PodSpec, runtimes: &BTreeMap<String, Runtime>) -> &'static str {
+    let init = spec.init_containers.iter().flatten().filter(|one| !is_sidecar(one));
+    let ended_well = |container: &Container| {
+        let end = runtimes.get(&container.name).and_then(Runtime::last_end);
+        end.is_some_and(|end| end.exit_code == 0)
+    };
+    if init.chain(&spec.containers).all(ended_well) { "Succeeded" } else { "Failed" }
+}
+
 fn anything_ran(containers: &[Container], runtimes: &BTreeMap<String, Runtime>) -> bool {
     containers
         .iter()
@@ -80,6 +92,7 @@ pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
     let spec = pod.spec.clone().unwrap_or_default();
     let phase = match phase(pod, snapshot.runtimes) {
         _ if snapshot.expired => "Failed",
+        _ if snapshot.gone => last_phase(&spec, snapshot.runtimes),
         // Its sidecars are about to end.
         "Succeeded" | "Failed" if snapshot.runtimes.values().any(Runtime::is_running) => "Running",
         phase => phase,
@@ -326,8 +339,39 @@ mod tests {
             runtimes,
             sandbox: true,
             expired: false,
+            gone: false,
             before: &[],
         })
+    }
+
+    #[test]
+    fn a_deleted_pod_ends_one_way_or_the_other() {
+        let pod = pod(json!({"containers": [{"name": "a"}, {"name": "b"}],
+            "initContainers": [{"name": "mesh", "restartPolicy": "Always"}]}));
+        let mut waits = Runtime::new();
+        waits.last = Some(Terminated::default());
+        waits.state = State::Waiting { reason: "CrashLoopBackOff", message: None };
+        for (runtimes, expected) in [
+            (map(&[]), "Failed"),
+            (map(&[("a", Runtime::new()), ("b", Runtime::new())]), "Failed"),
+            (map(&[("a", done(0)), ("b", done(137))]), "Failed"),
+            (map(&[("a", done(0)), ("b", Runtime::new())]), "Failed"),
+            (map(&[("a", done(0)), ("b", waits)]), "Succeeded"),
+            (map(&[("a", done(0)), ("b", done(0)), ("mesh", done(137))]), "Succeeded"),
+        ] {
+            let status = status(&Snapshot {
+                pod: &pod,
+                pod_ip: None,
+                host_ip: Ipv4Addr::new(10, 244, 0, 1),
+                start_time: Timestamp::UNIX_EPOCH,
+                runtimes: &runtimes,
+                sandbox: false,
+                expired: false,
+                gone: true,
+                before: &[],
+            });
+            assert_eq!(status["phase"], expected, "{runtimes:?}");
+        }
     }
 
     fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {

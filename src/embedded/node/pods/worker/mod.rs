@@ -272,6 +272,7 @@ impl Worker {
             runtimes: &self.runtimes,
             sandbox: self.sandbox.is_some(),
             expired: self.has_expired(),
+            gone: self.is_gone(),
             before: &self.conditions,
         })
     }

@@ -78,6 +78,13 @@ impl Worker {
         self.expired && !self.runtimes.values().any(Runtime::is_running)
     }
 
+    /// Whether it is deleted and nothing of it runs.
+    pub(super) fn is_gone(&self) -> bool {
+        self.pod.metadata.deletion_timestamp.is_some()
+            && self.ending.is_some()
+            && self.sandbox.is_none()
+    }
+
     /// Begins the end of all containers, or shortens one that goes on.
     pub(super) fn end_within(&mut self, grace: Duration) {
         if end_within(&mut self.ending, grace) {
