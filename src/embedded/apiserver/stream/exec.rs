@@ -18,6 +18,8 @@ use super::channel::{self, Input, STATUS, STDERR, STDOUT, Version};
 use crate::apiserver::Session;
 use crate::apiserver::status::ApiError;
 
+/// Largest message of a client. They send tens of kilobytes; Python's sends what a caller writes at once as one.
+pub(in crate::apiserver) const LARGEST: usize = 16 << 20;
 /// Bytes of output in a message.
 const CHUNK: usize = 32 << 10;
 /// A program that has ended may have left others with its output: what they say later is not waited for.

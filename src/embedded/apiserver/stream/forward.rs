@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
+use super::budget::{Budget, Portion};
 use super::channel;
 use super::exec::{LEAVE, PING, close};
 use crate::apiserver::PodRef;
@@ -27,6 +28,10 @@ pub(in crate::apiserver) const MOST_PORTS: usize = 127;
 pub(super) const CHUNK: usize = 32 << 10;
 /// Messages on their way to one connection, and to the client.
 pub(super) const QUEUE: usize = 8;
+/// Bytes of one client on their way to all its connections.
+pub(super) const BUDGET: u32 = 1 << 20;
+/// Largest message: Python's client reads a megabyte from its socket at once, others tens of kilobytes.
+pub(in crate::apiserver) const LARGEST: usize = (1 << 20) + (64 << 10);
 
 /// Connects to a port of the pod.
 pub(in crate::apiserver) type Connect =
@@ -94,24 +99,27 @@ where
 }
 
 /// Passes messages to their connections, until the client leaves. One that is slow holds up the others.
-async fn dispatch<E>(source: &mut E, to_pod: Vec<mpsc::Sender<Bytes>>)
+async fn dispatch<E>(source: &mut E, to_pod: Vec<mpsc::Sender<Portion>>)
 where
     E: Stream<Item = Result<Message, Error>> + Unpin,
 {
+    let budget = Budget::new(BUDGET);
     while let Some(Ok(message)) = source.next().await {
-        let mut bytes = match message {
+        let message = match message {
             Message::Binary(bytes) => bytes,
             Message::Close(_) => return,
             _ => continue,
         };
-        if bytes.is_empty() {
+        let Some((channel, bytes)) = message.split_first().filter(|(_, bytes)| !bytes.is_empty())
+        else {
             continue;
-        }
-        let channel = bytes.split_to(1)[0];
+        };
         let wanted = to_pod.get(usize::from(channel / 2)).filter(|_| channel % 2 == 0);
-        if let Some(wanted) = wanted {
+        if let Some(wanted) = wanted.filter(|wanted| !wanted.is_closed())
+            && let Some(portion) = budget.take(bytes).await
+        {
             // An error: that connection has ended.
-            let _ = wanted.send(bytes).await;
+            let _ = wanted.send(portion).await;
         }
     }
 }
@@ -121,7 +129,7 @@ async fn forward(
     data: u8,
     port: u16,
     connect: &Connect,
-    from_client: mpsc::Receiver<Bytes>,
+    from_client: mpsc::Receiver<Portion>,
     to_client: mpsc::Sender<Bytes>,
 ) {
     let errors = data + 1;
@@ -148,7 +156,7 @@ async fn forward(
 /// Copies both ways until the pod has closed its side. The end of the queue is the end of what the client sends.
 pub(super) async fn relay<F, T>(
     stream: TcpStream,
-    mut from_client: mpsc::Receiver<Bytes>,
+    mut from_client: mpsc::Receiver<Portion>,
     to_client: F,
 ) -> io::Result<()>
 where
@@ -157,14 +165,16 @@ where
 {
     let (mut reader, mut writer) = stream.into_split();
     let up = async {
-        while let Some(bytes) = from_client.recv().await {
+        while let Some(portion) = from_client.recv().await {
             // The pod does not read any more; what it still says is passed on.
-            if writer.write_all(&bytes).await.is_err() {
+            if writer.write_all(portion.as_ref()).await.is_err() {
                 break;
             }
         }
         let _ = writer.shutdown().await;
         from_client.close();
+        // What is left of it is room for others.
+        while from_client.recv().await.is_some() {}
         std::future::pending::<io::Result<()>>().await
     };
     let down = async {

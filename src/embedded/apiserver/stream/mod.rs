@@ -6,8 +6,9 @@
 //! kubectl forwards ports with SPDY frames instead ([`spdy`]).
 //!
 //! Invariants: a client that does not read is not read for, and a program that does not read is not written for:
-//! nothing is kept but what one message holds; a stream ends with the close code 1000, or says why not.
+//! a program's streams keep what one message holds, connections what their [`budget`] allows; a stream ends with the close code 1000, or says why not.
 
+mod budget;
 mod channel;
 mod exec;
 mod forward;
@@ -18,7 +19,7 @@ mod upgrade;
 mod tests;
 
 pub(super) use channel::Version;
-pub(super) use exec::serve as serve_session;
-pub(super) use forward::{Connect, MOST_PORTS, serve as serve_ports};
+pub(super) use exec::{LARGEST as LARGEST_INPUT, serve as serve_session};
+pub(super) use forward::{Connect, LARGEST as LARGEST_FORWARD, MOST_PORTS, serve as serve_ports};
 pub(super) use spdy::serve as serve_spdy;
 pub(super) use upgrade::{Offer, refuse_without};

@@ -15,8 +15,6 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use crate::apiserver::reply::{self, Reply};
 use crate::apiserver::status::ApiError;
 
-/// Largest message of a client. They send tens of kilobytes; Python's sends what a caller writes at once as one.
-const LARGEST: usize = 16 << 20;
 /// Bytes read and written at once.
 const BUFFER: usize = 64 << 10;
 
@@ -83,25 +81,26 @@ impl Offer {
 }
 
 impl Accepted {
-    /// The WebSocket, once the answer has been sent.
+    /// The WebSocket, once the answer has been sent. A client's messages are not larger than `largest`.
     pub(in crate::apiserver) async fn socket(
         self,
+        largest: usize,
     ) -> Result<WebSocketStream<TokioIo<Upgraded>>, hyper::Error> {
-        Ok(socket(TokioIo::new(self.0.await?)).await)
+        Ok(socket(TokioIo::new(self.0.await?), largest).await)
     }
 }
 
 /// A server's end, with our bounds.
-pub(super) async fn socket<S>(stream: S) -> WebSocketStream<S>
+pub(super) async fn socket<S>(stream: S, largest: usize) -> WebSocketStream<S>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     let settings = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
-        .max_write_buffer_size(2 * LARGEST)
-        .max_message_size(Some(LARGEST))
-        .max_frame_size(Some(LARGEST));
+        .max_write_buffer_size(2 * largest)
+        .max_message_size(Some(largest))
+        .max_frame_size(Some(largest));
     WebSocketStream::from_raw_socket(stream, Role::Server, Some(settings)).await
 }
 

@@ -111,7 +111,7 @@ async fn join(api: &Arc<Api>, context: &Context) -> Result<Reply, ApiError> {
     let (reply, accepted, version) = offer(context)?.accept(&CHANNELS)?;
     let stopping = api.stopping.clone();
     api.streams.spawn(async move {
-        let socket = match accepted.socket().await {
+        let socket = match accepted.socket(stream::LARGEST_INPUT).await {
             Ok(socket) => socket,
             Err(error) => return tracing::debug!(%error, "a client left before its stream began"),
         };
@@ -139,7 +139,7 @@ async fn forward(api: &Arc<Api>, context: &Context) -> Result<Reply, ApiError> {
     };
     let stopping = api.stopping.clone();
     api.streams.spawn(async move {
-        let socket = match accepted.socket().await {
+        let socket = match accepted.socket(stream::LARGEST_FORWARD).await {
             Ok(socket) => socket,
             Err(error) => return tracing::debug!(%error, "a client left before its stream began"),
         };

@@ -16,11 +16,14 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{self, Decoder, Frame};
 use super::headers::{Deflater, Headers};
 use crate::apiserver::PodRef;
+use crate::apiserver::stream::budget::{Budget, Portion};
 use crate::apiserver::stream::exec::{LEAVE, close};
-use crate::apiserver::stream::forward::{Connect, QUEUE, refused, relay, send_all};
+use crate::apiserver::stream::forward::{BUDGET, Connect, QUEUE, refused, relay, send_all};
 
 /// Most streams at a time: two for each connection.
 const MOST_STREAMS: usize = 1024;
+/// Bytes for pairs that are not complete: clients do not send any.
+const EARLY: u32 = 64 << 10;
 
 /// A pair whose other stream may not have begun yet.
 struct Pair {
@@ -32,9 +35,9 @@ struct Pair {
 /// A data stream, and what it brings.
 struct Data {
     /// Dropped when the client has said everything.
-    queue: Option<mpsc::Sender<Bytes>>,
+    queue: Option<mpsc::Sender<Portion>>,
     /// For when the pair is complete.
-    receiver: Option<mpsc::Receiver<Bytes>>,
+    receiver: Option<mpsc::Receiver<Portion>>,
     /// The client has given it up.
     reset: CancellationToken,
 }
@@ -52,6 +55,8 @@ struct Session<'a> {
     deflater: Deflater,
     streams: HashMap<u32, Stream>,
     pairs: HashMap<String, Pair>,
+    budget: Budget,
+    early: Budget,
     /// Connections; each gives back the ids of its streams.
     connections: JoinSet<[u32; 2]>,
     last: u32,
@@ -75,6 +80,8 @@ pub(in crate::apiserver) async fn serve<S>(
         deflater: Deflater::new(),
         streams: HashMap::new(),
         pairs: HashMap::new(),
+        budget: Budget::new(BUDGET),
+        early: Budget::new(EARLY),
         connections: JoinSet::new(),
         last: 0,
     };
@@ -130,23 +137,11 @@ impl Session<'_> {
     async fn take(&mut self, frame: Frame) {
         match frame {
             Frame::Open { stream, headers, fin } => self.open(stream, &headers, fin).await,
-            Frame::Data { stream, bytes, fin } => {
-                let Some(Stream::Data(data)) = self.streams.get_mut(&stream) else {
-                    return;
-                };
-                let queue = data.queue.as_ref().filter(|_| !bytes.is_empty());
-                let kept = match (queue, &data.receiver) {
-                    (None, _) => true,
-                    // Nobody reads it before its pair is complete, which may never be.
-                    (Some(queue), Some(_)) => queue.try_send(bytes).is_ok(),
-                    (Some(queue), None) => queue.send(bytes).await.is_ok(),
-                };
-                if fin || !kept {
-                    data.queue = None;
-                }
-            }
+            Frame::Data { stream, bytes, fin } => self.pass(stream, &bytes, fin).await,
             Frame::Reset { stream } => {
-                if let Some(Stream::Data(data)) = self.streams.get(&stream) {
+                if !self.abandon(stream)
+                    && let Some(Stream::Data(data)) = self.streams.get(&stream)
+                {
                     data.reset.cancel();
                 }
             }
@@ -154,6 +149,42 @@ impl Session<'_> {
             Frame::Ping { id } if id % 2 == 1 => self.send(frame::ping(id)).await,
             Frame::Ping { .. } | Frame::GoAway | Frame::Other => {}
         }
+    }
+
+    /// Passes bytes on to the connection, when there is room for them.
+    async fn pass(&mut self, stream: u32, bytes: &[u8], fin: bool) {
+        let Some(Stream::Data(data)) = self.streams.get_mut(&stream) else {
+            return;
+        };
+        if let Some(queue) = data.queue.as_ref().filter(|_| !bytes.is_empty()) {
+            if data.receiver.is_some() {
+                // Nobody reads it before its pair is complete, which may never be: it is not waited for.
+                let portion = self.early.try_take(bytes);
+                if portion.is_none_or(|portion| queue.try_send(portion).is_err()) {
+                    self.abandon(stream);
+                    return self.send(frame::reset(stream, frame::REFUSED_STREAM)).await;
+                }
+            } else if let Some(portion) = self.budget.take(bytes).await
+                && queue.send(portion).await.is_err()
+            {
+                data.queue = None;
+            }
+        }
+        if fin {
+            data.queue = None;
+        }
+    }
+
+    /// Forgets a stream whose pair is not complete, and the pair; `false` if it is none.
+    fn abandon(&mut self, stream: u32) -> bool {
+        let is_of = |pair: &Pair| [pair.data, pair.errors].contains(&Some(stream));
+        let before = self.pairs.len();
+        self.pairs.retain(|_, pair| !is_of(pair));
+        let incomplete = self.pairs.len() < before;
+        if incomplete {
+            self.streams.remove(&stream);
+        }
+        incomplete
     }
 
     async fn open(&mut self, stream: u32, headers: &Headers, fin: bool) {

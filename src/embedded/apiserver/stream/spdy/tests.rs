@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::frame::{self, Decoder, Frame};
 use super::headers::Deflater;
 use super::serve;
+use crate::apiserver::stream::Connect;
 use crate::apiserver::stream::tests::forward::connector;
-use crate::apiserver::stream::tests::{Client, pair, pod, within};
+use crate::apiserver::stream::tests::{Client, pair, pod, taken, within};
 
 struct Kubectl {
     client: Client,
@@ -132,6 +133,7 @@ async fn a_stream_that_is_never_complete_holds_nobody_up() {
         kubectl.client.send(frame::data(1, &[0; 1000], false)).await;
     }
     kubectl.client.send(frame::ping(1)).await;
+    assert_eq!(kubectl.next().await, Ok(Frame::Reset { stream: 1 }));
     assert_eq!(kubectl.next().await, Ok(Frame::Ping { id: 1 }));
 }
 
@@ -144,4 +146,46 @@ async fn a_session_that_is_not_understood_ends() {
     assert_eq!(kubectl.next().await, Err(CloseCode::Protocol));
     drop(kubectl);
     within(server).await.unwrap();
+}
+
+#[tokio::test]
+async fn streams_without_a_pair_keep_little() {
+    let (mut kubectl, _server) = serving().await;
+    for (stream, request) in [(1, "0"), (3, "1")] {
+        kubectl.open(stream, "data", "80", request).await;
+        assert_eq!(kubectl.next().await, Ok(Frame::Other), "a reply");
+    }
+    kubectl.client.send(frame::data(1, &[0; 40_000], false)).await;
+    kubectl.client.send(frame::data(3, &[0; 40_000], false)).await;
+    assert_eq!(kubectl.next().await, Ok(Frame::Reset { stream: 3 }));
+}
+
+#[tokio::test]
+async fn streams_that_are_given_up_before_they_have_a_pair_make_room() {
+    let (mut kubectl, _server) = serving().await;
+    for stream in (1..2500).step_by(2) {
+        let kind = if stream % 4 == 1 { "data" } else { "error" };
+        kubectl.open(stream, kind, "80", "same").await;
+        assert_eq!(kubectl.next().await, Ok(Frame::Other), "a reply to {stream}");
+        kubectl.client.send(frame::reset(stream, 5)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_all_connections_together_is_bounded() {
+    let (client, socket) = pair().await;
+    let connect: Box<Connect> = Box::new(|_| Box::pin(std::future::pending()));
+    tokio::spawn(async move {
+        serve(socket, pod(), &connect, CancellationToken::new()).await;
+    });
+    let mut kubectl = Kubectl { client, deflater: Deflater::new(), decoder: Decoder::new() };
+    for request in 0..60 {
+        for (stream, kind) in [(4 * request + 1, "error"), (4 * request + 3, "data")] {
+            kubectl.open(stream, kind, "80", &request.to_string()).await;
+            assert_eq!(kubectl.next().await, Ok(Frame::Other), "a reply");
+        }
+    }
+    let message = |turn: u32| frame::data(4 * (turn % 60) + 3, &[0; 64 << 10], false);
+    let bytes = taken(&mut kubectl.client, (0..240).map(message)).await;
+    assert!((1 << 20..2 << 20).contains(&bytes), "{bytes}");
 }

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, pair, pod, within};
+use super::{Client, pair, pod, taken, within};
 use crate::apiserver::stream::{Connect, serve_ports};
 
 /// A pod in which something listens on port 80 only: it reads to the end and then repeats what it read.
@@ -93,4 +93,21 @@ async fn channels_that_are_not_there_are_passed_over() {
     assert_eq!(echoed, b"\x00still here\n".as_slice());
     drop(client);
     within(server).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_waits_for_all_ports_together_is_bounded() {
+    let (mut client, socket) = pair().await;
+    let ports = vec![80; 60];
+    let connect: Box<Connect> = Box::new(|_| Box::pin(std::future::pending()));
+    tokio::spawn(async move {
+        serve_ports(socket, pod(), ports, &connect, CancellationToken::new()).await;
+    });
+    let message = |turn: u8| {
+        let mut message = vec![0; 64 << 10];
+        message[0] = 2 * (turn % 60);
+        message.into()
+    };
+    let bytes = taken(&mut client, (0..240).map(message)).await;
+    assert!((1 << 20..2 << 20).contains(&bytes), "{bytes}");
 }

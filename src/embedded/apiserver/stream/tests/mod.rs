@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::LARGEST_FORWARD;
 use super::upgrade::socket;
 use crate::apiserver::PodRef;
 
@@ -25,7 +26,7 @@ pub(super) struct Client(WebSocketStream<DuplexStream>);
 pub(super) async fn pair() -> (Client, WebSocketStream<DuplexStream>) {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let client = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
-    (Client(client), socket(theirs).await)
+    (Client(client), socket(theirs, LARGEST_FORWARD).await)
 }
 
 impl Client {
@@ -46,6 +47,26 @@ impl Client {
         };
         tokio::time::timeout(PATIENCE, next).await.expect("nothing came")
     }
+}
+
+/// How many bytes the server takes of messages that nobody reads, which come one after the other.
+pub(super) async fn taken(client: &mut Client, messages: impl Iterator<Item = Bytes>) -> usize {
+    let mut bytes = 0;
+    for message in messages {
+        let length = message.len();
+        // Everything happens on this thread, so who has not gone on after so many turns waits.
+        let idle = async {
+            for _ in 0..10_000 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = client.send(message) => bytes += length,
+            () = idle => break,
+        }
+    }
+    bytes
 }
 
 pub(super) async fn within<T>(what: impl Future<Output = T>) -> T {
