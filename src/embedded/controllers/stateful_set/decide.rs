@@ -1,5 +1,6 @@
 //! What is to be done next about a StatefulSet's pods.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,6 +11,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::identity::{is_wanted, missing_labels, ordinal, replicas, revision, start};
 use crate::controllers::pods::{is_available, is_finished, phase};
 use crate::controllers::share::share;
+
+/// At most so many steps are taken at once; the changes that they make bring the set back.
+const BURST: usize = 500;
 
 /// Something to do about one pod.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,20 +84,19 @@ pub(super) fn decide(
     let is_healthy = |pod: &Pod| is_up(pod) && !is_deleted(pod);
     let ordered = is_ordered(set);
     let by_ordinal = |wanted: bool| {
-        let mut some: Vec<(i32, Arc<Pod>)> = pods
-            .iter()
-            .filter_map(|pod| Some((ordinal(set, pod)?, pod.clone())))
-            .filter(|(ordinal, _)| is_wanted(set, *ordinal) == wanted)
-            .collect();
-        some.sort_by_key(|(ordinal, _)| *ordinal);
-        some
+        let pods = pods.iter().filter_map(|pod| Some((ordinal(set, pod)?, pod)));
+        pods.filter(|(ordinal, _)| is_wanted(set, *ordinal) == wanted)
+            .collect::<BTreeMap<i32, &Arc<Pod>>>()
     };
-    let (wanted, mut condemned) = (by_ordinal(true), by_ordinal(false));
-    let of = |ordinal: i32| wanted.iter().find(|(o, _)| *o == ordinal).map(|(_, pod)| pod);
+    let (wanted, condemned) = (by_ordinal(true), by_ordinal(false));
 
+    // There may be a billion: only the first are looked at that are not there.
     let ordinals = start(set)..start(set).saturating_add(replicas(set));
     for ordinal in ordinals.clone() {
-        let Some(pod) = of(ordinal) else {
+        if steps.len() >= BURST {
+            return steps;
+        }
+        let Some(pod) = wanted.get(&ordinal).copied() else {
             steps.push(Step::Create { ordinal, updated: is_updated(set, ordinal) });
             if ordered {
                 return steps;
@@ -120,25 +123,25 @@ pub(super) fn decide(
 
     // The one that holds the others up may go before its turn.
     let first_unhealthy = condemned.iter().find(|(_, pod)| !is_healthy(pod)).map(|(o, _)| *o);
-    condemned.reverse();
-    for (ordinal, pod) in condemned {
-        if is_deleted(&pod) {
+    for (ordinal, pod) in condemned.into_iter().rev() {
+        if is_deleted(pod) {
             if ordered {
                 return steps;
             }
             continue;
         }
-        if ordered && !is_up(&pod) && first_unhealthy != Some(ordinal) {
+        if ordered && !is_up(pod) && first_unhealthy != Some(ordinal) {
             return steps;
         }
-        steps.push(Step::Condemn(pod));
+        steps.push(Step::Condemn(pod.clone()));
         if ordered {
             return steps;
         }
     }
     if is_rolling(set) {
-        let missing = ordinals.clone().filter(|o| !of(*o).is_some_and(|pod| is_healthy(pod)));
-        let mut budget = max_unavailable(set) - missing.count() as i32;
+        let healthy = wanted.values().filter(|pod| is_healthy(pod)).count();
+        let missing = ordinals.len().saturating_sub(healthy);
+        let mut budget = (max_unavailable(set) as usize).saturating_sub(missing);
         for (ordinal, pod) in wanted.iter().rev() {
             let old = revision(pod) != update && !is_deleted(pod) && !is_finished(pod);
             if *ordinal < start(set).saturating_add(partition(set)) || !old {
@@ -146,14 +149,15 @@ pub(super) fn decide(
             }
             // One that is not there for anybody is not missed.
             if is_healthy(pod) {
-                if budget <= 0 {
+                if budget == 0 {
                     continue;
                 }
                 budget -= 1;
             }
-            steps.push(Step::Update(pod.clone()));
+            steps.push(Step::Update(Arc::clone(pod)));
         }
     }
+    steps.truncate(BURST);
     steps
 }
 

@@ -103,6 +103,24 @@ fn parallel_sets_do_everything_at_once() {
 }
 
 #[test]
+fn a_set_of_a_billion_is_made_little_by_little() {
+    let steps = |policy: &str, replicas: i32, pods: &[Arc<Pod>]| {
+        let set = set(json!({"podManagementPolicy":policy,"replicas":replicas}));
+        decide(&set, pods, "new", now())
+    };
+    let made = steps("Parallel", 1_000_000_000, &pods("1- 700-"));
+    assert_eq!(made.len(), 500);
+    assert_eq!(made[1], Step::Create { ordinal: 2, updated: true });
+    let all: Vec<String> = (0..600).map(|ordinal| format!("{ordinal}+")).collect();
+    let all = pods(&all.join(" "));
+    assert_eq!(steps("Parallel", 0, &all).len(), 500);
+    assert_eq!(
+        steps("OrderedReady", 1_000_000_000, &all),
+        [Step::Create { ordinal: 600, updated: true }]
+    );
+}
+
+#[test]
 fn strategies_and_ordinals_are_respected() {
     let rolling =
         |more: Value| set(json!({"updateStrategy":{"type":"RollingUpdate","rollingUpdate":more}}));
