@@ -120,6 +120,10 @@ pub enum PageError {
     BadRequest(String),
 }
 
+fn not_here(pod: &PodRef, options: &StreamOptions) -> String {
+    format!("{} does not run in {}", options.container, pod.name)
+}
+
 /// The node, as the API server sees it.
 pub trait NodeBackend: Send + Sync {
     /// Name of its Node object.
@@ -142,7 +146,7 @@ pub trait NodeBackend: Send + Sync {
         command: Vec<String>,
     ) -> BoxFuture<'_, Result<Session, String>> {
         let _ = command;
-        self.attach(pod, options)
+        Box::pin(async move { Err(not_here(&pod, &options)) })
     }
 
     /// Joins a container's own program. An error is shown to the user.
@@ -151,7 +155,7 @@ pub trait NodeBackend: Send + Sync {
         pod: PodRef,
         options: StreamOptions,
     ) -> BoxFuture<'_, Result<Session, String>> {
-        Box::pin(async move { Err(format!("{} does not run in {}", options.container, pod.name)) })
+        Box::pin(async move { Err(not_here(&pod, &options)) })
     }
 
     /// Connects to a port inside a pod.
