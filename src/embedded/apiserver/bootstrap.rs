@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::auth::rbac::{self, Rule};
 use super::auth::{User, bootstrap};
-use super::kinds::{CLEANUP, DEFINITIONS, ValueExt};
+use super::kinds::{CLEANUP, DEFINITIONS, ValueExt, system_classes};
 use super::store::{Key, Object};
 use super::{Api, ApiError, ServerConfig, route};
 
@@ -97,6 +97,7 @@ pub(super) async fn run(api: &Arc<Api>, config: &ServerConfig) -> Result<(), Api
     let bindings = bootstrap::bindings()
         .into_iter()
         .map(|b| ensure(api, "clusterrolebindings", b, &["subjects"]));
+    let classes = system_classes().map(|class| ensure(api, "priorityclasses", class, &[]));
     let accounts = NAMESPACES.iter().map(|ns| {
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": ns}});
         ensure(api, "serviceaccounts", account, &[])
@@ -115,6 +116,7 @@ pub(super) async fn run(api: &Arc<Api>, config: &ServerConfig) -> Result<(), Api
             try_join_all(namespaces),
             try_join_all(roles),
             try_join_all(bindings),
+            try_join_all(classes),
             try_join_all(accounts),
             try_join_all(roots),
             kubernetes_service(api, config),

@@ -199,9 +199,9 @@ async fn delete(
     for _ in 0..TRIES {
         let not_found = || ApiError::not_found(resource.qualified(), &key.name);
         let live = api.store.latest(&resource.table, key).ok_or_else(not_found)?;
-        if resource.strategy.kept.contains(&&*key.name) {
-            let why = format!("this {} may not be deleted", resource.singular);
-            return Err(ApiError::forbidden(resource.qualified(), &key.name, &why));
+        let kept = resource.strategy.kept;
+        if kept.names.contains(&&*key.name) {
+            return Err(ApiError::forbidden(resource.qualified(), &key.name, kept.why));
         }
         options.check(context, &live)?;
         let old = show::value(resource, live.value());

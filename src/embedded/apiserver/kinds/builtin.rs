@@ -8,6 +8,7 @@ use super::columns::{self, Columns, Printer};
 use super::{Resource, Scale, Schema, Strategy, Subresource, api_version};
 use super::{
     apps, batch, coordination, core, discovery, events, extensions, networking, rbac, reviews,
+    scheduling,
 };
 
 /// What a line says about a kind; `PLAIN` is a namespaced kind with nothing special.
@@ -51,7 +52,7 @@ pub(super) const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
 pub(super) const ALL: &[&str] = &["all"];
 
-const GROUPS: [(&str, &[Line]); 11] = [
+const GROUPS: [(&str, &[Line]); 12] = [
     ("", core::KINDS),
     ("apiextensions.k8s.io", extensions::KINDS),
     ("apps", apps::KINDS),
@@ -63,6 +64,7 @@ const GROUPS: [(&str, &[Line]); 11] = [
     ("events.k8s.io", events::KINDS),
     ("networking.k8s.io", networking::KINDS),
     (rbac::GROUP, rbac::KINDS),
+    (scheduling::GROUP, scheduling::KINDS),
 ];
 
 /// Is this the group and plural of a built-in resource, in whatever version?

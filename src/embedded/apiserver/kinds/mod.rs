@@ -19,6 +19,7 @@ mod meta;
 mod networking;
 mod rbac;
 mod reviews;
+mod scheduling;
 mod subresource;
 mod template;
 mod value;
@@ -39,6 +40,7 @@ pub(super) use catalog::{Catalog, Group, GroupVersion};
 pub(super) use columns::{Column, Columns};
 pub(super) use extensions::{CLEANUP, TABLE as DEFINITIONS, custom_resources};
 pub(super) use meta::{is_dns_subdomain, validate_metadata};
+pub(super) use scheduling::system_classes;
 pub(super) use subresource::Subresource;
 pub(super) use value::ValueExt;
 
@@ -129,6 +131,15 @@ pub(super) enum Deletion {
     Namespace,
 }
 
+/// Objects that cannot be deleted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    /// Their names.
+    pub names: &'static [&'static str],
+    /// Why, for who tries.
+    pub why: &'static str,
+}
+
 /// What a create-only kind answers.
 pub(super) type Review = fn(&Api, &User, Value) -> Result<Value, ApiError>;
 
@@ -169,8 +180,8 @@ pub(super) struct Strategy {
     pub name: fn(&str) -> Option<String>,
     /// A status that is sent along on create is kept.
     pub status_on_create: bool,
-    /// Names that cannot be deleted.
-    pub kept: &'static [&'static str],
+    /// What cannot be deleted.
+    pub kept: Kept,
     /// A PUT to a missing name creates it.
     pub create_on_update: bool,
     /// A PUT without resourceVersion is fine.
@@ -193,7 +204,7 @@ impl Strategy {
         orphans: None,
         name: is_dns_subdomain,
         status_on_create: false,
-        kept: &[],
+        kept: Kept { names: &[], why: "" },
         create_on_update: false,
         unconditional_update: true,
     };

@@ -8,6 +8,7 @@ pub(crate) mod harness;
 mod malformed;
 mod objects;
 mod options;
+mod policy;
 mod protocol;
 mod proxy;
 mod streams;

@@ -4,13 +4,16 @@ use serde_json::{Value, json};
 
 use super::super::columns::{Printer, name, old};
 use super::super::meta::is_dns_label;
-use super::super::{Deletion, Strategy, ValueExt};
+use super::super::{Deletion, Kept, Strategy, ValueExt};
 
 pub(super) const NAMESPACE: Strategy = Strategy {
     default,
     prepare,
     deletion: Deletion::Namespace,
-    kept: &["default", "kube-node-lease", "kube-public", "kube-system"],
+    kept: Kept {
+        names: &["default", "kube-node-lease", "kube-public", "kube-system"],
+        why: "this namespace may not be deleted",
+    },
     name: is_dns_label,
     ..Strategy::PLAIN
 };

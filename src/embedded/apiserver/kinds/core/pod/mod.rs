@@ -1,11 +1,11 @@
-//! Pods: defaults, QoS, what an update may change, and the service account that admission adds.
+//! Pods: defaults, QoS, what an update may change, and the priority and service account that admission adds.
 
 mod columns;
 
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::super::{Admission, Deletion, Strategy, ValueExt, template};
+use super::super::{Admission, Deletion, Strategy, ValueExt, scheduling, template};
 use crate::apiserver::admission::Operation;
 use crate::apiserver::random_suffix;
 use crate::apiserver::status::{ApiError, Qualified};
@@ -117,9 +117,8 @@ fn admit(admission: &Admission<'_>, pod: &mut Value, _: Option<&Value>) -> Resul
     if admission.operation != Operation::Create {
         return Ok(());
     }
+    scheduling::prioritize(admission, pod)?;
     let spec = pod.sub("spec");
-    spec.default_to("priority", 0);
-    spec.default_to("preemptionPolicy", "PreemptLowerPriority");
     tolerate_node_loss(spec);
     let account_name = match spec.text(&["serviceAccountName"]) {
         "" => "default".to_owned(),
