@@ -13,6 +13,7 @@
 //! | `daemon_set` | one pod on every node that fits |
 //! | `job` | pods until enough of them have succeeded |
 //! | `cron_job` | Jobs by the clock |
+//! | `disruption` | how many pods of a budget may be evicted |
 //! | `scheduler` | binds pods to the node |
 //! | `endpoints` | EndpointSlices and Endpoints |
 //!
@@ -24,6 +25,7 @@ mod collect;
 mod cron_job;
 mod daemon_set;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod events;
 mod hash;
@@ -70,6 +72,7 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     job::register,
     cron_job::register,
     endpoints::register,
+    disruption::register,
     scheduler::register,
 ];
 

@@ -129,6 +129,7 @@ pub fn roles() -> Vec<Value> {
                 rule(&WRITE, &["apps"], &[&workloads[..], &["deployments/rollback"]].concat()),
                 rule(&WRITE, &["batch"], &["cronjobs", "jobs"]),
                 rule(&WRITE, &["networking.k8s.io"], &["networkpolicies"]),
+                rule(&WRITE, &["policy"], &["poddisruptionbudgets"]),
                 rule(&[&READ[..], &WRITE].concat(), &["coordination.k8s.io"], &["leases"]),
             ],
         ),
@@ -140,6 +141,7 @@ pub fn roles() -> Vec<Value> {
                 rule(&READ, &["batch"], &["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
                 rule(&READ, &["discovery.k8s.io"], &["endpointslices"]),
                 rule(&READ, &["networking.k8s.io"], &["networkpolicies"]),
+                rule(&READ, &["policy"], &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
             ],
         ),
         role(

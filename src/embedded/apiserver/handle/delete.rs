@@ -31,12 +31,14 @@ enum Propagation {
 }
 
 /// `DeleteOptions` from the body and, in its stead, the query.
-struct Options {
+pub(super) struct Options {
     grace: Option<i64>,
     propagation: Propagation,
     uid: String,
     rv: String,
     dry_run: bool,
+    /// Admission has let it pass already, as something else.
+    admitted: bool,
 }
 
 impl Options {
@@ -46,6 +48,11 @@ impl Options {
         } else {
             pipeline::decode_as(context, body, SubKind::DELETE_OPTIONS)?
         };
+        Self::of(context, &given)
+    }
+
+    /// From a `DeleteOptions` document, and the query for what it does not say.
+    pub(super) fn of(context: &Context, given: &Value) -> Result<Self, ApiError> {
         let grace = match given.int(&["gracePeriodSeconds"]) {
             Some(seconds) => Some(seconds),
             None => context.query.number("gracePeriodSeconds")?,
@@ -90,7 +97,22 @@ impl Options {
             uid: given.text(&["preconditions", "uid"]).into(),
             rv: given.text(&["preconditions", "resourceVersion"]).into(),
             dry_run,
+            admitted: false,
         })
+    }
+
+    /// For a deletion that admission is not asked about again.
+    pub(super) fn admitted(self) -> Self {
+        Self { admitted: true, ..self }
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Only one version of the object is to be deleted.
+    pub(super) fn names_version(&self) -> bool {
+        !self.rv.is_empty()
     }
 
     /// Says so when dependents stay only because nobody said what becomes of them.
@@ -102,7 +124,8 @@ impl Options {
         }
     }
 
-    fn check(&self, context: &Context, object: &Object) -> Result<(), ApiError> {
+    /// The object must be the one that is meant.
+    pub(super) fn check(&self, context: &Context, object: &Object) -> Result<(), ApiError> {
         let mismatch = |what: &str, asked: &str, live: &str| {
             let why = format!(
                 "Precondition failed: {what} in precondition: {asked}, {what} in object meta: {live}"
@@ -119,7 +142,7 @@ impl Options {
     }
 }
 
-enum Deleted {
+pub(super) enum Deleted {
     /// It goes later; this is its state now.
     Later(Arc<Object>),
     /// It is gone.
@@ -189,7 +212,8 @@ pub(super) async fn collection(
     Ok(reply)
 }
 
-async fn delete(
+/// Deletes the object, or marks it as being deleted.
+pub(super) async fn delete(
     api: &Api,
     context: &Context,
     key: &Key,
@@ -212,7 +236,9 @@ async fn delete(
             dry_run: options.dry_run,
             ..context.admission(api, Operation::Delete)
         };
-        admission.check(None, Some(&old)).await?;
+        if !options.admitted {
+            admission.check(None, Some(&old)).await?;
+        }
         if options.dry_run {
             return Ok(Deleted::Dry(live));
         }

@@ -155,6 +155,7 @@ pub(super) struct SubKind {
 impl SubKind {
     pub(super) const SCALE: Self = Self::v1("Scale", "api.autoscaling.v1.Scale");
     pub(super) const BINDING: Self = Self::v1("Binding", "api.core.v1.Binding");
+    pub(super) const EVICTION: Self = Self::v1("Eviction", "api.policy.v1.Eviction");
     pub(super) const TOKEN: Self = Self::v1("TokenRequest", "api.authentication.v1.TokenRequest");
     pub(super) const DELETE_OPTIONS: Self =
         Self::v1("DeleteOptions", "apimachinery.pkg.apis.meta.v1.DeleteOptions");

@@ -7,8 +7,8 @@ use curtain_schema::builtin;
 use super::columns::{self, Columns, Printer};
 use super::{Resource, Scale, Schema, Strategy, Subresource, api_version};
 use super::{
-    apps, batch, coordination, core, discovery, events, extensions, networking, rbac, reviews,
-    scheduling,
+    apps, batch, coordination, core, discovery, events, extensions, networking, policy, rbac,
+    reviews, scheduling,
 };
 
 /// What a line says about a kind; `PLAIN` is a namespaced kind with nothing special.
@@ -52,7 +52,7 @@ pub(super) const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
 pub(super) const ALL: &[&str] = &["all"];
 
-const GROUPS: [(&str, &[Line]); 12] = [
+const GROUPS: [(&str, &[Line]); 13] = [
     ("", core::KINDS),
     ("apiextensions.k8s.io", extensions::KINDS),
     ("apps", apps::KINDS),
@@ -63,6 +63,7 @@ const GROUPS: [(&str, &[Line]); 12] = [
     ("discovery.k8s.io", discovery::KINDS),
     ("events.k8s.io", events::KINDS),
     ("networking.k8s.io", networking::KINDS),
+    ("policy", policy::KINDS),
     (rbac::GROUP, rbac::KINDS),
     (scheduling::GROUP, scheduling::KINDS),
 ];

@@ -82,7 +82,7 @@ pub(super) fn selector(selector: &Value, at: &str, errors: &mut Vec<FieldError>)
 }
 
 /// Does a label selector (`matchLabels`, `matchExpressions`) match these labels?
-pub(super) fn selects(selector: &Value, labels: &Value) -> bool {
+pub(in crate::apiserver) fn selects(selector: &Value, labels: &Value) -> bool {
     let equal = selector.at(&["matchLabels"]).and_then(Value::as_object).into_iter().flatten();
     equal.into_iter().all(|(name, value)| labels.get(name) == Some(value))
         && selector.list(&["matchExpressions"]).iter().all(|expression| {

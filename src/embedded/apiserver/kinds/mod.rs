@@ -17,6 +17,7 @@ mod events;
 mod extensions;
 mod meta;
 mod networking;
+mod policy;
 mod rbac;
 mod reviews;
 mod scheduling;
@@ -37,6 +38,7 @@ use super::store::Table;
 
 pub(super) use builtin::resources as builtin_resources;
 pub(super) use catalog::{Catalog, Group, GroupVersion};
+pub(super) use check::selects;
 pub(super) use columns::{Column, Columns};
 pub(super) use extensions::{CLEANUP, TABLE as DEFINITIONS, custom_resources};
 pub(super) use meta::{is_dns_subdomain, validate_metadata};

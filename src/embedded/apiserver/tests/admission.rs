@@ -150,6 +150,9 @@ async fn every_write_passes_both_passes() {
     witness.seen();
     assert_eq!(cluster.post(&path, json!({"target": {"name": "n"}})).await.0, 201);
     assert_eq!(witness.seen(), created("pods/binding"));
+    let path = format!("/api/v1/namespaces/default/pods/{name}/eviction");
+    assert_eq!(cluster.post(&path, json!({"metadata": {"name": name}})).await.0, 201);
+    assert_eq!(witness.seen(), created("pods/eviction"));
 }
 
 #[tokio::test]

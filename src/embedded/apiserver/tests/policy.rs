@@ -1,4 +1,4 @@
-//! What ranks pods: priority classes.
+//! What ranks pods and protects them: priority classes and disruption budgets.
 
 use serde_json::{Value, json};
 
@@ -56,4 +56,53 @@ async fn pods_have_the_priority_of_their_class() {
         status["message"],
         "priorityclasses.scheduling.k8s.io \"system-cluster-critical\" is forbidden: this is a system priority class and cannot be deleted"
     );
+}
+
+#[tokio::test]
+async fn pods_are_evicted_unless_a_budget_says_no() {
+    let cluster = Cluster::start().await;
+    let running = async |name: &str| {
+        let mut pod = pod(name, json!({"nodeName": "n", "terminationGracePeriodSeconds": 30}));
+        pod["metadata"]["labels"] = json!({"app": name});
+        assert_eq!(cluster.post(PODS, pod).await.0, 201);
+        let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        let path = format!("{PODS}/{name}/status");
+        let merge = "application/merge-patch+json";
+        assert_eq!(cluster.call("PATCH", &path, merge, &status.to_string()).await.0, 200);
+    };
+    let evict = async |name: &str, query: &str, options: Value| {
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name},
+            "deleteOptions": options});
+        cluster.post(&format!("{PODS}/{name}/eviction{query}"), eviction).await
+    };
+    running("free").await;
+    let wrong = json!({"preconditions": {"uid": "another"}});
+    assert_eq!(evict("free", "", wrong).await.0, 409);
+    assert_eq!(evict("free", "?dryRun=All", json!({})).await.0, 201);
+    assert!(
+        cluster.get(&format!("{PODS}/free")).await.1["metadata"]["deletionTimestamp"].is_null()
+    );
+    let (code, status) = evict("free", "", json!({"gracePeriodSeconds": 7})).await;
+    assert_eq!((code, &status["status"]), (201, &json!("Success")), "{status}");
+    let (_, pod) = cluster.get(&format!("{PODS}/free")).await;
+    assert_eq!(pod["metadata"]["deletionGracePeriodSeconds"], 7);
+    let reasons: Vec<_> =
+        pod["status"]["conditions"].as_array().unwrap().iter().map(|c| &c["type"]).collect();
+    assert_eq!(reasons, ["Ready", "DisruptionTarget"]);
+    assert_eq!(evict("nobody", "", json!({})).await.0, 404);
+
+    running("kept").await;
+    let budget = |name: &str| {
+        json!({"metadata": {"name": name},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "kept"}}}})
+    };
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let (code, made) = cluster.post(budgets, budget("one")).await;
+    assert_eq!((code, &made["status"]["disruptionsAllowed"]), (201, &json!(0)), "{made}");
+    let (code, status) = evict("kept", "", json!({})).await;
+    assert_eq!((code, &status["details"]["retryAfterSeconds"]), (429, &json!(10)), "{status}");
+    assert_eq!(cluster.post(budgets, budget("two")).await.0, 201);
+    let (code, status) = evict("kept", "", json!({})).await;
+    assert_eq!(code, 500);
+    assert!(status["message"].as_str().unwrap().contains("more than one PodDisruptionBudget"));
 }

@@ -3,6 +3,7 @@
 mod collect;
 mod cron_jobs;
 mod daemon_sets;
+mod disruption;
 mod jobs;
 mod stateful_sets;
 mod workloads;

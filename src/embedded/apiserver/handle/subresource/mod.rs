@@ -1,6 +1,7 @@
 //! Subresources: `status` and `scale` of every kind that has them, and what kinds declare beside.
 
 mod binding;
+mod eviction;
 mod finalize;
 mod log;
 mod proxy;
@@ -23,6 +24,7 @@ use crate::apiserver::status::ApiError;
 use crate::apiserver::store::WriteError;
 
 pub(in crate::apiserver) use binding::BINDING;
+pub(in crate::apiserver) use eviction::EVICTION;
 pub(in crate::apiserver) use finalize::FINALIZE;
 pub(in crate::apiserver) use log::LOG;
 pub(in crate::apiserver) use proxy::PROXY;

@@ -70,6 +70,7 @@ pub(super) const KINDS: &[Line] = &[
         subresources: &[
             subresource::ATTACH,
             subresource::BINDING,
+            subresource::EVICTION,
             subresource::EXEC,
             subresource::LOG,
             subresource::PORT_FORWARD,
