@@ -27,6 +27,7 @@ mod error;
 mod files;
 pub mod node;
 mod pki;
+mod quantity;
 mod reach;
 
 pub use config::{Cidr, ClusterConfig, FrontDoor};

@@ -9,6 +9,8 @@
 //! `binding` or `token` is a document of its own kind. Through `scale` the document is the one that is scaled.
 //! The server's own writes (its first objects, aggregated roles, expiring Events) are requests too, and pass.
 
+mod limit_range;
+
 use futures::future::BoxFuture;
 use serde_json::Value;
 
@@ -70,7 +72,7 @@ pub(super) trait Plugin: Send + Sync {
 
 /// The plugins of every server, in the order in which they are asked.
 pub(super) fn plugins() -> Vec<Box<dyn Plugin>> {
-    Vec::new()
+    vec![Box::new(limit_range::LimitRanger)]
 }
 
 impl<'a> Admission<'a> {

@@ -15,6 +15,7 @@
 
 mod addresses;
 mod admission;
+mod amounts;
 mod api;
 pub mod auth;
 mod bootstrap;

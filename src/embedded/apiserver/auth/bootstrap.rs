@@ -75,6 +75,7 @@ pub fn roles() -> Vec<Value> {
         "events",
         "namespaces",
         "namespaces/status",
+        "limitranges",
     ];
     vec![
         role("cluster-admin", everything()),

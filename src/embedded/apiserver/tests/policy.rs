@@ -1,4 +1,4 @@
-//! What ranks pods and protects them: priority classes and disruption budgets.
+//! What ranks, protects and bounds pods: priority classes, disruption budgets, ranges.
 
 use serde_json::{Value, json};
 
@@ -105,4 +105,45 @@ async fn pods_are_evicted_unless_a_budget_says_no() {
     let (code, status) = evict("kept", "", json!({})).await;
     assert_eq!(code, 500);
     assert!(status["message"].as_str().unwrap().contains("more than one PodDisruptionBudget"));
+}
+
+#[tokio::test]
+async fn containers_get_what_is_usual_and_no_more_than_is_allowed() {
+    let cluster = Cluster::start().await;
+    let limits = json!([{"type": "Container", "max": {"memory": "1Gi"}, "defaultRequest": {"cpu": "100m"}},
+        {"type": "Pod", "max": {"memory": "1536Mi"}}]);
+    let range = json!({"metadata": {"name": "small"}, "spec": {"limits": limits}});
+    let ranges = "/api/v1/namespaces/default/limitranges";
+    assert_eq!(cluster.post(ranges, range).await.0, 201);
+    let (code, made) = cluster.post(PODS, pod("usual", json!({}))).await;
+    assert_eq!(code, 201, "{made}");
+    assert_eq!(
+        made["spec"]["containers"][0]["resources"],
+        json!({"limits": {"memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "1Gi"}})
+    );
+    assert_eq!(made["status"]["qosClass"], "Burstable");
+    assert_eq!(
+        made["metadata"]["annotations"]["kubernetes.io/limit-ranger"],
+        "LimitRanger plugin set: cpu, memory request for container c; memory limit for container c"
+    );
+
+    let container = |name: &str, memory: &str| json!({"name": name, "image": "i", "resources": {"limits": {"memory": memory}}});
+    for (containers, expected) in [
+        (
+            json!([container("a", "2Gi")]),
+            "pods \"large\" is forbidden: [maximum memory usage per Container is 1Gi, but limit is 2Gi, maximum memory usage per Pod is 1536Mi, but limit is 2Gi]",
+        ),
+        (
+            json!([container("a", "1Gi"), container("b", "1Gi")]),
+            "pods \"large\" is forbidden: maximum memory usage per Pod is 1536Mi, but limit is 2Gi",
+        ),
+    ] {
+        let large = pod("large", json!({"containers": containers}));
+        let (code, status) = cluster.post(PODS, large).await;
+        assert_eq!((code, &status["message"]), (403, &json!(expected)));
+    }
+    let elsewhere = "/api/v1/namespaces/kube-system/pods";
+    let (_, made) = cluster.post(elsewhere, pod("free", json!({}))).await;
+    assert_eq!(made["spec"]["containers"][0]["resources"], json!({}));
+    assert_eq!(made["status"]["qosClass"], "BestEffort");
 }

@@ -4,12 +4,14 @@ mod account;
 mod data;
 mod endpoints;
 pub(super) mod event;
+mod limit_range;
 mod namespace;
 mod node;
 mod pod;
 mod service;
 
 use super::builtin::{ALL, CLUSTER, Line, PLAIN};
+use super::columns::CREATED;
 use crate::apiserver::handle::subresource;
 
 const EVENT_FIELDS: &[&str] = &[
@@ -129,6 +131,14 @@ pub(super) const KINDS: &[Line] = &[
         strategy: event::EVENT,
         columns: event::COLUMNS,
         selectable: EVENT_FIELDS,
+        ..PLAIN
+    },
+    Line {
+        kind: "LimitRange",
+        plural: "limitranges",
+        short: &["limits"],
+        strategy: limit_range::LIMIT_RANGE,
+        columns: CREATED,
         ..PLAIN
     },
 ];

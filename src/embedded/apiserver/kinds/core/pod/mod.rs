@@ -18,6 +18,7 @@ pub(super) const POD: Strategy = Strategy {
     prepare,
     validate,
     admit: Some(admit),
+    settle: Some(settle),
     deletion: Deletion::Pod,
     ..Strategy::PLAIN
 };
@@ -46,7 +47,7 @@ fn default(pod: &mut Value) {
 
 fn prepare(pod: &mut Value, old: Option<&Value>) {
     if old.is_none() {
-        pod["status"] = json!({"phase": "Pending", "qosClass": qos(pod)});
+        pod["status"] = json!({"phase": "Pending"});
     }
 }
 
@@ -150,6 +151,14 @@ fn admit(admission: &Admission<'_>, pod: &mut Value, _: Option<&Value>) -> Resul
         .or(account.at(&["automountServiceAccountToken"]));
     if automount != Some(&Value::Bool(false)) {
         mount_token(spec);
+    }
+    Ok(())
+}
+
+/// Admission may have given containers what they did not ask for.
+fn settle(admission: &Admission<'_>, pod: &mut Value, _: Option<&Value>) -> Result<(), ApiError> {
+    if admission.operation == Operation::Create {
+        pod["status"]["qosClass"] = qos(pod).into();
     }
     Ok(())
 }

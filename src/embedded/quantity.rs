@@ -1,0 +1,213 @@
+//! Kubernetes quantities: `100m`, `1.5Gi`, `1e3`.
+//!
+//! Exact down to a thousand-millionth, which is as fine as they get; what is finer is rounded up. They print in
+//! their canonical form, in the kind of units that they were written in.
+
+use std::fmt;
+use std::ops::Add;
+
+use serde_json::Value;
+
+const NANO: i128 = 1_000_000_000;
+/// The largest number of a real server.
+const MAX: i128 = (i64::MAX as i128) * NANO;
+const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+
+/// The units that a quantity is printed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Decimal,
+    Binary,
+    Exponent,
+}
+
+/// An amount of something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quantity {
+    nanos: i128,
+    form: Form,
+}
+
+impl Quantity {
+    pub(crate) const ZERO: Self = Self { nanos: 0, form: Form::Decimal };
+
+    /// `None` if it is no quantity.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (negative, digits) = match text.as_bytes().first()? {
+            b'-' => (true, &text[1..]),
+            b'+' => (false, &text[1..]),
+            _ => (false, text),
+        };
+        let end = digits.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(digits.len());
+        let (number, suffix) = digits.split_at(end);
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        if (whole.is_empty() && part.is_empty()) || part.contains('.') {
+            return None;
+        }
+        let (form, base, power) = unit(suffix)?;
+        // As a fraction: all digits, times the unit, over the places behind the point.
+        let mut top: i128 = 0;
+        for digit in whole.bytes().chain(part.bytes()) {
+            top = top.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+        }
+        let mut bottom = 10_i128.checked_pow(u32::try_from(part.len()).ok()?)?;
+        let factor = i128::from(base).checked_pow(power.unsigned_abs())?;
+        let divides = power < 0;
+        let nanos = if divides {
+            bottom = bottom.checked_mul(factor)?;
+            top.checked_mul(NANO)
+        } else {
+            top.checked_mul(NANO).and_then(|top| top.checked_mul(factor))
+        };
+        // More than there are numbers for is the largest.
+        let nanos = nanos.map_or(MAX, |top| (top + bottom - 1) / bottom).min(MAX);
+        Some(Self { nanos: if negative { -nanos } else { nanos }, form })
+    }
+
+    /// From a document: text, or a number.
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Self::parse(text),
+            Value::Number(number) => Self::parse(&number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// A number of things.
+    pub(crate) fn count(number: usize) -> Self {
+        Self { nanos: number as i128 * NANO, form: Form::Decimal }
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        self.nanos == 0
+    }
+
+    /// Without a remainder?
+    pub(crate) fn is_whole(self) -> bool {
+        self.nanos % NANO == 0
+    }
+
+    /// How many times the other one this is.
+    pub(crate) fn ratio(self, other: Self) -> f64 {
+        self.nanos as f64 / other.nanos as f64
+    }
+
+    /// In thousandths, rounded up; `None` below zero.
+    pub(crate) fn millis(self) -> Option<u64> {
+        let millis = NANO / 1000;
+        u64::try_from((self.nanos + millis - 1).div_euclid(millis)).ok()
+    }
+}
+
+/// Of a suffix: the form, and the base and power that it stands for.
+fn unit(suffix: &str) -> Option<(Form, u32, i32)> {
+    if let Some(at) = DECIMAL.iter().position(|known| *known == suffix) {
+        return Some((Form::Decimal, 10, (at as i32 - 3) * 3));
+    }
+    if let Some(at) = BINARY.iter().position(|known| *known == suffix) {
+        return Some((Form::Binary, 1024, at as i32));
+    }
+    let exponent = suffix.strip_prefix(['e', 'E'])?;
+    let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some((Form::Exponent, 10, exponent.parse().ok()?))
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Self) -> bool {
+        self.nanos == other.nanos
+    }
+}
+
+impl PartialOrd for Quantity {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        self.nanos.partial_cmp(&other.nanos)
+    }
+}
+
+impl Add for Quantity {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let form = if self.is_zero() { other.form } else { self.form };
+        Self { nanos: self.nanos.saturating_add(other.nanos).clamp(-MAX, MAX), form }
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nanos == 0 {
+            return f.write_str("0");
+        }
+        if self.form == Form::Binary && self.is_whole() && self.nanos.abs() >= 1024 * NANO {
+            let (mut number, mut power) = (self.nanos / NANO, 0);
+            while number % 1024 == 0 && power + 1 < BINARY.len() {
+                number /= 1024;
+                power += 1;
+            }
+            return write!(f, "{number}{}", BINARY[power]);
+        }
+        let (mut number, mut power) = (self.nanos, 0);
+        while number % 1000 == 0 && power + 1 < DECIMAL.len() {
+            number /= 1000;
+            power += 1;
+        }
+        match (self.form, power as i32 * 3 - 9) {
+            (Form::Exponent, 0) => write!(f, "{number}"),
+            (Form::Exponent, exponent) => write!(f, "{number}e{exponent}"),
+            _ => write!(f, "{number}{}", DECIMAL[power]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn q(text: &str) -> Quantity {
+        Quantity::parse(text).unwrap()
+    }
+
+    #[test]
+    fn quantities_print_in_their_canonical_form() {
+        for (text, canonical) in [
+            ("0", "0"),
+            ("0Mi", "0"),
+            ("1", "1"),
+            ("0.1", "100m"),
+            ("1.5", "1500m"),
+            ("1000m", "1"),
+            ("100000", "100k"),
+            ("1024Mi", "1Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("512Ki", "512Ki"),
+            ("1023Ki", "1023Ki"),
+            ("0.5Ki", "512"),
+            ("0.1Ki", "102400m"),
+            ("1e3", "1e3"),
+            ("12e2", "1200"),
+            ("0.0000000001", "1n"),
+            ("-1", "-1"),
+            ("+2M", "2M"),
+            ("1E", "1E"),
+            ("99999999999E", "9223372036854775807"),
+        ] {
+            assert_eq!(q(text).to_string(), canonical, "{text}");
+        }
+        for text in ["", "-", "m", "1.2.3", "1ki", "1 Gi", "1e", "0x1", "1e+-2"] {
+            assert!(Quantity::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_keep_the_units_of_what_was_first() {
+        assert_eq!((q("0") + q("64Mi") + q("64Mi")).to_string(), "128Mi");
+        assert_eq!((q("100m") + q("1")).to_string(), "1100m");
+        assert!(q("1Gi") > q("1G") && q("1000m") == q("1"));
+        assert_eq!(q("500u").millis(), Some(1));
+        assert_eq!(q("-1").millis(), None);
+    }
+}
