@@ -83,9 +83,18 @@ impl Quantity {
         self.nanos == 0
     }
 
+    pub(crate) fn is_negative(self) -> bool {
+        self.nanos < 0
+    }
+
     /// Without a remainder?
     pub(crate) fn is_whole(self) -> bool {
         self.nanos % NANO == 0
+    }
+
+    /// This less the other one.
+    pub(crate) fn less(self, other: Self) -> Self {
+        self + Self { nanos: -other.nanos, ..other }
     }
 
     /// How many times the other one this is.
@@ -206,7 +215,9 @@ mod tests {
     fn sums_keep_the_units_of_what_was_first() {
         assert_eq!((q("0") + q("64Mi") + q("64Mi")).to_string(), "128Mi");
         assert_eq!((q("100m") + q("1")).to_string(), "1100m");
+        assert_eq!(q("1Gi").less(q("1Mi")).to_string(), "1023Mi");
         assert!(q("1Gi") > q("1G") && q("1000m") == q("1"));
+        assert!(q("1").less(q("2")).is_negative());
         assert_eq!(q("500u").millis(), Some(1));
         assert_eq!(q("-1").millis(), None);
     }

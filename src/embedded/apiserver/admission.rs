@@ -10,6 +10,7 @@
 //! The server's own writes (its first objects, aggregated roles, expiring Events) are requests too, and pass.
 
 mod limit_range;
+mod resource_quota;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -72,7 +73,7 @@ pub(super) trait Plugin: Send + Sync {
 
 /// The plugins of every server, in the order in which they are asked.
 pub(super) fn plugins() -> Vec<Box<dyn Plugin>> {
-    vec![Box::new(limit_range::LimitRanger)]
+    vec![Box::new(limit_range::LimitRanger), Box::new(resource_quota::Quotas)]
 }
 
 impl<'a> Admission<'a> {

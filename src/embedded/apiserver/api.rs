@@ -11,6 +11,7 @@ use super::auth::rbac::Rbac;
 use super::auth::token::Tokens;
 use super::kinds::{Catalog, DEFINITIONS, Resource, builtin_resources};
 use super::node::NodeBackend;
+use super::quota::Turn;
 use super::store::{Store, Table};
 
 /// The server's state: the store, and what is derived from it.
@@ -19,6 +20,7 @@ pub struct Api {
     pub(super) rbac: Rbac,
     pub(super) tokens: Tokens,
     pub(super) addresses: Allocator,
+    pub(super) quotas: Turn,
     /// Asked about every write.
     pub(super) plugins: Vec<Box<dyn Plugin>>,
     /// Ends watches, log streams and WebSockets.
@@ -47,6 +49,7 @@ impl Api {
             rbac: Rbac::default(),
             tokens,
             addresses,
+            quotas: Turn::default(),
             plugins,
             stopping,
             streams: TaskTracker::new(),

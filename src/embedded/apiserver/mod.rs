@@ -24,6 +24,7 @@ mod handle;
 mod jsonpath;
 mod kinds;
 mod node;
+mod quota;
 mod reply;
 mod request;
 mod route;

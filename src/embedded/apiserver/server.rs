@@ -19,7 +19,7 @@ use super::admission::{self, Plugin};
 use super::auth::token::Tokens;
 use super::auth::{User, certificate};
 use super::store::{JournalError, Limits, RedbJournal, Store};
-use super::{Api, NodeBackend, bootstrap, route};
+use super::{Api, NodeBackend, bootstrap, quota, route};
 
 /// What the server needs to start. Keys and certificates are PEM.
 pub struct ServerConfig {
@@ -116,6 +116,7 @@ impl Server {
         tasks.spawn(bootstrap::keep_aggregated_roles(api.clone()));
         tasks.spawn(bootstrap::clean_up_definitions(api.clone()));
         tasks.spawn(bootstrap::expire_events(api.clone()));
+        tasks.spawn(quota::keep(api.clone()));
         let mut bound = Vec::new();
         for listener in config.listeners {
             listener.set_nonblocking(true)?;

@@ -76,6 +76,8 @@ pub fn roles() -> Vec<Value> {
         "namespaces",
         "namespaces/status",
         "limitranges",
+        "resourcequotas",
+        "resourcequotas/status",
     ];
     vec![
         role("cluster-admin", everything()),

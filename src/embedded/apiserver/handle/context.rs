@@ -183,7 +183,12 @@ impl Context {
     pub(crate) fn write_error(&self, error: &WriteError) -> ApiError {
         use super::super::store::JournalError;
         match error {
-            WriteError::Raced => ApiError::modified(self.resource.qualified(), &self.path.name),
+            WriteError::Raced | WriteError::Overtaken => {
+                ApiError::modified(self.resource.qualified(), &self.path.name)
+            }
+            WriteError::Refused(why) => {
+                ApiError::forbidden(self.resource.qualified(), &self.path.name, why)
+            }
             WriteError::Closed => ApiError::plain(503, "ServiceUnavailable", error.to_string()),
             WriteError::Journal(cause) => match &**cause {
                 JournalError::Full { .. } => {

@@ -98,6 +98,9 @@ pub(super) async fn create(
                     WriteError::Raced => {
                         return Err(ApiError::already_exists(resource.qualified(), &name));
                     }
+                    WriteError::Refused(why) => {
+                        return Err(ApiError::forbidden(resource.qualified(), &name, &why));
+                    }
                     other => return Err(context.write_error(&other)),
                 }
             }

@@ -14,8 +14,8 @@ use super::super::reply::{self, Reply};
 use super::super::request::body;
 use super::super::request::query::FieldValidation;
 use super::super::status::ApiError;
-use super::super::store::{Object, WriteError};
-use super::super::{Api, time};
+use super::super::store::{Key, Object, Write, WriteError};
+use super::super::{Api, quota, time};
 use super::{Context, show};
 
 /// Which part of the object a write is for.
@@ -397,7 +397,7 @@ pub(super) fn released_all(api: &Api, context: &Context, gone: &Value) {
     }
 }
 
-/// The last station: stores the document in its stored form.
+/// The last station: stores the document in its stored form, and charges the quotas of its namespace.
 pub(super) async fn commit(
     api: &Api,
     context: &Context,
@@ -410,9 +410,8 @@ pub(super) async fn commit(
         convert(&mut value);
     }
     value["apiVersion"] = resource.stored_api_version.as_str().into();
-    let key = super::super::store::Key::new(
-        value.text(&["metadata", "namespace"]),
-        value.text(&["metadata", "name"]),
-    );
-    api.store.write(&resource.table, &key, expected, value, delete).await
+    let key = Key::new(value.text(&["metadata", "namespace"]), value.text(&["metadata", "name"]));
+    let must_fit = quota::must_fit(resource, &context.path.subresource, expected.is_none());
+    let write = Write { table: resource.table.clone(), key, expected, value, delete };
+    quota::commit(api, resource, write, must_fit).await
 }

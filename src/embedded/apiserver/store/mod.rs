@@ -45,6 +45,12 @@ pub enum WriteError {
     /// The object is not at the expected version any more: read it again and decide again.
     #[error("the object changed meanwhile")]
     Raced,
+    /// What has to be written with the object is not at its expected version any more: decide about that again.
+    #[error("what is written with the object changed meanwhile")]
+    Overtaken,
+    /// There is no room for it any more; the text says why.
+    #[error("{0}")]
+    Refused(String),
     /// The journal refused; the text says why.
     #[error("{0}")]
     Journal(Arc<JournalError>),
@@ -66,6 +72,21 @@ pub enum HistoryError {
         /// The current resourceVersion.
         current: u64,
     },
+}
+
+/// One object, and what is to become of it.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// Where the object is.
+    pub table: Table,
+    /// Which object of the table.
+    pub key: Key,
+    /// The version that it must have; `None` = it must not exist.
+    pub expected: Option<u64>,
+    /// What it becomes, or its last state.
+    pub value: Value,
+    /// It goes.
+    pub delete: bool,
 }
 
 struct Objects {
@@ -98,7 +119,8 @@ struct Queued {
     table: Table,
     change: Change,
     object: Arc<Object>,
-    done: oneshot::Sender<Result<Arc<Object>, WriteError>>,
+    /// Who waits for it, unless it belongs to the write before it.
+    done: Option<oneshot::Sender<Result<Arc<Object>, WriteError>>>,
 }
 
 #[derive(Default)]
@@ -198,6 +220,23 @@ impl Store {
         locked!(self.shared.state.read()).latest(table, key)
     }
 
+    /// The objects of a namespace that writes must be based on: commits on their way to the disk included.
+    pub fn latest_in(&self, table: &Table, namespace: &str) -> Vec<Arc<Object>> {
+        let state = locked!(self.shared.state.read());
+        let committed =
+            state.tables.get(table).into_iter().flat_map(|it| it.range(Some(namespace)));
+        let mut all: BTreeMap<&Key, &Arc<Object>> = committed.map(|o| (&o.key, o)).collect();
+        for ((of, key), (_, object)) in &state.pending {
+            if of == table && &*key.namespace == namespace {
+                match object {
+                    Some(object) => all.insert(key, object),
+                    None => all.remove(key),
+                };
+            }
+        }
+        all.into_values().cloned().collect()
+    }
+
     /// The current resourceVersion.
     pub fn rv(&self) -> u64 {
         locked!(self.shared.state.read()).committed
@@ -258,38 +297,55 @@ impl Store {
         table: &Table,
         key: &Key,
         expected: Option<u64>,
-        mut value: Value,
+        value: Value,
         delete: bool,
     ) -> Result<Arc<Object>, WriteError> {
+        let (table, key) = (table.clone(), key.clone());
+        self.queue(Write { table, key, expected, value, delete }, Vec::new())?.await
+    }
+
+    /// Queues a write together with others that belong to it: all of them are done, in one commit, or none. From here
+    /// on they are the latest state; what is returned ends once they are durable.
+    pub fn queue(
+        &self,
+        write: Write,
+        with: Vec<Write>,
+    ) -> Result<impl Future<Output = Result<Arc<Object>, WriteError>> + use<>, WriteError> {
         let (done, outcome) = oneshot::channel();
-        {
-            let mut state = locked!(self.shared.state.write());
-            let latest = state.latest(table, key);
-            if latest.as_ref().map(|o| o.rv) != expected {
-                return Err(WriteError::Raced);
+        let mut state = locked!(self.shared.state.write());
+        let mut writes = Vec::with_capacity(1 + with.len());
+        for mut write in std::iter::once(write).chain(with) {
+            let latest = state.latest(&write.table, &write.key);
+            if latest.as_ref().map(|o| o.rv) != write.expected {
+                let itself = writes.is_empty();
+                return Err(if itself { WriteError::Raced } else { WriteError::Overtaken });
             }
-            let rv = state.allocated + 1;
-            if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            let rv = state.allocated + 1 + writes.len() as u64;
+            if let Some(metadata) = write.value.get_mut("metadata").and_then(Value::as_object_mut) {
                 metadata.insert("resourceVersion".into(), rv.to_string().into());
             }
-            let object = Arc::new(Object::new(rv, key.clone(), &value));
-            let change = match (delete, latest.is_some()) {
+            let object = Arc::new(Object::new(rv, write.key, &write.value));
+            let change = match (write.delete, latest.is_some()) {
                 (true, _) => Change::Deleted,
                 (false, true) => Change::Modified,
                 (false, false) => Change::Added,
             };
-            let mut queue = locked!(self.shared.queue.lock());
-            if queue.closed {
-                return Err(WriteError::Closed);
-            }
-            state.allocated = rv;
-            state
-                .pending
-                .insert((table.clone(), key.clone()), (rv, (!delete).then(|| object.clone())));
-            queue.writes.push(Queued { table: table.clone(), change, object, done });
-            self.shared.queued.notify_one();
+            writes.push(Queued { table: write.table, change, object, done: None });
         }
-        outcome.await.unwrap_or(Err(WriteError::Closed))
+        writes[0].done = Some(done);
+        let mut queue = locked!(self.shared.queue.lock());
+        if queue.closed {
+            return Err(WriteError::Closed);
+        }
+        for write in writes {
+            let rv = write.object.rv;
+            let stays = (write.change != Change::Deleted).then(|| write.object.clone());
+            state.allocated = rv;
+            state.pending.insert((write.table.clone(), write.object.key.clone()), (rv, stays));
+            queue.writes.push(write);
+        }
+        self.shared.queued.notify_one();
+        Ok(async move { outcome.await.unwrap_or(Err(WriteError::Closed)) })
     }
 
     /// Events of the table after `rv`, at most `limit`, and the resourceVersion up to which they are complete.
@@ -477,7 +533,9 @@ impl Shared {
             }
         }
         for write in writes {
-            let _ = write.done.send(Ok(write.object));
+            if let Some(done) = write.done {
+                let _ = done.send(Ok(write.object));
+            }
         }
     }
 
@@ -492,7 +550,9 @@ impl Shared {
         }
         let error = Arc::new(error);
         for write in writes {
-            let _ = write.done.send(Err(WriteError::Journal(error.clone())));
+            if let Some(done) = write.done {
+                let _ = done.send(Err(WriteError::Journal(error.clone())));
+            }
         }
     }
 }

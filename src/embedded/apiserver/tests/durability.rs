@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::harness::Cluster;
 use crate::apiserver::store::{
-    Batch, Journal, JournalError, Key, Limits, Record, RedbJournal, Store, WriteError,
+    Batch, Journal, JournalError, Key, Limits, Record, RedbJournal, Store, Write, WriteError,
 };
 
 fn map(name: &str) -> ConfigMap {
@@ -61,6 +61,33 @@ async fn write(store: &Store, name: &str) -> Result<u64, WriteError> {
     let live = store.latest(&table(), &key).map(|object| object.rv);
     let value = json!({"metadata": {"name": name}});
     store.write(&table(), &key, live, value, false).await.map(|object| object.rv)
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_write_is_written_with_it_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = RedbJournal::open(&dir.path().join("objects.redb")).unwrap();
+    let store = Store::open(Box::new(journal), Limits::default()).unwrap();
+    let one = |name: &str, expected: Option<u64>| Write {
+        table: table(),
+        key: Key::new("d", name),
+        expected,
+        value: json!({"metadata": {"name": name}}),
+        delete: false,
+    };
+    let rv = write(&store, "account").await.unwrap();
+    let stale = store.queue(one("a", None), vec![one("account", Some(rv + 1))]).map(drop);
+    assert!(matches!(stale, Err(WriteError::Overtaken)), "{stale:?}");
+    assert!(store.latest(&table(), &Key::new("d", "a")).is_none());
+
+    let held = store.hold();
+    let queued = store.queue(one("a", None), vec![one("account", Some(rv))]).unwrap();
+    let latest = store.latest_in(&table(), "d");
+    assert_eq!(latest.iter().map(|o| o.rv).collect::<Vec<_>>(), [rv + 1, rv + 2]);
+    assert_eq!(store.count(&table()), 1, "nothing of it is durable yet");
+    drop(held);
+    assert_eq!(queued.await.unwrap().rv, rv + 1);
+    assert_eq!(store.get(&table(), &Key::new("d", "account")).unwrap().rv, rv + 2);
 }
 
 /// The child of the next test: writes and says what was acknowledged, until it is killed.

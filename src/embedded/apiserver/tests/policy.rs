@@ -1,4 +1,4 @@
-//! What ranks, protects and bounds pods: priority classes, disruption budgets, ranges.
+//! What ranks, protects and bounds pods: priority classes, disruption budgets, ranges, quotas.
 
 use serde_json::{Value, json};
 
@@ -146,4 +146,102 @@ async fn containers_get_what_is_usual_and_no_more_than_is_allowed() {
     let (_, made) = cluster.post(elsewhere, pod("free", json!({}))).await;
     assert_eq!(made["spec"]["containers"][0]["resources"], json!({}));
     assert_eq!(made["status"]["qosClass"], "BestEffort");
+}
+
+/// A quota that holds.
+async fn quota(cluster: &Cluster, name: &str, spec: Value) {
+    let quotas = "/api/v1/namespaces/default/resourcequotas";
+    let made = cluster.post(quotas, json!({"metadata": {"name": name}, "spec": spec})).await;
+    assert_eq!(made.0, 201, "{}", made.1);
+    let mut wake = cluster.server.api().store.wake(&"/resourcequotas".into());
+    while cluster.get(&format!("{quotas}/{name}")).await.1["status"]["hard"] != spec["hard"] {
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wake.changed());
+        waited.await.expect("it is counted").unwrap();
+    }
+}
+
+async fn used(cluster: &Cluster, name: &str) -> Value {
+    let path = format!("/api/v1/namespaces/default/resourcequotas/{name}");
+    cluster.get(&path).await.1["status"]["used"].clone()
+}
+
+fn measured(name: &str, cpu: &str) -> Value {
+    let container = json!({"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu}}});
+    pod(name, json!({"containers": [container]}))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn however_many_write_at_a_time_a_quota_is_not_exceeded() {
+    let cluster = Cluster::start().await;
+    cluster.post(PODS, measured("first", "100m")).await;
+    let hard = json!({"pods": "5", "requests.cpu": "1", "count/configmaps": "9"});
+    quota(&cluster, "few", json!({"hard": hard})).await;
+    let before = json!({"pods": "1", "requests.cpu": "100m", "count/configmaps": "1"});
+    assert_eq!(used(&cluster, "few").await, before, "what was there is counted");
+
+    let cluster = std::sync::Arc::new(cluster);
+    let writers: Vec<_> = (0..24)
+        .map(|number| {
+            let cluster = cluster.clone();
+            tokio::spawn(async move {
+                cluster.post(PODS, measured(&format!("p-{number}"), "100m")).await
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for writer in writers {
+        let (code, status) = writer.await.unwrap();
+        made += usize::from(code == 201);
+        let message = status["message"].as_str().unwrap_or_default();
+        let told =
+            "is forbidden: exceeded quota: few, requested: pods=1, used: pods=5, limited: pods=5";
+        assert!(code == 201 || (code == 403 && message.ends_with(told)), "{code} {message}");
+    }
+    assert_eq!(made, 4);
+    let full = json!({"pods": "5", "requests.cpu": "500m", "count/configmaps": "1"});
+    assert_eq!(used(&cluster, "few").await, full);
+    let dry = format!("{PODS}?dryRun=All");
+    assert_eq!(cluster.post(&dry, measured("dry", "1m")).await.0, 403);
+
+    let merge = "application/merge-patch+json";
+    let over = r#"{"status":{"phase":"Succeeded"}}"#;
+    assert_eq!(cluster.call("PATCH", &format!("{PODS}/first/status"), merge, over).await.0, 200);
+    assert_eq!(used(&cluster, "few").await["pods"], "4", "what has ended uses nothing");
+    assert_eq!(cluster.call("DELETE", PODS, "", "").await.0, 200);
+    assert_eq!(
+        used(&cluster, "few").await,
+        json!({"pods": "0", "requests.cpu": "0", "count/configmaps": "1"})
+    );
+}
+
+#[tokio::test]
+async fn quotas_say_what_is_missing_and_follow_what_they_are_told() {
+    let cluster = Cluster::start().await;
+    quota(&cluster, "cpu", json!({"hard": {"requests.cpu": "1", "limits.memory": "1Gi"}})).await;
+    let spec = json!({"hard": {"pods": "0"}, "scopes": ["BestEffort"]});
+    quota(&cluster, "effort", spec).await;
+    let (code, status) = cluster.post(PODS, measured("p", "1")).await;
+    assert_eq!(
+        (code, &status["message"]),
+        (
+            403,
+            &json!("pods \"p\" is forbidden: failed quota: cpu: must specify limits.memory for: c")
+        )
+    );
+    assert_eq!(status["details"]["kind"], "pods");
+    let path = "/api/v1/namespaces/default/resourcequotas/cpu";
+    let merge = "application/merge-patch+json";
+    let wider = json!({"spec": {"hard": {"requests.cpu": "2", "limits.memory": null}}});
+    assert_eq!(cluster.call("PATCH", path, merge, &wider.to_string()).await.0, 200);
+    let mut wake = cluster.server.api().store.wake(&"/resourcequotas".into());
+    while cluster.get(path).await.1["status"]["hard"] != json!({"requests.cpu": "2"}) {
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), wake.changed());
+        waited.await.expect("it is counted anew").unwrap();
+    }
+    assert_eq!(cluster.post(PODS, measured("p", "2")).await.0, 201);
+    assert_eq!(used(&cluster, "cpu").await, json!({"requests.cpu": "2"}));
+    assert_eq!(cluster.call("DELETE", path, "", "").await.0, 200);
+    let (code, status) = cluster.post(PODS, pod("effortless", json!({}))).await;
+    assert_eq!(code, 403, "{status}");
+    assert_eq!(cluster.post(PODS, measured("more", "2")).await.0, 201);
 }

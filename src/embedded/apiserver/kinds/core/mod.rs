@@ -8,6 +8,7 @@ mod limit_range;
 mod namespace;
 mod node;
 mod pod;
+mod resource_quota;
 mod service;
 
 use super::builtin::{ALL, CLUSTER, Line, PLAIN};
@@ -139,6 +140,15 @@ pub(super) const KINDS: &[Line] = &[
         short: &["limits"],
         strategy: limit_range::LIMIT_RANGE,
         columns: CREATED,
+        ..PLAIN
+    },
+    Line {
+        kind: "ResourceQuota",
+        plural: "resourcequotas",
+        short: &["quota"],
+        strategy: resource_quota::RESOURCE_QUOTA,
+        columns: resource_quota::COLUMNS,
+        status: true,
         ..PLAIN
     },
 ];
