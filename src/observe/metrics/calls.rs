@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use super::ask::Window;
 use super::node::Node;
 use super::requests::{Asked, Outcome, outcome};
+use super::scan::Stretch;
 use super::wire::{BOUNDS, Requests};
 use crate::database::DatabaseError;
 use crate::owner::Owner;
@@ -40,7 +41,15 @@ pub(super) struct Traced {
     /// Nobody whom a trace knows, when there is none.
     pub(super) source: Option<Owner>,
     pub(super) target: Owner,
-    pub(super) requests: BTreeMap<Kind, Requests>,
+    pub(super) requests: BTreeMap<Kind, Ended>,
+}
+
+/// Requests of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Ended {
+    requests: Requests,
+    /// The second in which the last of them ended.
+    last: Stretch,
 }
 
 /// What makes requests different.
@@ -65,10 +74,10 @@ impl Kind {
         }
     }
 
-    /// Adds so many requests to others.
-    pub(super) fn join(&self, requests: &Requests, to: &mut Asked) {
-        to.count(self.outcome(), &self.status, requests);
-        to.traced += requests.count;
+    /// Adds requests of this kind to others.
+    pub(super) fn join(&self, ended: &Ended, to: &mut Asked) {
+        to.count(self.outcome(), &self.status, &ended.requests, Some(ended.last));
+        to.traced += ended.requests.count;
     }
 }
 
@@ -76,8 +85,8 @@ impl Traced {
     /// All, whatever they are.
     pub(super) fn asked(&self) -> Asked {
         let mut all = Asked::default();
-        for (kind, requests) in &self.requests {
-            kind.join(requests, &mut all);
+        for (kind, ended) in &self.requests {
+            kind.join(ended, &mut all);
         }
         all
     }
@@ -114,11 +123,13 @@ impl Calls {
             requests: BTreeMap::new(),
         });
         let kind = kind(call, step, self.kinds < MOST_KINDS);
-        let requests = traced.requests.entry(kind).or_insert_with(|| {
+        let ended = traced.requests.entry(kind).or_insert_with(|| {
             self.kinds += 1;
-            Requests::default()
+            Ended::default()
         });
-        requests.add(&one(call.duration));
+        ended.requests.add(&one(call.duration));
+        let second = call.start.saturating_add(call.duration).div_euclid(SECOND);
+        ended.last = ended.last.max((second, second + 1));
     }
 
     /// Those that are not among what was counted on the way.

@@ -23,7 +23,7 @@ const BUSY: f64 = 0.95;
 /// Seconds without a measurement after which a component has no pods any more.
 const PRESENT: i64 = 60;
 
-/// Seconds without a failure after which one is told to be over.
+/// Seconds without a failure after which one is told to be over, if good answers came since.
 const OVER: i64 = 60;
 
 /// How a component is.
@@ -133,7 +133,7 @@ pub(super) fn complaints(topology: &Topology, place: &Place, component: &str) ->
             calls => format!("its calls to {} fail, too", calls.join(", ")),
         };
         let statuses = statuses.join(", ");
-        let since = asked.failed_at.filter(|at| *at + OVER <= topology.newest);
+        let since = asked.recovered().filter(|at| *at + OVER <= topology.newest);
         let over = since.and_then(|at| Timestamp::from_second(at).ok());
         let over = over.map_or_else(String::new, |at| format!("; none since {at}, it seems over"));
         all.push(format!(

@@ -7,7 +7,7 @@ use super::ask::Window;
 use super::calls::{Calls, Pair};
 use super::names::{HTTP_IN, METHOD, PROTOCOL, ROUTE, STATUS};
 use super::node::Node;
-use super::scan::{Measured, Scan, Series};
+use super::scan::{Measured, Scan, Series, Stretch};
 use super::wire::{Requests, Value};
 use crate::asked::Place;
 use crate::database::DatabaseError;
@@ -49,29 +49,33 @@ pub(super) struct Asked {
     pub(super) statuses: BTreeMap<String, u64>,
     /// Of all, those that are known from spans alone.
     pub(super) traced: u64,
-    /// When one failed last, in seconds since 1970, as far as it is known.
+    /// None is known to have failed from then on, in seconds since 1970.
     pub(super) failed_at: Option<i64>,
+    /// One is known to have been good then or later.
+    pub(super) good_at: Option<i64>,
 }
 
 impl Asked {
-    /// Adds requests of a series.
-    pub(super) fn add(&mut self, series: &Series, requests: &Requests) {
+    /// Adds requests of a series, of which the last ended within `last`.
+    pub(super) fn add(&mut self, series: &Series, requests: &Requests, last: Option<Stretch>) {
         let status = series.label(STATUS);
-        self.count(outcome(series.label(PROTOCOL), status), status, requests);
+        self.count(outcome(series.label(PROTOCOL), status), status, requests, last);
     }
 
-    /// Adds requests of a series, of which the last were counted at `time`.
-    pub(super) fn add_until(&mut self, series: &Series, requests: &Requests, time: i64) {
-        let before = self.failed;
-        self.add(series, requests);
-        if self.failed > before {
-            self.failed_at = self.failed_at.max(Some(time));
-        }
-    }
-
-    /// Adds requests that ended like this.
-    pub(super) fn count(&mut self, outcome: Outcome, status: &str, requests: &Requests) {
+    /// Adds requests that ended like this, the last of them within `last`.
+    pub(super) fn count(
+        &mut self,
+        outcome: Outcome,
+        status: &str,
+        requests: &Requests,
+        last: Option<Stretch>,
+    ) {
         self.all.add(requests);
+        match outcome {
+            Outcome::Good => self.good_at = self.good_at.max(last.map(|(begin, _)| begin)),
+            Outcome::Failed => self.failed_at = self.failed_at.max(last.map(|(_, end)| end)),
+            Outcome::Refused => {}
+        }
         if outcome != Outcome::Good {
             self.unsuccessful += requests.count;
             *self.statuses.entry(status.to_owned()).or_default() += requests.count;
@@ -88,9 +92,15 @@ impl Asked {
         self.failed += other.failed;
         self.traced += other.traced;
         self.failed_at = self.failed_at.max(other.failed_at);
+        self.good_at = self.good_at.max(other.good_at);
         for (status, count) in &other.statuses {
             *self.statuses.entry(status.clone()).or_default() += count;
         }
+    }
+
+    /// Since when none failed, if a good one came after the last that did: silence is no recovery.
+    pub(super) fn recovered(&self) -> Option<i64> {
+        self.failed_at.filter(|failed| self.good_at >= Some(*failed))
     }
 
     /// Which part of them has failed, 0 to 1.
@@ -132,7 +142,7 @@ impl Store {
                     |moment, series, value| {
                         let Value::Requests(requests) = value else { return };
                         let step = steps[window.step_of(moment)].get_or_insert_default();
-                        step.add(&scan.series[series], &requests);
+                        step.add(&scan.series[series], &requests, Some(moment.stretch()));
                         by_series[series].add(&requests);
                     },
                 )?;
@@ -152,7 +162,7 @@ impl Store {
                         series.label(ROUTE).to_owned(),
                     );
                     if requests.count > 0 {
-                        http.routes.entry(route).or_default().add(series, requests);
+                        http.routes.entry(route).or_default().add(series, requests, None);
                     }
                 }
                 Ok(http)
@@ -174,11 +184,11 @@ impl Http {
     fn add_calls(&mut self, calls: &Calls, counted: &BTreeSet<Pair>, place: &Place) {
         self.more = !calls.complete;
         for traced in calls.besides(counted).filter(|traced| place.has(&traced.target)) {
-            for (kind, requests) in &traced.requests {
-                kind.join(requests, self.steps[kind.step].get_or_insert_default());
+            for (kind, ended) in &traced.requests {
+                kind.join(ended, self.steps[kind.step].get_or_insert_default());
                 let route =
                     (traced.target.component.clone(), kind.method.clone(), kind.route.clone());
-                kind.join(requests, self.routes.entry(route).or_default());
+                kind.join(ended, self.routes.entry(route).or_default());
             }
         }
     }

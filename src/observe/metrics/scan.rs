@@ -42,6 +42,16 @@ pub(super) struct Moment {
     pub(super) ticks: i64,
 }
 
+impl Moment {
+    /// Its beginning and its end.
+    pub(super) fn stretch(self) -> Stretch {
+        (self.time, self.time + self.span)
+    }
+}
+
+/// A beginning and an end in seconds since 1970.
+pub(super) type Stretch = (i64, i64);
+
 /// What to go through.
 pub(super) struct Scan {
     pub(super) owners: Vec<Owner>,

@@ -340,23 +340,34 @@ fn what_an_agent_is_told() {
 
 #[test]
 fn failures_that_are_over_are_told_as_such() {
-    let (store, _directory) = store(Retention::default());
     let ticks = 4 * 60 / INTERVAL;
-    for tick in 0..ticks {
-        let mut batch = shop(BEGIN + tick * INTERVAL);
-        if tick >= ticks / 2 {
-            let failed = |sample: &Sample| sample.labels.get(STATUS).is_some_and(|is| is == "503");
-            batch.parts.iter_mut().for_each(|part| part.samples.retain(|one| !failed(one)));
+    // In the second half, what matches is not there.
+    let half = |gone: fn(&Sample) -> bool| {
+        let (store, directory) = store(Retention::default());
+        for tick in 0..ticks {
+            let mut batch = shop(BEGIN + tick * INTERVAL);
+            if tick >= ticks / 2 {
+                batch.parts.iter_mut().for_each(|part| part.samples.retain(|one| !gone(one)));
+            }
+            store.ingest(&batch, batch.time).expect("stores");
         }
-        store.ingest(&batch, batch.time).expect("stores");
-    }
-    let told = |minutes: i64| {
+        (store, directory)
+    };
+    let told = |store: &Store, minutes: i64| {
         let found = store.topology(&window("", minutes, 60), &Calls::default()).expect("asks");
         drawn::compact(&found, &place(""), TYPICAL)["unhealthy"]["payment"].to_string()
     };
-    let last = Timestamp::from_second(BEGIN + (ticks / 2 - 1) * INTERVAL).expect("a time");
-    assert!(told(4).contains(&format!("none since {last}, it seems over")), "{}", told(4));
-    assert!(told(2).contains("starts here") && !told(2).contains("over"), "{}", told(2));
+    let (store, _directory) =
+        half(|sample| sample.labels.get(STATUS).is_some_and(|status| status == "503"));
+    let end = Timestamp::from_second(BEGIN + ticks / 2 * INTERVAL).expect("a time");
+    let all = told(&store, 4);
+    assert!(all.contains(&format!("none since {end}, it seems over")), "{all}");
+    let first = told(&store, 2);
+    assert!(first.contains("starts here") && !first.contains("over"), "{first}");
+    // Whom nobody asks any more has not recovered.
+    let (store, _directory) = half(|sample| sample.name == HTTP_IN);
+    let silent = told(&store, 4);
+    assert!(silent.contains("starts here") && !silent.contains("over"), "{silent}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::joined::add_calls;
 use super::names::{CONNECTIONS, CONNECTIONS_IN, HTTP_IN, HTTP_OUT, PROTOCOL, SERVICE, VERDICT};
 use super::node::Node;
 use super::requests::Asked;
-use super::scan::{Measured, Series};
+use super::scan::{Measured, Series, Stretch};
 use super::wire::{Requests, Value};
 use crate::asked::Place;
 use crate::database::DatabaseError;
@@ -66,7 +66,7 @@ pub(super) struct Topology {
     pub(super) seconds: f64,
     /// Whether nodes see what goes from pod to pod.
     pub(super) sighted: bool,
-    /// The newest moment that was measured, in seconds since 1970.
+    /// The end of the newest moment that was measured, in seconds since 1970.
     pub(super) newest: i64,
     /// Whether there were more spans than are looked at, so that older calls are missing.
     pub(super) more: bool,
@@ -95,7 +95,9 @@ impl Store {
         let place = Place { component: String::new(), ..window.place.clone() };
         self.scan(&place, window.between, wanted, |connection, scan| {
             let mut measured = Measured::default();
-            let mut sums: Vec<(Option<Value>, i64)> = vec![(None, 0); scan.series.len()];
+            // Of requests, with the moment of the last ones.
+            let mut sums: Vec<(Option<Value>, Option<Stretch>)> =
+                vec![(None, None); scan.series.len()];
             let mut newest = 0;
             let states = RefCell::new(health::States::new(&scan));
             scan.each(
@@ -105,14 +107,14 @@ impl Store {
                     states.borrow_mut().moment(owner, moment);
                 },
                 |moment, series, value| {
-                    newest = newest.max(moment.time);
+                    newest = newest.max(moment.time + moment.span);
                     if health::NAMES.contains(&scan.series[series].name.as_str()) {
                         states.borrow_mut().value(moment, series, &value);
                         return;
                     }
                     let (sum, last) = &mut sums[series];
                     if matches!(&value, Value::Requests(requests) if requests.count > 0) {
-                        *last = moment.time.max(*last);
+                        *last = Some(moment.stretch()).max(*last);
                     }
                     match (sum, value) {
                         (Some(Value::Increase(sum)), Value::Increase(value)) => *sum += value,
@@ -145,8 +147,8 @@ impl Store {
     }
 }
 
-/// Adds what was seen of one series, of requests until `last`.
-fn add(edges: &mut Edges, owner: &Owner, series: &Series, (sum, last): (&Value, i64)) {
+/// Adds what was seen of one series, of requests with the moment of the last ones.
+fn add(edges: &mut Edges, owner: &Owner, series: &Series, (sum, last): (&Value, Option<Stretch>)) {
     let (own, peer) = (Node::of(owner), Node::peer(series));
     let comes_in = [HTTP_IN, CONNECTIONS_IN].contains(&series.name.as_str());
     let (source, target) = if comes_in { (peer, own) } else { (own, peer) };
@@ -154,7 +156,7 @@ fn add(edges: &mut Edges, owner: &Owner, series: &Series, (sum, last): (&Value, 
     let edge = edge(edges, (source, target, service));
     match sum {
         Value::Requests(requests) if requests.count > 0 => {
-            edge.asked.add_until(series, requests, last);
+            edge.asked.add(series, requests, last);
             edge.protocols.insert(series.label(PROTOCOL).to_owned());
         }
         Value::Increase(count) => match series.label(VERDICT) {

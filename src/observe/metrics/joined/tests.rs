@@ -60,6 +60,17 @@ impl World {
     /// A pod of `component` is measured in the first minute, with what was seen of it: the name of a series, the kind and
     /// name of who is at the other end, and what came.
     fn measure(&self, component: &str, seen: &[(&str, &str, &str, Value)]) {
+        self.measure_at(INTERVAL, "200", component, seen);
+    }
+
+    /// The same in another second, with that status.
+    fn measure_at(
+        &self,
+        second: i64,
+        status: &str,
+        component: &str,
+        seen: &[(&str, &str, &str, Value)],
+    ) {
         let label = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
@@ -75,13 +86,13 @@ impl World {
                 (PEER_ENVIRONMENT, "development"),
                 (SERVICE, "it"),
                 (PROTOCOL, "http1"),
-                (STATUS, "200"),
+                (STATUS, status),
                 (VERDICT, "forwarded"),
             ]),
             value: value.clone(),
         });
         let samples = std::iter::once(ready).chain(seen).collect();
-        let time = BEGIN + INTERVAL;
+        let time = BEGIN + second;
         let batch =
             Batch { time, since: None, parts: vec![Part { owner: owner(component), samples }] };
         self.kept.samples.ingest(&batch, time).expect("stores");
@@ -133,6 +144,13 @@ impl World {
         rows.extend(told["hint"].as_str().map(str::to_owned));
         rows
     }
+}
+
+/// Why a component is not well.
+fn unhealthy(world: &World, component: &str) -> String {
+    let window = window("");
+    let topology = world.kept.topology(&window).expect("asks");
+    drawn::compact(&topology, &window.place, TYPICAL)["unhealthy"][component].to_string()
 }
 
 fn requests(count: u64) -> Value {
@@ -288,4 +306,25 @@ fn nobody_is_drawn_who_may_be_one_that_was_seen_to_connect() {
         ]
     );
     assert!(rows[3].starts_with("requests of 3 calls"), "{rows:?}");
+}
+
+#[test]
+fn failures_that_only_spans_know_are_over_when_good_answers_came_after_them() {
+    let world = world();
+    let failed = json!({"http.response.status_code": 503});
+    world.call("web", "cart", 1, 3, &failed);
+    world.measure_at(110, "200", "cart", &[]);
+    assert!(!unhealthy(&world, "cart").contains("over"), "nothing good came");
+    world.call("web", "cart", 30, 3, &ok());
+    let end = Timestamp::from_second(BEGIN + 2).expect("a time");
+    let told = unhealthy(&world, "cart");
+    assert!(told.contains(&format!("none since {end}, it seems over")), "{told}");
+    // What was counted of another caller is long over; what spans know of this one is not.
+    let asks = [(HTTP_IN, "gateway", "gateway-default", requests(2))];
+    world.measure_at(5, "503", "cart", &asks);
+    world.measure_at(60, "200", "cart", &asks);
+    assert!(unhealthy(&world, "cart").contains("it seems over"));
+    world.call("web", "cart", 100, 3, &failed);
+    let told = unhealthy(&world, "cart");
+    assert!(told.contains("starts here") && !told.contains("over"), "{told}");
 }
