@@ -137,6 +137,10 @@ fn metrics(asked: &Asked) -> Value {
 const UNSIGHTED: &str =
     "no node here sees what goes from pod to pod: connections and policies' denials are not known";
 
+/// Where spans without a caller may be of several.
+const UNATTRIBUTED: &str = "components were asked more than the calls to them say: of some requests nothing tells which \
+                            of the callers made them";
+
 /// The answer for an agent: who is not well and why, then how everybody is, then who calls whom, as tables.
 pub(super) fn compact(topology: &Topology, place: &Place, budget: usize) -> Value {
     let mut unhealthy = Map::new();
@@ -194,7 +198,10 @@ pub(super) fn compact(topology: &Topology, place: &Place, budget: usize) -> Valu
     if traced > 0 {
         say(&mut answer, &format!("requests of {traced} calls are {FROM_SPANS}"));
     }
-    if topology.more && traced > 0 {
+    if !topology.unattributed.is_empty() {
+        say(&mut answer, UNATTRIBUTED);
+    }
+    if topology.more && (traced > 0 || !topology.unattributed.is_empty()) {
         say(&mut answer, OLDER);
     }
     answer

@@ -1,13 +1,13 @@
 //! Requests as samples know them, and where these do not, spans.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Store;
 use super::answers::Answers;
 use super::ask::Window;
 use super::calls::{Calls, Pair, Traced};
 use super::node::Node;
-use super::requests::Http;
+use super::requests::{Asked, Http};
 use super::topology::{Edge, Edges, Key, Topology, edge};
 use crate::asked::Place;
 use crate::database::DatabaseError;
@@ -48,7 +48,9 @@ impl Joined {
 }
 
 /// Adds the calls of which nothing on the way saw a request: to the connections that they went over, if these were seen.
-pub(super) fn add_calls(edges: &mut Edges, calls: &Calls) {
+/// Returns those that may have gone over the connections of several callers, by who was asked.
+pub(super) fn add_calls(edges: &mut Edges, calls: &Calls) -> BTreeMap<Node, Asked> {
+    let mut unattributed: BTreeMap<Node, Asked> = BTreeMap::new();
     let asked = edges.values().filter(|edge| edge.asked.all.count > 0);
     let counted: BTreeSet<Pair> = asked.map(Edge::ends_by_name).collect();
     for traced in calls.besides(&counted) {
@@ -58,7 +60,11 @@ pub(super) fn add_calls(edges: &mut Edges, calls: &Calls) {
             None => match connected(edges, traced, calls) {
                 Connected::By(key) => key,
                 // It is one of those that are drawn already.
-                Connected::Several => continue,
+                Connected::Several => {
+                    let target = Node::named(&traced.target);
+                    unattributed.entry(target).or_default().join(&traced.asked());
+                    continue;
+                }
                 Connected::Nobody => {
                     let unknown = Node::External(UNKNOWN.to_owned());
                     (unknown, Node::of(&traced.target), String::new())
@@ -69,6 +75,7 @@ pub(super) fn add_calls(edges: &mut Edges, calls: &Calls) {
         edge.asked.join(&traced.asked());
         edge.protocols.extend(traced.protocols());
     }
+    unattributed
 }
 
 /// The connections over which calls of a known caller went: most of those between the two ends.
@@ -93,14 +100,17 @@ fn connected(edges: &Edges, traced: &Traced, calls: &Calls) -> Connected {
     let reaches =
         |edge: &&Edge| edge.target.by_name() == target && edge.connections.forwarded > 0.0;
     let found: Vec<&Edge> = edges.values().filter(reaches).collect();
-    let callers: BTreeSet<&Node> = found.iter().map(|edge| &edge.source).collect();
-    let unnamed = callers.iter().filter(|caller| !calls.names(&caller.by_name(), &target));
+    // By name: one that was deleted and made anew is one caller.
+    let callers: BTreeSet<Node> = found.iter().map(|edge| edge.source.by_name()).collect();
+    let unnamed = callers.iter().filter(|caller| !calls.names(caller, &target));
     let only = match (callers.len(), unnamed.collect::<Vec<_>>().as_slice()) {
-        (1, _) => callers.first().copied(),
-        (_, [caller]) => Some(**caller),
+        (1, _) => callers.first(),
+        (_, [caller]) => Some(*caller),
         _ => None,
     };
-    let key = only.and_then(|caller| most(found.into_iter().filter(|edge| edge.source == *caller)));
+    let of =
+        |caller: &Node| most(found.into_iter().filter(|edge| edge.source.by_name() == *caller));
+    let key = only.and_then(of);
     match key {
         Some(key) => Connected::By(key),
         None if callers.is_empty() => Connected::Nobody,

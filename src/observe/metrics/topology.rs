@@ -60,6 +60,8 @@ impl Edge {
 pub(super) struct Topology {
     /// Those over which anything went.
     pub(super) edges: Vec<Edge>,
+    /// What spans know besides, of callers who may be any of several that are drawn: by who was asked, without uids.
+    pub(super) unattributed: BTreeMap<Node, Asked>,
     /// How the components of the place are, by name.
     pub(super) states: BTreeMap<String, State>,
     /// In how many seconds all this was.
@@ -129,7 +131,7 @@ impl Store {
                     add(&mut edges, &scan.owners[series.owner], series, (&sum, last));
                 }
             }
-            add_calls(&mut edges, spans);
+            let unattributed = add_calls(&mut edges, spans);
             let sees =
                 |series: &Series| [CONNECTIONS, CONNECTIONS_IN].contains(&series.name.as_str());
             let sighted = scan.series.iter().any(sees);
@@ -142,7 +144,7 @@ impl Store {
             let mut states = states.into_inner().finish();
             states.retain(|name, _| component.is_empty() || name == component);
             let (seconds, more) = (measured.seconds(), !spans.complete);
-            Ok(Topology { edges, states, seconds, sighted, newest, more })
+            Ok(Topology { edges, unattributed, states, seconds, sighted, newest, more })
         })
     }
 }
@@ -181,6 +183,11 @@ impl Topology {
         for edge in &self.edges {
             if edge.target.is_in(place) && edge.target.is_component(component) {
                 all.join(&edge.asked);
+            }
+        }
+        for (target, asked) in &self.unattributed {
+            if target.is_in(place) && target.is_component(component) {
+                all.join(asked);
             }
         }
         all

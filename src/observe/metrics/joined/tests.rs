@@ -290,9 +290,10 @@ fn nobody_is_drawn_who_may_be_one_that_was_seen_to_connect() {
     let connects = |to: &'static str| (CONNECTIONS, "component", to, Value::Increase(2.0));
     world.measure("cart", &[connects("payment"), connects("mail")]);
     world.measure("web", &[connects("mail")]);
+    world.measure("mail", &[]);
     for to in ["payment", "mail"] {
         world.call("cart", to, 1, 3, &ok());
-        world.call("", to, 2, 3, &ok());
+        world.call("", to, 2, 3, &json!({"http.response.status_code": 503}));
     }
     world.call("web", "mail", 1, 3, &ok());
     let rows = world.rows("");
@@ -301,11 +302,45 @@ fn nobody_is_drawn_who_may_be_one_that_was_seen_to_connect() {
         [
             r#"["cart","mail","http",0.2,"0%",4.97,"by spans"]"#,
             // Only cart was there to ask it.
-            r#"["cart","payment","http",0.4,"0%",4.97,"by spans"]"#,
+            r#"["cart","payment","http",0.4,"50%",4.97,"by spans; 503 x1"]"#,
             r#"["web","mail","http",0.2,"0%",4.97,"by spans"]"#,
         ]
     );
     assert!(rows[3].starts_with("requests of 3 calls"), "{rows:?}");
+    assert!(rows[3].contains("asked more than the calls to them say"), "{rows:?}");
+    // Whoever asked mail, it was asked, and failed.
+    let topology = world.kept.topology(&window("")).expect("asks");
+    let mail = topology.asked_of(&place(""), "mail");
+    assert_eq!((mail.all.count, mail.failed, mail.traced), (3, 1, 3));
+    let told = unhealthy(&world, "mail");
+    assert!(told.contains("33 % of 3 requests failed (503 x1)"), "{told}");
+}
+
+#[test]
+fn a_caller_that_was_made_anew_is_one_caller() {
+    let world = world();
+    let connects = (CONNECTIONS_IN, "component", "cart", Value::Increase(2.0));
+    world.measure("mail", std::slice::from_ref(&connects));
+    // The one of before.
+    let pairs = [
+        (PEER, "component"),
+        (PEER_NAME, "cart"),
+        (PEER_NAMESPACE, "default"),
+        (PEER_PROJECT, "shop"),
+        (PEER_ENVIRONMENT, "development"),
+        (PEER_UID, "another"),
+        (SERVICE, "it"),
+        (VERDICT, "forwarded"),
+    ];
+    let labels = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let sample = Sample { name: CONNECTIONS_IN.into(), labels, value: Value::Increase(1.0) };
+    let parts = vec![Part { owner: owner("mail"), samples: vec![sample] }];
+    let time = BEGIN + 2 * INTERVAL;
+    world.kept.samples.ingest(&Batch { time, since: None, parts }, time).expect("stores");
+    world.call("", "mail", 2, 3, &ok());
+    let topology = world.kept.topology(&window("")).expect("asks");
+    assert_eq!(topology.edges.len(), 2);
+    assert!(topology.edges.iter().any(|edge| edge.asked.all.count == 1), "{topology:?}");
 }
 
 #[test]
