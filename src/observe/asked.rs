@@ -73,7 +73,7 @@ pub struct Page {
 }
 
 /// A place in the platform. Empty names mean any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The platform's namespace; never empty.
     pub namespace: String,

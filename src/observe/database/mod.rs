@@ -137,6 +137,11 @@ impl Database {
         work(&self.0.reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether both are the same open file.
+    pub(crate) fn is(&self, other: &Database) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether anything in it is of `place`. Blocks.
     ///
     /// # Errors

@@ -158,17 +158,19 @@ fn signals(config: &Config, gate: &Arc<Gate>) -> Result<Arc<[Box<dyn Signal>]>, 
         spans.database.clone(),
         alerts.database.clone(),
     ];
-    let places = Places::new(gate.clone(), kept);
+    let places = Places::new(gate.clone(), kept.clone());
+    let [of_samples, of_lines, of_events, of_spans, of_alerts] =
+        kept.each_ref().map(|own| places.of(own));
     let joined = metrics::Joined { samples, spans: spans.clone() };
     let (logs, metrics, events) = (lines.clone(), joined.clone(), happened.clone());
     let measure =
         Telemetry { logs, metrics, events, prices: config.prices, answered: Arc::default() };
     let signals: [Box<dyn Signal>; 5] = [
-        Box::new(Logs::new(lines, places.clone())),
-        Box::new(Events::new(happened, places.clone())),
-        Box::new(Traces::new(spans, places.clone())),
-        Box::new(Metrics::new(joined, places.clone(), config.prices)),
-        Box::new(Alerts::new(alerts, measure, places, config.alerts.clone())),
+        Box::new(Logs::new(lines, of_lines)),
+        Box::new(Events::new(happened, of_events)),
+        Box::new(Traces::new(spans, of_spans)),
+        Box::new(Metrics::new(joined, of_samples, config.prices)),
+        Box::new(Alerts::new(alerts, measure, of_alerts, config.alerts.clone())),
     ];
     Ok(Arc::new(signals))
 }
