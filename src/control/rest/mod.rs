@@ -17,6 +17,7 @@ mod error;
 mod extract;
 mod handlers;
 mod live;
+mod names;
 mod schema;
 mod sse;
 mod system;
@@ -70,6 +71,7 @@ pub fn routes(api: Api, validator: Arc<Validator>, system: system::System) -> Ro
         .merge(schema::routes())
         .merge(agents::routes())
         .merge(audit::routes())
+        .merge(names::routes())
         .with_state(api.clone())
         .merge(authz::routes::routes(api.objects.authorizer().clone()))
         .layer(axum::middleware::from_fn_with_state(api.audit.clone(), audit::follow))

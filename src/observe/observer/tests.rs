@@ -8,6 +8,7 @@ use curtain_role::http_client;
 use http::{Request, header};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 use super::*;
 use crate::owner::Owner;
@@ -88,7 +89,7 @@ impl World {
             .route("/oauth2/jwks", get(move || async move { Json(jwks) }))
             .route("/api/v1/authz/profile", get(profile))
             .route("/api/v1/authz/evaluates", post(evaluate))
-            .route("/api/v1/{*path}", get(there))
+            .route("/api/v1/authz/names", get(there))
             .route(OBSERVED_PATH, post(observed).with_state(sender));
         let control = serve_somewhere(control, &shutdown).await;
 
@@ -307,33 +308,26 @@ async fn profile(headers: http::HeaderMap) -> Json<Value> {
     Json(json!({"capabilities": {"logs:view": one, "events:view": one, "traces:view": one}}))
 }
 
-/// What there is: two projects, a component and two environments. To `guest` nothing of it is shown.
+/// What there is: two projects, a component and two environments. `guest` is told of nothing that it is absent.
 async fn there(
     headers: http::HeaderMap,
-    axum::extract::Path(path): axum::extract::Path<String>,
-) -> (http::StatusCode, Json<Value>) {
-    let known = [
-        ("namespaces", vec!["default"]),
-        ("namespaces/default/projects", vec!["bank", "shop"]),
-        ("namespaces/default/components", vec!["quiet"]),
-        ("namespaces/default/environments", vec!["development", "staging"]),
-    ];
-    if subject(&headers) == "guest" {
-        return (http::StatusCode::FORBIDDEN, Json(json!({"error": "denied"})));
-    }
-    let object = |name: &&str| json!({"metadata": {"name": name}, "spec": {"owner": {"projectName": "shop"}}});
-    for (list, names) in &known {
-        if path == *list {
-            return (
-                http::StatusCode::OK,
-                Json(json!({"items": names.iter().map(object).collect::<Vec<_>>()})),
-            );
-        }
-        if let Some(name) = names.iter().find(|name| path == format!("{list}/{name}")) {
-            return (http::StatusCode::OK, Json(object(name)));
-        }
-    }
-    (http::StatusCode::NOT_FOUND, Json(json!({"error": "not found"})))
+    axum::extract::Query(asked): axum::extract::Query<HashMap<String, String>>,
+) -> Json<Value> {
+    let named = |name: &str| asked.get(name).map(String::as_str);
+    let (name, known): (_, &[&str]) =
+        match (named("component"), named("project"), named("environment")) {
+            (Some(component), Some("shop"), None) => (component, &["quiet"]),
+            (Some(component), _, None) => (component, &[]),
+            (None, Some(project), None) => (project, &["bank", "shop"]),
+            (None, None, Some(environment)) => (environment, &["development", "staging"]),
+            _ => (named("namespace").expect("a namespace"), &["default"]),
+        };
+    let absent = subject(&headers) != "guest" && !known.contains(&name);
+    Json(if absent {
+        json!({"absent": true, "known": known, "more": false})
+    } else {
+        json!({"absent": false})
+    })
 }
 
 /// Decides by the token alone, as the control plane does, and insists on the form of the question. The agent `staged`

@@ -6,17 +6,15 @@
 use std::fmt::{self, Display, Formatter};
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::Request;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::{Gate, GateError};
 use crate::identity::Secret;
 
-/// Names that a refusal lists at most.
-const MOST_NAMES: usize = 50;
-/// A name comes from outside: it stays one segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
+/// A name comes from outside: it stays one value of a query.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
 
 /// What is meant by a name in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,53 +61,39 @@ impl Gate {
         namespace: &str,
         named: Named<'_>,
     ) -> Result<Option<Absent>, GateError> {
-        let escaped = |name: &str| utf8_percent_encode(name, SEGMENT).to_string();
-        let at = format!("namespaces/{}", escaped(namespace));
-        let (list, name, what) = match named {
-            Named::Namespace => {
-                ("namespaces".to_owned(), namespace, format!("namespace {namespace:?}"))
+        let (scope, what) = match named {
+            Named::Namespace => (vec![], format!("namespace {namespace:?}")),
+            Named::Project(name) => {
+                (vec![("project", name)], format!("project {name:?} in namespace {namespace}"))
             }
-            Named::Project(name) => (
-                format!("{at}/projects"),
-                name,
-                format!("project {name:?} in namespace {namespace}"),
+            Named::Component(project, name) => (
+                vec![("project", project), ("component", name)],
+                format!("component {name:?} in project {project}"),
             ),
-            Named::Component(project, name) => {
-                let what = format!("component {name:?} in project {project}");
-                (format!("{at}/components"), name, what)
-            }
-            Named::Environment(name) => {
-                let what = format!("environment {name:?} in namespace {namespace}");
-                (format!("{at}/environments"), name, what)
-            }
+            Named::Environment(name) => (
+                vec![("environment", name)],
+                format!("environment {name:?} in namespace {namespace}"),
+            ),
         };
-        let (status, found) = self.look_up(token, &format!("{list}/{}", escaped(name))).await?;
-        match (status, named) {
-            // A component of another project is not the one that was named.
-            (StatusCode::OK, Named::Component(project, _))
-                if found["spec"]["owner"]["projectName"] != project => {}
-            (StatusCode::OK | StatusCode::FORBIDDEN, _) => return Ok(None),
-            // What cannot be a name is none.
-            (StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST, _) => {}
-            (status, _) => return Err(self.unavailable(format!("it answered {status}: {found}"))),
+        let escaped = |name: &str| utf8_percent_encode(name, VALUE).to_string();
+        let mut url = format!("{}/api/v1/authz/names?namespace={}", self.base, escaped(namespace));
+        for (key, name) in scope {
+            url = format!("{url}&{key}={}", escaped(name));
         }
-        let mut list = format!("{list}?limit={MOST_NAMES}");
-        if let Named::Component(project, _) = named {
-            list = format!("{list}&project={}", escaped(project));
-        }
-        let (_, list) = self.look_up(token, &list).await?;
-        let names = list["items"].as_array().into_iter().flatten();
-        let known = names.filter_map(|item| item["metadata"]["name"].as_str()).map(str::to_owned);
-        let more = list["pagination"]["nextCursor"].is_string();
-        Ok(Some(Absent { what, known: known.collect(), more }))
+        let found: Found = self.ask(Request::get(url), token, Bytes::new()).await?;
+        let Found { absent, known, more } = found;
+        Ok(absent.then_some(Absent { what, known, more }))
     }
+}
 
-    /// What the control plane answers for a path of its API.
-    async fn look_up(&self, token: &Secret, path: &str) -> Result<(StatusCode, Value), GateError> {
-        let request = Request::get(format!("{}/api/v1/{path}", self.base));
-        let (status, body) = self.exchange(request, token, Bytes::new()).await?;
-        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
-    }
+/// What the control plane answers.
+#[derive(Deserialize)]
+struct Found {
+    absent: bool,
+    #[serde(default)]
+    known: Vec<String>,
+    #[serde(default)]
+    more: bool,
 }
 
 #[cfg(test)]
@@ -190,6 +174,30 @@ mod tests {
             let told = told(&one, namespace, named).await;
             assert_eq!(told.as_deref(), Some(words));
         }
+        // The agent has asked for something else; that these names were looked up is no act of it.
+        let token = platform.token("one").await;
+        let project = "/api/v1/namespaces/team/projects/shop";
+        platform.send(&token, http::Method::GET, project, None).await;
+        let (_, audit) = platform.send(&token, http::Method::GET, "/api/v1/audit", None).await;
+        let calls = audit["items"].as_array().expect("items").iter();
+        let calls: Vec<_> = calls.filter_map(|item| item["call"].as_str()).collect();
+        assert_eq!(calls, ["GET /api/v1/namespaces/{namespace}/projects/{name}"], "{audit}");
+    }
+
+    #[tokio::test]
+    async fn a_control_plane_that_cannot_list_does_not_say_that_there_are_none() {
+        async fn answer(uri: http::Uri) -> http::StatusCode {
+            let asks = uri.query().is_some_and(|query| query.contains('='));
+            if asks { http::StatusCode::TOO_MANY_REQUESTS } else { http::StatusCode::NOT_FOUND }
+        }
+        let router = axum::Router::new().fallback(answer);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let gate = Gate::new(&base.parse().expect("a URL"), Instance::new("ci"), Via::Observer);
+        let absent = gate.absent(&Secret::new("t".to_owned()), "team", Named::Project("shp")).await;
+        assert!(matches!(absent, Err(GateError::Unavailable { .. })), "{absent:?}");
+        server.abort();
     }
 
     #[tokio::test]
