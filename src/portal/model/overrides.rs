@@ -5,6 +5,9 @@
 use super::text;
 use serde_json::Value;
 
+/// More references that lead to each other are not followed.
+const MOST_REFERENCES: usize = 64;
+
 /// A value that is set for one environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Override {
@@ -46,7 +49,9 @@ pub(crate) fn overrides(binding: &Value, release: Option<&Value>) -> Vec<Overrid
     let schema = release.and_then(|release| {
         release.pointer("/spec/componentType/spec/environmentConfigs/openAPIV3Schema")
     });
-    leaves("", &spec["componentTypeEnvironmentConfigs"], schema, &mut all);
+    let definitions = schema.map_or(&Value::Null, |schema| &schema["$defs"]);
+    let schema = schema.map(|schema| Known::of(schema, definitions));
+    leaves("", &spec["componentTypeEnvironmentConfigs"], schema.as_ref(), &mut all);
     leaves("", &spec["traitEnvironmentConfigs"], None, &mut all);
     all
 }
@@ -61,26 +66,52 @@ fn value(item: &Value) -> String {
     }
 }
 
-/// The plain values within `value`, by path, each with the default that `schema` has for it.
-fn leaves(path: &str, value: &Value, schema: Option<&Value>, into: &mut Vec<Override>) {
-    let default = schema.and_then(|schema| schema.get("default"));
+/// What a schema says of one place.
+struct Known<'a> {
+    /// What the place is described by, nearest first: what stands beside a reference, then what it refers to.
+    schemas: Vec<&'a Value>,
+    definitions: &'a Value,
+    default: Option<&'a Value>,
+}
+
+impl<'a> Known<'a> {
+    fn of(schema: &'a Value, definitions: &'a Value) -> Known<'a> {
+        let mut schemas = vec![schema];
+        let mut next = schema;
+        while let Some(name) = next["$ref"].as_str().and_then(|way| way.strip_prefix("#/$defs/"))
+            && let Some(meant) = definitions.get(name)
+            && schemas.len() <= MOST_REFERENCES
+        {
+            schemas.push(meant);
+            next = meant;
+        }
+        let default = schemas.iter().find_map(|schema| schema.get("default"));
+        Known { schemas, definitions, default }
+    }
+
+    /// What is known of a property: its own default holds where that of the whole says nothing of it.
+    fn property(&self, name: &str) -> Option<Known<'a>> {
+        let properties = self.schemas.iter().find_map(|schema| schema.get("properties"))?;
+        let mut below = Known::of(properties.get(name)?, self.definitions);
+        let part = self.default.and_then(|whole| whole.get(name)).filter(|part| !part.is_null());
+        below.default = part.or(below.default);
+        Some(below)
+    }
+}
+
+/// The plain values within `value`, by path, each with the default that is `known` for it.
+fn leaves(path: &str, value: &Value, known: Option<&Known<'_>>, into: &mut Vec<Override>) {
     match value {
         Value::Null => {}
         Value::Object(map) => {
             for (name, value) in map {
                 let joint = if path.is_empty() { "" } else { "." };
-                let mut below = schema.and_then(|schema| schema["properties"].get(name)).cloned();
-                // A default of the whole holds for its parts.
-                if let (Some(below), Some(part)) =
-                    (&mut below, default.and_then(|all| all.get(name)))
-                    && below["default"].is_null()
-                {
-                    below["default"] = part.clone();
-                }
+                let below = known.and_then(|known| known.property(name));
                 leaves(&format!("{path}{joint}{name}"), value, below.as_ref(), into);
             }
         }
         plain => {
+            let default = known.and_then(|known| known.default);
             let was = default.map_or(Was::Unknown, |default| Was::Value(leaf(default)));
             into.push(Override { name: path.to_owned(), value: leaf(plain), was });
         }
@@ -153,5 +184,58 @@ mod tests {
     fn a_release_that_cannot_be_read_leaves_what_is_set() {
         assert_eq!(told(None)[0], "LOG_LEVEL=debug (?)");
         assert!(overrides(&json!({"spec": {}}), None).is_empty());
+    }
+    /// The overrides that `configs` are, of a release whose type has this schema.
+    fn configured(configs: &Value, schema: &Value) -> Vec<(String, Was)> {
+        let binding = json!({"spec": {"componentTypeEnvironmentConfigs": configs}});
+        let release = json!({"spec": {"componentType": {"spec": {
+            "environmentConfigs": {"openAPIV3Schema": schema}}}}});
+        let all = overrides(&binding, Some(&release)).into_iter();
+        all.map(|one| (one.name, one.was)).collect()
+    }
+
+    #[test]
+    fn the_shipped_types_tell_what_memory_and_processor_would_be() {
+        for shipped in [
+            include_str!("../../../manifests/defaults/component-types/service.yaml"),
+            include_str!("../../../manifests/defaults/component-types/web-application.yaml"),
+            include_str!("../../../manifests/defaults/component-types/worker.yaml"),
+        ] {
+            let shipped: Value = serde_saphyr::from_str(shipped).unwrap();
+            let schema = &shipped["spec"]["environmentConfigs"]["openAPIV3Schema"];
+            let configs = json!({"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}});
+            let was = |value: &str| Was::Value(value.to_owned());
+            assert_eq!(
+                configured(&configs, schema),
+                [
+                    ("resources.limits.cpu".to_owned(), was("100m")),
+                    ("resources.limits.memory".to_owned(), was("256Mi")),
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_default_of_the_whole_replaces_those_of_its_parts() {
+        let schema = json!({
+            "$defs": {"Loop": {"$ref": "#/$defs/Loop"}},
+            "properties": {
+                "a": {"default": {"b": "outer"}, "properties": {
+                    "b": {"default": "inner"}, "c": {"default": "own"}}},
+                "d": {"default": {"e": "given"}, "properties": {"e": true}},
+                "f": {"$ref": "#/$defs/Loop"},
+            },
+        });
+        let configs = json!({"a": {"b": 1, "c": 1}, "d": {"e": 1}, "f": {"g": 1}});
+        let was = |value: &str| Was::Value(value.to_owned());
+        assert_eq!(
+            configured(&configs, &schema),
+            [
+                ("a.b".to_owned(), was("outer")),
+                ("a.c".to_owned(), was("own")),
+                ("d.e".to_owned(), was("given")),
+                ("f.g".to_owned(), Was::Unknown),
+            ]
+        );
     }
 }
