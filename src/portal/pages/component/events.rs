@@ -9,13 +9,16 @@ use crate::backend::User;
 use crate::error::{BackendError, softly};
 use crate::model::{taken, text};
 use crate::pages::parts;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde_json::Value;
 
 /// Events of a page.
 const PAGE: usize = 50;
-/// More events of one moment are not told apart.
+/// More events of one moment are not told apart: the next page is of older ones.
 const MOST_SEEN: usize = 500;
+/// The least that times are told apart by.
+const INSTANT: SignedDuration = SignedDuration::from_nanos(1);
 /// Seconds until they are fetched again.
 const EVERY: u32 = 10;
 
@@ -63,7 +66,11 @@ fn page(found: &[Value], seen: usize) -> (&[Value], Option<Before>) {
     let older = last.and_then(|last| {
         let time = text(last, "/timestamp");
         let same = found[..end].iter().rev().take_while(|event| text(event, "/timestamp") == time);
-        Some(Before { time: time.parse().ok()?, seen: same.count() })
+        let (time, seen) = (time.parse::<Timestamp>().ok()?, same.count());
+        Some(match seen {
+            ..=MOST_SEEN => Before { time, seen },
+            _ => Before { time: time.checked_sub(INSTANT).ok()?, seen: 0 },
+        })
     });
     (shown, older)
 }
@@ -99,7 +106,7 @@ fn row(event: &Value) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::{PAGE, page};
+    use super::{MOST_SEEN, PAGE, page};
     use serde_json::{Value, json};
 
     /// So many events in each of some seconds, newest first.
@@ -128,5 +135,17 @@ mod tests {
         assert_eq!((shown.len(), older), (1, None));
         assert_eq!(page(&all[..PAGE], 0).1, None, "there are no more");
         assert_eq!(page(&[], 7), (&[][..], None));
+    }
+    #[test]
+    fn a_moment_with_more_events_than_are_told_apart_is_left_behind() {
+        let all = found(&[MOST_SEEN + 2 * PAGE, 1]);
+        let (_, older) = page(&all, MOST_SEEN - PAGE);
+        assert_eq!(older.unwrap().seen, MOST_SEEN);
+        let (shown, older) = page(&all, MOST_SEEN);
+        let older = older.unwrap();
+        assert_eq!(
+            (shown.len(), older.time.to_string().as_str(), older.seen),
+            (PAGE, "2026-01-01T00:00:58.999999999Z", 0)
+        );
     }
 }
