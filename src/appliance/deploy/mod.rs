@@ -139,7 +139,7 @@ pub async fn deploy(
         let why = "its release binding names no external URL".to_owned();
         Error::Unreachable { what: format!("component {}", app.name), why }
     })?;
-    reach::answers(&client, &app, &found.ports, (&url, logs), left()).await?;
+    reach::answers(&client, &rollout, &found.ports, &url, left()).await?;
     let App { name, project, image, port, .. } = app;
     Ok(Deployed { component: name, project, image, port, from: found.from, url })
 }

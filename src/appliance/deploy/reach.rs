@@ -11,7 +11,7 @@ use kube::{Api, Client, ResourceExt, api::ListParams};
 
 use super::{
     objects::App,
-    rollout::{is_ready, last_line, selector, statuses},
+    rollout::{Rollout, last_line, selector, statuses},
 };
 use crate::{Error, demo::answering};
 
@@ -31,9 +31,9 @@ const COMMON: [u16; 7] = [80, 3000, 5000, 8000, 8080, 8888, 9090];
 /// `timeout` is over, what is known.
 pub(super) async fn answers(
     client: &Client,
-    app: &App,
+    rollout: &Rollout<'_>,
     named: &[u16],
-    (url, logs): (&str, bool),
+    url: &str,
     timeout: Duration,
 ) -> Result<(), Error> {
     let good = |status: u16| !matches!(status, 502..=504);
@@ -44,8 +44,8 @@ pub(super) async fn answers(
         Err(late @ Error::Timeout { .. }) => late,
         answered => return answered,
     };
-    let look = || Look::at(client, app, named, logs);
-    let told = |look: Look| look.told(app, named, url);
+    let look = || Look::at(client, rollout, named);
+    let told = |look: Look| look.told(rollout.app, named, url);
     let left = waiting.saturating_sub(patience);
     if left.is_zero() {
         return Err(look().await.map_or(late, told));
@@ -73,19 +73,20 @@ struct Look {
 }
 
 impl Look {
-    /// Looks at a pod that is ready; `None` if there is none, or it cannot be looked into.
-    async fn at(client: &Client, app: &App, named: &[u16], logs: bool) -> Option<Self> {
+    /// Looks at a pod that answers for what was deployed; `None` if there is none, or it cannot be looked into.
+    async fn at(client: &Client, rollout: &Rollout<'_>, named: &[u16]) -> Option<Self> {
+        let Rollout { app, logs, .. } = rollout;
         let look = async {
             let how = ListParams::default().labels(&selector(app));
             let all = Api::<Pod>::all(client.clone()).list(&how).await.ok()?.items;
-            let pod = all.into_iter().find(is_ready)?;
+            let pod = all.into_iter().find(|pod| rollout.is_answering(pod))?;
             let namespace = pod.namespace()?;
             let mut ports = vec![app.port];
             ports.extend(named.iter().chain(&COMMON).filter(|port| **port != app.port));
             ports.sort_unstable();
             ports.dedup();
-            let open = open(client, &namespace, &pod.name_any(), &ports).await?;
-            let last = if logs { last_line(client, &pod).await } else { None };
+            let open = open(client, &namespace, &pod.name_any(), &ports, app.port).await?;
+            let last = if *logs { last_line(client, &pod).await } else { None };
             Some(Self {
                 pod: pod.name_any(),
                 namespace,
@@ -141,25 +142,42 @@ impl Look {
     }
 }
 
-/// Those of `ports` of the pod where connections are accepted.
-async fn open(client: &Client, namespace: &str, pod: &str, ports: &[u16]) -> Option<Vec<u16>> {
+/// Those of `ports` of the pod where connections are accepted; `None` if it is not known of the one that is wanted.
+async fn open(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+    ports: &[u16],
+    wanted: u16,
+) -> Option<Vec<u16>> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let mut forward = pods.portforward(pod, ports).await.ok()?;
     // Held until all are judged: one that is let go ends its connection.
     let _streams: Vec<_> = ports.iter().filter_map(|port| forward.take_stream(*port)).collect();
-    let mut judged = Vec::new();
-    for port in ports {
-        if let Some(error) = forward.take_error(*port) {
-            judged.push(async move {
-                // An error, or an end without one: neither is a connection.
-                let refused = tokio::time::timeout(ACCEPTED, error).await.is_ok();
-                (!refused).then_some(*port)
-            });
-        }
-    }
-    let open = futures::future::join_all(judged).await.into_iter().flatten().collect();
+    let judged = ports.iter().filter_map(|port| {
+        let error = forward.take_error(*port)?;
+        Some(async move { (*port, accepts(error).await) })
+    });
+    let judged = futures::future::join_all(judged.collect::<Vec<_>>()).await;
     forward.abort();
-    Some(open)
+    accepting(&judged, wanted)
+}
+
+/// Whether a connection is accepted, by the error that `refusal` comes to; `None` if forwarding itself ended without
+/// one.
+async fn accepts(refusal: impl Future<Output = Option<String>>) -> Option<bool> {
+    match tokio::time::timeout(ACCEPTED, refusal).await {
+        Ok(Some(_)) => Some(false),
+        Ok(None) => None,
+        Err(_) => Some(true),
+    }
+}
+
+/// The ports that accept connections, if it is known of the one that is wanted.
+fn accepting(judged: &[(u16, Option<bool>)], wanted: u16) -> Option<Vec<u16>> {
+    judged.iter().find(|(port, accepts)| *port == wanted && accepts.is_some())?;
+    let open = judged.iter().filter(|(_, accepts)| *accepts == Some(true));
+    Some(open.map(|(port, _)| *port).collect())
 }
 
 fn list(ports: &[u16]) -> String {
@@ -216,5 +234,20 @@ mod tests {
     fn a_program_that_listens_to_its_own_pod_alone_is_told_so() {
         let said = told(false, &[], &[9999]);
         assert!(said.contains("0.0.0.0") && !said.contains("refused"), "{said}");
+    }
+    #[tokio::test]
+    async fn forwarding_that_fails_as_a_whole_says_nothing_of_ports() {
+        let refused = accepts(async { Some("refused".to_owned()) }).await;
+        let failed = accepts(async { None }).await;
+        let accepted = accepts(std::future::pending()).await;
+        assert_eq!((refused, failed, accepted), (Some(false), None, Some(true)));
+        for (judged, open) in [
+            ([(80, failed), (90, failed)], None),
+            ([(80, failed), (90, refused)], None),
+            ([(80, refused), (90, failed)], Some(vec![])),
+            ([(80, refused), (90, accepted)], Some(vec![90])),
+        ] {
+            assert_eq!(accepting(&judged, 80), open);
+        }
     }
 }

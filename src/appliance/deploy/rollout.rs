@@ -88,6 +88,11 @@ impl Rollout<'_> {
         }
     }
 
+    /// Whether `pod` answers for what was deployed: new, ready, and not about to go.
+    pub(super) fn is_answering(&self, pod: &Pod) -> bool {
+        is_staying(pod) && self.is_new(pod) && is_ready(pod)
+    }
+
     /// Whether `pod` is one of those that are wanted, and not one that was there before.
     fn is_new(&self, pod: &Pod) -> bool {
         let image = pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.as_deref());
@@ -120,10 +125,8 @@ impl Pods {
     }
 
     fn are_new_and_ready(&self, wanted: &Rollout<'_>) -> bool {
-        let staying = || self.all.values().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-        self.complete
-            && staying().next().is_some()
-            && staying().all(|pod| wanted.is_new(pod) && is_ready(pod))
+        let staying = || self.all.values().filter(|pod| is_staying(pod));
+        self.complete && staying().next().is_some() && staying().all(|pod| wanted.is_answering(pod))
     }
 
     /// A new pod that will not get ready, and why.
@@ -160,7 +163,11 @@ pub(super) fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten())
 }
 
-pub(super) fn is_ready(pod: &Pod) -> bool {
+fn is_staying(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none()
+}
+
+fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
@@ -235,5 +242,16 @@ mod tests {
         pods.take(Event::Apply(pod("new", "my:2", false, &waiting("ErrImagePull"))));
         let (_, why) = pods.hopeless(&rollout).unwrap();
         assert_eq!(why, "ErrImagePull: no such image");
+    }
+    #[test]
+    fn a_pod_that_is_about_to_go_does_not_answer_for_the_new_ones() {
+        let rollout = Rollout { app: &app(), restarted: None, logs: true };
+        let mut pod = pod("new", "my:2", true, &json!({}));
+        assert!(rollout.is_answering(&pod));
+        pod.metadata.deletion_timestamp =
+            serde_json::from_value(json!("2026-01-01T00:00:00Z")).ok();
+        assert!(!rollout.is_answering(&pod));
+        pod.metadata.deletion_timestamp = None;
+        assert!(!Rollout { restarted: Some("now".to_owned()), ..rollout }.is_answering(&pod));
     }
 }
