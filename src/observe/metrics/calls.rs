@@ -1,9 +1,10 @@
 //! Requests as spans tell them, by their two ends: for calls that nothing on the way counts.
 //!
-//! Requests between two components count once. Where those between them were counted on the way at all, spans add
-//! nothing: these know what is traced, that knows everything. A caller that no span names may be one whose requests
-//! were counted: what its spans had to say may be late, lost or left out. So calls without a caller count only where
-//! nothing on the way counts what the component is asked.
+//! Requests between two components count once. Where those between them were counted on the way at all, spans of calls
+//! like them add nothing: these know what is traced, that knows everything. What is encrypted is not counted on the way,
+//! and may go beside what is not: calls of procedures and other requests are looked at apart. A caller that no span names
+//! may be one whose requests were counted: what its spans had to say may be late, lost or left out. So calls without a
+//! caller count only where nothing on the way counts what the component is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +23,14 @@ use crate::traces;
 /// What is told apart at most; more routes of requests count without their names.
 const MOST_KINDS: usize = 10_000;
 const SECOND: i64 = 1_000_000_000;
+/// As the way calls it, too.
+const GRPC: &str = "grpc";
 
 /// Who called whom. What components are there is told by their names: the uids may not be known on both sides.
 pub(super) type Pair = (Node, Node);
+
+/// Whose requests to whom were counted on the way, and whether they called procedures.
+pub(super) type Counted = BTreeSet<(Pair, bool)>;
 
 /// What spans know.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,18 +139,36 @@ impl Calls {
     }
 
     /// Those that are not among what was counted on the way.
-    pub(super) fn besides(&self, counted: &BTreeSet<Pair>) -> impl Iterator<Item = &Traced> {
-        let is_new = |((source, target), _): &(&(Option<Node>, Node), &Traced)| match source {
-            Some(source) => !counted.contains(&(source.clone(), target.clone())),
-            None => !counted.iter().any(|(_, to)| to == target),
-        };
-        self.pairs.iter().filter(is_new).map(|(_, traced)| traced)
+    pub(super) fn besides(&self, counted: &Counted) -> impl Iterator<Item = Traced> {
+        self.pairs.iter().filter_map(|((source, target), traced)| {
+            let is_new = |kind: &Kind| match source {
+                Some(source) => {
+                    let ends = (source.clone(), target.clone());
+                    !counted.contains(&(ends, is_procedure(kind.protocol)))
+                }
+                None => !counted
+                    .iter()
+                    .any(|((_, to), known)| to == target && *known == is_procedure(kind.protocol)),
+            };
+            let requests: BTreeMap<Kind, Ended> = traced
+                .requests
+                .iter()
+                .filter(|(kind, _)| is_new(kind))
+                .map(|(kind, ended)| (kind.clone(), ended.clone()))
+                .collect();
+            (!requests.is_empty()).then(|| Traced { requests, ..traced.clone() })
+        })
     }
 
     /// Whether spans know of calls from one to the other.
     pub(super) fn names(&self, source: &Node, target: &Node) -> bool {
         self.pairs.contains_key(&(Some(source.clone()), target.clone()))
     }
+}
+
+/// Whether requests of this protocol call procedures.
+pub(super) fn is_procedure(protocol: &str) -> bool {
+    protocol == GRPC
 }
 
 /// What describes a call, in the words of today's conventions and of those before; some programs say both.
@@ -190,7 +214,7 @@ fn kind(call: &traces::Call<'_>, step: usize, with_route: bool) -> Kind {
     let untold = if call.is_error { "error" } else { "" };
     Kind {
         step,
-        protocol: if is_grpc { "grpc" } else { "http" },
+        protocol: if is_grpc { GRPC } else { "http" },
         method,
         route: if with_route { route } else { String::new() },
         status: if status.is_empty() { untold.to_owned() } else { status },

@@ -221,6 +221,9 @@ fn row(edge: &Edge, topology: &Topology, place: &Place) -> (f64, Value) {
     if asked.traced > 0 {
         notes.push("by spans".into());
     }
+    if asked.all.count > 0 && asked.traced == 0 && edge.unread() > 0.0 {
+        notes.push(format!("{} connections without a request that can be read", edge.unread()));
+    }
     if asked.unsuccessful > 0 {
         let statuses = asked.statuses.iter().map(|(status, count)| format!("{status} x{count}"));
         notes.push(statuses.collect::<Vec<_>>().join(", "));

@@ -128,9 +128,16 @@ pub(super) fn complaints(topology: &Topology, place: &Place, component: &str) ->
         let statuses: Vec<String> =
             asked.statuses.iter().map(|(status, count)| format!("{status} x{count}")).collect();
         let share = 100.0 * asked.failing();
-        let origin = match failing_calls(topology, place, component).as_slice() {
-            [] => "its own calls do not fail, so it starts here".to_owned(),
-            calls => format!("its calls to {} fail, too", calls.join(", ")),
+        let failing = failing_calls(topology, place, component);
+        let unread = unread_calls(topology, place, component);
+        let origin = match (failing.as_slice(), unread.as_slice()) {
+            ([], []) => "its own calls do not fail, so it starts here".to_owned(),
+            ([], unread) => format!(
+                "none of its own calls is seen to fail, but those to {} are encrypted or no requests: see its errors in \
+                 traces and logs",
+                unread.join(", ")
+            ),
+            (calls, _) => format!("its calls to {} fail, too", calls.join(", ")),
         };
         let statuses = statuses.join(", ");
         let since = asked.recovered().filter(|at| *at + OVER <= topology.newest);
@@ -180,4 +187,16 @@ fn failing_calls(topology: &Topology, place: &Place, component: &str) -> Vec<Str
         (edge.asked.failed > 0 && edge.asked.failing() >= FAILING) || refused > 0.0
     };
     topology.calls_of(place, component).filter(fails).map(|edge| edge.target.name(place)).collect()
+}
+
+/// Whom a component calls without its requests being seen, so that nothing is known of how they end.
+fn unread_calls(topology: &Topology, place: &Place, component: &str) -> Vec<String> {
+    let unread = |edge: &&Edge| edge.unread() > 0.0 && edge.target.is_in(place);
+    let mut names: Vec<String> = topology
+        .calls_of(place, component)
+        .filter(unread)
+        .map(|edge| edge.target.name(place))
+        .collect();
+    names.dedup();
+    names
 }

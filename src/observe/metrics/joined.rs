@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Store;
 use super::answers::Answers;
 use super::ask::Window;
-use super::calls::{Calls, Pair, Traced};
+use super::calls::{Calls, Counted, Traced, is_procedure};
 use super::node::Node;
 use super::requests::{Asked, Http};
 use super::topology::{Edge, Edges, Key, Topology, edge};
@@ -52,8 +52,14 @@ impl Joined {
 pub(super) fn add_calls(edges: &mut Edges, calls: &Calls) -> BTreeMap<Node, Asked> {
     let mut unattributed: BTreeMap<Node, Asked> = BTreeMap::new();
     let asked = edges.values().filter(|edge| edge.asked.all.count > 0);
-    let counted: BTreeSet<Pair> = asked.map(Edge::ends_by_name).collect();
+    let protocols = |edge: &Edge| -> Vec<bool> {
+        edge.protocols.iter().map(|protocol| is_procedure(protocol)).collect()
+    };
+    let counted: Counted = asked
+        .flat_map(|edge| protocols(edge).into_iter().map(|known| (edge.ends_by_name(), known)))
+        .collect();
     for traced in calls.besides(&counted) {
+        let traced = &traced;
         let key = match &traced.source {
             Some(source) => between(edges, &Node::named(source), traced)
                 .unwrap_or_else(|| (Node::of(source), Node::of(&traced.target), String::new())),

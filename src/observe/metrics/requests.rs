@@ -1,10 +1,10 @@
 //! What components were asked over HTTP, over time and by route.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Store;
 use super::ask::Window;
-use super::calls::{Calls, Pair};
+use super::calls::{Calls, Counted, is_procedure};
 use super::names::{HTTP_IN, METHOD, PROTOCOL, ROUTE, STATUS};
 use super::node::Node;
 use super::scan::{Measured, Scan, Series, Stretch};
@@ -171,17 +171,19 @@ impl Store {
     }
 }
 
-/// Whose requests to whom were counted on the way.
-fn counted(scan: &Scan, by_series: &[Requests]) -> BTreeSet<Pair> {
+fn counted(scan: &Scan, by_series: &[Requests]) -> Counted {
     let asked = scan.series.iter().zip(by_series).filter(|(_, requests)| requests.count > 0);
     asked
-        .map(|(series, _)| (Node::peer(series).by_name(), Node::named(&scan.owners[series.owner])))
+        .map(|(series, _)| {
+            let ends = (Node::peer(series).by_name(), Node::named(&scan.owners[series.owner]));
+            (ends, is_procedure(series.label(PROTOCOL)))
+        })
         .collect()
 }
 
 impl Http {
     /// Adds what spans know of the components of a place besides what was counted.
-    fn add_calls(&mut self, calls: &Calls, counted: &BTreeSet<Pair>, place: &Place) {
+    fn add_calls(&mut self, calls: &Calls, counted: &Counted, place: &Place) {
         self.more = !calls.complete;
         for traced in calls.besides(counted).filter(|traced| place.has(&traced.target)) {
             for (kind, ended) in &traced.requests {

@@ -17,6 +17,9 @@ use crate::asked::Place;
 use crate::database::DatabaseError;
 use crate::owner::Owner;
 
+/// The part of connections that may be without a request by chance.
+const FEW: f64 = 0.1;
+
 /// Connections by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Connections {
@@ -46,6 +49,19 @@ impl Edge {
             asked: Asked::default(),
             connections: Connections::default(),
             protocols: BTreeSet::new(),
+        }
+    }
+
+    /// Connections over which no request was seen: encrypted ones, or those that speak of something else. A connection
+    /// with many requests hides others without any, so there may be more. A few are none: what is on its way at an end
+    /// of the time that was asked for is counted on one side of it and seen on the other.
+    pub(super) fn unread(&self) -> f64 {
+        let seen = self.asked.all.count.saturating_sub(self.asked.traced);
+        let unread = self.connections.forwarded - seen as f64;
+        if seen == 0 || unread >= (FEW * self.connections.forwarded).max(2.0) {
+            unread.max(0.0)
+        } else {
+            0.0
         }
     }
 

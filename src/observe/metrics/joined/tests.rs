@@ -363,3 +363,32 @@ fn failures_that_only_spans_know_are_over_when_good_answers_came_after_them() {
     let told = unhealthy(&world, "cart");
     assert!(told.contains("starts here") && !told.contains("over"), "{told}");
 }
+
+#[test]
+fn calls_that_nobody_can_read_are_told_by_spans_and_not_taken_for_good() {
+    let world = world();
+    let asks = |from: &'static str| (HTTP_IN, "component", from, requests(1));
+    let connects = (CONNECTIONS_IN, "component", "checkout", Value::Increase(20.0));
+    // One request goes in the clear, the others are encrypted; none of these is traced.
+    world.measure("payment", &[asks("checkout"), connects]);
+    world.measure_at(INTERVAL, "503", "checkout", &[(HTTP_IN, "component", "web", requests(4))]);
+    let told = unhealthy(&world, "checkout");
+    assert!(told.contains("those to payment are encrypted") && !told.contains("starts"), "{told}");
+    let rows = world.rows("");
+    assert!(rows.iter().any(|row| row.contains("19 connections without a request")), "{rows:?}");
+    // Procedures that spans know of are no requests in the clear.
+    let charge =
+        json!({"name": "shop.Payment/Charge", "rpc.system": "grpc", "rpc.grpc.status_code": 0});
+    world.call("checkout", "payment", 1, 3, &charge);
+    world.call("checkout", "payment", 2, 3, &ok());
+    let topology = world.kept.topology(&window("")).expect("asks");
+    let payment = topology.asked_of(&place(""), "payment");
+    assert_eq!((payment.all.count, payment.traced), (2, 1), "the request in the clear counts once");
+    let found = world.kept.requests(&window("payment")).expect("asks");
+    assert!(found.routes.keys().any(|(_, _, route)| route == "/shop.Payment/Charge"));
+    // What is on its way at the end of the time is not taken for unread.
+    let edge = topology.edges.iter().find(|edge| edge.target == Node::of(&owner("payment")));
+    let mut edge = edge.expect("checkout calls payment").clone();
+    edge.asked.all.count = edge.asked.traced + 19;
+    assert!(edge.unread() == 0.0, "{edge:?}");
+}
