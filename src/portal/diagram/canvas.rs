@@ -50,8 +50,8 @@ impl<'g> Canvas<'g> {
 
     /// Where the row across begins.
     fn top(&self) -> f64 {
-        // The cell's name stands above of its boxes.
-        MARGIN + PADDING + if self.direction == Direction::Right { 14.0 } else { 0.0 }
+        // The cell's name stands above of its boxes and their badges.
+        MARGIN + PADDING + if self.direction == Direction::Right { 24.0 } else { 0.0 }
     }
 
     pub(super) fn size(&self) -> (f64, f64) {
@@ -81,9 +81,9 @@ impl<'g> Canvas<'g> {
         Rect { x, y, width: WIDTH, height: HEIGHT }
     }
 
-    /// What says that the node of a box is not well.
+    /// What says that the node of a box is not well: on the upper edge, above the node's name.
     pub(super) fn badge(node: &Rect) -> Rect {
-        Rect { x: node.x + node.width - 82.0, y: node.y - 9.0, width: 74.0, height: 18.0 }
+        Rect { x: node.x + node.width - 82.0, y: node.y - 14.0, width: 74.0, height: 18.0 }
     }
 
     /// The points of a line: where it leaves and enters boxes, and both ends of each layer it passes.

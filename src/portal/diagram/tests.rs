@@ -201,6 +201,25 @@ fn no_label_is_on_a_box_or_on_another_label() {
 }
 
 #[test]
+fn a_badge_covers_neither_a_name_nor_the_edge_of_the_picture() {
+    let graph = shop();
+    for direction in [Direction::Right, Direction::Down] {
+        let canvas = Canvas::new(&graph, direction);
+        let unwell = graph.nodes.iter().enumerate().filter(|(_, node)| node.complaint().is_some());
+        for (node, badge) in unwell.map(|(index, _)| canvas.node(index)).map(|node| {
+            let badge = Canvas::badge(&node);
+            (node, badge)
+        }) {
+            // Letters of fourteen, whose foot is twenty below the edge.
+            assert!(badge.y + badge.height <= node.y + 20.0 - 14.0, "{badge:?} {node:?}");
+            assert!(badge.y >= 0.0, "{badge:?}");
+            let name = canvas.obstacles().pop().filter(|_| direction == Direction::Right);
+            assert!(name.is_none_or(|name| !name.meets(&badge)), "{badge:?}");
+        }
+    }
+}
+
+#[test]
 fn numbers_of_very_many_calls_are_left_to_the_table() {
     let names: Vec<String> = (0..14).map(|index| format!("c{index:02}")).collect();
     let pairs = names.iter().flat_map(|from| names.iter().map(move |to| (&**from, &**to, 12, 0)));

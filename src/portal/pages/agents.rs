@@ -45,7 +45,7 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
                 (grant_form(&activity, (&environments, &projects), &session.form_key))
             }
         }
-        section {
+        section #connect {
             h2.label { "Connect an assistant" }
             ul.cards.wide {
                 @for (name, client) in CLIENTS {

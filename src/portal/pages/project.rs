@@ -30,7 +30,7 @@ pub(crate) async fn show(
     let live = format!("{own}/live?env={}", encode(environment));
     let heading = title(&view.project).to_owned();
     let content = html! {
-        (head(&view.project, &own, "Now"))
+        (with_actions(&view.project, &own, "Now", &actions(&own)))
         (parts::live(&live, self::now(&portal.instance, place, &now)))
     };
     let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), own)];
@@ -41,12 +41,27 @@ pub(crate) async fn show(
 
 /// What stands above each page of a project, whose first is at `own`.
 pub(crate) fn head(project: &Value, own: &str, here: &str) -> Markup {
+    with_actions(project, own, here, &html! {})
+}
+
+fn with_actions(project: &Value, own: &str, here: &str, actions: &Markup) -> Markup {
     html! {
         div.heading {
             h1 { (title(project)) }
             @if !description(project).is_empty() { p.lead { (description(project)) } }
+            (actions)
         }
         (tabs(own, here))
+    }
+}
+
+/// What to begin with. It is no part of what is replaced live, or the keyboard would lose its place.
+fn actions(own: &str) -> Markup {
+    html! {
+        div.buttons {
+            a.button href={ (own) "/deploy" } { "Deploy yours" }
+            a.button href="/agents#connect" { "Connect an agent" }
+        }
     }
 }
 

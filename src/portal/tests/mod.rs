@@ -194,6 +194,13 @@ async fn a_project_shows_what_goes_on_in_it_live() {
     let shop = "/namespaces/default/projects/shop";
     let page = browser.page(shop).await;
     assert!(page.contains("No requests were seen in the last minute."), "{page}");
+    let (above, live) = page.split_once("data-live=").unwrap();
+    for action in [format!("{shop}/deploy\">Deploy yours"), "/agents#connect\">Connect".to_owned()]
+    {
+        let button = format!("<a class=\"button\" href=\"{action}");
+        assert!(above.contains(&button) && !live.contains(&button), "{button}: {page}");
+    }
+    assert!(browser.page("/agents").await.contains("id=\"connect\""));
     assert!(page.contains("claude-1</a> · 4 reads · 0 writes"), "{page}");
     assert!(page.contains("Open incidents (2)") && !page.contains("was slow"), "{page}");
     assert!(page.contains("half of &lt;b&gt;all&lt;/b&gt; requests fail"), "{page}");
