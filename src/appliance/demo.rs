@@ -1,9 +1,7 @@
 //! Sample systems: bundles that are deployed on request, as a user would, and broken to see what happens.
 
 mod breaking;
-mod faults;
 mod image;
-mod record;
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +21,7 @@ use crate::{
 };
 
 pub use breaking::{Broken, Healed, break_service, heal};
-pub use faults::{FAULTS, Fault, variables};
+pub use curtain_demo::{FAULTS, Fault, variables};
 
 /// First pause between two tries of the URL; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);

@@ -213,26 +213,9 @@ pub enum Error {
         /// The names there are.
         known: String,
     },
-    /// There is no such service in the shop.
-    #[error("there is no service {name:?} in the shop; there are: {known}")]
-    UnknownService {
-        /// The name that was given.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
-    /// There is no such fault, or not for this service.
-    #[error(
-        "{service} has no fault {name:?}; it has: {known}; `curtain demo faults` tells what they do"
-    )]
-    UnknownFault {
-        /// The name that was given.
-        name: String,
-        /// The service.
-        service: String,
-        /// The names there are for it.
-        known: String,
-    },
+    /// There is no such service in the shop, or no such fault for it.
+    #[error(transparent)]
+    UnknownFault(#[from] curtain_demo::Unknown),
     /// A service of the shop does not run where it was meant.
     #[error(
         "{service} does not run in {environment}; `curtain demo deploy shop` brings it to development"
@@ -443,8 +426,7 @@ impl Error {
             | Self::UnknownProject { .. }
             | Self::UnknownComponent { .. }
             | Self::UnknownDemo { .. }
-            | Self::UnknownService { .. }
-            | Self::UnknownFault { .. }
+            | Self::UnknownFault(_)
             | Self::NoImage { .. }
             | Self::NotDeployed { .. } => Kind::NotFound,
             Self::NoLinuxProgram => Kind::Unmet,

@@ -3,6 +3,10 @@
 //! A release binding that was changed for a fault says so in an annotation: the fault, and for each change what was
 //! there before. Healing puts that back where the change still stands; what a user has changed meanwhile is kept.
 
+use curtain_demo::{
+    ANNOTATION, Change, Fault, IMAGE, NAMESPACE, PROJECT, Record, VARIABLES, change,
+    find as fault_of, is_free, restore, set,
+};
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, PostParams},
@@ -10,16 +14,9 @@ use kube::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    api,
-    faults::{self, Change, Fault, PROJECT},
-    image::Image,
-    record::{ANNOTATION, Record, VARIABLES, record, restore, set, stands},
-};
+use super::{api, image::Image};
 use crate::{Error, access::Access, identity::refused};
 
-/// Where the shop's objects are.
-pub(super) const NAMESPACE: &str = "default";
 /// How often a change is tried again that somebody else's overtook.
 const TRIES: usize = 5;
 
@@ -63,9 +60,9 @@ pub async fn break_service(
     name: Option<&str>,
     environment: &str,
 ) -> Result<Broken, Error> {
-    let fault = faults::find(service, name)?;
+    let fault = fault_of(service, name)?;
     let client = access.kube().await?;
-    let change = faults::change(service, fault.name);
+    let change = change(service, fault.name);
     let image = match change {
         Change::Image => Some(Image::of(&client, service).await?),
         Change::Variables(_) => None,
@@ -75,25 +72,19 @@ pub async fn break_service(
     for tried in 1.. {
         let mut binding = find(&bindings, service, environment).await?;
         changed = format!("ReleaseBinding {NAMESPACE}/{}", name_of(&binding));
-        if let Some(earlier) = record(&binding) {
-            match stands(&binding, &earlier) {
-                true if earlier.fault == fault.name => break,
-                true => {
-                    let (service, fault) = (service.to_owned(), earlier.fault);
-                    return Err(Error::Broken { service, fault });
-                }
-                // Somebody has mended it, and it is broken anew.
-                false => drop(restore(&mut binding, &earlier)),
-            }
+        let earlier = record(&binding);
+        let free = is_free(&mut binding.data, earlier.as_ref(), fault.name);
+        if !free.map_err(|fault| Error::Broken { service: service.to_owned(), fault })? {
+            break;
         }
         let record = match (&change, &image) {
-            (Change::Variables(variables), _) => set(&mut binding, variables),
+            (Change::Variables(variables), _) => set(&mut binding.data, variables),
             (Change::Image, Some(image)) => image.record(&binding, service, environment)?,
             (Change::Image, None) => Record::default(),
         };
         let record = Record { fault: fault.name.to_owned(), ..record };
-        let text = serde_json::to_string(&record).unwrap_or_default();
-        binding.metadata.annotations.get_or_insert_default().insert(ANNOTATION.to_owned(), text);
+        let annotations = binding.metadata.annotations.get_or_insert_default();
+        annotations.insert(ANNOTATION.to_owned(), record.text());
         if written(&bindings, &binding, tried).await? {
             break;
         }
@@ -102,7 +93,7 @@ pub async fn break_service(
     if let Some(image) = image {
         image.break_it().await?;
         changed = format!("Workload {NAMESPACE}/{service}");
-        field = "/spec/container/image";
+        field = IMAGE;
     }
     let (service, environment) = (service.to_owned(), environment.to_owned());
     Ok(Broken { service, environment, fault, changed, field })
@@ -118,7 +109,7 @@ pub async fn heal(
     environment: Option<&str>,
 ) -> Result<Vec<Healed>, Error> {
     if let Some(service) = service {
-        faults::find(service, None)?;
+        fault_of(service, None)?;
     }
     let client = access.kube().await?;
     let bindings = api(&client, "ReleaseBinding", "releasebindings", NAMESPACE);
@@ -148,7 +139,7 @@ async fn heal_one(
     for tried in 1.. {
         let Some(record) = record(&binding) else { return Ok(None) };
         let service = text(&binding, "/spec/owner/componentName").to_owned();
-        let mut kept = restore(&mut binding, &record);
+        let mut kept = restore(&mut binding.data, &record);
         if let Some(image) = &record.image
             && !Image::of(client, &service).await?.heal(image).await?
         {
@@ -164,6 +155,10 @@ async fn heal_one(
         binding = bindings.get(&name).await.map_err(refused("read the release binding"))?;
     }
     Ok(None)
+}
+
+fn record(binding: &DynamicObject) -> Option<Record> {
+    Some(Record::read(binding.metadata.annotations.as_ref()?.get(ANNOTATION)?))
 }
 
 /// Writes `binding` as it was read; `false` when somebody else was faster and it should be read again.

@@ -1,15 +1,14 @@
 //! The image of a service, which is in its workload: a release follows by itself where the newest one runs.
 
+use curtain_demo::{Changed, Image as Made, NAMESPACE, Record};
 use kube::{
     Api, Client,
     api::{DynamicObject, PostParams},
 };
-use serde_json::{Value, json};
 
 use super::{
     api,
-    breaking::{NAMESPACE, name_of, text},
-    record::{Changed, Record},
+    breaking::{name_of, text},
 };
 use crate::{Error, identity::refused};
 
@@ -22,8 +21,6 @@ pub(super) struct Image {
 }
 
 impl Image {
-    const PATH: &str = "/spec/container/image";
-
     pub(super) async fn of(client: &Client, service: &str) -> Result<Self, Error> {
         let workloads = api(client, "Workload", "workloads", NAMESPACE);
         let workload = workloads.get(service).await.map_err(refused("read the workload"))?;
@@ -46,33 +43,24 @@ impl Image {
                 environment: environment.to_owned(),
             });
         }
-        let before = json!(text(&self.workload, Self::PATH));
-        let changed = Changed { before, after: self.missing() };
-        Ok(Record { image: Some(changed), ..Record::default() })
-    }
-
-    /// The same image with a tag that does not exist.
-    fn missing(&self) -> Value {
-        let now = text(&self.workload, Self::PATH);
-        json!(format!("{}:no-such-tag", now.rsplit_once(':').map_or(now, |(name, _)| name)))
+        Ok(Made::break_it(&mut self.workload.data.clone()))
     }
 
     pub(super) async fn break_it(mut self) -> Result<(), Error> {
-        self.write(self.missing()).await
+        Made::break_it(&mut self.workload.data);
+        self.write().await
     }
 
-    /// Whether the image was still the one of the fault.
+    /// Whether the image was still the one of the fault, or is as before already.
     pub(super) async fn heal(mut self, changed: &Changed) -> Result<bool, Error> {
-        let now = json!(text(&self.workload, Self::PATH));
-        if now == changed.after {
-            self.write(changed.before.clone()).await?;
+        let made = Made::heal(&mut self.workload.data, changed);
+        if made == Made::PutBack {
+            self.write().await?;
         }
-        // It never got that far, perhaps.
-        Ok(now == changed.after || now == changed.before)
+        Ok(made != Made::Kept)
     }
 
-    async fn write(&mut self, image: Value) -> Result<(), Error> {
-        self.workload.data["spec"]["container"]["image"] = image;
+    async fn write(self) -> Result<(), Error> {
         let parameters =
             PostParams { field_manager: Some("curtain".into()), ..PostParams::default() };
         let name = name_of(&self.workload).to_owned();

@@ -6,10 +6,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::Error;
-
+/// Where the shop's objects are.
+pub const NAMESPACE: &str = "default";
 /// The project whose services can be broken.
-pub(super) const PROJECT: &str = "shop";
+pub const PROJECT: &str = "shop";
 
 /// Whose address is wrong where a service has one.
 const UPSTREAMS: [(&str, &str); 4] = [
@@ -20,7 +20,7 @@ const UPSTREAMS: [(&str, &str); 4] = [
 ];
 
 /// All services of the shop, the one that only asks at the end.
-pub(super) const SERVICES: [&str; 11] = [
+pub const SERVICES: [&str; 11] = [
     "web",
     "catalog",
     "prices",
@@ -114,9 +114,34 @@ pub const FAULTS: [Fault; 10] = [
     },
 ];
 
+/// A name that says nothing here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// There is no such service in the shop.
+    #[error("there is no service {name:?} in the shop; there are: {known}")]
+    Service {
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// There is no such fault, or not for this service.
+    #[error(
+        "{service} has no fault {name:?}; it has: {known}; `curtain demo faults` tells what they do"
+    )]
+    Fault {
+        /// The name that was given.
+        name: String,
+        /// The service.
+        service: String,
+        /// The names there are for it.
+        known: String,
+    },
+}
+
 /// What a fault does to a service.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Change {
+pub enum Change {
     /// Entries of the container's variables.
     Variables(Vec<Value>),
     /// The workload's image.
@@ -127,10 +152,10 @@ pub(super) enum Change {
 ///
 /// # Errors
 /// A service that does not exist, a fault that does not, or one that this service cannot have.
-pub(super) fn find(service: &str, name: Option<&str>) -> Result<Fault, Error> {
+pub fn find(service: &str, name: Option<&str>) -> Result<Fault, Unknown> {
     if !SERVICES.contains(&service) {
         let known = SERVICES.join(", ");
-        return Err(Error::UnknownService { name: service.to_owned(), known });
+        return Err(Unknown::Service { name: service.to_owned(), known });
     }
     let usual = match service {
         "mail" => "full-queue",
@@ -139,7 +164,7 @@ pub(super) fn find(service: &str, name: Option<&str>) -> Result<Fault, Error> {
     };
     let name = name.unwrap_or(usual);
     let possible = FAULTS.into_iter().filter(|fault| fault.services.contains(&service));
-    possible.clone().find(|fault| fault.name == name).ok_or_else(|| Error::UnknownFault {
+    possible.clone().find(|fault| fault.name == name).ok_or_else(|| Unknown::Fault {
         name: name.to_owned(),
         service: service.to_owned(),
         known: possible.map(|fault| fault.name).collect::<Vec<_>>().join(", "),
@@ -147,7 +172,7 @@ pub(super) fn find(service: &str, name: Option<&str>) -> Result<Fault, Error> {
 }
 
 /// What the fault called `name` changes in `service`.
-pub(super) fn change(service: &str, name: &str) -> Change {
+pub fn change(service: &str, name: &str) -> Change {
     let set = |key: &str, value: &str| json!({ "key": key, "value": value });
     let variables = match name {
         "bad-config" if service == "checkout" => vec![set("TAX_PERCENT", "nineteen")],

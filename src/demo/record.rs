@@ -1,44 +1,73 @@
 //! What a fault changed in a release binding, written down in the binding itself.
 
-use kube::api::DynamicObject;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Holds a [`Record`] as JSON.
-pub(super) const ANNOTATION: &str = "curtain.dev/fault";
+pub const ANNOTATION: &str = "curtain.dev/fault";
 /// Where the container's own variables are changed.
-pub(super) const VARIABLES: &str = "/spec/workloadOverrides/container/env";
+pub const VARIABLES: &str = "/spec/workloadOverrides/container/env";
 
 /// What a fault changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) fault: String,
+pub struct Record {
+    /// Its name.
+    pub fault: String,
+    /// The entries of the container's variables.
     #[serde(default)]
-    pub(super) variables: Vec<Changed>,
+    pub variables: Vec<Changed>,
+    /// The image of the workload.
     #[serde(default)]
-    pub(super) image: Option<Changed>,
+    pub image: Option<Changed>,
     /// Whether the binding had no overrides of the workload at all.
     #[serde(default)]
-    pub(super) bare: bool,
+    pub bare: bool,
 }
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Changed {
-    pub(super) before: Value,
-    pub(super) after: Value,
+pub struct Changed {
+    /// What was there; null for nothing.
+    pub before: Value,
+    /// What the fault made of it.
+    pub after: Value,
 }
 
-pub(super) fn record(binding: &DynamicObject) -> Option<Record> {
-    let text = binding.metadata.annotations.as_ref()?.get(ANNOTATION)?;
-    // One that nobody can read is still a fault, of which nothing can be put back.
-    Some(serde_json::from_str(text).unwrap_or_default())
+impl Record {
+    /// The record that an annotation holds. One that nobody can read is still a fault, of which nothing can be put back.
+    #[must_use]
+    pub fn read(annotation: &str) -> Self {
+        serde_json::from_str(annotation).unwrap_or_default()
+    }
+
+    /// What the annotation is to hold.
+    #[must_use]
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Whether `fault` is still to be made in a binding that was broken by `earlier`: not where it stands already. What
+/// somebody has mended since is broken anew, once the rest of it is put back.
+///
+/// # Errors
+/// The name of another fault, which stands.
+pub fn is_free(binding: &mut Value, earlier: Option<&Record>, fault: &str) -> Result<bool, String> {
+    match earlier {
+        None => Ok(true),
+        Some(earlier) if !stands(binding, earlier) => {
+            restore(binding, earlier);
+            Ok(true)
+        }
+        Some(earlier) if earlier.fault == fault => Ok(false),
+        Some(earlier) => Err(earlier.fault.clone()),
+    }
 }
 
 /// Sets `variables` in the binding, and tells what was there.
-pub(super) fn set(binding: &mut DynamicObject, variables: &[Value]) -> Record {
-    let bare = binding.data.pointer("/spec/workloadOverrides").is_none();
-    let container = &mut binding.data["spec"]["workloadOverrides"]["container"];
+pub fn set(binding: &mut Value, variables: &[Value]) -> Record {
+    let bare = binding.pointer("/spec/workloadOverrides").is_none();
+    let container = &mut binding["spec"]["workloadOverrides"]["container"];
     if !container["env"].is_array() {
         container["env"] = json!([]);
     }
@@ -60,8 +89,8 @@ pub(super) fn set(binding: &mut DynamicObject, variables: &[Value]) -> Record {
 }
 
 /// Whether everything is as the fault left it. What was mended in the binding is mended; of an image it does not know.
-pub(super) fn stands(binding: &DynamicObject, record: &Record) -> bool {
-    let entries = binding.data.pointer(VARIABLES).and_then(Value::as_array);
+fn stands(binding: &Value, record: &Record) -> bool {
+    let entries = binding.pointer(VARIABLES).and_then(Value::as_array);
     record
         .variables
         .iter()
@@ -69,9 +98,9 @@ pub(super) fn stands(binding: &DynamicObject, record: &Record) -> bool {
 }
 
 /// Puts back what still is as the fault left it, and names the rest.
-pub(super) fn restore(binding: &mut DynamicObject, record: &Record) -> Vec<String> {
+pub fn restore(binding: &mut Value, record: &Record) -> Vec<String> {
     let mut kept = Vec::new();
-    let entries = binding.data.pointer_mut(VARIABLES).and_then(Value::as_array_mut);
+    let entries = binding.pointer_mut(VARIABLES).and_then(Value::as_array_mut);
     let Some(entries) = entries else { return kept };
     for Changed { before, after } in &record.variables {
         let key = &after["key"];
@@ -85,13 +114,13 @@ pub(super) fn restore(binding: &mut DynamicObject, record: &Record) -> Vec<Strin
         }
     }
     let is_empty = entries.is_empty();
-    let overrides = &binding.data["spec"]["workloadOverrides"];
+    let overrides = &binding["spec"]["workloadOverrides"];
     let nothing_else = overrides.as_object().is_none_or(|all| all.len() == 1)
         && overrides["container"].as_object().is_none_or(|all| all.len() == 1);
     if record.bare
         && is_empty
         && nothing_else
-        && let Some(spec) = binding.data["spec"].as_object_mut()
+        && let Some(spec) = binding["spec"].as_object_mut()
     {
         spec.remove("workloadOverrides");
     }
@@ -102,8 +131,8 @@ pub(super) fn restore(binding: &mut DynamicObject, record: &Record) -> Vec<Strin
 mod tests {
     use super::*;
 
-    fn binding(spec: Value) -> DynamicObject {
-        serde_json::from_value(json!({ "metadata": { "name": "b" }, "spec": spec })).unwrap()
+    fn binding(spec: Value) -> Value {
+        json!({ "metadata": { "name": "b" }, "spec": spec })
     }
 
     #[test]
@@ -118,7 +147,7 @@ mod tests {
         ] {
             let mut changed = binding(spec.clone());
             let record = set(&mut changed, &[json!({ "key": "TAX_PERCENT", "value": "nineteen" })]);
-            let entries = changed.data.pointer(VARIABLES).unwrap().as_array().unwrap();
+            let entries = changed.pointer(VARIABLES).unwrap().as_array().unwrap();
             assert!(entries.iter().any(|entry| entry["value"] == "nineteen"), "{changed:?}");
             assert_eq!(restore(&mut changed, &record), Vec::<String>::new());
             let env = |spec: &Value| {
@@ -126,9 +155,9 @@ mod tests {
                     .cloned()
                     .filter(|e| *e != json!([]))
             };
-            assert_eq!(env(&changed.data["spec"]), env(&spec));
+            assert_eq!(env(&changed["spec"]), env(&spec));
             if spec == json!({}) {
-                assert_eq!(changed.data["spec"], spec);
+                assert_eq!(changed["spec"], spec);
             }
         }
     }
@@ -138,11 +167,11 @@ mod tests {
         let mut changed = binding(json!({}));
         let fault = [json!({ "key": "A", "value": "bad" }), json!({ "key": "B", "value": "bad" })];
         let record = set(&mut changed, &fault);
-        let entries = changed.data.pointer_mut(VARIABLES).unwrap();
+        let entries = changed.pointer_mut(VARIABLES).unwrap();
         entries[0]["value"] = json!("good");
         entries.as_array_mut().unwrap().push(json!({ "key": "C", "value": "new" }));
         assert_eq!(restore(&mut changed, &record), ["A"]);
-        let left = changed.data.pointer(VARIABLES).unwrap();
+        let left = changed.pointer(VARIABLES).unwrap();
         assert_eq!(*left, json!([{ "key": "A", "value": "good" }, { "key": "C", "value": "new" }]));
     }
 
@@ -151,20 +180,31 @@ mod tests {
         let mut changed = binding(json!({}));
         let record = set(&mut changed, &[json!({ "key": "A", "value": "bad" })]);
         assert!(stands(&changed, &record));
-        changed.data["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
+        changed["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
         assert!(!stands(&changed, &record));
-        changed.data["spec"] = json!({});
+        changed["spec"] = json!({});
         assert!(!stands(&changed, &record));
         assert!(stands(&changed, &Record::default()));
+    }
+
+    #[test]
+    fn a_fault_is_made_once_and_not_on_top_of_another() {
+        let mut changed = binding(json!({}));
+        assert_eq!(is_free(&mut changed, None, "one"), Ok(true));
+        let record = set(&mut changed, &[json!({ "key": "A", "value": "bad" })]);
+        let record = Record { fault: "one".to_owned(), ..record };
+        assert_eq!(is_free(&mut changed, Some(&record), "one"), Ok(false));
+        assert_eq!(is_free(&mut changed, Some(&record), "two"), Err("one".to_owned()));
+        changed["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
+        assert_eq!(is_free(&mut changed, Some(&record), "two"), Ok(true));
+        assert_eq!(changed["spec"], json!({}), "and what is left of it is put back");
     }
 
     #[test]
     fn a_record_survives_its_annotation() {
         let mut broken = binding(json!({}));
         let record = set(&mut broken, &[json!({ "key": "A", "value": "bad" })]);
-        let text = serde_json::to_string(&record).unwrap();
-        broken.metadata.annotations = Some([(ANNOTATION.to_owned(), text)].into());
-        assert_eq!(super::record(&broken), Some(record));
-        assert_eq!(super::record(&binding(json!({}))), None);
+        assert_eq!(Record::read(&record.text()), record);
+        assert_eq!(Record::read("{"), Record::default());
     }
 }
