@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("data", &["role", "tunnel"]),
     ("observe", &["control", "otlp", "platform", "role", "template"]),
     ("agents", &["control", "role"]),
-    ("portal", &["role"]),
+    ("portal", &["demo", "role"]),
     (
         "cli",
         &[

@@ -190,6 +190,7 @@ fn every_screen_can_be_used_by_everybody() {
         ("incidents", format!("{project}/incidents")),
         ("incident", incident),
         ("deploy", format!("{project}/deploy")),
+        ("break", format!("{project}/break")),
         ("checkout", checkout.clone()),
         ("trace", trace),
     ];

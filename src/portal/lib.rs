@@ -17,6 +17,7 @@ mod answers;
 mod ask;
 mod assets;
 mod backend;
+mod breaking;
 mod chart;
 mod deploy;
 mod diagram;

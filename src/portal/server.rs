@@ -2,7 +2,9 @@
 
 use crate::backend::Backend;
 use crate::session::{Cookie, Sessions};
-use crate::{Error, actions, assets, deploy, grants, incidents, live, login, pages, question};
+use crate::{
+    Error, actions, assets, breaking, deploy, grants, incidents, live, login, pages, question,
+};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
@@ -87,6 +89,8 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .route(&format!("{project}/incidents/{{incident}}/status"), post(incidents::change))
         .merge(texts(project))
         .route(&format!("{project}/deploy"), get(pages::deploy::show).post(deploy::deploy))
+        .route(&format!("{project}/break"), get(pages::breaking::show).post(breaking::break_it))
+        .route(&format!("{project}/break/heal"), post(breaking::heal))
         .route(component, get(pages::component::show))
         .route(&format!("{component}/live"), get(live::component))
         .route(&format!("{component}/promote"), post(actions::promote))

@@ -2,6 +2,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod agents;
+pub(crate) mod breaking;
 pub(crate) mod component;
 pub(crate) mod deploy;
 pub(crate) mod environments;

@@ -2,6 +2,7 @@
 
 use super::layout::{self, Section};
 use super::{Page, overview, parts};
+use crate::breaking::is_sample;
 use crate::login::encode;
 use crate::model::{self, ProjectView, description, text, title};
 use crate::overview::Overview;
@@ -29,8 +30,9 @@ pub(crate) async fn show(
     let environment = view.environments.get(now.environment).map_or("", |(name, _)| name);
     let live = format!("{own}/live?env={}", encode(environment));
     let heading = title(&view.project).to_owned();
+    let sample = is_sample(place, view.components.iter().map(|row| &row.component));
     let content = html! {
-        (with_actions(&view.project, &own, "Now", &actions(&own)))
+        (with_actions(&view.project, &own, "Now", &actions(&own, sample)))
         (parts::live(&live, self::now(&portal.instance, place, &now)))
     };
     let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), own)];
@@ -56,10 +58,11 @@ fn with_actions(project: &Value, own: &str, here: &str, actions: &Markup) -> Mar
 }
 
 /// What to begin with. It is no part of what is replaced live, or the keyboard would lose its place.
-fn actions(own: &str) -> Markup {
+fn actions(own: &str, sample: bool) -> Markup {
     html! {
         div.buttons {
             a.button href={ (own) "/deploy" } { "Deploy yours" }
+            @if sample { a.button href={ (own) "/break" } { "Break something" } }
             a.button href="/agents#connect" { "Connect an agent" }
         }
     }

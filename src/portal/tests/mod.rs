@@ -1,5 +1,6 @@
 //! The portal as a browser sees it, before a server that speaks the API's wire format.
 
+mod breaking;
 mod deploy;
 mod incidents;
 mod releases;

@@ -40,6 +40,8 @@ pub(crate) struct Wire {
     pub(crate) observed: Arc<Mutex<HashMap<String, Value>>>,
     /// The paths that were asked for.
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
+    /// So many changes come too late.
+    pub(crate) overtaken: Arc<Mutex<u32>>,
     /// All incidents are resolved.
     pub(crate) calm: Arc<Mutex<bool>>,
     /// Tokens are refused.
@@ -62,6 +64,7 @@ impl Wire {
             causes: Arc::default(),
             observed: Arc::default(),
             asked: Arc::default(),
+            overtaken: Arc::default(),
             calm: Arc::default(),
             expired: Arc::default(),
             changed: broadcast::channel(16).0,
@@ -420,6 +423,12 @@ async fn replace(
         let message = format!("you need releasebinding:update in <{environment}>");
         let body = json!({"error": message, "code": "FORBIDDEN"});
         return (StatusCode::FORBIDDEN, Json(body)).into_response();
+    }
+    let mut overtaken = wire.overtaken.lock().unwrap();
+    if *overtaken > 0 {
+        *overtaken -= 1;
+        let body = json!({"error": "somebody changed it meanwhile", "code": "CONFLICT"});
+        return (StatusCode::CONFLICT, Json(body)).into_response();
     }
     wire.written.lock().unwrap().push(("PUT".to_owned(), path, value.clone(), expected));
     Json(value).into_response()

@@ -1,0 +1,166 @@
+//! Breaks services of the sample shop and heals them, as the signed-in person: what `curtain demo break` and `heal` do.
+//!
+//! Invariant: the record in the binding is the command line's, so that each heals what the other broke.
+
+use crate::backend::User;
+use crate::error::{BackendError, PageError};
+use crate::forms::Submitted;
+use crate::login::encode;
+use crate::model::text;
+use crate::pages::project;
+use crate::server::Portal;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use curtain_demo::{
+    ANNOTATION, Change, NAMESPACE, PROJECT, Record, SERVICES, change, find, is_free, restore, set,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// How often a change is tried again that somebody else's overtook.
+const TRIES: usize = 5;
+
+/// Whether a project with these components is the sample shop.
+pub(crate) fn is_sample<'c>(
+    at: (&str, &str),
+    components: impl IntoIterator<Item = &'c Value>,
+) -> bool {
+    let own = |component: &Value| SERVICES.contains(&text(component, "/metadata/name"));
+    at == (NAMESPACE, PROJECT) && components.into_iter().any(own)
+}
+
+/// The shop's release bindings.
+pub(crate) async fn bindings(user: &User<'_>) -> Result<Vec<Value>, BackendError> {
+    let mut all = user.list(&format!("/namespaces/{NAMESPACE}/releasebindings")).await?;
+    all.retain(|binding| text(binding, "/spec/owner/projectName") == PROJECT);
+    Ok(all)
+}
+
+/// What a binding is broken by.
+pub(crate) fn record(binding: &Value) -> Option<Record> {
+    let annotation = binding.pointer("/metadata/annotations")?.get(ANNOTATION)?;
+    Some(Record::read(annotation.as_str().unwrap_or_default()))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Wish {
+    service: String,
+    environment: String,
+    fault: String,
+}
+
+/// Breaks a service. Again is no other than once.
+pub(crate) async fn break_it(
+    State(portal): State<Arc<Portal>>,
+    Path((namespace, project)): Path<(String, String)>,
+    Submitted { session, form }: Submitted<Wish>,
+) -> Result<Response, PageError> {
+    let fault = find(&form.service, Some(&form.fault));
+    let fault = fault.map_err(|unknown| BackendError::Refused(unknown.to_string()))?;
+    let Change::Variables(variables) = change(&form.service, fault.name) else {
+        return Err(by_command(&portal, &format!("break {} --fault {}", form.service, fault.name)));
+    };
+    let at = (namespace.as_str(), project.as_str());
+    let user = portal.backend.of(&session.token);
+    let done = apply(&user, at, (&form.service, &form.environment), |binding| {
+        let earlier = record(binding);
+        let free = is_free(binding, earlier.as_ref(), fault.name).map_err(|other| {
+            let why = format!("{} is broken by {other} already; heal it first", form.service);
+            BackendError::Refused(why)
+        })?;
+        if free {
+            let made = set(binding, &variables);
+            let made = Record { fault: fault.name.to_owned(), ..made };
+            binding["metadata"]["annotations"][ANNOTATION] = json!(made.text());
+        }
+        Ok(free)
+    });
+    done.await?;
+    tracing::info!(service = form.service, fault = fault.name, "broken on request");
+    Ok(seen(at, &form.environment))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Healing {
+    service: String,
+    environment: String,
+}
+
+/// Puts back what a fault changed in a service.
+pub(crate) async fn heal(
+    State(portal): State<Arc<Portal>>,
+    Path((namespace, project)): Path<(String, String)>,
+    Submitted { session, form }: Submitted<Healing>,
+) -> Result<Response, PageError> {
+    find(&form.service, None).map_err(|unknown| BackendError::Refused(unknown.to_string()))?;
+    let at = (namespace.as_str(), project.as_str());
+    let user = portal.backend.of(&session.token);
+    let by_hand = by_command(&portal, &format!("heal {}", form.service));
+    let mut of_image = false;
+    let done = apply(&user, at, (&form.service, &form.environment), |binding| {
+        let Some(record) = record(binding) else { return Ok(false) };
+        of_image = record.image.is_some();
+        if of_image {
+            return Ok(false);
+        }
+        restore(binding, &record);
+        if let Some(annotations) = binding["metadata"]["annotations"].as_object_mut() {
+            annotations.remove(ANNOTATION);
+        }
+        Ok(true)
+    });
+    done.await?;
+    if of_image {
+        return Err(by_hand);
+    }
+    tracing::info!(service = form.service, "healed");
+    Ok(seen(at, &form.environment))
+}
+
+/// A fault of the image is a matter of the workload, which the command line writes.
+fn by_command(portal: &Portal, words: &str) -> PageError {
+    let command = portal.instance.command(&format!("demo {words}"));
+    BackendError::Refused(format!("the image is changed from a terminal: `{command}`")).into()
+}
+
+/// Where one sees what was done.
+fn seen(at: (&str, &str), environment: &str) -> Response {
+    let page = format!("{}?env={}", project::href(at.0, at.1), encode(environment));
+    Redirect::to(&page).into_response()
+}
+
+/// Changes the binding of a service in an environment, if `change` says so, and unless somebody else does all the time.
+async fn apply(
+    user: &User<'_>,
+    at: (&str, &str),
+    (service, environment): (&str, &str),
+    mut change: impl FnMut(&mut Value) -> Result<bool, BackendError>,
+) -> Result<(), BackendError> {
+    if at != (NAMESPACE, PROJECT) {
+        return Err(BackendError::NotFound(format!("{} is not the sample shop", at.1)));
+    }
+    let all = bindings(user).await?;
+    let binding = all.iter().find(|binding| {
+        text(binding, "/spec/owner/componentName") == service
+            && text(binding, "/spec/environment") == environment
+    });
+    let name = binding.map(|binding| text(binding, "/metadata/name")).ok_or_else(|| {
+        BackendError::NotFound(format!("{service} does not run in {environment}"))
+    })?;
+    let path = format!("/namespaces/{NAMESPACE}/releasebindings/{}", encode(name));
+    let mut tried = 1;
+    loop {
+        let (mut binding, version) = user.get_versioned(&path).await?;
+        if !change(&mut binding)? {
+            return Ok(());
+        }
+        if let Value::Object(map) = &mut binding {
+            map.remove("status");
+        }
+        match user.put(&path, &binding, version.as_deref()).await {
+            Err(BackendError::Conflict(_)) if tried < TRIES => tried += 1,
+            other => return other.map(drop),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! "Break something": the faults of the sample shop, each with a button, and what is broken now.
+
+use super::layout::{self, Section};
+use super::{Page, overview, parts, project};
+use crate::breaking::{bindings, is_sample, record};
+use crate::error::BackendError;
+use crate::login::encode;
+use crate::model::{self, text, title};
+use crate::server::Portal;
+use crate::session::SignedIn;
+use axum::extract::{Path, Query, State};
+use axum::response::Html;
+use curtain_demo::{Change, FAULTS, Fault, Record, SERVICES, change, restore};
+use curtain_role::Instance;
+use maud::{Markup, html};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Path((namespace, name)): Path<(String, String)>,
+    Query(asked): Query<overview::Asked>,
+) -> Page {
+    let user = portal.backend.of(&session.token);
+    let view = model::project(&user, &namespace, &name).await?;
+    if !is_sample((&namespace, &name), view.components.iter().map(|row| &row.component)) {
+        let command = portal.instance.command("demo deploy shop");
+        let why =
+            format!("There is nothing to break in {name}: `{command}` brings the sample shop.");
+        return Err(BackendError::NotFound(why).into());
+    }
+    let bindings = bindings(&user).await?;
+    let mut environments = view.environments;
+    environments.retain(|(name, _)| bindings.iter().any(|one| is_in(one, name)));
+    let wanted = environments.iter().find(|(name, _)| Some(name.as_str()) == asked.environment());
+    let (environment, place) = wanted.or(environments.first()).cloned().unwrap_or_default();
+    let hierarchy = json!({"namespace": namespace, "project": name});
+    let attributes = json!({"environment": format!("{namespace}/{environment}")});
+    let may = user.may(&[("releasebinding:update", hierarchy, attributes)]).await?;
+    let own = project::href(&namespace, &name);
+    let here = format!("{own}/break");
+    let form = Form { here: &here, environment: &environment, key: &session.form_key };
+    let instance = &portal.instance;
+    let content = html! {
+        (project::head(&view.project, &own, "Break something"))
+        p.lead { "Trouble in the sample shop, to see how it is found. It is made in settings as people make it, and healing puts back just that." }
+        (broken(instance, &bindings, &form))
+        section aria-labelledby="faults" {
+            h2.label #faults { "Break something in " (place) }
+            @if environments.len() > 1 { (choice(&here, &environments, &environment)) }
+            @match may.into_iter().next().unwrap_or(Ok(())) {
+                Err(reason) => (parts::missing("You cannot break anything here", &reason)),
+                Ok(()) => (faults(instance, &bindings, &form)),
+            }
+        }
+    };
+    let heading = format!("Break something · {}", title(&view.project));
+    let crumbs = [("Projects", "/".to_owned()), (title(&view.project), own)];
+    let page = layout::page(&session, instance, Section::Projects, &heading, &crumbs, content);
+    Ok(Html(page.into_string()))
+}
+
+fn is_in(binding: &Value, environment: &str) -> bool {
+    text(binding, "/spec/environment") == environment
+}
+
+/// Where a form is sent to, and what each has in common.
+struct Form<'a> {
+    here: &'a str,
+    environment: &'a str,
+    key: &'a str,
+}
+
+fn choice(here: &str, environments: &[(String, String)], shown: &str) -> Markup {
+    html! {
+        nav.choices aria-label="Environment" { ul.choice {
+            @for (name, title) in environments {
+                li { a href={ (here) "?env=" (encode(name)) } aria-current=[(name == shown).then_some("true")] { (title) } }
+            }
+        } }
+    }
+}
+
+/// What is broken now, in any environment.
+fn broken(instance: &Instance, bindings: &[Value], form: &Form<'_>) -> Markup {
+    let all: Vec<(&Value, Record)> =
+        bindings.iter().filter_map(|binding| Some((binding, record(binding)?))).collect();
+    html! {
+        @if !all.is_empty() {
+            section aria-labelledby="broken" {
+                h2.label #broken { "Broken now" }
+                ul.events { @for (binding, record) in &all { li { (healing(instance, binding, record, form)) } } }
+            }
+        }
+    }
+}
+
+fn healing(instance: &Instance, binding: &Value, record: &Record, form: &Form<'_>) -> Markup {
+    let service = text(binding, "/spec/owner/componentName");
+    let environment = text(binding, "/spec/environment");
+    let fault = FAULTS.into_iter().find(|fault| fault.name == record.fault);
+    let kept = restore(&mut binding.clone(), record);
+    html! {
+        p { strong { (service) } " in " (environment) ": " (record.fault) }
+        @if let Some(fault) = fault { p.dim { "To see: " (fault.see) } }
+        @if !kept.is_empty() { p.dim { "Changed by somebody since, and kept: " (kept.join(", ")) } }
+        @if record.image.is_some() {
+            (parts::curtain(instance, &format!("demo heal {service}")))
+        } @else {
+            form.buttons method="post" action={ (form.here) "/heal" } {
+                input type="hidden" name="form_key" value=(form.key);
+                input type="hidden" name="service" value=(service);
+                input type="hidden" name="environment" value=(environment);
+                button type="submit" aria-label={ "Heal " (service) " in " (environment) } { "Heal" }
+            }
+        }
+    }
+}
+
+fn faults(instance: &Instance, bindings: &[Value], form: &Form<'_>) -> Markup {
+    let runs = |service: &&str| {
+        bindings.iter().any(|binding| {
+            is_in(binding, form.environment)
+                && text(binding, "/spec/owner/componentName") == *service
+        })
+    };
+    let there: Vec<&str> = SERVICES.into_iter().filter(runs).collect();
+    parts::table(
+        "Faults",
+        &["Fault", "What is changed", "What one sees", "Where"],
+        html! {
+            @for fault in &FAULTS {
+                tr {
+                    th scope="row" { (fault.name) }
+                    td.text { (fault.change) }
+                    td.text { (fault.see) }
+                    (act(instance, fault, &there, form))
+                }
+            }
+        },
+    )
+}
+
+/// The cell with the services that can have the fault, and its button.
+fn act(instance: &Instance, fault: &Fault, there: &[&str], form: &Form<'_>) -> Markup {
+    let services: Vec<&str> =
+        there.iter().copied().filter(|service| fault.services.contains(service)).collect();
+    let Some(first) = services.first() else {
+        return html! { td.text.dim { "does not run here: " (fault.services.join(", ")) } };
+    };
+    if change(first, fault.name) == Change::Image {
+        let words = format!("demo break {first} --fault {} --env {}", fault.name, form.environment);
+        return html! { td.text { (parts::curtain(instance, &words)) } };
+    }
+    html! {
+        td {
+            form.buttons method="post" action=(form.here) {
+                input type="hidden" name="form_key" value=(form.key);
+                input type="hidden" name="environment" value=(form.environment);
+                input type="hidden" name="fault" value=(fault.name);
+                select name="service" aria-label={ "Service for " (fault.name) } {
+                    // The one that people ask about first.
+                    @for service in &services { option selected[*service == "checkout"] { (service) } }
+                }
+                button type="submit" aria-label={ "Break by " (fault.name) } { "Break" }
+            }
+        }
+    }
+}
