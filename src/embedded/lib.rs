@@ -29,6 +29,7 @@ pub mod node;
 mod pki;
 mod quantity;
 mod reach;
+mod volume;
 
 pub use config::{Cidr, ClusterConfig, FrontDoor};
 pub use error::Error;

@@ -14,6 +14,7 @@ use super::auth::{User, bootstrap};
 use super::kinds::{CLEANUP, DEFINITIONS, ValueExt, system_classes};
 use super::store::{Key, Object};
 use super::{Api, ApiError, ServerConfig, route};
+use crate::volume::PROVISIONER;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -102,6 +103,7 @@ pub(super) async fn run(api: &Arc<Api>, config: &ServerConfig) -> Result<(), Api
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": ns}});
         ensure(api, "serviceaccounts", account, &[])
     });
+    let class = ensure(api, "storageclasses", standard_class(), &[]);
     let ca = String::from_utf8_lossy(&config.ca).into_owned();
     let roots = NAMESPACES.iter().map(|ns| {
         let root = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"ca.crt": ca},
@@ -119,6 +121,7 @@ pub(super) async fn run(api: &Arc<Api>, config: &ServerConfig) -> Result<(), Api
             try_join_all(classes),
             try_join_all(accounts),
             try_join_all(roots),
+            class,
             kubernetes_service(api, config),
         )
     };
@@ -126,6 +129,18 @@ pub(super) async fn run(api: &Arc<Api>, config: &ServerConfig) -> Result<(), Api
     made?;
     // Of roles that were there before.
     aggregate(api).await
+}
+
+/// The class of claims that name none: directories of the node.
+fn standard_class() -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "allowVolumeExpansion": true,
+    })
 }
 
 /// The roles with the rules that aggregation will find.

@@ -66,6 +66,8 @@ pub fn roles() -> Vec<Value> {
     let core_view = [
         "configmaps",
         "endpoints",
+        "persistentvolumeclaims",
+        "persistentvolumeclaims/status",
         "serviceaccounts",
         "services",
         "pods",
@@ -123,6 +125,7 @@ pub fn roles() -> Vec<Value> {
                     &[
                         "configmaps",
                         "events",
+                        "persistentvolumeclaims",
                         "secrets",
                         "serviceaccounts",
                         "services",
@@ -203,6 +206,17 @@ pub fn roles() -> Vec<Value> {
             ],
         ),
         role(
+            "system:volume-scheduler",
+            vec![
+                rule(
+                    &[&READ[..], &["patch", "update"]].concat(),
+                    &[""],
+                    &["persistentvolumes", "persistentvolumeclaims"],
+                ),
+                rule(&READ, &["storage.k8s.io"], &["storageclasses"]),
+            ],
+        ),
+        role(
             "system:node",
             vec![
                 rule(
@@ -223,6 +237,7 @@ pub fn roles() -> Vec<Value> {
                     &["nodes", "nodes/status", "pods", "pods/status", "events"],
                 ),
                 rule(&["create"], &[""], &["serviceaccounts/token"]),
+                rule(&["get"], &[""], &["persistentvolumeclaims", "persistentvolumes"]),
                 rule(&[&READ[..], &WRITE].concat(), &["coordination.k8s.io"], &["leases"]),
                 rule(&READ, &["discovery.k8s.io"], &["endpointslices"]),
                 rule(&READ, &["networking.k8s.io"], &["networkpolicies"]),
@@ -257,6 +272,7 @@ pub fn bindings() -> Vec<Value> {
         bind("system:service-account-issuer-discovery", &[("Group", "system:serviceaccounts")]),
         bind("system:kube-controller-manager", &[("User", "system:kube-controller-manager")]),
         bind("system:kube-scheduler", &[("User", "system:kube-scheduler")]),
+        bind("system:volume-scheduler", &[("User", "system:kube-scheduler")]),
         bind("system:node", &[("Group", "system:nodes")]),
     ]
 }

@@ -8,7 +8,7 @@ use super::columns::{self, Columns, Printer};
 use super::{Resource, Scale, Schema, Strategy, Subresource, api_version};
 use super::{
     apps, batch, coordination, core, discovery, events, extensions, networking, policy, rbac,
-    reviews, scheduling,
+    reviews, scheduling, storage,
 };
 
 /// What a line says about a kind; `PLAIN` is a namespaced kind with nothing special.
@@ -52,7 +52,7 @@ pub(super) const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
 pub(super) const ALL: &[&str] = &["all"];
 
-const GROUPS: [(&str, &[Line]); 13] = [
+const GROUPS: [(&str, &[Line]); 14] = [
     ("", core::KINDS),
     ("apiextensions.k8s.io", extensions::KINDS),
     ("apps", apps::KINDS),
@@ -66,6 +66,7 @@ const GROUPS: [(&str, &[Line]); 13] = [
     ("policy", policy::KINDS),
     (rbac::GROUP, rbac::KINDS),
     (scheduling::GROUP, scheduling::KINDS),
+    ("storage.k8s.io", storage::KINDS),
 ];
 
 /// Is this the group and plural of a built-in resource, in whatever version?

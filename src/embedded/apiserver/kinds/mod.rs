@@ -21,6 +21,7 @@ mod policy;
 mod rbac;
 mod reviews;
 mod scheduling;
+mod storage;
 mod subresource;
 mod template;
 mod value;

@@ -203,9 +203,12 @@ fn validate_volumes(
                 "may not specify more than 1 volume type",
             ));
         }
-        for (source, field) in
-            [("secret", "secretName"), ("configMap", "name"), ("hostPath", "path")]
-        {
+        for (source, field) in [
+            ("secret", "secretName"),
+            ("configMap", "name"),
+            ("hostPath", "path"),
+            ("persistentVolumeClaim", "claimName"),
+        ] {
             if volume.at(&[source]).is_some() && volume.text(&[source, field]).is_empty() {
                 errors.push(FieldError::required(format!("{path}.{source}.{field}"), ""));
             }

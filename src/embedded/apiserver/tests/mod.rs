@@ -11,5 +11,6 @@ mod options;
 mod policy;
 mod protocol;
 mod proxy;
+mod storage;
 mod streams;
 mod workloads;

@@ -10,6 +10,7 @@ mod node;
 mod pod;
 mod resource_quota;
 mod service;
+mod volume;
 
 use super::builtin::{ALL, CLUSTER, Line, PLAIN};
 use super::columns::CREATED;
@@ -115,6 +116,24 @@ pub(super) const KINDS: &[Line] = &[
         strategy: data::SECRET,
         columns: data::SECRET_COLUMNS,
         selectable: &["type"],
+        ..PLAIN
+    },
+    Line {
+        kind: "PersistentVolume",
+        plural: "persistentvolumes",
+        short: &["pv"],
+        strategy: volume::VOLUME,
+        columns: volume::VOLUME_COLUMNS,
+        status: true,
+        ..CLUSTER
+    },
+    Line {
+        kind: "PersistentVolumeClaim",
+        plural: "persistentvolumeclaims",
+        short: &["pvc"],
+        strategy: volume::CLAIM,
+        columns: volume::CLAIM_COLUMNS,
+        status: true,
         ..PLAIN
     },
     Line {
