@@ -133,6 +133,11 @@ impl ClusterConfig {
         self.home.join("pods")
     }
 
+    /// What outlives pods: the directories of PersistentVolumes that are made for claims.
+    pub fn volumes_dir(&self) -> PathBuf {
+        self.home.join("volumes")
+    }
+
     /// Container logs in CRI format, `<namespace>_<pod>_<uid>/<container>/<attempt>.log`.
     pub fn logs_dir(&self) -> PathBuf {
         self.home.join("logs")

@@ -14,7 +14,8 @@
 //! | `job` | pods until enough of them have succeeded |
 //! | `cron_job` | Jobs by the clock |
 //! | `disruption` | how many pods of a budget may be evicted |
-//! | `scheduler` | binds pods to the node |
+//! | `volume` | claims and volumes: bound, made, protected, removed |
+//! | `scheduler` | binds pods to the node, once their claims have volumes |
 //! | `endpoints` | EndpointSlices and Endpoints |
 //!
 //! What they decide is in pure functions (`decide.rs`, `rollout.rs`, `graph.rs`, `build.rs`, …), tested
@@ -43,8 +44,10 @@ mod selector;
 mod service_account;
 mod share;
 mod stateful_set;
+mod volume;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -53,12 +56,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use registry::Registry;
+pub use volume::Disk;
 
 /// What the controllers need to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// PEM of the certificates that sign the API server's, for `kube-root-ca.crt`.
     pub authority: String,
+    /// Where the directories of PersistentVolumes are.
+    pub disk: Arc<dyn Disk>,
 }
 
 /// How each controller is made. What they watch is told to them in this order.
@@ -73,6 +79,7 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     cron_job::register,
     endpoints::register,
     disruption::register,
+    volume::register,
     scheduler::register,
 ];
 

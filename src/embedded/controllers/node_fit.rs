@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Node, NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Taint, Toleration,
+    Node, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PodSpec, Taint, Toleration,
 };
 use kube::ResourceExt;
 
@@ -20,6 +20,14 @@ pub(super) fn selects(spec: &PodSpec, node: &Node) -> bool {
         && required.is_none_or(|required| {
             required.node_selector_terms.iter().any(|term| accepts(term, node))
         })
+}
+
+/// Whether a volume can be had on the node.
+pub(super) fn reaches(volume: &PersistentVolume, node: &Node) -> bool {
+    let affinity = volume.spec.as_ref().and_then(|spec| spec.node_affinity.as_ref());
+    let required = affinity.and_then(|affinity| affinity.required.as_ref());
+    required
+        .is_none_or(|required| required.node_selector_terms.iter().any(|term| accepts(term, node)))
 }
 
 /// A term that says nothing accepts nothing.

@@ -13,6 +13,7 @@
 
 mod cgroup;
 mod confine;
+mod disk;
 pub mod images;
 mod lifecycle;
 mod link;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cgroup::Tree;
 use super::confine;
+use super::disk::NodeDisk;
 use super::link::{Inherited, SupervisorLink};
 use super::machine::Machine;
 use super::network::{Key, Network, Settings};
@@ -86,7 +87,8 @@ async fn run(
     let client = |user: &str, groups: &[&str]| server.local_client(user, groups);
     let manager = client("system:kube-controller-manager", &["system:authenticated"]);
     let scheduler = client("system:kube-scheduler", &["system:authenticated"]);
-    let settings = controllers::Config { authority };
+    let disk = Arc::new(NodeDisk::new(config.clone(), supervisor.clone()));
+    let settings = controllers::Config { authority, disk };
     tokio::spawn(controllers::run(manager, scheduler, settings, shutdown.clone()));
 
     let node_user = format!("system:node:{}", config.node_name());

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Controller;
 use super::identity::{claim_owner, claims, corrected_owners, is_stale};
 use crate::controllers::events::Severity;
+use crate::controllers::key::Key;
 use crate::controllers::pod_control::reason;
 
 impl Controller {
@@ -25,7 +26,7 @@ impl Controller {
     ) -> Result<bool, kube::Error> {
         let (api, name) = (self.claims_api(set), pod.name_any());
         for (_, mut claim) in claims(set, ordinal) {
-            if let Some(known) = api.get_opt(&claim.name_any()).await? {
+            if let Some(known) = self.claims.get(&Key::of(&claim)) {
                 if is_stale(&known, &name, pod.metadata.uid.as_deref()) {
                     return Ok(false);
                 }
@@ -34,7 +35,8 @@ impl Controller {
             claim.metadata.owner_references = claim_owner(set, None).map(|owner| vec![owner]);
             let (label, set_name) = (claim.name_any(), set.name_any());
             match api.create(&PostParams::default(), &claim).await {
-                Ok(_) => {
+                Ok(made) => {
+                    self.claims.put(made);
                     let message = format!(
                         "create Claim {label} Pod {name} in StatefulSet {set_name} success"
                     );
@@ -64,7 +66,7 @@ impl Controller {
     ) -> Result<(), kube::Error> {
         let api = self.claims_api(set);
         for (_, claim) in claims(set, ordinal) {
-            let Some(known) = api.get_opt(&claim.name_any()).await? else { continue };
+            let Some(known) = self.claims.get(&Key::of(&claim)) else { continue };
             let wanted = claim_owner(set, condemned.then_some(pod));
             let Some(owners) = corrected_owners(set, &pod.name_any(), &known, wanted) else {
                 continue;
@@ -73,7 +75,7 @@ impl Controller {
                 "ownerReferences": owners});
             let patch = Patch::Merge(json!({ "metadata": metadata }));
             match api.patch(&known.name_any(), &PatchParams::default(), &patch).await {
-                Ok(_) => {}
+                Ok(answer) => self.claims.put(answer),
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(error) => return Err(error),
             }

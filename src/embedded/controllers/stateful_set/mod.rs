@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet, StatefulSetStatus};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Patch, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -31,13 +31,11 @@ use super::selector::{controller, is_empty, matches};
 use decide::{Step, decide};
 use identity::{is_wanted, missing_labels, ordinal};
 
-/// Claims are not watched: whoever waits for one to go looks again after this time.
-const CLAIMS_AGAIN: Duration = Duration::from_secs(1);
-
 /// The controller's state: caches it reads, the queue of StatefulSets to look at.
 struct Controller {
     client: Client,
     sets: Arc<Cache<StatefulSet>>,
+    claims: Arc<Cache<PersistentVolumeClaim>>,
     control: PodControl,
     history: History,
     queue: Queue<Key>,
@@ -48,12 +46,14 @@ pub(super) fn register(registry: &mut Registry) {
     let controller = Arc::new(Controller {
         client: registry.client.clone(),
         sets: registry.cache(),
+        claims: registry.cache(),
         control: PodControl::new(registry, "statefulset-controller"),
         history: History::new(registry),
         queue: Queue::new(),
     });
     registry.tell(&controller, Controller::set_changed);
     registry.tell(&controller, Controller::pod_changed);
+    registry.tell(&controller, Controller::claim_changed);
     registry.work(async move { controller.work().await });
 }
 
@@ -81,6 +81,16 @@ impl Controller {
                         .for_each(|set| self.queue.add(Key::of(set.as_ref())));
                 }
             }
+        }
+    }
+
+    /// A claim that is gone may be one that a new pod waits for, to have another of that name.
+    fn claim_changed(&self, change: &Change<PersistentVolumeClaim>) {
+        if let (Some(claim), None) = (&change.old, &change.new) {
+            let sets = self.sets.in_namespace(&claim.namespace().unwrap_or_default());
+            sets.iter()
+                .filter(|set| matches(&set.spec.selector, claim.metadata.labels.as_ref()))
+                .for_each(|set| self.queue.add(Key::of(set.as_ref())));
         }
     }
 
@@ -207,7 +217,6 @@ impl Controller {
             return Ok(());
         };
         if !self.make_claims(set, &pod, ordinal).await? {
-            self.queue.add_after(Key::of(set), CLAIMS_AGAIN);
             return Ok(());
         }
         let namespace = set.namespace().unwrap_or_default();

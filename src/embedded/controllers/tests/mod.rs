@@ -6,9 +6,11 @@ mod daemon_sets;
 mod disruption;
 mod jobs;
 mod stateful_sets;
+mod storage;
 mod workloads;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -32,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct World {
     cluster: Cluster,
     client: Client,
+    disk: Arc<storage::Disk>,
     tasks: JoinSet<()>,
     shutdown: CancellationToken,
 }
@@ -50,10 +53,11 @@ impl World {
             .local_client("system:kube-controller-manager", &["system:authenticated"]);
         let scheduler =
             cluster.server.local_client("system:kube-scheduler", &["system:authenticated"]);
-        let config = Config { authority: "the CA".into() };
+        let disk = Arc::new(storage::Disk::default());
+        let config = Config { authority: "the CA".into(), disk: disk.clone() };
         tasks.spawn(run(manager, scheduler, config, shutdown.clone()));
         tasks.spawn(kubelet(client.clone()));
-        World { cluster, client, tasks, shutdown }
+        World { cluster, client, disk, tasks, shutdown }
     }
 
     fn api<K>(&self) -> Api<K>

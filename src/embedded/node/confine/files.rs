@@ -7,6 +7,7 @@
 //! | `logs` and everything in it | 2750, 0640 | root:node; what shims add inherits the group |
 //! | `images` and its index, not the layers | 0750, 0640 | root:node |
 //! | `pods` | 0750 | root:node; what is in it is its pod's |
+//! | `volumes`, not what is in it | 0700 | root: what claims have outlives pods, and is their containers' |
 //! | everything else (keys, settings, records, layers of images) | 0700, 0600 | root |
 //!
 //! The group has no member but the node: what it may read is as private as before.
@@ -28,6 +29,7 @@ use crate::{ClusterConfig, Error, files};
 /// Brings the home into the form in which the node can work; for the supervisor, before it starts a node. Repeatable.
 pub(crate) fn prepare(config: &ClusterConfig) -> Result<(), Error> {
     files::make_private_dir(&root::mount_point(config))?;
+    files::make_private_dir(&config.volumes_dir())?;
     let images = images::directory(&config.home);
     files::make_private_dir(&images)?;
     let Some(Identity { uid, gid }) = Identity::of(config) else {
@@ -42,6 +44,7 @@ pub(crate) fn prepare(config: &ClusterConfig) -> Result<(), Error> {
         (images.clone(), shared(0o750, 0o640), false),
         (images.join(images::INDEX), shared(0o750, 0o640), false),
         (images::layers_dir(&config.home), roots, false),
+        (config.volumes_dir(), roots, false),
         (images.join("lock"), roots, false),
         (config.logs_dir(), shared(0o2750, 0o640), true),
         (config.data_dir(), own, true),

@@ -12,13 +12,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Worker;
 use crate::ClusterConfig;
-use crate::node::link::{Ended, ShimLink};
+use crate::node::link::{self, Ended, ShimLink};
 use crate::node::network::PodIdentity;
 use crate::node::pods::build;
 use crate::node::pods::context::Context;
 use crate::node::pods::events::Severity;
 use crate::node::pods::{ignored, volumes};
-use crate::node::shim::{PodSetup, Remains};
+use crate::node::shim::PodSetup;
 
 /// Longest time for a shim to end once its containers have.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -241,17 +241,9 @@ fn names(dir: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// The files are root's and the containers' users': a shim that is started for it removes them.
+/// The files are root's and the containers' users'.
 async fn remove(ctx: &Context, uid: &str, paths: Vec<PathBuf>) {
-    let remains = Remains { config: ctx.config.path(), paths, cgroup: format!("pods/{uid}") };
-    let removed = async {
-        let socket = ctx.supervisor.start_shim(uid).await?;
-        let (link, _ended) = ShimLink::new(socket).map_err(|error| error.to_string())?;
-        let removed = link.remove(remains).await.map_err(|error| error.to_string());
-        let _ = link.shut_down(Duration::ZERO).await;
-        removed
-    };
-    if let Err(error) = removed.await {
+    if let Err(error) = link::remove(&ctx.supervisor, &ctx.config, uid, paths).await {
         tracing::warn!(pod = uid, %error, "not all of a pod's files were removed");
     }
 }

@@ -1,8 +1,15 @@
 //! Binds pods to a node. There is one node, so this decides whether it may run a pod, not which.
+//!
+//! A pod whose claims get their volumes with their first pod waits here until they have them.
+
+mod claims;
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Binding, Node, ObjectReference, Pod};
+use k8s_openapi::api::core::v1::{
+    Binding, Node, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod,
+};
+use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -15,6 +22,8 @@ use super::node_fit;
 use super::pods::is_active;
 use super::queue::Queue;
 use super::registry::Registry;
+use super::volume::{NODE, claims_of};
+use claims::{Storage, Volumes};
 
 const NAME: &str = "default-scheduler";
 
@@ -22,6 +31,9 @@ struct Controller {
     client: Client,
     pods: Arc<Cache<Pod>>,
     nodes: Arc<Cache<Node>>,
+    claims: Arc<Cache<PersistentVolumeClaim>>,
+    volumes: Arc<Cache<PersistentVolume>>,
+    classes: Arc<Cache<StorageClass>>,
     recorder: Recorder,
     queue: Queue<Key>,
 }
@@ -32,11 +44,17 @@ pub(super) fn register(registry: &mut Registry) {
         client: registry.scheduler.clone(),
         pods: registry.cache(),
         nodes: registry.cache(),
+        claims: registry.cache(),
+        volumes: registry.cache(),
+        classes: registry.cache(),
         recorder: Recorder::new(registry.scheduler.clone(), NAME),
         queue: Queue::new(),
     });
     registry.tell(&controller, Controller::pod_changed);
     registry.tell(&controller, Controller::node_changed);
+    registry.tell(&controller, Controller::claim_changed);
+    registry.tell(&controller, Controller::volume_changed);
+    registry.tell(&controller, Controller::class_changed);
     registry.work(async move { controller.work().await });
 }
 
@@ -53,12 +71,30 @@ impl Controller {
             node.as_ref().map(|n| (n.spec.clone(), n.metadata.labels.clone()))
         };
         if change.new.is_some() && fit(&change.old) != fit(&change.new) {
-            self.pods
-                .all()
-                .iter()
-                .filter(|pod| is_waiting(pod))
-                .for_each(|pod| self.queue.add(Key::of(pod.as_ref())));
+            self.look_again(&self.pods.all(), |_| true);
         }
+    }
+
+    fn claim_changed(&self, change: &Change<PersistentVolumeClaim>) {
+        if let Some(claim) = change.latest() {
+            let name = claim.name_any();
+            let pods = self.pods.in_namespace(&claim.namespace().unwrap_or_default());
+            self.look_again(&pods, |pod| pod.spec.iter().flat_map(claims_of).any(|c| c == name));
+        }
+    }
+
+    fn volume_changed(&self, _: &Change<PersistentVolume>) {
+        self.look_again(&self.pods.all(), claims::has_some);
+    }
+
+    fn class_changed(&self, _: &Change<StorageClass>) {
+        self.look_again(&self.pods.all(), claims::has_some);
+    }
+
+    fn look_again(&self, pods: &[Arc<Pod>], concerned: impl Fn(&Pod) -> bool) {
+        pods.iter()
+            .filter(|pod| is_waiting(pod) && concerned(pod))
+            .for_each(|pod| self.queue.add(Key::of(pod.as_ref())));
     }
 
     /// Works for ever.
@@ -71,10 +107,18 @@ impl Controller {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &key.namespace);
         let nodes = self.nodes.all();
         let mut refusals = Vec::new();
-        for node in &nodes {
-            match refusal(&pod, node) {
-                None => return self.bind(&api, &pod, node).await,
-                Some(reason) => refusals.push(format!("1 {reason}")),
+        match Storage::of(&pod, &self.claims, &self.volumes, &self.classes) {
+            Err(reason) => refusals.extend((!nodes.is_empty()).then_some(reason)),
+            Ok(storage) => {
+                for node in &nodes {
+                    match refusal(&pod, node).map_or_else(|| storage.on(node), Err) {
+                        Ok(Volumes::Ready) => return self.bind(&api, &pod, node).await,
+                        Ok(Volumes::Wanted(claims)) => {
+                            return self.want_volumes(&claims, node).await;
+                        }
+                        Err(reason) => refusals.push(format!("1 {reason}")),
+                    }
+                }
             }
         }
         let reasons = if refusals.is_empty() {
@@ -100,6 +144,27 @@ impl Controller {
             api.patch_status(&key.name, &PatchParams::default(), &Patch::Strategic(&patch)).await?;
         self.pods.put(answer);
         self.recorder.record(pod.as_ref(), Severity::Warning, "FailedScheduling", &message).await;
+        Ok(())
+    }
+
+    /// Says on which node the pod's claims are to have their volumes. They come back here once they have them.
+    async fn want_volumes(
+        &self,
+        claims: &[Arc<PersistentVolumeClaim>],
+        node: &Node,
+    ) -> Result<(), kube::Error> {
+        let name = node.name_any();
+        for claim in claims.iter().filter(|claim| claim.annotations().get(NODE) != Some(&name)) {
+            let namespace = claim.namespace().unwrap_or_default();
+            let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &namespace);
+            let patch = json!({"metadata": {"uid": claim.uid(), "annotations": {NODE: name}}});
+            let params = PatchParams::default();
+            match api.patch(&claim.name_any(), &params, &Patch::Merge(&patch)).await {
+                Ok(answer) => self.claims.put(answer),
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 

@@ -1,0 +1,26 @@
+//! Removing what only root may remove: a shim that is started for nothing else does it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{ShimLink, SupervisorLink};
+use crate::ClusterConfig;
+use crate::node::shim::Remains;
+
+/// Removes directories, and the control group of the pod `id`. What is not there is fine.
+///
+/// # Errors
+/// A sentence about what is left. It may be tried again.
+pub(crate) async fn remove(
+    supervisor: &SupervisorLink,
+    config: &ClusterConfig,
+    id: &str,
+    paths: Vec<PathBuf>,
+) -> Result<(), String> {
+    let remains = Remains { config: config.path(), paths, cgroup: format!("pods/{id}") };
+    let socket = supervisor.start_shim(id).await?;
+    let (link, _ended) = ShimLink::new(socket).map_err(|error| error.to_string())?;
+    let removed = link.remove(remains).await.map_err(|error| error.to_string());
+    let _ = link.shut_down(Duration::ZERO).await;
+    removed
+}
