@@ -238,11 +238,11 @@ fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {
         read_only,
     };
     let spec = inputs.pod.spec.as_ref();
-    let projections: Vec<&String> = spec
+    let read_only: Vec<&String> = spec
         .and_then(|spec| spec.volumes.as_ref())
         .into_iter()
         .flatten()
-        .filter(|volume| volumes::is_projection(volume))
+        .filter(|volume| volumes::is_read_only(volume))
         .map(|volume| &volume.name)
         .collect();
     let wanted = container.volume_mounts.iter().flatten();
@@ -270,7 +270,7 @@ fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {
             (_, Some(text)) if !text.is_empty() => Some(expand(text, |name| environment.get(name))),
             _ => None,
         };
-        let read_only = mount.read_only == Some(true) || projections.contains(&&mount.name);
+        let read_only = mount.read_only == Some(true) || read_only.contains(&&mount.name);
         mounts.push(bind(path.clone(), &mount.mount_path, sub_path, read_only));
     }
     Ok(mounts)

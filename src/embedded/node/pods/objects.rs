@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, Secret, ServiceAccount,
+};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
 
@@ -73,6 +75,29 @@ impl Objects {
             .filter_map(|(key, value)| Some((key.clone(), String::from_utf8(value.clone()).ok()?)))
             .collect();
         Ok(Some(Content { text, bytes }))
+    }
+
+    /// The volume that a claim is bound to.
+    pub(super) async fn volume_of(&self, claim: &str) -> Result<PersistentVolume, String> {
+        let fail = |why: String| format!("error processing PVC {}/{claim}: {why}", self.namespace);
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = self.found(api.get_opt(claim).await, "persistentvolumeclaim", claim, false);
+        let found = found.map_err(fail)?.ok_or_else(|| fail("it is not there".to_owned()))?;
+        let name = found.spec.and_then(|spec| spec.volume_name).unwrap_or_default();
+        if name.is_empty() {
+            return Err(fail("PVC is not bound".to_owned()));
+        }
+        let api: Api<PersistentVolume> = Api::all(self.client.clone());
+        let volume = api
+            .get(&name)
+            .await
+            .map_err(|error| fail(format!("failed to fetch PV {name} from API server: {error}")))?;
+        // The volume has the last word on whose it is; the claim's phase may be behind.
+        match volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) {
+            Some(owner) if owner.uid == found.metadata.uid => Ok(volume),
+            Some(_) => Err(fail(format!("PV {name} is bound to another PVC"))),
+            None => Err(fail("PVC is not bound".to_owned())),
+        }
     }
 
     fn found<T>(

@@ -11,6 +11,7 @@
 mod container;
 mod copies;
 mod logs;
+mod ownership;
 mod payload;
 mod pod;
 mod protocol;
@@ -23,6 +24,7 @@ mod tests;
 mod volumes;
 
 pub(crate) use logs::numbered;
+pub(crate) use ownership::GroupOwner;
 pub(crate) use protocol::{
     Event, Exit, PodSetup, PodState, Remains, Reply, Request, StopHook, Streams, ToNode, ToShim,
     VERSION,

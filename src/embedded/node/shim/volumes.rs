@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::ownership::{self, GroupOwner};
 use super::payload;
 
 /// A volume to be made.
@@ -25,6 +26,8 @@ pub(crate) enum VolumeSpec {
     Empty { path: PathBuf, group: Option<u32> },
     /// A directory that holds exactly these files, which the group may read.
     Files { path: PathBuf, files: Payload, group: Option<u32> },
+    /// A directory that outlives the pod, of this group if there is one; made if absent and that is said.
+    Kept { path: PathBuf, make: bool, group: Option<GroupOwner> },
     /// A path of the host, checked or made as its `hostPath` type says.
     Host { path: PathBuf, kind: String },
 }
@@ -87,6 +90,7 @@ pub(super) fn make(volume: &VolumeSpec) -> Result<(), String> {
         VolumeSpec::Files { path, files, group } => {
             payload::write(path, files, *group).map_err(text)
         }
+        VolumeSpec::Kept { path, make, group } => kept(path, *make, *group).map_err(text),
         VolumeSpec::Host { path, kind } => {
             host(path, kind).map_err(|error| format!("hostPath {}: {error}", path.display()))
         }
@@ -102,6 +106,18 @@ fn empty(path: &Path, group: Option<u32>) -> io::Result<()> {
     chown(path, None, group)?;
     let mode = if group.is_some() { 0o2777 } else { 0o777 };
     fs::set_permissions(path, PermissionsExt::from_mode(mode))
+}
+
+/// Like an empty directory at first: every user of a container may write it. Nobody else gets as far.
+fn kept(path: &Path, make: bool, group: Option<GroupOwner>) -> io::Result<()> {
+    if make && !path.exists() {
+        fs::create_dir(path)?;
+        fs::set_permissions(path, PermissionsExt::from_mode(0o777))?;
+    }
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return Err(io::Error::other("it is no directory"));
+    }
+    group.map_or(Ok(()), |group| ownership::give(path, group))
 }
 
 fn host(path: &Path, kind: &str) -> io::Result<()> {
@@ -130,6 +146,23 @@ mod tests {
         let secret = PayloadFile { bytes: b"hunter2".to_vec(), mode: 0o400 };
         let shown = format!("{:?}", Payload::from([("password".to_owned(), secret)]));
         assert!(!shown.contains("hunter2") && !shown.contains("104"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_kept_is_made_once_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pvc-1");
+        assert!(kept(&path, false, None).is_err(), "it is not there, and not ours to make");
+        kept(&path, true, None).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o777);
+        fs::write(path.join("file"), "x").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+        kept(&path, true, None).unwrap();
+        assert!(path.join("file").exists());
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o700, "as it was left");
+        let link = dir.path().join("pvc-2");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(kept(&link, true, None).is_err());
     }
 
     #[test]

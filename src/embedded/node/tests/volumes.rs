@@ -1,6 +1,6 @@
 //! Volumes of pods.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 
 use super::*;
 
@@ -116,4 +116,62 @@ async fn what_a_projected_volume_is_made_of_is_read_again() {
     api.patch("late", &PatchParams::default(), &label).await.unwrap();
     eventually("the files are there", async || ready(&api.get("late").await.ok()?).then_some(()))
         .await;
+}
+
+/// `pod`, whose container finds what the claim has in `/data`.
+fn with_claim(mut pod: serde_json::Value, read_only: bool) -> serde_json::Value {
+    let claim = json!({"claimName": "data", "readOnly": read_only});
+    pod["spec"]["volumes"] = json!([{"name": "d", "persistentVolumeClaim": claim}]);
+    pod["spec"]["securityContext"] = json!({"fsGroup": 7});
+    pod["spec"]["containers"][0]["volumeMounts"] =
+        json!([{"name": "d", "mountPath": "/data", "subPath": "deep"}]);
+    pod
+}
+
+#[tokio::test]
+async fn what_a_claim_has_outlives_pods_and_the_cluster_and_goes_with_the_claim() {
+    let cluster = TestCluster::new("claim");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let claims: Api<PersistentVolumeClaim> = Api::default_namespaced(client.clone());
+    let claim = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}}}});
+    let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
+    eventually("the claim is accepted", async || {
+        claims.create(&PostParams::default(), &claim).await.ok()
+    })
+    .await;
+    let api = create(&client, with_claim(pod("writer", &["write", "/data/x"]), false)).await;
+    in_phase(&api, "writer", "Succeeded").await;
+    let bound = claims.get("data").await.unwrap();
+    let directory = cluster.config.volumes_dir().join(format!("pvc-{}", bound.uid().unwrap()));
+    let meta = |path: &Path| path.metadata().unwrap();
+    assert_eq!(
+        (meta(&directory).uid(), meta(&directory).gid()),
+        (0, 7),
+        "it is of the pod's group"
+    );
+    let root = meta(&cluster.config.volumes_dir());
+    assert_eq!((root.uid(), root.mode() & 0o7777), (0, 0o700), "nobody else gets as far");
+
+    crate::stop(&cluster.config, PATIENCE).unwrap();
+    assert_eq!(std::fs::read(directory.join("deep/x")).unwrap(), b"x");
+    start(&cluster);
+    create(&client, with_claim(pod("reader", &["cat", "/data/x"]), true)).await;
+    in_phase(&api, "reader", "Succeeded").await;
+    assert_eq!(api.logs("reader", &LogParams::default()).await.unwrap().trim_end(), "x");
+    create(&client, with_claim(pod("second", &["write", "/data/y"]), true)).await;
+    in_phase(&api, "second", "Failed").await;
+
+    claims.delete("data", &DeleteParams::default()).await.unwrap();
+    assert!(claims.get_opt("data").await.unwrap().is_some(), "pods name it");
+    for name in ["writer", "reader", "second"] {
+        assert!(directory.join("deep/x").exists());
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    eventually("the claim is gone", async || {
+        claims.get_opt("data").await.ok()?.is_none().then_some(())
+    })
+    .await;
+    eventually("its directory is gone", async || (!directory.exists()).then_some(())).await;
 }

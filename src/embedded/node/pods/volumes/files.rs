@@ -47,7 +47,7 @@ impl<'a> Reading<'a> {
             Ok(())
         } else {
             Err("this kind of volume is not supported by the embedded node yet; \
-                 configMap, secret, emptyDir, projected, downwardAPI and hostPath are"
+                 configMap, secret, emptyDir, projected, downwardAPI, hostPath and persistentVolumeClaim are"
                 .to_owned())
         }
     }

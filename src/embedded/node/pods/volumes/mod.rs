@@ -1,5 +1,6 @@
 //! What a pod's volumes hold. The pod's shim makes them.
 
+mod claims;
 mod files;
 mod tokens;
 
@@ -26,9 +27,13 @@ pub(super) struct Prepared {
     pub(super) again_at: Option<Instant>,
 }
 
-/// Whether a volume is written from objects, which makes it read-only for containers, whatever the pod says.
-pub(super) fn is_projection(volume: &Volume) -> bool {
-    volume.config_map.is_some() || holds_secrets(volume)
+/// Whether a volume is read-only for containers, whatever they say: it is written from objects, or its claim is mounted
+/// that way.
+pub(super) fn is_read_only(volume: &Volume) -> bool {
+    let claim = volume.persistent_volume_claim.as_ref();
+    volume.config_map.is_some()
+        || holds_secrets(volume)
+        || claim.is_some_and(|claim| claim.read_only == Some(true))
 }
 
 /// Whether what a volume holds must not be on a disk.
@@ -60,13 +65,15 @@ fn group(spec: &PodSpec) -> Option<u32> {
     group.and_then(|group| u32::try_from(group).ok())
 }
 
-/// Has the shim make every volume of the pod below `dir`, or bring what was prepared before up to date.
+/// Has the shim make every volume of the pod below `dir`, or bring what was prepared before up to date. Volumes behind
+/// claims are below `kept` or elsewhere on the host, and are left alone once they are prepared.
 ///
 /// # Errors
 /// The sentence a kubelet would show in `FailedMount`.
 pub(super) async fn prepare(
     spec: &PodSpec,
-    dir: &Path,
+    (dir, kept): (&Path, &Path),
+    before: Option<&Prepared>,
     tokens: &mut Tokens,
     fields: Fields<'_>,
     objects: &Objects,
@@ -81,6 +88,13 @@ pub(super) async fn prepare(
         };
         let (path, wanted) = if volume.empty_dir.is_some() {
             (path.clone(), VolumeSpec::Empty { path, group })
+        } else if let Some(source) = &volume.persistent_volume_claim {
+            if let Some(path) = before.and_then(|before| before.paths.get(&volume.name)) {
+                prepared.paths.insert(volume.name.clone(), path.clone());
+                continue;
+            }
+            let behind = objects.volume_of(&source.claim_name).await.map_err(fail)?;
+            claims::of(&behind, kept, spec, is_read_only(volume)).map_err(fail)?
         } else if let Some(host) = &volume.host_path {
             let path = PathBuf::from(&host.path);
             let kind = host.type_.clone().unwrap_or_default();

@@ -55,8 +55,10 @@ impl Worker {
             };
             let mut tokens = std::mem::take(&mut self.tokens);
             let (fields, objects) = (self.fields(), &self.objects);
+            let (dirs, before) = ((&*dir, &*self.ctx.config.volumes_dir()), self.volumes.as_ref());
             let made =
-                volumes::prepare(&self.spec, &dir, &mut tokens, fields, objects, &shim).await;
+                volumes::prepare(&self.spec, dirs, before, &mut tokens, fields, objects, &shim)
+                    .await;
             self.tokens = tokens;
             match (made, &mut self.volumes) {
                 (Ok(prepared), volumes) => *volumes = Some(prepared),
