@@ -97,6 +97,11 @@ impl Denial {
         if let Some(command) = self.agent_grant() {
             return format!("A person can allow it: {command}");
         }
+        if self.is_vague() && !self.is_explicit() {
+            return "No grant is suggested: it is not known which project, component and environment this is about, and \
+                    what allows it everywhere allows more than this. Name what is there."
+                .to_owned();
+        }
         let who = "A person who may administer access can";
         match (&self.forbidden_by, &self.unmet) {
             (Some(binding), _) => format!("{who} change {binding}."),
@@ -114,7 +119,7 @@ impl Denial {
     /// The command that grants a kind of change to the agent, if there is one that is enough, and every name in it can
     /// stand in a shell's line as it is.
     fn agent_grant(&self) -> Option<String> {
-        let kind = self.kind.filter(|_| !self.is_explicit())?;
+        let kind = self.kind.filter(|_| !self.is_explicit() && !self.is_vague())?;
         let Hierarchy { namespace, project, component, resource } = &self.at;
         if namespace.is_empty() || !resource.is_empty() {
             return None;
@@ -122,9 +127,8 @@ impl Denial {
         let mut words = format!("agent grant {} {}", self.subject, kind.name);
         let mut names = vec![self.subject.as_str()];
         let usual = namespace == "default";
-        // Without its project, a component cannot be named; nor can one that is to be made.
-        let is_known = !project.is_empty() && self.action != "component:create";
-        let component = if is_known { component } else { "" };
+        // One that is to be made cannot be named yet.
+        let component = if self.action == "component:create" { "" } else { component };
         for (flag, name) in [
             ("namespace", if usual { "" } else { namespace }),
             ("project", project),
@@ -138,6 +142,18 @@ impl Denial {
         }
         words.push_str(" --for 1h");
         names.iter().all(|name| is_plain(name)).then(|| self.instance.command(&words))
+    }
+
+    /// Whether it is a change of something of a component, and not known of which or where: a grant would be wider.
+    fn is_vague(&self) -> bool {
+        let Some((resource, verb)) = self.action.split_once(':') else { return false };
+        let is_of_component =
+            ["component", "workload", "componentrelease", "releasebinding"].contains(&resource);
+        let is_one = self.action == "component:create" || !self.at.component.is_empty();
+        let is_somewhere = resource != "releasebinding" || self.environment.is_some();
+        is_of_component
+            && verb != "view"
+            && (self.at.project.is_empty() || !is_one || !is_somewhere)
     }
 
     fn environment_name(&self) -> Option<&str> {

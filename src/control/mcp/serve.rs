@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Access, Arguments, Call, CallError, Tool, Toolbox, options::Options, schema::describe,
+    Access, Arguments, Barred, Call, CallError, Tool, Toolbox, options::Options, schema::describe,
 };
 use crate::{
     audit::trail,
@@ -137,7 +137,8 @@ impl<T: Toolbox> Server<T> {
         let place = if of_cluster { Hierarchy::cluster() } else { arguments.place() };
         match self.0.admits(request.call(), (tool, action), &place, arguments).await {
             Ok(()) => Ok(()),
-            Err(reason) => refused(&reason),
+            Err(Barred::Denied(reason)) => refused(&reason),
+            Err(Barred::Absent(reason)) => Err(CallError(reason)),
         }
     }
 }

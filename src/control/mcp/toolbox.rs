@@ -34,6 +34,15 @@ impl CallError {
     }
 }
 
+/// Why a call is not let in.
+#[derive(Debug)]
+pub enum Barred {
+    /// The caller may not; with how it can be allowed.
+    Denied(String),
+    /// What it is about is not there, which the caller may know.
+    Absent(String),
+}
+
 /// Who calls, and what proves it.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
@@ -63,7 +72,7 @@ pub trait Toolbox: Send + Sync + 'static {
         (tool, action): (&'static Tool, &'static str),
         place: &Hierarchy,
         arguments: &Arguments,
-    ) -> impl Future<Output = Result<(), String>> + Send {
+    ) -> impl Future<Output = Result<(), Barred>> + Send {
         let _ = (call, tool, action, place, arguments);
         future::ready(Ok(()))
     }

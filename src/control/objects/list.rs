@@ -95,7 +95,25 @@ impl Objects {
         if let Some(name) = filter {
             self.peek(kind.filter_kind(), query.namespace, name).await?;
         }
+        let (page, first) = self.visible(ask, kind, query).await?;
+        // Of the list as a whole, what let the caller see its first item tells who let them.
+        if let Some(decision) = first {
+            let attributes = Attributes::default();
+            let question = Question { action: &view, at: &at, attributes: &attributes };
+            trail::decided(question, "", &decision);
+        }
+        Ok(page)
+    }
+
+    /// The same of checked names, with what let the caller see the first item; it leaves no trail.
+    pub(super) async fn visible(
+        &self,
+        ask: Ask<'_>,
+        kind: &'static Kind,
+        query: ListQuery<'_>,
+    ) -> Result<(Page, Option<Decision>), Error> {
         let limit = query.limit.clamp(1, MOST_ITEMS);
+        let mut first = None;
         let mut cursor = query.cursor.map(Cursor::parse).transpose()?.unwrap_or_default();
         let mut page = Page::default();
         loop {
@@ -111,21 +129,16 @@ impl Objects {
                 let Some(decision) = decision.filter(Decision::is_allowed) else { continue };
                 if page.items.len() == limit {
                     page.next_cursor = Some(cursor.encode());
-                    return Ok(page);
+                    return Ok((page, first));
                 }
-                // Of the list as a whole, what let the caller see its first item tells who let them.
-                if page.items.is_empty() {
-                    let attributes = Attributes::default();
-                    let question = Question { action: &view, at: &at, attributes: &attributes };
-                    trail::decided(question, "", &decision);
-                }
+                first.get_or_insert(decision);
                 cursor.after = name;
                 // Items of a list do not say what they are.
                 object.types = Some(types(kind));
                 page.items.push(object);
             }
             if token.is_empty() {
-                return Ok(page);
+                return Ok((page, first));
             }
             cursor.token = token;
         }

@@ -13,6 +13,7 @@ mod error;
 mod grants;
 mod judge;
 mod kinds;
+mod known;
 mod list;
 mod release;
 mod schema;

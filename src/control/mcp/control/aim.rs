@@ -4,7 +4,7 @@ use super::{Arguments, ControlPlane, Tool, deployment::change_binding, table::Ro
 use crate::{
     authz::{Attributes, Hierarchy, Question},
     identity::Caller,
-    objects::Verb,
+    objects::{Error, Kind, Verb},
 };
 
 /// What a call is about.
@@ -17,11 +17,13 @@ pub(super) struct Aim {
     pub(super) part: Option<&'static str>,
     /// The part of the action that is forbidden, so that no grant of the action would do.
     pub(super) forbidden: Option<&'static str>,
+    /// That there is no such object, if that is so.
+    pub(super) absent: Option<(&'static Kind, Error)>,
 }
 
 impl Aim {
     fn new(at: Hierarchy, attributes: Attributes, object: String) -> Self {
-        Self { at, attributes, object, part: None, forbidden: None }
+        Self { at, attributes, object, part: None, forbidden: None, absent: None }
     }
 }
 
@@ -46,7 +48,8 @@ impl ControlPlane {
         // The audit line is to name objects, and this may be anything.
         let object = if kind.names(name) { kind.object(name) } else { String::new() };
         // What is to be made is not there yet; and where the project is known, all is that counts.
-        let known = action == kind.action(Verb::Create) || !place.project.is_empty();
+        let in_known = !place.project.is_empty() && kind.kind != "Project";
+        let known = action == kind.action(Verb::Create) || in_known;
         if known || object.is_empty() {
             return Aim::new(place.clone(), asked, object);
         }
@@ -62,6 +65,10 @@ impl ControlPlane {
                     aim.part = self.objects.part(namespace, &found, &changed).await;
                 }
                 aim
+            }
+            Err(missing @ Error::NotFound { .. }) => {
+                let absent = Some((kind, missing));
+                Aim { absent, ..Aim::new(place.clone(), asked, object) }
             }
             Err(_) => Aim::new(place.clone(), asked, object),
         }

@@ -18,9 +18,9 @@ mod workloads;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{About, Access, Arguments, Call, CallError, Tool, Toolbox};
+use super::{About, Access, Arguments, Barred, Call, CallError, Tool, Toolbox};
 use crate::{
-    audit::{Audit, Record, Trail},
+    audit::{Audit, Record, Trail, trail},
     authz::{GrantKind, Hierarchy, Question, Via},
     identity::SubjectKind,
     live::Live,
@@ -82,6 +82,10 @@ impl ControlPlane {
             cursor: arguments.optional("cursor"),
         };
         let page = self.objects.list(ask, kind, query).await?;
+        // An empty list reads as if there were such a namespace.
+        if page.items.is_empty() && kind.is_namespaced() {
+            self.objects.check_namespace_is_there(ask, query.namespace).await?;
+        }
         let rows: Vec<Value> = page.items.iter().map(|object| shape.show(object)).collect();
         let mut result = json!({ key: rows });
         if let Some(cursor) = page.next_cursor {
@@ -141,20 +145,28 @@ impl Toolbox for ControlPlane {
         (tool, action): (&'static Tool, &'static str),
         place: &Hierarchy,
         arguments: &Arguments,
-    ) -> Result<(), String> {
+    ) -> Result<(), Barred> {
         let (authorizer, caller) = (self.objects.authorizer(), call.caller);
         if authorizer.can_anywhere(caller, action, place) {
             return Ok(());
         }
         // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
         let aim = self.aim(caller, (tool, action), place, arguments).await;
+        if let Some((kind, missing)) = aim.absent {
+            let ask = Ask { caller, via: Via::Mcp };
+            if self.objects.may_see(ask, kind, &place.namespace) {
+                trail::asked(action, &aim.object, &aim.at);
+                let missing = self.objects.with_known(ask, &place.namespace, missing).await;
+                return Err(Barred::Absent(missing.to_string()));
+            }
+        }
         let action = aim.forbidden.unwrap_or(action);
         let question = Question { action, at: &aim.at, attributes: &aim.attributes };
         authorizer.authorize(caller, Via::Mcp, question, &aim.object).map_err(|denial| {
-            match aim.part {
+            Barred::Denied(match aim.part {
                 Some(part) => denial.of_part(part).to_string(),
                 None => denial.to_string(),
-            }
+            })
         })
     }
 
@@ -185,7 +197,12 @@ impl Toolbox for ControlPlane {
         arguments: Arguments,
     ) -> Result<Value, CallError> {
         let ask = Ask { caller: call.caller, via: Via::Mcp };
-        self.dispatch(ask, tool, &arguments).await.map_err(|error| match error {
+        let error = match self.dispatch(ask, tool, &arguments).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let namespace = arguments.text("namespace_name");
+        Err(match self.objects.with_known(ask, namespace, error).await {
             Error::Denied(denial) => {
                 CallError(format!("insufficient permissions to perform this action: {denial}"))
             }

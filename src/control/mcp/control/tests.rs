@@ -16,6 +16,7 @@ mod comeback;
 mod forbidden;
 mod grants;
 mod merged;
+mod misspelt;
 mod refusals;
 mod strict;
 
@@ -321,7 +322,7 @@ async fn a_call_that_cannot_work_says_what_to_do_instead() {
         (
             "list_components",
             json!({"namespace_name": "team", "project_name": "gone"}),
-            "Project not found: gone",
+            "Project not found: gone; there are none that you may see",
         ),
         (
             "create_component",
@@ -331,7 +332,7 @@ async fn a_call_that_cannot_work_says_what_to_do_instead() {
         (
             "create_workload",
             json!({"namespace_name": "team", "component_name": "gone", "workload_spec": {}}),
-            "Referenced component not found",
+            "Component not found: gone; there are none that you may see",
         ),
     ] {
         let text = bad(&client, tool, arguments).await;

@@ -13,15 +13,7 @@ impl ControlPlane {
     ) -> Result<Value, Error> {
         let (namespace, component) =
             (arguments.text("namespace_name"), arguments.text("component_name"));
-        let owner = match self.objects.peek(kind("Component"), namespace, component).await {
-            Ok(owner) => owner,
-            Err(Error::NotFound { .. }) => {
-                return Err(Error::BadRequest(format!(
-                    "Referenced component not found: {component:?}"
-                )));
-            }
-            Err(other) => return Err(other),
-        };
+        let owner = self.objects.peek(kind("Component"), namespace, component).await?;
         let mut spec = spec(arguments);
         spec["owner"] = json!({
             "projectName": text_at(&owner.data, &["spec", "owner", "projectName"]),

@@ -1,0 +1,84 @@
+//! What there is instead of what was named.
+//!
+//! An agent that misspelt a name goes on by itself when it is told the right ones. It is told those that it may see, and
+//! nothing where it may see none: what is hidden is not told apart from what is not there.
+
+use super::{Ask, Error, Kind, ListQuery, Objects, Verb, kind, kind_of};
+use crate::authz::{Attributes, Hierarchy, Question};
+
+/// Names that are told at most.
+const MOST_NAMES: usize = 20;
+
+impl Objects {
+    /// `error`; where it says that something in `namespace` is not there, with the names there are.
+    pub(crate) async fn with_known(&self, ask: Ask<'_>, namespace: &str, error: Error) -> Error {
+        let Error::NotFound { kind: named, name } = &error else { return error };
+        // Of a part of something there are no names.
+        let Some(row) = kind_of(named).filter(|row| row.names(name)) else { return error };
+        if row.is_namespaced()
+            && let Err(missing) = self.check_namespace_is_there(ask, namespace).await
+        {
+            return self.told(ask, kind("Namespace"), "", missing).await;
+        }
+        self.told(ask, row, namespace, error).await
+    }
+
+    /// Whether who asks may see objects of `kind` somewhere in `namespace`.
+    pub(crate) fn may_see(&self, ask: Ask<'_>, kind: &Kind, namespace: &str) -> bool {
+        let (action, at) = (kind.action(Verb::View), kind.somewhere(namespace));
+        let question = Question { action: &action, at: &at, attributes: &Attributes::default() };
+        self.authorizer.can_anywhere(ask.caller, &action, &at)
+            && !self.authorizer.decide(ask.caller.entitlements(), question).is_forbidden()
+    }
+
+    /// Refuses a namespace that is not there, if the caller may know.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub(crate) async fn check_namespace_is_there(
+        &self,
+        ask: Ask<'_>,
+        namespace: &str,
+    ) -> Result<(), Error> {
+        let row = kind("Namespace");
+        let (action, at) = (row.action(Verb::View), Hierarchy::namespace(namespace));
+        if !self.authorizer.allows(ask.caller, &action, &at, &Attributes::default()) {
+            return Ok(());
+        }
+        match self.peek(row, "", namespace).await {
+            Err(missing @ Error::NotFound { .. }) => Err(missing),
+            // What else there is to say is said where something is done there.
+            _ => Ok(()),
+        }
+    }
+
+    /// `error` about a name of `kind`, with those that the caller may see.
+    async fn told(
+        &self,
+        ask: Ask<'_>,
+        kind: &'static Kind,
+        namespace: &str,
+        error: Error,
+    ) -> Error {
+        let Error::NotFound { kind: named, name } = error else { return error };
+        let query = ListQuery { namespace, limit: MOST_NAMES, ..ListQuery::default() };
+        let seen = match self.may_see(ask, kind, namespace) {
+            true => self.visible(ask, kind, query).await,
+            false => return Error::NotFound { kind: named, name },
+        };
+        let name = match seen {
+            Ok((page, _)) if page.items.is_empty() => {
+                format!("{name}; there are none that you may see")
+            }
+            Ok((page, _)) => {
+                let names: Vec<_> =
+                    page.items.into_iter().filter_map(|item| item.metadata.name).collect();
+                let more = if page.next_cursor.is_some() { " and more" } else { "" };
+                format!("{name}; there are: {}{more}", names.join(", "))
+            }
+            // That it is not there stays true.
+            Err(_) => name,
+        };
+        Error::NotFound { kind: named, name }
+    }
+}
