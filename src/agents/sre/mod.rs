@@ -20,6 +20,8 @@ mod decide;
 pub mod evidence;
 mod fix;
 mod leave;
+mod places;
+mod plain;
 mod reason;
 mod refusal;
 pub mod report;

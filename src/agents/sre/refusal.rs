@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
-use curtain_control::authz::GateError;
+use curtain_control::authz::{Absent, GateError};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -13,6 +13,9 @@ use super::store::StoreError;
 pub(super) enum Refusal {
     #[error("{0}")]
     Invalid(String),
+    /// The place that is asked about.
+    #[error("{0}")]
+    Absent(Absent),
     #[error("there is no report {0}")]
     Missing(String),
     #[error(transparent)]
@@ -45,7 +48,7 @@ pub(super) fn reply(answer: Result<Value, Refusal>) -> Response {
 pub(super) fn refuse(refusal: &Refusal) -> Response {
     let (status, code) = match refusal {
         Refusal::Invalid(_) => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
-        Refusal::Missing(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+        Refusal::Absent(_) | Refusal::Missing(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
         Refusal::Gate(GateError::Denied(_)) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
         Refusal::Gate(GateError::Token(_)) => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
         Refusal::Gate(error @ GateError::Unavailable { .. }) => {

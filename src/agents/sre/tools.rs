@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::alert::{Alert, Request, Rule};
+use super::plain;
 use super::rest::{Office, UPDATE, VIEW, row};
 use super::store::{Kept, Stage, Wanted};
 
@@ -136,8 +137,18 @@ impl ReportTools {
             limit: limit.ok_or_else(|| CallError(format!("limit must be from 1 to {MOST}")))?,
             ..Wanted::default()
         };
+        let place = wanted.clone();
         let (reports, total) = self.office.reports(call, wanted).await.map_err(CallError::new)?;
-        let rows: Vec<Value> = reports.iter().map(row).collect();
+        // Nothing found reads as if nothing had happened there.
+        if total == 0 {
+            self.office.exists(call, &place).await.map_err(CallError::new)?;
+        }
+        let plain = |kept: &Kept| {
+            let mut row = row(kept);
+            row["summary"] = plain::text(&kept.summary).into();
+            row
+        };
+        let rows: Vec<Value> = reports.iter().map(plain).collect();
         Ok(json!({"reports": rows, "total": total}))
     }
 
@@ -163,6 +174,14 @@ impl ReportTools {
             },
         };
         self.office.may(call, UPDATE, &request).await.map_err(CallError::new)?;
+        let place = Wanted {
+            namespace: request.namespace.clone(),
+            project: request.project.clone(),
+            component: request.component.clone(),
+            environment: request.environment.clone(),
+            ..Wanted::default()
+        };
+        self.office.exists(call, &place).await.map_err(CallError::new)?;
         // Alerts come first: what is asked for by hand waits for its turn with whoever asks.
         let wanted = Wanted { stage: Some(Stage::Pending), limit: u32::MAX, ..Wanted::default() };
         let pending = self.office.analyst.stored(move |store| store.list(&wanted)).await;
@@ -182,12 +201,12 @@ impl ReportTools {
 fn shown(kept: &Kept) -> Value {
     let mut answer = json!({"status": kept.stage.as_str(), "report_id": kept.id});
     match &kept.report {
-        Some(report) => answer["report"] = report.clone(),
+        Some(report) => answer["report"] = plain::report(report),
         None if kept.stage == Stage::Pending => {
             answer["hint"] =
                 "The analysis is under way; ask with get_rca_report in some seconds.".into();
         }
-        None => answer["summary"] = kept.summary.as_str().into(),
+        None => answer["summary"] = plain::text(&kept.summary).into(),
     }
     answer
 }

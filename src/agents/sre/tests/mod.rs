@@ -5,4 +5,5 @@ mod faults;
 mod model;
 mod service;
 mod store;
+mod tools;
 mod world;
