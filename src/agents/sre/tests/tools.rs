@@ -1,15 +1,15 @@
 //! The tools, with a control plane that lets everybody look and knows one project.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::Path;
+use axum::extract::Query;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use curtain_control::authz::{Gate, Via};
 use curtain_control::identity::{Caller, Secret, SubjectKind};
 use curtain_control::mcp::{Arguments, Call, Toolbox as _};
 use curtain_role::Instance;
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::service::{Shop, office};
@@ -21,30 +21,20 @@ use crate::sre::tools::ReportTools;
 
 /// Where it listens.
 async fn control() -> String {
-    let there = |name: &'static str| {
-        let named = move |Path(asked): Path<String>| async move {
-            let found = asked == name;
-            let status = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
-            (status, Json(json!({"spec": {"owner": {"projectName": "shop"}}})))
-        };
-        get(named)
-    };
-    let listed = |name: &'static str| {
-        get(move || async move { Json(json!({"items": [{"metadata": {"name": name}}]})) })
-    };
     let allowed = json!([{"decision": true,
         "context": {"result": "allowed", "binding": "b", "entitlement": "sub:ann"}}]);
-    let of = "/api/v1/namespaces/default";
+    let names = async |Query(asked): Query<HashMap<String, String>>| {
+        let kinds = ["component", "project", "environment", "namespace"];
+        let known = ["api", "shop", "development", "default"];
+        let mut named = kinds.iter().zip(known);
+        let (absent, known) = named
+            .find_map(|(kind, known)| asked.get(*kind).map(|name| (name != known, known)))
+            .expect("a name");
+        Json(json!({"absent": absent, "known": [known], "more": false}))
+    };
     let routes = Router::new()
         .route("/api/v1/authz/evaluates", post(move || async move { Json(allowed) }))
-        .route("/api/v1/namespaces/{name}", there("default"))
-        .route("/api/v1/namespaces", listed("default"))
-        .route(&format!("{of}/projects/{{name}}"), there("shop"))
-        .route(&format!("{of}/projects"), listed("shop"))
-        .route(&format!("{of}/components/{{name}}"), there("api"))
-        .route(&format!("{of}/components"), listed("api"))
-        .route(&format!("{of}/environments/{{name}}"), there("development"))
-        .route(&format!("{of}/environments"), listed("development"));
+        .route("/api/v1/authz/names", get(names));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listens");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, routes).await });
