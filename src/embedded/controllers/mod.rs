@@ -34,6 +34,7 @@ mod history;
 mod job;
 mod key;
 mod node_fit;
+mod owners;
 mod pod_control;
 mod pods;
 mod queue;

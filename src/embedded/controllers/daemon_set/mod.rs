@@ -21,11 +21,12 @@ use super::cache::{Cache, Change};
 use super::events::Severity;
 use super::history::{Current, HASH, History, hash_of};
 use super::key::Key;
+use super::owners::concerned;
 use super::pod_control::PodControl;
 use super::pods::{next_available, phase};
 use super::queue::Queue;
 use super::registry::Registry;
-use super::selector::{controller, is_empty, matches};
+use super::selector::is_empty;
 use decide::{PATIENCE, Plan, View};
 
 /// The controller's state: caches it reads, the queue of DaemonSets to look at.
@@ -61,24 +62,9 @@ impl Controller {
         }
     }
 
-    /// A pod concerns its controller, before and after; an orphan whoever might adopt it.
     fn pod_changed(&self, change: &Change<Pod>) {
-        for pod in change.old.iter().chain(&change.new) {
-            let namespace = pod.namespace().unwrap_or_default();
-            match controller(&pod.metadata) {
-                Some(owner) if owner.kind == "DaemonSet" => {
-                    self.queue.add(Key::new(&namespace, &owner.name));
-                }
-                Some(_) => {}
-                None => {
-                    let labels = pod.metadata.labels.as_ref();
-                    let sets = self.sets.in_namespace(&namespace);
-                    sets.iter()
-                        .filter(|set| matches(&set.spec.selector, labels))
-                        .for_each(|set| self.queue.add(Key::of(set.as_ref())));
-                }
-            }
-        }
+        let concerned = concerned(change, &self.sets, |set| Some(&set.spec.selector));
+        concerned.into_iter().for_each(|key| self.queue.add(key));
     }
 
     /// A node that came, went or changed concerns those to whom it is not what it was.

@@ -22,6 +22,7 @@ use super::cache::{Cache, Change};
 use super::events::{Recorder, Severity};
 use super::hash::hash;
 use super::key::Key;
+use super::owners::concerned;
 use super::pod_control::reason;
 use super::pods::is_finished;
 use super::queue::Queue;
@@ -65,24 +66,8 @@ impl Controller {
     }
 
     fn set_changed(&self, change: &Change<ReplicaSet>) {
-        for set in change.old.iter().chain(&change.new) {
-            let namespace = set.namespace().unwrap_or_default();
-            match controller(&set.metadata) {
-                Some(owner) if owner.kind == "Deployment" => {
-                    self.queue.add(Key::new(&namespace, &owner.name))
-                }
-                Some(_) => {}
-                None => {
-                    for deployment in self.deployments.in_namespace(&namespace) {
-                        let wanted = &deployment.spec.selector;
-                        let selects = selector::matches(wanted, set.metadata.labels.as_ref());
-                        if selects {
-                            self.queue.add(Key::of(deployment.as_ref()));
-                        }
-                    }
-                }
-            }
-        }
+        let concerned = concerned(change, &self.deployments, |it| Some(&it.spec.selector));
+        concerned.into_iter().for_each(|key| self.queue.add(key));
     }
 
     /// Recreate waits for the last old pod to go.

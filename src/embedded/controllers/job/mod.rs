@@ -27,10 +27,10 @@ use kube::{Api, Client, ResourceExt};
 use super::cache::{Cache, Change};
 use super::events::Severity::{self, Normal, Warning};
 use super::key::Key;
+use super::owners::concerned;
 use super::pod_control::PodControl;
 use super::queue::Queue;
 use super::registry::Registry;
-use super::selector::{controller, matches};
 use account::account;
 use plan::{Plan, plan};
 use pods::{TRACKING, is_suspended, spec};
@@ -77,26 +77,9 @@ impl Controller {
         self.see_orphans(change);
     }
 
-    /// A pod concerns its controller, before and after; an orphan whoever might adopt it.
     fn pod_changed(&self, change: &Change<Pod>) {
-        for pod in change.old.iter().chain(&change.new) {
-            let namespace = pod.namespace().unwrap_or_default();
-            match controller(&pod.metadata) {
-                Some(owner) if owner.kind == "Job" => {
-                    self.queue.add(Key::new(&namespace, &owner.name));
-                }
-                Some(_) => {}
-                None => {
-                    let labels = pod.metadata.labels.as_ref();
-                    let jobs = self.jobs.in_namespace(&namespace);
-                    jobs.iter()
-                        .filter(|job| {
-                            spec(job).selector.as_ref().is_some_and(|s| matches(s, labels))
-                        })
-                        .for_each(|job| self.queue.add(Key::of(job.as_ref())));
-                }
-            }
-        }
+        let concerned = concerned(change, &self.jobs, |job| spec(job).selector.as_ref());
+        concerned.into_iter().for_each(|key| self.queue.add(key));
         if let Some(pod) = &change.new {
             self.see_orphan(pod);
         }

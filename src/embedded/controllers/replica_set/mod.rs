@@ -13,11 +13,12 @@ use kube::{Api, Client, ResourceExt};
 
 use super::cache::{Cache, Change};
 use super::key::Key;
+use super::owners::concerned;
 use super::pod_control::{PodControl, from_template};
 use super::pods::{is_active, is_finished, next_available};
 use super::queue::Queue;
 use super::registry::Registry;
-use super::selector::{controlled_by, controller};
+use super::selector::controlled_by;
 use decide::Plan;
 
 /// The controller's state: caches it reads, the queue of ReplicaSets to look at.
@@ -50,27 +51,9 @@ impl Controller {
         }
     }
 
-    /// A pod concerns its controller, before and after; an orphan whoever might adopt it.
     fn pod_changed(&self, change: &Change<Pod>) {
-        for pod in change.old.iter().chain(&change.new) {
-            let namespace = pod.namespace().unwrap_or_default();
-            match controller(&pod.metadata) {
-                Some(owner) if owner.kind == "ReplicaSet" => {
-                    self.queue.add(Key::new(&namespace, &owner.name))
-                }
-                Some(_) => {}
-                None => {
-                    for set in self.sets.in_namespace(&namespace) {
-                        if super::selector::matches(
-                            &set.spec.selector,
-                            pod.metadata.labels.as_ref(),
-                        ) {
-                            self.queue.add(Key::of(set.as_ref()));
-                        }
-                    }
-                }
-            }
-        }
+        let concerned = concerned(change, &self.sets, |set| Some(&set.spec.selector));
+        concerned.into_iter().for_each(|key| self.queue.add(key));
     }
 
     /// Works for ever.
