@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Clients, Engine, Output, Residue, apart, evidence};
+use crate::{Clients, Engine, Output, Residue, Space, apart, busybox_archive, evidence};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -187,6 +187,22 @@ impl Instance {
     /// Runs `curtain ARGS --name NAME`.
     pub fn curtain(&self, args: &[&str]) -> Output {
         Output::of(&mut self.command(args))
+    }
+
+    /// Gives the cluster an image with busybox called `reference`, which serves `marker`.
+    #[track_caller]
+    pub fn load_busybox(&self, reference: &str, marker: &str) {
+        let archive = self.scratch().join("busybox.tar");
+        busybox_archive(&archive, reference, marker).expect("write the image");
+        self.curtain(&["image", "load", archive.to_str().expect("a path in UTF-8")]).success();
+    }
+
+    /// Makes a namespace for a kubectl of [`Clients::KUBECTLS`], which takes its name.
+    #[track_caller]
+    pub fn space(&self, release: &'static str) -> Space<'_> {
+        let name = release.replace('.', "-");
+        self.kubectl(release, &["create", "namespace", &name]).success();
+        Space { instance: self, release, name }
     }
 
     /// Runs a kubectl of [`Clients::KUBECTLS`] as the cluster's administrator.

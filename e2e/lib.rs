@@ -26,6 +26,7 @@ mod node_image;
 mod registry;
 mod releases;
 mod residue;
+mod space;
 mod visitor;
 mod wait;
 
@@ -40,5 +41,6 @@ pub use mcp::{Agent, Server};
 pub use registry::Registry;
 pub use releases::Releases;
 pub use residue::Residue;
+pub use space::Space;
 pub use visitor::Visitor;
 pub use wait::eventually;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use curtain_e2e::{Agent, Instance, Server, binary, busybox_archive, eventually, get};
+use curtain_e2e::{Agent, Instance, Server, binary, eventually, get};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -98,9 +98,7 @@ fn removes_with_tools(project: &str, control: &mut Agent) {
 fn agents_deploy_by_tools_and_a_reader_is_refused() {
     let instance = Instance::up();
     for (tag, marker) in [("1", "from an agent"), ("2", "changed by an agent")] {
-        let archive = instance.scratch().join("shelf.tar");
-        busybox_archive(&archive, &image(tag), marker).unwrap();
-        instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+        instance.load_busybox(&image(tag), marker);
     }
 
     // Over HTTP, once with each revision of the protocol.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use curtain_e2e::{Clients, Instance, busybox_archive, eventually, get};
+use curtain_e2e::{Clients, Instance, eventually, get};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -59,9 +59,7 @@ spec:
 #[test]
 fn kubectl_runs_a_loaded_image_and_everybody_reaches_it() {
     let instance = Instance::up();
-    let archive = instance.scratch().join("shelf.tar");
-    busybox_archive(&archive, IMAGE, "from the shelf").unwrap();
-    instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+    instance.load_busybox(IMAGE, "from the shelf");
 
     for release in Clients::KUBECTLS {
         let namespace = release.replace('.', "-");

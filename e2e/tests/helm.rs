@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use curtain_e2e::{Clients, Instance, busybox_archive};
+use curtain_e2e::{Clients, Instance};
 
 const CHART: &str = "apiVersion: v2\nname: shelf\nversion: 0.1.0\n";
 const VALUES: &str = "replicas: 1\n";
@@ -40,9 +40,7 @@ spec:
 #[test]
 fn helm_installs_upgrades_rolls_back_and_uninstalls() {
     let instance = Instance::up();
-    let archive = instance.scratch().join("shelf.tar");
-    busybox_archive(&archive, "docker.io/library/shelf:1", "from a chart").unwrap();
-    instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+    instance.load_busybox("docker.io/library/shelf:1", "from a chart");
     let chart = instance.scratch().join("shelf");
     fs::create_dir_all(chart.join("templates")).unwrap();
     for (name, text) in

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use curtain_e2e::{Instance, busybox_archive, eventually, get};
+use curtain_e2e::{Instance, eventually, get};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -56,10 +56,8 @@ fn binding(instance: &Instance, name: &str) -> Value {
 fn a_component_is_served_changed_promoted_and_removed() {
     let instance = Instance::up();
     for tag in ["1", "2"] {
-        let archive = instance.scratch().join(format!("shelf-{tag}.tar"));
         let reference = format!("docker.io/library/shelf:{tag}");
-        busybox_archive(&archive, &reference, &format!("shelf {tag}")).unwrap();
-        instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+        instance.load_busybox(&reference, &format!("shelf {tag}"));
     }
     let gateway = instance.endpoint("gateway");
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use curtain_e2e::{Clients, Instance, busybox_archive};
+use curtain_e2e::{Clients, Instance};
 
 const IMAGE: &str = "docker.io/library/shelf:1";
 
@@ -39,15 +39,10 @@ spec:
 #[test]
 fn kubectl_drains_as_far_as_budgets_let_it_and_is_told_of_bounds() {
     let instance = Instance::up();
-    let archive = instance.scratch().join("shelf.tar");
-    busybox_archive(&archive, IMAGE, "from the shelf").unwrap();
-    instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+    instance.load_busybox(IMAGE, "from the shelf");
     for release in Clients::KUBECTLS {
-        let namespace = release.replace('.', "-");
-        instance.kubectl(release, &["create", "namespace", &namespace]).success();
-        let kubectl = |args: &[&str]| {
-            instance.kubectl(release, &[&["-n", namespace.as_str()], args].concat())
-        };
+        let space = instance.space(release);
+        let kubectl = |args: &[&str]| space.kubectl(args);
         let refused = |args: &[&str], words: &str| {
             let output = kubectl(args);
             assert_ne!(output.code, 0, "{output:?}");
@@ -55,7 +50,7 @@ fn kubectl_drains_as_far_as_budgets_let_it_and_is_told_of_bounds() {
         };
 
         // A class, and the pods that get its priority and what the range gives them.
-        let class = format!("high-{namespace}");
+        let class = format!("high-{}", space.name());
         kubectl(&["create", "priorityclass", &class, "--value=1000"]).success();
         let listed = kubectl(&["get", "priorityclass"]).success();
         let words: Vec<&str> = listed.lines().next().unwrap().split_whitespace().collect();
@@ -63,7 +58,7 @@ fn kubectl_drains_as_far_as_budgets_let_it_and_is_told_of_bounds() {
         let system = listed.lines().find(|line| line.starts_with("system-node-critical")).unwrap();
         let words: Vec<&str> = system.split_whitespace().collect();
         assert_eq!(words[1..3], ["2000001000", "false"], "{system}");
-        instance.kubectl_file(release, &["-n", &namespace, "apply"], &web(&class)).success();
+        space.apply(&web(&class));
         kubectl(&["rollout", "status", "deployment/web", "--timeout=90s"]).success();
         let path = "jsonpath={.items[0].spec.priority} {.items[0].spec.containers[0].resources}";
         let seen = kubectl(&["get", "pods", "-l", "app=web", "-o", path]).success();
@@ -112,7 +107,9 @@ fn kubectl_drains_as_far_as_budgets_let_it_and_is_told_of_bounds() {
         kubectl(&["delete", "configmap", "a"]).success();
         let listed = kubectl(&["get", "quota", "few"]).success();
         assert!(listed.contains("configmaps: 2/3, requests.memory: 32Mi/40Mi"), "{listed}");
-        instance.kubectl(release, &["delete", "namespace", &namespace, "--timeout=60s"]).success();
+        instance
+            .kubectl(release, &["delete", "namespace", space.name(), "--timeout=60s"])
+            .success();
     }
     instance.down();
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use curtain_e2e::{Clients, Instance, busybox_archive};
+use curtain_e2e::{Clients, Instance};
 
 const IMAGE: &str = "docker.io/library/shelf:1";
 
@@ -47,16 +47,11 @@ fn words(line: &str) -> Vec<&str> {
 #[test]
 fn what_a_claim_has_stays_until_the_claim_goes() {
     let instance = Instance::up();
-    let archive = instance.scratch().join("shelf.tar");
-    busybox_archive(&archive, IMAGE, "from the shelf").unwrap();
-    instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+    instance.load_busybox(IMAGE, "from the shelf");
     for release in Clients::KUBECTLS {
-        let namespace = release.replace('.', "-");
-        instance.kubectl(release, &["create", "namespace", &namespace]).success();
-        let kubectl = |args: &[&str]| {
-            instance.kubectl(release, &[&["-n", namespace.as_str()], args].concat())
-        };
-        instance.kubectl_file(release, &["-n", &namespace, "apply"], &counter()).success();
+        let space = instance.space(release);
+        let kubectl = |args: &[&str]| space.kubectl(args);
+        space.apply(&counter());
         kubectl(&["rollout", "status", "statefulset/counter", "--timeout=90s"]).success();
 
         // As a real cluster prints them.
@@ -94,7 +89,7 @@ fn what_a_claim_has_stays_until_the_claim_goes() {
                 "RWO",
                 "Delete",
                 "Bound",
-                &format!("{namespace}/data-counter-0"),
+                &format!("{}/data-counter-0", space.name()),
                 "standard",
                 "<unset>"
             ]
@@ -119,7 +114,9 @@ fn what_a_claim_has_stays_until_the_claim_goes() {
             kubectl(&["wait", "--timeout=60s", "--for=delete", gone]).success();
         }
         assert!(!Path::new(&path).exists(), "{path}");
-        instance.kubectl(release, &["delete", "namespace", &namespace, "--timeout=60s"]).success();
+        instance
+            .kubectl(release, &["delete", "namespace", space.name(), "--timeout=60s"])
+            .success();
     }
     instance.down();
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use curtain_e2e::{Clients, Instance, Output, busybox_archive, eventually, get};
+use curtain_e2e::{Clients, Instance, Output, eventually, get};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -83,9 +83,7 @@ impl Drop for Running {
 #[test]
 fn kubectl_joins_containers_copies_files_and_forwards_ports() {
     let instance = Instance::up();
-    let archive = instance.scratch().join("shelf.tar");
-    busybox_archive(&archive, IMAGE, "from the shelf").unwrap();
-    instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+    instance.load_busybox(IMAGE, "from the shelf");
     for release in Clients::KUBECTLS {
         let shell = Shell { instance: &instance, release, namespace: release.replace('.', "-") };
         instance.kubectl_file(release, &["apply"], &pods(&shell.namespace)).success();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use curtain_e2e::{Clients, Instance, busybox_archive};
+use curtain_e2e::{Clients, Instance};
 
 const IMAGE: &str = "docker.io/library/shelf:1";
 
@@ -90,19 +90,11 @@ spec:
 #[test]
 fn kubectl_runs_jobs_and_rolls_sets_out_and_back() {
     let instance = Instance::up();
-    let archive = instance.scratch().join("shelf.tar");
-    busybox_archive(&archive, IMAGE, "from the shelf").unwrap();
-    instance.curtain(&["image", "load", archive.to_str().unwrap()]).success();
+    instance.load_busybox(IMAGE, "from the shelf");
     for release in Clients::KUBECTLS {
-        let namespace = release.replace('.', "-");
-        instance.kubectl(release, &["create", "namespace", &namespace]).success();
-        let kubectl = |args: &[&str]| {
-            instance.kubectl(release, &[&["-n", namespace.as_str()], args].concat())
-        };
-        let apply = |manifest: &str| {
-            let args = ["-n", &namespace, "apply"];
-            instance.kubectl_file(release, &args, manifest).success()
-        };
+        let space = instance.space(release);
+        let kubectl = |args: &[&str]| space.kubectl(args);
+        let apply = |manifest: &str| space.apply(manifest);
         let image = format!("--image={IMAGE}");
 
         // One that is made by hand, and one that is made from a CronJob that is not due.
@@ -152,7 +144,9 @@ fn kubectl_runs_jobs_and_rolls_sets_out_and_back() {
         }
         kubectl(&["scale", "statefulset/db", "--replicas=1"]).success();
         kubectl(&["wait", "--timeout=60s", "--for=delete", "pod/db-1"]).success();
-        instance.kubectl(release, &["delete", "namespace", &namespace, "--timeout=60s"]).success();
+        instance
+            .kubectl(release, &["delete", "namespace", space.name(), "--timeout=60s"])
+            .success();
     }
     instance.down();
 }
