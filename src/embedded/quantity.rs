@@ -61,7 +61,7 @@ impl Quantity {
             top.checked_mul(NANO).and_then(|top| top.checked_mul(factor))
         };
         // More than there are numbers for is the largest.
-        let nanos = nanos.map_or(MAX, |top| (top + bottom - 1) / bottom).min(MAX);
+        let nanos = nanos.map_or(MAX, |top| top / bottom + i128::from(top % bottom != 0)).min(MAX);
         Some(Self { nanos: if negative { -nanos } else { nanos }, form })
     }
 
@@ -178,6 +178,13 @@ mod tests {
 
     fn q(text: &str) -> Quantity {
         Quantity::parse(text).unwrap()
+    }
+
+    #[test]
+    fn more_than_there_are_numbers_for_is_the_largest() {
+        let most = Quantity::parse("1.70141183460469231731687303715").expect("a quantity");
+        assert!(most > Quantity::parse("1.7").expect("a quantity"));
+        assert!(most < Quantity::parse("1.71").expect("a quantity"));
     }
 
     #[test]
