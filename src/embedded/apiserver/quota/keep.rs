@@ -20,8 +20,15 @@ const RESYNC: Duration = Duration::from_secs(300);
 pub(in crate::apiserver) async fn keep(api: Arc<Api>) {
     let table = TABLE.into();
     let mut wake = api.store.wake(&table);
-    let mut all = true;
+    // Its first tick comes at once.
+    let mut resync = tokio::time::interval(RESYNC);
     loop {
+        let all = tokio::select! {
+            biased;
+            () = api.stopping.cancelled() => return,
+            _ = resync.tick() => true,
+            changed = wake.changed() => if changed.is_err() { return } else { false },
+        };
         for quota in api.store.list(&table, None).objects {
             if !all && !is_changed(&quota) {
                 continue;
@@ -34,11 +41,6 @@ pub(in crate::apiserver) async fn keep(api: Arc<Api>) {
                 }
             }
         }
-        all = tokio::select! {
-            () = api.stopping.cancelled() => return,
-            changed = wake.changed() => if changed.is_err() { return } else { false },
-            () = tokio::time::sleep(RESYNC) => true,
-        };
     }
 }
 
