@@ -121,8 +121,8 @@ impl Controller {
                 }
             }
         };
-        if let Some(left) = verdict::time_left(&job, now).filter(|_| verdict.is_none()) {
-            self.come_back(key, left);
+        if let Some(until) = verdict::deadline(&job).filter(|_| verdict.is_none()) {
+            self.queue.add_at(key.clone(), until);
         }
         self.settle(job, verdict, managed, now).await?;
         done
@@ -225,9 +225,9 @@ impl Controller {
 
     /// Deletes a Job that has ended, when its time is over.
     async fn expire(&self, job: &Job) -> Result<(), kube::Error> {
-        let Some(left) = verdict::time_to_live(job, Timestamp::now()) else { return Ok(()) };
-        if !left.is_zero() {
-            self.come_back(&Key::of(job), left);
+        let Some(until) = verdict::expiry(job) else { return Ok(()) };
+        if until > Timestamp::now() {
+            self.queue.add_at(Key::of(job), until);
             return Ok(());
         }
         let preconditions = Preconditions { uid: job.uid(), resource_version: None };

@@ -302,8 +302,7 @@ fn the_end_is_announced_and_comes_when_everything_is_counted_and_gone() {
         ("Failed", Some("BackoffLimitExceeded"))
     );
     asked(&mut job).ttl_seconds_after_finished = Some(30);
-    assert_eq!(verdict::time_to_live(&job, at(10)), Some(Duration::from_secs(20)));
-    assert_eq!(verdict::time_to_live(&job, at(31)), Some(Duration::ZERO));
+    assert_eq!(verdict::expiry(&job), Some(at(30)));
 }
 
 #[test]
@@ -354,5 +353,5 @@ fn the_deadline_counts_from_when_the_job_goes_on() {
 fn a_deadline_after_the_end_of_time_is_none() {
     let spec = json!({"activeDeadlineSeconds":i64::MAX});
     let job = job(spec, json!({"startTime":at(0).to_string()}));
-    assert_eq!(verdict::time_left(&job, at(0)), None);
+    assert_eq!(verdict::deadline(&job), None);
 }

@@ -1,7 +1,6 @@
 //! Whether a Job has come to its end, and why.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
@@ -80,7 +79,7 @@ fn failure(job: &Job, pods: &[Arc<Pod>], tally: &Tally, now: Timestamp) -> Optio
         let message = "Job has reached the specified backoff limit";
         return Verdict::failure("BackoffLimitExceeded", message);
     }
-    if time_left(job, now).is_some_and(|left| left.is_zero()) {
+    if deadline(job).is_some_and(|until| until <= now) {
         let message = "Job was active longer than specified deadline";
         return Verdict::failure("DeadlineExceeded", message);
     }
@@ -124,19 +123,17 @@ fn has_restarted_too_often(job: &Job, pods: &[Arc<Pod>], limit: i32) -> bool {
     if limit == 0 { restarts > 0 } else { restarts >= limit }
 }
 
-/// What is left of the time in which the Job may be active; `None` when it is not bounded or does not count.
-pub(super) fn time_left(job: &Job, now: Timestamp) -> Option<Duration> {
+/// Until when the Job may be active; `None` when that is not bounded or does not count.
+pub(super) fn deadline(job: &Job) -> Option<Timestamp> {
     let seconds = spec(job).active_deadline_seconds.filter(|_| !is_suspended(job))?;
     let start = job.status.as_ref()?.start_time.as_ref()?.0;
-    let until = start.checked_add(SignedDuration::from_secs(seconds)).ok()?;
-    Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
+    start.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
-/// What is left until a Job that has ended is deleted; `None` when it stays or goes already.
-pub(super) fn time_to_live(job: &Job, now: Timestamp) -> Option<Duration> {
+/// When a Job that has ended is deleted; `None` when it stays or goes already.
+pub(super) fn expiry(job: &Job) -> Option<Timestamp> {
     let seconds = i64::from(spec(job).ttl_seconds_after_finished?);
     let ended = end(job)?.last_transition_time.as_ref()?.0;
     let until = ended.checked_add(SignedDuration::from_secs(seconds)).ok()?;
-    let stays = job.metadata.deletion_timestamp.is_none();
-    stays.then(|| Duration::try_from(until.duration_since(now)).unwrap_or_default())
+    job.metadata.deletion_timestamp.is_none().then_some(until)
 }
