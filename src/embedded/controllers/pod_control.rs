@@ -48,22 +48,24 @@ impl PodControl {
         let deleting = owner.meta().deletion_timestamp.is_some();
         let mut owned = Vec::new();
         for pod in self.pods.in_namespace(&namespace) {
-            let claim = claim(&uid, deleting, selector, &pod.metadata);
-            let mut owners = pod.metadata.owner_references.clone().unwrap_or_default();
-            let mut finalizers = pod.metadata.finalizers.clone().unwrap_or_default();
-            finalizers.retain(|name| Some(name.as_str()) != finalizer);
-            match claim {
+            let adopted = match claim(&uid, deleting, selector, &pod.metadata) {
                 Claim::Ignore => continue,
                 Claim::Keep => {
                     owned.push(pod);
                     continue;
                 }
                 Claim::Adopt if !adopts(&pod) => continue,
-                Claim::Adopt => {
-                    owners.extend(owner_reference(owner));
-                    finalizers.extend(finalizer.map(str::to_owned));
-                }
-                Claim::Release => owners.retain(|owner| owner.uid != uid),
+                Claim::Adopt => true,
+                Claim::Release => false,
+            };
+            let mut owners = pod.metadata.owner_references.clone().unwrap_or_default();
+            let mut finalizers = pod.metadata.finalizers.clone().unwrap_or_default();
+            finalizers.retain(|name| Some(name.as_str()) != finalizer);
+            if adopted {
+                owners.extend(owner_reference(owner));
+                finalizers.extend(finalizer.map(str::to_owned));
+            } else {
+                owners.retain(|owner| owner.uid != uid);
             }
             let mut metadata = json!({"uid": pod.metadata.uid, "ownerReferences": owners});
             if finalizer.is_some() {
