@@ -35,7 +35,9 @@ impl Disk for NodeDisk {
     fn remove<'a>(&'a self, volume: &'a str) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let path = self.directory(volume).ok_or("this is no name of a volume")?;
-            link::remove(&self.supervisor, &self.config, volume, vec![path]).await
+            // No pod's shim is called like this, whatever the volume is called.
+            let shim = format!("volume/{volume}");
+            link::remove(&self.supervisor, &self.config, &shim, vec![path], None).await
         })
     }
 }

@@ -7,7 +7,8 @@ use super::{ShimLink, SupervisorLink};
 use crate::ClusterConfig;
 use crate::node::shim::Remains;
 
-/// Removes directories, and the control group of the pod `id`. What is not there is fine.
+/// Removes directories, and a control group if one is named. What is not there is fine. The shim is called `id`: another
+/// of that name would be ended for it.
 ///
 /// # Errors
 /// A sentence about what is left. It may be tried again.
@@ -16,8 +17,9 @@ pub(crate) async fn remove(
     config: &ClusterConfig,
     id: &str,
     paths: Vec<PathBuf>,
+    cgroup: Option<String>,
 ) -> Result<(), String> {
-    let remains = Remains { config: config.path(), paths, cgroup: format!("pods/{id}") };
+    let remains = Remains { config: config.path(), paths, cgroup };
     let socket = supervisor.start_shim(id).await?;
     let (link, _ended) = ShimLink::new(socket).map_err(|error| error.to_string())?;
     let removed = link.remove(remains).await.map_err(|error| error.to_string());

@@ -79,15 +79,15 @@ pub(crate) enum StopHook {
     Sleep(u64),
 }
 
-/// What a pod has left.
+/// What a pod or a volume has left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Remains {
     /// The settings file of the cluster.
     pub(crate) config: PathBuf,
     /// Files and directories.
     pub(crate) paths: Vec<PathBuf>,
-    /// Control group, relative to the instance's.
-    pub(crate) cgroup: String,
+    /// Control group of a pod, relative to the instance's.
+    pub(crate) cgroup: Option<String>,
 }
 
 /// What the namespaces of a pod are made of.

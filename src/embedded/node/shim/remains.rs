@@ -1,4 +1,4 @@
-//! Removing what a pod has left.
+//! Removing what a pod or a volume has left.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::node::cgroup::Tree;
 use crate::node::lifecycle::{BUSY_LIMIT, retry_busy};
 use crate::{ClusterConfig, Error, files};
 
-/// Removes directories, then the control group. Repeatable; tries everything, and tells what did not work.
+/// Removes directories, then the control group, if there is one. Repeatable; tries everything, and tells what did not work.
 pub(super) fn remove(remains: &Remains) -> Result<(), String> {
     let mut failures = Vec::new();
     for path in &remains.paths {
@@ -16,13 +16,17 @@ pub(super) fn remove(remains: &Remains) -> Result<(), String> {
             failures.push(format!("cannot remove {}: {error}", path.display()));
         }
     }
-    let tree = ClusterConfig::read(&remains.config).and_then(|config| Tree::of(&config));
-    match tree.map(|tree| {
-        tree.map(|tree| retry_busy(BUSY_LIMIT, || tree.group(&remains.cgroup).remove()))
-    }) {
-        Ok(Some(Err(error))) => failures.push(format!("cannot remove the control group: {error}")),
-        Ok(_) => {}
-        Err(error) => failures.push(error.to_string()),
+    if let Some(cgroup) = &remains.cgroup {
+        let tree = ClusterConfig::read(&remains.config).and_then(|config| Tree::of(&config));
+        match tree
+            .map(|tree| tree.map(|tree| retry_busy(BUSY_LIMIT, || tree.group(cgroup).remove())))
+        {
+            Ok(Some(Err(error))) => {
+                failures.push(format!("cannot remove the control group: {error}"));
+            }
+            Ok(_) => {}
+            Err(error) => failures.push(error.to_string()),
+        }
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }

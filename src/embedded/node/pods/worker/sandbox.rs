@@ -245,7 +245,9 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// The files are root's and the containers' users'.
 async fn remove(ctx: &Context, uid: &str, paths: Vec<PathBuf>) {
-    if let Err(error) = link::remove(&ctx.supervisor, &ctx.config, uid, paths).await {
+    if let Err(error) =
+        link::remove(&ctx.supervisor, &ctx.config, uid, paths, Some(format!("pods/{uid}"))).await
+    {
         tracing::warn!(pod = uid, %error, "not all of a pod's files were removed");
     }
 }
