@@ -22,7 +22,7 @@
 pub mod apiserver;
 mod config;
 pub mod controllers;
-pub mod cron;
+mod cron;
 mod error;
 mod files;
 pub mod node;

@@ -14,7 +14,7 @@ const HORIZON: i64 = 5 * 366;
 
 /// When something is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Schedule(Kind);
+pub(crate) struct Schedule(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
@@ -26,12 +26,12 @@ enum Kind {
 
 impl Schedule {
     /// Reads a schedule; `Err` says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         parse::schedule(text).map(Schedule)
     }
 
     /// The first time after `after` at which it is due by the clock of `zone`.
-    pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    pub(crate) fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         if let Kind::Every(seconds) = self.0 {
             return Timestamp::from_second(after.as_second().checked_add(seconds)?).ok();
         }
@@ -57,7 +57,12 @@ impl Schedule {
     }
 
     /// The last time after `after` and not after `until` at which it was due.
-    pub fn latest(&self, after: Timestamp, until: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    pub(crate) fn latest(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+        zone: &TimeZone,
+    ) -> Option<Timestamp> {
         if let Kind::Every(seconds) = self.0 {
             let times = (until.as_second() - after.as_second()) / seconds;
             let latest = Timestamp::from_second(after.as_second() + times * seconds).ok();
