@@ -1,6 +1,6 @@
 //! How components are, and which of them is not well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -192,11 +192,10 @@ fn failing_calls(topology: &Topology, place: &Place, component: &str) -> Vec<Str
 /// Whom a component calls without its requests being seen, so that nothing is known of how they end.
 fn unread_calls(topology: &Topology, place: &Place, component: &str) -> Vec<String> {
     let unread = |edge: &&Edge| edge.unread() > 0.0 && edge.target.is_in(place);
-    let mut names: Vec<String> = topology
+    let names: BTreeSet<String> = topology
         .calls_of(place, component)
         .filter(unread)
         .map(|edge| edge.target.name(place))
         .collect();
-    names.dedup();
-    names
+    names.into_iter().collect()
 }
