@@ -2,7 +2,7 @@
 //!
 //! Roles beside the API server have no policy: every query to them is a question to `/api/v1/authz/evaluates` with the
 //! caller's own token. Yes and no are remembered for a few seconds, so that a page that refreshes does not double the
-//! control plane's work.
+//! control plane's work. Where nothing was found, `/api/v1/authz/names` tells whether there is what was named.
 
 mod foresee;
 mod names;
@@ -31,7 +31,7 @@ pub use names::{Absent, Named};
 const REMEMBERED: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWERS: usize = 1024;
-const MAX_REPLY: usize = 1 << 20;
+const MAX_REPLY: usize = 256 << 10;
 
 /// Why a query was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -207,21 +207,6 @@ impl Gate {
         token: &Secret,
         body: Bytes,
     ) -> Result<T, GateError> {
-        let (status, body) = self.exchange(request, token, body).await?;
-        if !status.is_success() {
-            let text = String::from_utf8_lossy(&body);
-            return Err(self.unavailable(format!("it answered {status}: {text}")));
-        }
-        serde_json::from_slice(&body).map_err(|error| self.unavailable(error.to_string()))
-    }
-
-    /// Any answer but that the token is not good.
-    async fn exchange(
-        &self,
-        request: http::request::Builder,
-        token: &Secret,
-        body: Bytes,
-    ) -> Result<(StatusCode, Bytes), GateError> {
         let request = request
             .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
             .body(Full::new(body))
@@ -240,7 +225,11 @@ impl Gate {
             let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
             return Err(GateError::Token(answer["message"].as_str().unwrap_or("401").to_owned()));
         }
-        Ok((status, body))
+        if !status.is_success() {
+            let text = String::from_utf8_lossy(&body);
+            return Err(self.unavailable(format!("it answered {status}: {text}")));
+        }
+        serde_json::from_slice(&body).map_err(|error| self.unavailable(error.to_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The role `observer`: keeps telemetry and answers queries.
 //!
-//! Each kind of telemetry is a [`Signal`]; what they share is here: who may ask ([`Gate`]), how a query becomes an
-//! answer or a refusal ([`rest`]), and what the collector posts ([`intake`]).
+//! Each kind of telemetry is a [`Signal`]; what they share is here: who may ask and whether there is what was
+//! named ([`Places`]), how a query becomes an answer or a refusal ([`rest`]), and what the collector posts ([`intake`]).
 //!
 //! Three doors: REST for people's clients, bearer MCP for agents (both with tokens of the instance and behind
 //! the Host and Origin check), and one for the collector alone.
