@@ -28,6 +28,9 @@ impl Level {
         field(line).or_else(|| klog(line)).or_else(|| word(line)).unwrap_or(Level::Info)
     }
 
+    /// All there are.
+    pub const ALL: [Level; 4] = [Level::Debug, Level::Info, Level::Warn, Level::Error];
+
     /// As a number for storage.
     pub fn number(self) -> i64 {
         self as i64

@@ -2,13 +2,14 @@
 //!
 //! The index knows which lines have three characters after each other somewhere. Lines that have all of a phrase's threes
 //! are few enough to look at their text. The index knows of no time and place, but rows are numbered as lines come: a
-//! stretch of time is also one of numbers, and beyond it the index is not read.
+//! stretch of time is also one of numbers, and beyond it the index is not read. Where a phrase is common, a small part of
+//! the time has enough of it: the part that a page begins with is looked at first.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::query::{COUNTED, Hit, Query, Taken, by_stream, direction, levels};
+use super::query::{COUNTED, Hit, Query, Taken, by_stream, direction, levels, numbers};
 use crate::database::DatabaseError;
 use crate::owner::list;
 use crate::wire::Source;
@@ -19,6 +20,8 @@ pub(super) const INDEXED: usize = 3;
 const THREES: usize = 16;
 /// So many lines of a place and time are found faster by these than by a phrase.
 const FEW: i64 = 200_000;
+/// What parts of the time are looked at one after the other, until there is enough.
+const PARTS: [i64; 4] = [4096, 256, 16, 1];
 
 /// The lines of some streams that `query` is about, and how many there are. Where fewer than `seen` are to be looked at,
 /// the index is not read.
@@ -28,9 +31,42 @@ pub(super) fn by_text(
     streams: &BTreeMap<i64, Source>,
     seen: i64,
 ) -> Result<(Vec<Hit>, u64), DatabaseError> {
+    let enough = COUNTED.max(query.page.limit) as u64;
+    let mut part = query.clone();
+    let mut found = (Vec::new(), 0);
+    for parts in PARTS {
+        part.page.between = beginning(query, parts);
+        found = in_part(connection, &part, streams, seen)?;
+        if found.1 >= enough {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The time of a page in so many parts, of these the one that it begins with.
+fn beginning(query: &Query, parts: i64) -> (i64, i64) {
+    let (first, last) = query.page.between;
+    let long = last.saturating_sub(first) / parts;
+    match query.page.newest_first {
+        _ if parts == 1 => (first, last),
+        true => (last - long, last),
+        false => (first, first + long),
+    }
+}
+
+fn in_part(
+    connection: &Connection,
+    query: &Query,
+    streams: &BTreeMap<i64, Source>,
+    seen: i64,
+) -> Result<(Vec<Hit>, u64), DatabaseError> {
     let order = direction(query);
-    let place =
-        format!("stream IN ({}) AND time BETWEEN ?1 AND ?2{}", list(streams.keys()), levels(query));
+    let place = format!(
+        "stream IN ({}) AND level IN ({}) AND time BETWEEN ?1 AND ?2",
+        list(streams.keys()),
+        numbers(levels(query))
+    );
     let (first, last) = query.page.between;
     let near = format!(
         "SELECT COUNT(*), MIN(id), MAX(id) FROM \

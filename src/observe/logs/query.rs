@@ -131,55 +131,52 @@ fn streams(connection: &Connection, query: &Query) -> Result<BTreeMap<i64, Sourc
     Ok(streams)
 }
 
-/// Levels as SQL. They are our own numbers.
-pub(super) fn levels(query: &Query) -> String {
-    if query.levels.is_empty() {
-        return String::new();
-    }
-    let numbers: Vec<String> =
-        query.levels.iter().map(|level| level.number().to_string()).collect();
-    format!(" AND level IN ({})", numbers.join(","))
+/// The wanted levels.
+pub(super) fn levels(query: &Query) -> &[Level] {
+    if query.levels.is_empty() { &Level::ALL } else { &query.levels }
 }
 
-/// Level and short phrase as SQL. The phrase is a parameter.
-fn conditions(query: &Query) -> String {
-    let mut sql = levels(query);
-    if !query.phrase.is_empty() {
-        sql.push_str(" AND text LIKE ?4 ESCAPE '\\'");
-    } else {
-        // The parameter is always given.
-        sql.push_str(" AND ?4 IS NOT NULL");
-    }
-    sql
+/// Levels as SQL.
+pub(super) fn numbers(levels: &[Level]) -> String {
+    let numbers: Vec<String> = levels.iter().map(|level| level.number().to_string()).collect();
+    numbers.join(",")
+}
+
+/// The phrase as SQL. It is always given as a parameter.
+fn condition(query: &Query) -> &'static str {
+    if query.phrase.is_empty() { "?5 IS NOT NULL" } else { "text LIKE ?5 ESCAPE '\\'" }
 }
 
 pub(super) fn direction(query: &Query) -> &'static str {
     if query.page.newest_first { "DESC" } else { "ASC" }
 }
 
-/// Each stream is read from its own end of the index, so a page costs at most streams × limit lines.
+/// Each level of each stream is read from its own end of the index, so a page costs at most streams × levels × limit lines.
 pub(super) fn by_stream(
     connection: &Connection,
     query: &Query,
     streams: &BTreeMap<i64, Source>,
 ) -> Result<(Vec<Hit>, u64), DatabaseError> {
-    let (conditions, order) = (conditions(query), direction(query));
-    let place = "stream = ?1 AND time BETWEEN ?2 AND ?3";
+    let order = direction(query);
+    let place =
+        format!("stream = ?1 AND level = ?2 AND time BETWEEN ?3 AND ?4 AND {}", condition(query));
     let limit = query.page.limit;
     // With a phrase the texts are what takes time, and each is looked at once. Without, the index alone counts.
     let counted = if query.phrase.is_empty() { limit } else { COUNTED.max(limit) };
     let mut page = connection.prepare_cached(&format!(
-        "SELECT stream, time, ordinal, level, text FROM line WHERE {place}{conditions} \
+        "SELECT stream, time, ordinal, level, text FROM line WHERE {place} \
          ORDER BY time {order}, ordinal {order} LIMIT {counted}"
     ))?;
     let mut count = connection.prepare_cached(&format!(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM line WHERE {place}{conditions} LIMIT {COUNTED})"
+        "SELECT COUNT(*) FROM (SELECT 1 FROM line WHERE {place} LIMIT {COUNTED})"
     ))?;
     let (first, last) = query.page.between;
     let like = format!("%{}%", like(&query.phrase));
     let mut taken = Taken::default();
-    for stream in streams.keys() {
-        let values = params![stream, first, last, like];
+    let levels = levels(query);
+    let lanes = streams.keys().flat_map(|stream| levels.iter().map(move |level| (stream, level)));
+    for (stream, level) in lanes {
+        let values = params![stream, level.number(), first, last, like];
         let before = taken.total;
         taken.take(page.query(values)?, limit)?;
         if query.phrase.is_empty() && before < COUNTED {

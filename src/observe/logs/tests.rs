@@ -166,6 +166,35 @@ fn a_phrase_is_more_than_its_threes_and_letters_have_no_case() {
 }
 
 #[test]
+fn a_common_phrase_is_looked_for_where_the_page_begins() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = store(&directory, Retention::default());
+    let (end, many) = (1_600_000, 1500);
+    let text = |number: i64| {
+        let level = ["info", "warn", "error"][usize::try_from(number % 3).expect("small")];
+        format!("level={level} common {number}")
+    };
+    for (pod, first) in [("a", 0), ("b", end - many)] {
+        let lines = (first..first + many).map(|time| Line(at(time, 0), text(time))).collect();
+        let part = Part { source: source("cart", "1", pod), lines };
+        store.ingest(&Batch { parts: vec![part] }).expect("stores");
+    }
+    let page = |newest_first: bool| {
+        query(|query| {
+            query.phrase = "COMMON".into();
+            query.page.between = (0, end);
+            query.page.newest_first = newest_first;
+            query.page.limit = 4;
+        })
+    };
+    let expected = |numbers: [i64; 4]| numbers.map(text);
+    assert_eq!(texts(&store, &page(false)), expected([0, 1, 2, 3]));
+    let newest = [end - 1, end - 2, end - 3, end - 4];
+    assert_eq!(texts(&store, &page(true)), expected(newest));
+    assert!(!store.query(&page(true)).expect("queries").is_counted());
+}
+
+#[test]
 fn a_component_made_anew_does_not_inherit_lines() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = store(&directory, Retention::default());
