@@ -33,6 +33,7 @@ mod model;
 mod overview;
 mod pages;
 mod question;
+mod reference;
 mod related;
 mod remedy;
 mod server;
@@ -40,6 +41,7 @@ mod session;
 mod token;
 
 pub use error::Error;
+mod wish;
 pub use server::{Config, run};
 
 #[cfg(test)]

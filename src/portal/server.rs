@@ -89,6 +89,7 @@ pub(crate) fn router(config: &Config, shutdown: Shutdown) -> Router {
         .route(&format!("{project}/incidents/{{incident}}/status"), post(incidents::change))
         .merge(texts(project))
         .route(&format!("{project}/deploy"), get(pages::deploy::show).post(deploy::deploy))
+        .route(&format!("{project}/deploy/command"), get(pages::deploy::command::show))
         .route(&format!("{project}/break"), get(pages::breaking::show).post(breaking::break_it))
         .route(&format!("{project}/break/heal"), post(breaking::heal))
         .route(component, get(pages::component::show))

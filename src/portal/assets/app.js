@@ -143,6 +143,45 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => (button.textContent = "Copy"), 1500);
 });
 
+// A command that is made of the fields of its form while they are filled in. Once what it makes is there, the page goes on to it.
+function compose(part) {
+  const { elements } = part.closest("form");
+  for (const button of part.parentElement.querySelectorAll("[data-plain]")) button.hidden = true;
+  const address = () => {
+    const fields = ["image", "name", "port"].map((name) => [name, elements.namedItem(name).value]);
+    return part.dataset.command + "?" + new URLSearchParams(fields);
+  };
+  let shown = "";
+  let html = "";
+  let waits = false;
+  const ask = async () => {
+    const asked = address();
+    if (document.hidden || elements.namedItem("from").value !== "local") return;
+    try {
+      const answer = await fetch(asked);
+      if (answer.redirected) location.reload();
+      if (!answer.ok) throw new Error();
+      const now = await answer.text();
+      if (asked !== address()) return;
+      if (now !== html) replace(part, (html = now));
+      trouble(part, "");
+    } catch {
+      return trouble(part, "The platform does not answer; trying again.");
+    }
+    const made = part.querySelector("[data-made]");
+    if (made && waits && asked === shown) location.assign(made.href);
+    waits = !made;
+    shown = asked;
+  };
+  let soon;
+  part.closest("form").addEventListener("input", () => {
+    clearTimeout(soon);
+    soon = setTimeout(ask, 400);
+  });
+  setInterval(ask, 3000);
+  ask();
+}
+
 // Everything at once is as proposed: not for who has begun to edit.
 function offerWhole() {
   const edited = [...document.querySelectorAll("[data-value]")].some((field) => field.value !== field.defaultValue);
@@ -167,4 +206,5 @@ for (const part of document.querySelectorAll("[data-live]")) {
   listen(part, part.dataset.live, { replace: (html) => replace(part, html) });
 }
 for (const part of document.querySelectorAll("[data-fetch]")) refresh(part);
+for (const part of document.querySelectorAll("[data-command]")) compose(part);
 for (const log of document.querySelectorAll("[data-follow]")) follow(log);

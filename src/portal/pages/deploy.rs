@@ -1,16 +1,17 @@
 //! "Deploy yours": a form that makes an image a component.
 
+pub(crate) mod command;
+
 use super::layout::{self, Section};
-use super::{Page, parts, project};
-use crate::deploy::{App, Faults, USUAL_PORT, Wish};
+use super::{Page, project};
 use crate::error::{BackendError, PageError};
 use crate::login::encode;
 use crate::model::title;
 use crate::server::Portal;
 use crate::session::{Session, SignedIn};
+use crate::wish::{Faults, USUAL_PORT, Wish};
 use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse as _, Response};
-use curtain_role::Instance;
 use http::StatusCode;
 use maud::{Markup, html};
 use std::sync::Arc;
@@ -21,8 +22,6 @@ pub(crate) struct Deploy {
     pub(crate) wish: Wish,
     pub(crate) faults: Faults,
     pub(crate) problem: Option<BackendError>,
-    /// What a command is to deploy, as the image is on the person's machine.
-    pub(crate) local: Option<App>,
 }
 
 pub(crate) async fn show(
@@ -46,10 +45,10 @@ impl Deploy {
         session: &Session,
         at: (&str, &str),
     ) -> Result<Response, PageError> {
-        let status = match (&self.local, &self.problem) {
-            (Some(_), _) => StatusCode::OK,
-            (_, Some(problem)) => problem.status().0,
-            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        let status = match &self.problem {
+            Some(problem) => problem.status().0,
+            None if self.faults == Faults::default() => StatusCode::OK,
+            None => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let page = self.page(portal, session, at).await?;
         Ok((status, Html(page.into_string())).into_response())
@@ -65,38 +64,50 @@ impl Deploy {
         let path = format!("/namespaces/{}/projects/{}", encode(namespace), encode(name));
         let found = user.get(&path).await?;
         let own = project::href(namespace, name);
+        // What is wrong is said at the fields.
+        let command = match self.faults == Faults::default() {
+            true => command::read(&user, &portal.instance, (namespace, name), &self.wish).await?,
+            false => html! {},
+        };
         let content = html! {
             (project::head(&found, &own, "Deploy yours"))
             p.lead { "An image becomes a component of " (title(&found)) "." }
             @if let Some(problem) = &self.problem {
                 p.problem role="alert" { strong { (problem.status().1) ": " } (problem) }
             }
-            @if let Some(app) = &self.local { (command(&portal.instance, name, app)) }
-            (self.form(&own, &session.form_key))
+            (self.form(&own, &command, &session.form_key))
         };
         let crumbs = [("Projects", "/".to_owned()), (title(&found), own.clone())];
         let title = format!("Deploy yours · {}", title(&found));
         Ok(layout::page(session, &portal.instance, Section::Projects, &title, &crumbs, content))
     }
 
-    fn form(&self, own: &str, form_key: &str) -> Markup {
-        let Wish { image, name, port, from } = &self.wish;
-        let faults = &self.faults;
-        let listens = format!("Port the program listens at ({USUAL_PORT}, if empty)");
+    fn form(&self, own: &str, command: &Markup, form_key: &str) -> Markup {
+        let Wish { image, name, port, .. } = &self.wish;
+        let (faults, local) = (&self.faults, self.wish.is_local());
+        let image_label = "Image, such as registry.example/team/web:1.2, or a file with it";
+        let listens =
+            format!("Port the program listens at (if empty, {USUAL_PORT} or what the image names)");
         html! {
             form.stack.wizard method="post" action={ (own) "/deploy" } {
                 input type="hidden" name="form_key" value=(form_key);
-                (field("image", "Image, such as registry.example/team/web:1.2", image, true, &faults.image))
+                (field("image", image_label, image, true, &faults.image))
                 fieldset {
                     legend { "Where it is" }
-                    label { input type="radio" name="from" value="local" checked[from != "registry"];
+                    label { input type="radio" name="from" value="local" checked[local];
                         " On my machine: a command gives it to the cluster" }
-                    label { input type="radio" name="from" value="registry" checked[from == "registry"];
+                    label { input type="radio" name="from" value="registry" checked[!local];
                         " The cluster has it, or pulls it from a registry (the embedded cluster pulls none)" }
                 }
                 (field("name", "Component (from the image's name, if empty)", name, false, &faults.name))
                 (field("port", &listens, port, false, &faults.port))
-                button.primary type="submit" { "Deploy" }
+                // One of the two is shown, as it was chosen.
+                div.local {
+                    div aria-live="polite" data-command={ (own) "/deploy/command" } { (command) }
+                    p.trouble role="status" hidden {}
+                    button type="submit" data-plain { "Show the command" }
+                }
+                button.primary.registry type="submit" { "Deploy" }
             }
         }
     }
@@ -111,18 +122,4 @@ fn field(name: &str, label: &str, value: &str, required: bool, fault: &Option<St
             aria-invalid=[told.as_ref().map(|_| "true")] aria-describedby=[told.as_ref()];
         @if let (Some(id), Some(fault)) = (&told, fault) { p.problem id=(id) { (fault) } }
     }
-}
-
-/// What deploys an image that only the person's machine has: the portal cannot reach it.
-fn command(instance: &Instance, project: &str, app: &App) -> Markup {
-    let App { image, name, port } = app;
-    let words =
-        format!("deploy --image {image} --component {name} --port {port} --project {project}");
-    parts::empty(
-        "Run this on your machine",
-        html! {
-            p { "It gives the image to the cluster, deploys it and prints its address:" }
-            (parts::curtain(instance, &words))
-        },
-    )
 }

@@ -73,5 +73,29 @@ async fn an_image_on_the_persons_machine_is_a_command() {
     let command =
         "curtain deploy --image my:dev --component my --port 9000 --project shop --name test";
     assert!(page.contains(&format!("<code>{command}</code>")), "{page}");
+    let file = command.replace("my:dev", "./my.tar");
+    assert!(page.contains(&format!("<code>{file}</code>")), "{page}");
+    let faulty = browser.submit(DEPLOY, "image=My%3Adev&from=local").await;
+    assert_eq!(faulty.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let faulty = text(faulty).await;
+    assert!(faulty.contains("aria-describedby=\"image-fault\""), "{faulty}");
+    assert_eq!(faulty.matches("has capital letters").count(), 1, "{faulty}");
     assert!(browser.wire.written.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_command_follows_the_fields_and_tells_once_its_component_is_there() {
+    let browser = Browser::signed_in().await;
+    let part = |query: &str| format!("{DEPLOY}/command?{query}");
+    let empty = browser.page(&part("image=&name=&port=")).await;
+    assert!(empty.starts_with("<p class=\"dim\">Name the image"), "{empty}");
+    let quoted = browser.page(&part("image=.%2Fit%27s+%3Cb%3E.tar&name=&port=")).await;
+    assert!(quoted.contains("--image './it'\\''s &lt;b&gt;.tar' --project shop"), "{quoted}");
+    let waits = browser.page(&part("image=my%3Adev&name=till&port=")).await;
+    assert!(waits.contains("This page goes on to <a") && !waits.contains("data-made"), "{waits}");
+    let component = |project: &str| json!({"metadata": {"name": "till"}, "spec": {"owner": {"projectName": project}}});
+    browser.wire.add("/namespaces/default/components", component("shop"));
+    let there = browser.page(&part("image=my%3Adev&name=till&port=")).await;
+    let link = "<a href=\"/namespaces/default/projects/shop/components/till\" data-made>till</a>";
+    assert!(there.contains(link), "{there}");
 }
