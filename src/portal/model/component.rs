@@ -96,13 +96,8 @@ pub(crate) async fn component(
     for (lane, answer) in lanes.iter_mut().zip(answers) {
         lane.may_change = answer;
     }
-    let image = workloads
-        .iter()
-        .map(|workload| text(workload, "/spec/container/image"))
-        .find(|image| !image.is_empty())
-        .map(str::to_owned);
     let project = title(&project).to_owned();
-    Ok(ComponentView { project, component, image, environments: lanes })
+    Ok(ComponentView { project, component, image: image(&workloads), environments: lanes })
 }
 
 /// What a binding sets for its environment alone. Its release is read only if there is something to compare.
@@ -121,22 +116,42 @@ async fn set_here(
     Ok(release.map_or(set, |release| overrides(binding, Some(&release))))
 }
 
-/// What the project is called, the component, and name and title of its environments in the order of the pipeline.
-pub(crate) async fn place(
-    user: &User<'_>,
-    place: &Place,
-) -> Result<(String, Value, Vec<(String, String)>), BackendError> {
+/// What the first workload that says so runs.
+fn image(workloads: &[Value]) -> Option<String> {
+    let mut images = workloads.iter().map(|workload| text(workload, "/spec/container/image"));
+    images.find(|image| !image.is_empty()).map(str::to_owned)
+}
+
+/// What stands above each page of a component.
+pub(crate) struct Head {
+    /// What the project is called.
+    pub(crate) project: String,
+    pub(crate) component: Value,
+    /// What it runs, when a workload says so.
+    pub(crate) image: Option<String>,
+    /// Name and title, in the order of the pipeline.
+    pub(crate) environments: Vec<(String, String)>,
+}
+
+/// Reads what stands above each page of a component.
+pub(crate) async fn head(user: &User<'_>, place: &Place) -> Result<Head, BackendError> {
     let base = format!("/namespaces/{}", encode(&place.namespace));
     let paths = (
         format!("{base}/projects/{}", encode(&place.project)),
         format!("{base}/components/{}", encode(&place.component)),
         format!("{base}/environments"),
+        format!("{base}/workloads?component={}", encode(&place.component)),
     );
-    let (project, component, known) =
-        tokio::try_join!(user.get(&paths.0), user.get(&paths.1), user.list(&paths.2))?;
+    let (project, component, known, workloads) = tokio::try_join!(
+        user.get(&paths.0),
+        user.get(&paths.1),
+        user.list(&paths.2),
+        user.list(&paths.3),
+    )?;
     belongs(&component, place)?;
     let pipeline = user.get(&pipeline_path(&base, &project)).await?;
-    Ok((title(&project).to_owned(), component, titled(&pipeline, &known)))
+    let (image, environments) = (image(&workloads), titled(&pipeline, &known));
+    Ok(Head { project: title(&project).to_owned(), component, image, environments })
 }
 
 /// A component is found in its own project only.

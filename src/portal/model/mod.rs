@@ -7,7 +7,7 @@ mod project;
 mod release;
 
 pub(crate) use binding::{Binding, Endpoint, Status, reason};
-pub(crate) use component::{ComponentView, Lane, belongs, component, place};
+pub(crate) use component::{ComponentView, Head, Lane, belongs, component, head};
 pub(crate) use overrides::{Override, Was};
 pub(crate) use project::{ProjectView, project};
 pub(crate) use release::{is_way_back, releases};

@@ -5,7 +5,7 @@ use crate::ask::{Window, scope};
 use crate::backend::User;
 use crate::error::BackendError;
 use crate::login::encode;
-use crate::model::{self, ComponentView, description, text, title};
+use crate::model::{self, ComponentView, Head, description, text, title};
 use crate::pages::layout::{self, Section};
 use crate::pages::{parts, project};
 use crate::server::Portal;
@@ -85,14 +85,8 @@ impl Asked {
 /// A component, and what of it is looked at.
 pub(super) struct Frame {
     pub(super) place: Place,
-    /// What the project is called.
-    project: String,
-    component: Value,
-    /// What it runs, on the page that reads this.
-    image: Option<String>,
-    /// Name and title, in the order of the pipeline.
-    pub(super) environments: Vec<(String, String)>,
-    /// Which of them is shown.
+    head: Head,
+    /// Which of its environments is shown.
     shown: usize,
     range: usize,
     /// Where the page of a list begins, if it is not the first.
@@ -121,13 +115,13 @@ impl Frame {
         place: Place,
         asked: &Asked,
     ) -> Result<Frame, BackendError> {
-        let (project, component, environments) = model::place(user, &place).await?;
+        let head = model::head(user, &place).await?;
         let named = |(name, _): &(String, String)| *name == asked.env;
-        let shown = environments.iter().position(named).unwrap_or(0);
+        let shown = head.environments.iter().position(named).unwrap_or(0);
         let range = RANGES.iter().position(|(name, ..)| *name == asked.range).unwrap_or(0);
         let before = asked.before.parse().ok();
         let before = before.map(|time| Before { time, seen: asked.seen });
-        Ok(Frame { place, project, component, image: None, environments, shown, range, before })
+        Ok(Frame { place, head, shown, range, before })
     }
 
     /// Of a component that was read already.
@@ -135,10 +129,12 @@ impl Frame {
         let named = |lane: &model::Lane| (lane.name.clone(), lane.title.clone());
         Frame {
             place: place.clone(),
-            project: view.project.clone(),
-            component: view.component.clone(),
-            image: view.image.clone(),
-            environments: view.environments.iter().map(named).collect(),
+            head: Head {
+                project: view.project.clone(),
+                component: view.component.clone(),
+                image: view.image.clone(),
+                environments: view.environments.iter().map(named).collect(),
+            },
             shown: 0,
             range: 0,
             before: None,
@@ -147,12 +143,12 @@ impl Frame {
 
     /// Name of the environment that is shown.
     pub(super) fn environment(&self) -> &str {
-        self.environments.get(self.shown).map_or("", |(name, _)| name)
+        self.head.environments.get(self.shown).map_or("", |(name, _)| name)
     }
 
     /// Its title.
     pub(super) fn environment_title(&self) -> &str {
-        self.environments.get(self.shown).map_or("", |(_, title)| title)
+        self.head.environments.get(self.shown).map_or("", |(_, title)| title)
     }
 
     /// The time that is shown, in seconds.
@@ -171,7 +167,7 @@ impl Frame {
 
     /// `?env=…&range=…` for this or another choice.
     fn query(&self, environment: usize, range: usize) -> String {
-        let name = self.environments.get(environment).map_or("", |(name, _)| name);
+        let name = self.head.environments.get(environment).map_or("", |(name, _)| name);
         format!("?env={}&range={}", encode(name), RANGES[range].0)
     }
 
@@ -188,7 +184,7 @@ impl Frame {
         tab: Tab,
         content: Markup,
     ) -> Html<String> {
-        let heading = title(&self.component);
+        let heading = title(&self.head.component);
         let tabs = TABS.iter().map(|(of, name, below)| {
             let href = if below.is_empty() { self.place.href() } else { self.href(below) };
             (*name, href, *of == tab)
@@ -197,17 +193,17 @@ impl Frame {
             div.heading {
                 h1 { (heading) }
                 p.lead {
-                    span.tag { (text(&self.component, "/spec/componentType/name")) }
-                    @if let Some(image) = &self.image { code { (image) } }
+                    span.tag { (text(&self.head.component, "/spec/componentType/name")) }
+                    @if let Some(image) = &self.head.image { code { (image) } }
                 }
-                @if !description(&self.component).is_empty() { p { (description(&self.component)) } }
+                @if !description(&self.head.component).is_empty() { p { (description(&self.head.component)) } }
             }
             (parts::tabs("Component", tabs))
             (content)
         };
         let crumbs = [
             ("Projects", "/".to_owned()),
-            (&self.project, project::href(&self.place.namespace, &self.place.project)),
+            (&self.head.project, project::href(&self.place.namespace, &self.place.project)),
             (heading, self.place.href()),
         ];
         let name = TABS.iter().find(|(of, ..)| *of == tab).map_or("", |(_, name, _)| name);
@@ -228,7 +224,7 @@ impl Frame {
         html! {
             div.choices {
                 nav aria-label="Environment" { ul.choice {
-                    @for (index, (_, title)) in self.environments.iter().enumerate() {
+                    @for (index, (_, title)) in self.head.environments.iter().enumerate() {
                         (link(index, self.range, title, index == self.shown))
                     }
                 } }
