@@ -14,7 +14,8 @@ const FEW: usize = 6;
 const ROUTES: usize = 8;
 
 /// Names, units and values over HTTP, in the order of the contract. Latencies are in seconds.
-fn series(http: &Http) -> [(&'static str, &'static str, Points); 7] {
+/// `failedRequestCount` is ours: of the unsuccessful ones, those that the caller was not wrong in.
+fn series(http: &Http) -> [(&'static str, &'static str, Points); 8] {
     let points = |of: &dyn Fn(&Asked) -> Option<f64>| -> Points {
         if http.steps.iter().all(Option::is_none) {
             return Points::new();
@@ -29,6 +30,7 @@ fn series(http: &Http) -> [(&'static str, &'static str, Points); 7] {
             points(&|asked| Some(asked.all.count.saturating_sub(asked.unsuccessful) as f64)),
         ),
         ("unsuccessfulRequestCount", "requests", points(&|asked| Some(asked.unsuccessful as f64))),
+        ("failedRequestCount", "requests", points(&|asked| Some(asked.failed as f64))),
         ("meanLatency", "seconds", points(&|asked| asked.all.mean())),
         ("latencyP50", "seconds", points(&|asked| asked.all.quantile(0.5))),
         ("latencyP90", "seconds", points(&|asked| asked.all.quantile(0.9))),

@@ -26,6 +26,7 @@ async fn metrics_are_charts_with_their_numbers_for_an_environment_and_a_time() {
 
     let used = json!({"cpuUsage": series([0.010, 0.020]), "cpuLimits": series([0.5, 0.5])});
     let http = json!({"requestCount": series([30.0, 60.0]), "latencyP99": series([0.1, 0.25]),
+        "unsuccessfulRequestCount": series([15.0, 45.0]), "failedRequestCount": series([0.0, 15.0]),
         "tracedRequestCount": series([0.0, 60.0])});
     observe(&browser, "/api/v1/metrics/queryresource", used);
     observe(&browser, "/api/v1/metrics/queryhttp", http);
@@ -33,6 +34,11 @@ async fn metrics_are_charts_with_their_numbers_for_an_environment_and_a_time() {
     assert!(page.contains("used between 10 m and 20 m, last 20 m; limit between 500 m"), "{page}");
     // Fifteen-second steps.
     assert!(page.contains("all between 2/s and 4/s, last 4/s"), "{page}");
+    // As in the picture of calls: who was refused was wrong itself.
+    assert!(page.contains("failed between 0/s and 1/s, last 1/s"), "{page}");
+    assert!(page.contains("refused between 1/s and 2/s, last 2/s"), "{page}");
+    // The header is the same on each tab.
+    assert!(page.contains("<code>ghcr.io/example/greeter:1.4.2</code>"), "{page}");
     assert!(page.contains("p99 between 100 ms and 250 ms"), "{page}");
     assert!(page.contains("are known from spans alone"), "{page}");
     assert!(page.contains("metrics?env=development&amp;range=7d\""), "another time is a link");

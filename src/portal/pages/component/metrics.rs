@@ -43,14 +43,13 @@ async fn charts(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> 
         @match &http {
             Ok(http) => section aria-labelledby="requests" {
                 h2.label #requests { "Requests" }
+                p.dim { "A request is refused if the caller was wrong (4xx): that is no fault of this component." }
                 @if http["tracedRequestCount"].is_array() {
                     p.dim { "Some of them are known from spans alone: a request that its program does not trace is not counted." }
                 }
                 div.charts {
                     (of.chart("Requests", Unit::PerSecond, vec![of.rate("all", &http["requestCount"])]))
-                    (of.chart("Errors (4xx and 5xx)", Unit::PerSecond, vec![
-                        of.rate("not successful", &http["unsuccessfulRequestCount"]),
-                    ]))
+                    (of.chart("Failed and refused", Unit::PerSecond, errors(&of, http)))
                     (of.chart("Latency", Unit::Seconds, vec![
                         line("p50", &http["latencyP50"]), line("p99", &http["latencyP99"]),
                     ]))
@@ -79,6 +78,21 @@ async fn charts(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> 
             Err(reason) => (parts::missing("There are no resources to show", reason)),
         }
     })
+}
+
+/// Failed requests, as everywhere else, and beside them those that were refused, in which the caller was wrong. Others than
+/// our observer only tell both together.
+fn errors(of: &Of, http: &Value) -> Vec<Line> {
+    let unsuccessful = &http["unsuccessfulRequestCount"];
+    if !http["failedRequestCount"].is_array() {
+        return vec![of.rate("failed or refused", unsuccessful)];
+    }
+    let failed = of.rate("failed", &http["failedRequestCount"]);
+    let mut refused = of.rate("refused", unsuccessful);
+    for ((_, value), (_, failed)) in refused.points.iter_mut().zip(&failed.points) {
+        *value = (*value - failed).max(0.0);
+    }
+    vec![failed, refused]
 }
 
 /// The time that charts are of.
