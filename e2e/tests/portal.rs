@@ -41,7 +41,7 @@ fn a_person_signs_in_by_link_and_sees_a_component_live() {
     };
     browser.open(&page);
     browser.wait_for("development");
-    browser.wait_for("Ready");
+    browser.wait_for("Healthy");
     let endpoint = "return [...document.querySelectorAll('a:not(svg a)')].some(a => a.href.includes('greeter') && a.href.includes(':'))";
     assert_eq!(browser.script(endpoint).unwrap(), true, "{}", browser.text());
 
@@ -103,7 +103,7 @@ fn the_shop_is_seen_breaking() {
     instance.curtain(&["demo", "break", "checkout"]).success();
     eventually("a call that fails", Duration::from_secs(90), || {
         let (calls, text) = (browser.script(failing)?, browser.text());
-        let seen = calls.as_u64() > Some(0) && text.contains("unhealthy");
+        let seen = calls.as_u64() > Some(0) && text.contains("failing");
         if seen { Ok(()) } else { Err(text) }
     });
     shoot(&browser, "shop-broken");
@@ -238,7 +238,7 @@ fn a_person_edits_a_proposed_value_and_that_is_what_is_applied() {
     let mut incident = None;
     eventually("an incident of what ran out of memory", Duration::from_secs(90), || {
         let of_stock = "return [...document.querySelectorAll('.rail li a')]
-            .find(one => /^stock: .* failure/.test(one.innerText))?.href";
+            .find(one => /^stock: failure/.test(one.innerText))?.href";
         incident = browser.script(of_stock)?.as_str().map(str::to_owned);
         if incident.is_some() { Ok(()) } else { Err(browser.text()) }
     });

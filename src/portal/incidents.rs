@@ -42,6 +42,11 @@ pub(crate) async fn of(
     Ok(taken(&mut answer["incidents"]))
 }
 
+/// Whether somebody has to see to it still.
+pub(crate) fn is_open(incident: &Value) -> bool {
+    text(incident, "/status") != "resolved"
+}
+
 /// The incident of that id.
 pub(crate) async fn one(user: &User<'_>, place: &Place) -> Result<Value, BackendError> {
     let all = all(user, &place.namespace, &place.project).await?;

@@ -26,6 +26,7 @@ mod edits;
 mod error;
 mod forms;
 mod grants;
+mod health;
 mod incidents;
 mod live;
 mod login;

@@ -83,7 +83,7 @@ impl<'g> Canvas<'g> {
 
     /// What says that the node of a box is not well: on the upper edge, above the node's name.
     pub(super) fn badge(node: &Rect) -> Rect {
-        Rect { x: node.x + node.width - 82.0, y: node.y - 14.0, width: 74.0, height: 18.0 }
+        Rect { x: node.x + node.width - 88.0, y: node.y - 14.0, width: 80.0, height: 18.0 }
     }
 
     /// The points of a line: where it leaves and enters boxes, and both ends of each layer it passes.

@@ -2,6 +2,7 @@
 
 use super::layers::Side;
 use super::traffic::Traffic;
+use crate::health::Health;
 use crate::model::{Status, text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ pub(crate) struct Member {
     pub(crate) href: String,
     /// In the environment of the picture.
     pub(crate) status: Status,
+    /// Whether an incident about it is open there.
+    pub(crate) incident: bool,
 }
 
 /// A box.
@@ -30,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) kind: &'static str,
     pub(crate) href: Option<String>,
     pub(crate) status: Option<Status>,
+    pub(crate) incident: bool,
     pub(crate) traffic: Option<Traffic>,
 }
 
@@ -59,6 +63,7 @@ impl Graph {
                 kind: "",
                 href: Some(member.href.clone()),
                 status: Some(member.status),
+                incident: member.incident,
                 traffic: None,
             };
             nodes.insert(member.name.clone(), node);
@@ -162,9 +167,9 @@ impl Graph {
         }
     }
 
-    /// How many components are not well.
-    pub(crate) fn unhealthy(&self) -> usize {
-        self.nodes.iter().filter(|node| node.complaint().is_some()).count()
+    /// A component of the project.
+    pub(crate) fn component(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.side == Side::Inside && node.name == name)
     }
 }
 
@@ -184,24 +189,30 @@ fn end_of(reference: &Value) -> Node {
     };
     // A gateway may have the name of a component; the blank keeps the two apart and is not shown.
     let name = if side == Side::Inside { name } else { format!("{name} ") };
-    Node { name, side, kind, href: None, status: None, traffic: None }
+    Node { name, side, kind, href: None, status: None, incident: false, traffic: None }
 }
 
 impl Node {
+    /// How it is doing. Of what is not known to be deployed, its requests tell.
+    pub(crate) fn health(&self) -> Health {
+        let fail = self.traffic.is_some_and(|traffic| traffic.is_failing());
+        Health::of(self.status.unwrap_or(Status::Ready), fail, self.incident)
+    }
+
     /// Why it is not well, if it is not.
     pub(crate) fn complaint(&self) -> Option<String> {
         if self.side != Side::Inside {
             return None;
         }
-        match (self.status, self.traffic) {
-            (Some(Status::Progressing | Status::Failed), _) => {
-                Some("pods are not ready".to_owned())
+        let why = match (self.health(), self.traffic) {
+            (Health::NotDeployed | Health::Undeployed | Health::Healthy, _) => return None,
+            (Health::Failing, Some(traffic)) if traffic.is_failing() => {
+                return Some(format!("{} of requests fail", traffic.failed_share()));
             }
-            (_, Some(traffic)) if traffic.is_failing() => {
-                Some(format!("{} of requests fail", traffic.failed_share()))
-            }
-            _ => None,
-        }
+            (Health::Degraded, _) => "an incident is open",
+            (Health::Failing | Health::Progressing, _) => "pods are not ready",
+        };
+        Some(why.to_owned())
     }
 
     /// In words, for whoever does not see the picture.
@@ -214,7 +225,7 @@ impl Node {
             }
         }
         if let Some(complaint) = self.complaint() {
-            words.push_str(&format!(", unhealthy: {complaint}"));
+            words.push_str(&format!(", {}: {complaint}", self.health().word()));
         }
         words
     }

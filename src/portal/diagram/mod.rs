@@ -13,7 +13,7 @@ mod layers;
 mod layout;
 mod spread;
 pub(crate) mod svg;
-mod traffic;
+pub(crate) mod traffic;
 
 #[cfg(test)]
 mod tests;

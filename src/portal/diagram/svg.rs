@@ -5,6 +5,7 @@ use super::curve::{Curve, Point};
 use super::direction::Direction;
 use super::graph::{Edge, Graph, Node};
 use super::layers::Side;
+use crate::health::Health;
 use crate::model::Status;
 use maud::{Markup, html};
 
@@ -63,6 +64,7 @@ fn node(canvas: &Canvas<'_>, index: usize, node: &Node) -> Markup {
     let (x, y) = (room.x, room.y);
     let complaint = node.complaint();
     let class = match (&complaint, node.side, node.status) {
+        (Some(_), ..) if node.health() == Health::Progressing => "unwell busy",
         (Some(_), ..) => "unwell",
         (_, Side::Before | Side::Behind, _) => "outside",
         (_, _, Some(Status::NotDeployed | Status::Undeployed)) => "absent",
@@ -81,7 +83,7 @@ fn node(canvas: &Canvas<'_>, index: usize, node: &Node) -> Markup {
         }
         @if complaint.is_some() {
             rect.badge x=(n(badge.x)) y=(n(badge.y)) width=(n(badge.width)) height=(n(badge.height)) rx="9" {}
-            text.badge x=(n(badge.x + badge.width / 2.0)) y=(n(badge.y + 13.0)) text-anchor="middle" { "unhealthy" }
+            text.badge x=(n(badge.x + badge.width / 2.0)) y=(n(badge.y + 13.0)) text-anchor="middle" { (node.health().word()) }
         }
     };
     // The words are around the link: in it, they would be read twice.

@@ -124,6 +124,7 @@ fn members(all: &[(&str, Status)]) -> Vec<Member> {
         name: (*name).to_owned(),
         href: format!("/{name}"),
         status: *status,
+        incident: *name == "cart",
     };
     all.iter().map(member).collect()
 }
@@ -237,11 +238,11 @@ fn numbers_of_very_many_calls_are_left_to_the_table() {
 #[test]
 fn what_is_not_well_has_a_word_a_reason_and_a_line_that_differs() {
     let graph = shop();
-    assert_eq!(graph.unhealthy(), 2, "checkout fails, mail is not ready");
     let words: Vec<String> = graph.nodes.iter().map(super::graph::Node::words).collect();
     for expected in [
-        "checkout, 1.0 req/s · 20 % failed, p99 42 ms, unhealthy: 20 % of requests fail",
-        "mail, no requests, unhealthy: pods are not ready",
+        "checkout, 1.0 req/s · 20 % failed, p99 42 ms, failing: 20 % of requests fail",
+        "mail, no requests, progressing: pods are not ready",
+        "cart, 2.5 req/s · 0 % failed, p99 42 ms, degraded: an incident is open",
         "web, 4.0 req/s · < 1 % failed, p99 42 ms",
         "<new>, not deployed here",
         "gateway-default, gateway",
@@ -250,7 +251,9 @@ fn what_is_not_well_has_a_word_a_reason_and_a_line_that_differs() {
     }
     for direction in [Direction::Right, Direction::Down] {
         let svg = draw(&graph, direction, "Development").into_string();
-        assert_eq!(svg.matches(">unhealthy</text>").count(), 2);
+        for word in ["failing", "progressing", "degraded"] {
+            assert_eq!(svg.matches(&format!(">{word}</text>")).count(), 1, "{word}");
+        }
         assert_eq!(svg.matches("class=\"flow fails\"").count(), 1);
         assert!(svg.contains("20 % fail") && !svg.contains("<new>"));
     }

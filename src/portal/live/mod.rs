@@ -31,8 +31,10 @@ use stream::{Part, RETRY, stream};
 const TRAFFIC_PAUSE: Duration = Duration::from_secs(4);
 /// So many of them go by until everything is read again: nobody tells of new components or environments.
 const ROUNDS: u32 = 15;
+/// Between questions for how a component is doing.
+const HEALTH_PAUSE: Duration = Duration::from_secs(10);
 
-/// The component lanes of a page.
+/// What is wrong with a component, and where it runs.
 pub(crate) async fn component(
     State(portal): State<Arc<Portal>>,
     SignedIn(session): SignedIn,
@@ -54,10 +56,16 @@ impl Part for Lanes {
         Some(format!("/namespaces/{namespace}/releasebindings?component={component}"))
     }
 
+    /// Incidents and traffic come without a change of any binding.
+    fn pause(&self) -> Option<Duration> {
+        Some(HEALTH_PAUSE)
+    }
+
     async fn render(&mut self, user: User<'_>, _: bool) -> Result<String, BackendError> {
-        let view = model::component(&user, &self.place).await?;
+        let mut view = model::component(&user, &self.place).await?;
         let form_key = &self.session.form_key;
-        Ok(pages::component::lanes(&self.instance, &self.place, &view, form_key).into_string())
+        let now = pages::component::now(&self.instance, &user, &self.place, &mut view, form_key);
+        Ok(now.await?.into_string())
     }
 }
 

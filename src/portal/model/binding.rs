@@ -3,8 +3,8 @@
 use super::text;
 use serde_json::Value;
 
-/// How a component is doing in an environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// How far a component's release is deployed in an environment. How what runs is doing is [`crate::health::Health`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     NotDeployed,
     Undeployed,
@@ -18,8 +18,8 @@ impl Status {
         match self {
             Status::NotDeployed => "Not deployed",
             Status::Undeployed => "Undeployed",
-            Status::Ready => "Ready",
-            Status::Progressing => "In progress",
+            Status::Ready => "Deployed",
+            Status::Progressing => "Being deployed",
             Status::Failed => "Failed",
         }
     }

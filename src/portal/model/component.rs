@@ -1,9 +1,10 @@
 //! A component: what runs of it in every environment, and who may change that.
 
 use super::overrides::overrides;
-use super::{Binding, Override, path, pipeline_path, text, title, titled};
+use super::{Binding, Override, Status, path, pipeline_path, text, title, titled};
 use crate::backend::User;
 use crate::error::{BackendError, softly};
+use crate::health::Health;
 use crate::login::encode;
 use crate::pages::component::Place;
 use serde_json::{Value, json};
@@ -24,12 +25,22 @@ pub(crate) struct Lane {
     pub(crate) title: String,
     pub(crate) production: bool,
     pub(crate) binding: Option<Binding>,
+    /// How it is doing; until [`crate::health::observe`], as far as its binding tells.
+    pub(crate) health: Health,
+    /// What is wrong with it, if anything is known to be.
+    pub(crate) complaint: Option<String>,
     /// What is set for this environment alone.
     pub(crate) overrides: Vec<Override>,
     /// Where its release may go next.
     pub(crate) targets: Vec<String>,
     /// Whether the person may change what runs here, or why not.
     pub(crate) may_change: Result<(), String>,
+}
+
+impl Lane {
+    pub(crate) fn status(&self) -> Status {
+        self.binding.as_ref().map_or(Status::NotDeployed, |binding| binding.status)
+    }
 }
 
 pub(crate) async fn component(
@@ -67,7 +78,10 @@ pub(crate) async fn component(
             Some(bound) => set_here(user, &base, bound).await?,
             None => Vec::new(),
         };
+        let status = binding.as_ref().map_or(Status::NotDeployed, |binding| binding.status);
         lanes.push(Lane {
+            health: Health::of(status, false, false),
+            complaint: None,
             title: environment.map_or(name.as_str(), title).to_owned(),
             production: environment
                 .is_some_and(|environment| environment["spec"]["isProduction"] == true),

@@ -9,7 +9,7 @@ mod release;
 pub(crate) use binding::{Binding, Endpoint, Status, reason};
 pub(crate) use component::{ComponentView, Head, Lane, belongs, component, head};
 pub(crate) use overrides::{Override, Was};
-pub(crate) use project::{ProjectView, project};
+pub(crate) use project::{ComponentRow, ProjectView, project};
 pub(crate) use release::{is_way_back, releases};
 
 use crate::backend::User;

@@ -4,8 +4,9 @@ use super::{incidents, parts};
 use crate::diagram::direction::Direction;
 use crate::diagram::graph::Graph;
 use crate::diagram::svg::{crowded, draw};
+use crate::health::Health;
 use crate::login::encode;
-use crate::model::{Status, text};
+use crate::model::text;
 use crate::overview::Overview;
 use crate::related::{Group, Related};
 use curtain_role::Instance;
@@ -76,16 +77,9 @@ fn strip(own: &str, now: &Overview) -> Markup {
 
 /// Class and words of an environment's state: the worst of its components.
 fn state(now: &Overview, index: usize) -> (&'static str, String) {
-    let statuses = || now.project.components.iter().filter_map(|row| row.status.get(index));
-    let count = |status: Status| statuses().filter(|other| **other == status).count();
-    let unhealthy = if index == now.environment { now.graph.unhealthy() } else { 0 };
-    match (unhealthy, count(Status::Failed), count(Status::Progressing), count(Status::Ready)) {
-        (1.., ..) => ("bad", format!("{unhealthy} unhealthy")),
-        (_, failed @ 1.., ..) => ("bad", format!("{failed} failed")),
-        (_, _, busy @ 1.., _) => ("busy", format!("{busy} in progress")),
-        (.., 0) => ("idle", "nothing deployed".to_owned()),
-        (.., ready) => ("good", format!("{ready} ready")),
-    }
+    let there = now.health.iter().filter_map(|row| row.get(index).copied());
+    let there: Vec<Health> = there.collect();
+    Health::worst(&there).unwrap_or(("idle", "nothing deployed".to_owned()))
 }
 
 /// The picture as a table.
@@ -108,7 +102,7 @@ fn calls(graph: &Graph) -> Markup {
                         td data-label="p99" { (edge.traffic.latency().unwrap_or_default()) }
                         td {
                             @if let Some(complaint) = graph.nodes[edge.to].complaint() {
-                                "unhealthy: " (complaint)
+                                (graph.nodes[edge.to].health().word()) ": " (complaint)
                             }
                         }
                     }

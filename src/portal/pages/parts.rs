@@ -1,12 +1,12 @@
 //! Small pieces that several pages share.
 
-use crate::model::Status;
+use crate::health::Health;
 use curtain_role::Instance;
 use maud::{Markup, html};
 
-/// A status as a word with a coloured dot.
-pub(crate) fn pill(status: Status) -> Markup {
-    html! { span.pill.(status.class()) { i aria-hidden="true" {} (status.label()) } }
+/// How something is doing, as a word with a coloured dot.
+pub(crate) fn pill(health: Health) -> Markup {
+    html! { span.pill.(health.class()) { i aria-hidden="true" {} (health.label()) } }
 }
 
 /// A command to copy.

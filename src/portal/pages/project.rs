@@ -4,7 +4,7 @@ use super::layout::{self, Section};
 use super::{Page, overview, parts};
 use crate::breaking::is_sample;
 use crate::login::encode;
-use crate::model::{self, ProjectView, description, text, title};
+use crate::model::{self, description, text, title};
 use crate::overview::Overview;
 use crate::server::Portal;
 use crate::session::SignedIn;
@@ -89,7 +89,7 @@ pub(crate) fn now(instance: &Instance, place: (&str, &str), now: &Overview) -> M
         section aria-label="Now" { (overview::show(instance, &own, now)) }
         section aria-labelledby="components" {
             h2.label #components { "Components" }
-            (components(&own, view))
+            (components(&own, now))
         }
     }
 }
@@ -108,19 +108,20 @@ fn nothing_yet(instance: &Instance, place: (&str, &str)) -> Markup {
     )
 }
 
-fn components(own: &str, view: &ProjectView) -> Markup {
+fn components(own: &str, now: &Overview) -> Markup {
+    let view = &now.project;
     let titles = view.environments.iter().map(|(_, title)| title.as_str());
     let columns: Vec<&str> = ["Component", "Type"].into_iter().chain(titles).collect();
     let rows = html! {
-        @for row in &view.components {
+        @for (row, health) in view.components.iter().zip(&now.health) {
             @let name = text(&row.component, "/metadata/name");
             tr {
                 th scope="row" {
                     a href={ (own) "/components/" (encode(name)) } { (title(&row.component)) }
                 }
                 td.dim { (text(&row.component, "/spec/componentType/name")) }
-                @for (status, (_, title)) in row.status.iter().zip(&view.environments) {
-                    td data-label=(title) { (parts::pill(*status)) }
+                @for (health, (_, title)) in health.iter().zip(&view.environments) {
+                    td data-label=(title) { (parts::pill(*health)) }
                 }
             }
         }

@@ -178,7 +178,7 @@ async fn a_project_shows_its_components_everywhere() {
     let browser = Browser::signed_in().await;
     let page = browser.page("/namespaces/default/projects/shop").await;
     for words in
-        ["Greeter", "Storefront", "mailer", "Ready", "In progress", "Failed", "Not deployed"]
+        ["Greeter", "Storefront", "mailer", "Degraded", "Progressing", "Failing", "Not deployed"]
     {
         assert!(page.contains(words), "{words}");
     }
@@ -206,7 +206,10 @@ async fn a_project_shows_what_goes_on_in_it_live() {
     assert!(page.contains("Open incidents (2)") && !page.contains("was slow"), "{page}");
     assert!(page.contains("half of &lt;b&gt;all&lt;/b&gt; requests fail"), "{page}");
     assert!(page.contains(&format!("<a href=\"{shop}?env=development\" aria-current=\"true\">")));
-    assert!(page.contains("aria-label=\"greeter, no requests\""), "components are there: {page}");
+    assert!(
+        page.contains("aria-label=\"greeter, no requests, degraded: an incident is open\""),
+        "components are there: {page}"
+    );
     assert!(page.len() < 150_000, "{} bytes", page.len());
 
     let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -227,8 +230,10 @@ async fn a_project_shows_what_goes_on_in_it_live() {
     let reads = ["/audit/summary", "/rca-agent/reports"].map(|path| format!("/api/v1{path}"));
     let queries = ["/incidents/query", "/metrics/runtime-topology"];
     let queries = queries.map(|query| format!("/api/v1alpha1{query}"));
-    assert_eq!(asked, [reads, queries].concat());
-    assert!(later.contains("greeter, 1.0 req/s · 50 % failed, unhealthy: 50 %"), "{later}");
+    // Staging is asked about, too, as something runs there; in production, nothing does.
+    let queries = [queries.to_vec(), vec![queries[1].clone()]].concat();
+    assert_eq!(asked, [reads.to_vec(), queries].concat());
+    assert!(later.contains("greeter, 1.0 req/s · 50 % failed, failing: 50 %"), "{later}");
     assert!(
         later.contains("Calls as a table") && later.contains("class=\"flow fails\""),
         "{later}"
@@ -293,6 +298,19 @@ async fn what_is_set_for_an_environment_alone_is_shown_there() {
         binding["spec"]["componentTypeEnvironmentConfigs"] = json!({"replicas": 3});
     });
     let page = browser.page(GREETER).await;
+    // It is deployed, and an incident is open: the one word does not stand for the other.
+    let staging = page.split("id=\"lane-staging\"").nth(1).unwrap();
+    let development = page.split("id=\"lane-development\"").nth(1).unwrap();
+    let development = development.split("</article>").next().unwrap();
+    assert!(development.contains("Degraded</span>") && development.contains("<dd>Deployed</dd>"));
+    assert!(development.contains("An incident is open.") && staging.contains("Progressing</span>"));
+    let button = "type=\"submit\" aria-describedby=\"held-staging\">Promote to Staging";
+    assert!(development.contains(button) && !development.contains("primary"), "{development}");
+    assert!(development.contains("In Development it is degraded: an incident is open."));
+    *browser.wire.calm.lock().unwrap() = true;
+    let calm = browser.page(GREETER).await;
+    let button = "<button class=\"primary\" type=\"submit\">Promote to Staging";
+    assert!(calm.contains("Healthy</span>") && calm.contains(button), "{calm}");
     let staging = page.split("id=\"lane-staging\"").nth(1).unwrap();
     let staging = staging.split("</article>").next().unwrap();
     for words in [
@@ -343,12 +361,12 @@ async fn status_is_live() {
     let browser = Browser::signed_in().await;
     let mut body = browser.get(&format!("{GREETER}/live")).await.into_body();
     let first = event(&mut body).await;
-    assert!(first.starts_with("event: replace") && first.contains("In progress"), "{first}");
+    assert!(first.starts_with("event: replace") && first.contains("Progressing"), "{first}");
     browser.wire.change_binding("greeter-staging", |binding| {
         binding["status"]["conditions"][0] = json!({"type": "Ready", "status": "True"});
     });
     let second = event(&mut body).await;
-    assert!(second.starts_with("event: replace") && !second.contains("In progress"), "{second}");
+    assert!(second.starts_with("event: replace") && !second.contains("Progressing"), "{second}");
     *browser.wire.expired.lock().unwrap() = true;
     browser.wire.change_binding("greeter-staging", |binding| {
         binding["spec"]["releaseName"] = json!("another");

@@ -8,6 +8,8 @@ use crate::diagram::direction::Direction;
 use crate::diagram::graph::{Edge, Graph, Member};
 use crate::diagram::svg::{crowded, draw};
 use crate::error::{BackendError, softly};
+use crate::health::Open;
+use crate::incidents;
 use crate::login::encode;
 use crate::model::{Status, text};
 use crate::pages::{parts, project};
@@ -29,10 +31,13 @@ async fn calls(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> {
         encode(&place.namespace),
         encode(&place.component)
     );
-    let (topology, bindings) = tokio::join!(
+    let project = (place.namespace.as_str(), place.project.as_str());
+    let (topology, bindings, incidents) = tokio::join!(
         user.observed("/api/v1alpha1/metrics/runtime-topology", &question),
         user.list(&bindings),
+        incidents::of(user, project, &place.component),
     );
+    let open = Open::of(softly(incidents)?.iter().flatten());
     let topology = match softly(topology)? {
         Ok(topology) => topology,
         Err(reason) => return Ok(parts::missing("There are no calls to show", &reason)),
@@ -42,7 +47,12 @@ async fn calls(user: &User<'_>, frame: &Frame) -> Result<Markup, BackendError> {
             && text(binding, "/spec/owner/componentName") == place.component
     };
     let status = bindings?.iter().find(here).map_or(Status::NotDeployed, Status::of);
-    let own = Member { name: place.component.clone(), href: frame.href("/calls"), status };
+    let own = Member {
+        name: place.component.clone(),
+        href: frame.href("/calls"),
+        status,
+        incident: open.is_at(&place.component, frame.environment()),
+    };
     let graph = Graph::read(&topology, frame.seconds() as f64, &[own]);
     let mut graph = graph.around(&place.component);
     let base = project::href(&place.namespace, &place.project);

@@ -1,6 +1,7 @@
 //! The environments of a component side by side, in the order releases go through them.
 
 use super::Place;
+use crate::health::Health;
 use crate::login::encode;
 use crate::model::{self, Binding, ComponentView, Endpoint, Lane, Override, Status, Was};
 use crate::pages::parts;
@@ -43,13 +44,12 @@ fn waiting(instance: &Instance, view: &ComponentView) -> Markup {
 }
 
 fn lane_card(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) -> Markup {
-    let status = lane.binding.as_ref().map_or(Status::NotDeployed, |binding| binding.status);
     html! {
         article aria-labelledby={ "lane-" (lane.name) } {
             header {
                 h2 id={ "lane-" (lane.name) } { (lane.title) }
                 @if lane.production { span.tag { "production" } }
-                (parts::pill(status))
+                (parts::pill(lane.health))
             }
             @match &lane.binding {
                 Some(binding) => (running(place, lane, binding)),
@@ -64,10 +64,14 @@ fn running(place: &Place, lane: &Lane, binding: &Binding) -> Markup {
     html! {
         @if !binding.reason.is_empty() && binding.status != Status::Undeployed {
             p.reason.(binding.status.class()) { (binding.reason) }
+        } @else if let Some(complaint) = &lane.complaint {
+            p.reason.(lane.health.class()) { (capital(complaint)) "." }
         }
         dl {
             dt { "Release" }
             dd { code { (binding.release) } }
+            dt { "State" }
+            dd { (binding.status.label()) }
             dt { "Since" }
             dd { (parts::moment(&binding.updated)) }
         }
@@ -135,7 +139,13 @@ fn not_here(view: &ComponentView, lane: &Lane) -> String {
     }
 }
 
-/// A button per environment that the release may go to next.
+/// A sentence begins with a capital letter.
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A button per environment that the release may go to next; where it is not well, one that does not stand out, with why.
 fn promotions(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) -> Markup {
     let release = lane
         .binding
@@ -143,7 +153,7 @@ fn promotions(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) 
         .filter(|binding| binding.status != Status::Undeployed)
         .map(|binding| binding.release.as_str())
         .filter(|release| !release.is_empty());
-    let ready = lane.binding.as_ref().is_some_and(|binding| binding.status == Status::Ready);
+    let well = lane.health == Health::Healthy;
     let targets = view.environments.iter().filter(|other| lane.targets.contains(&other.name));
     html! {
         @if let Some(release) = release {
@@ -162,7 +172,14 @@ fn promotions(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) 
                         input type="hidden" name="form_key" value=(form_key);
                         input type="hidden" name="from" value=(lane.name);
                         input type="hidden" name="to" value=(target.name);
-                        button.primary[ready] type="submit" { "Promote to " (target.title) }
+                        button.primary[well] type="submit"
+                            aria-describedby=[(!well).then(|| format!("held-{}", target.name))] { "Promote to " (target.title) }
+                    }
+                    @if !well {
+                        p.dim id={ "held-" (target.name) } {
+                            "In " (lane.title) " it is " (lane.health.word())
+                            @if let Some(complaint) = &lane.complaint { ": " (complaint) } "."
+                        }
                     }
                 }
             }

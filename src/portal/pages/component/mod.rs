@@ -14,16 +14,18 @@ pub(crate) mod trace;
 pub(crate) mod traces;
 mod trouble;
 
-pub(crate) use lanes::lanes;
-
 use super::{Page, parts, project};
+use crate::backend::User;
+use crate::error::BackendError;
+use crate::health;
 use crate::login::encode;
-use crate::model;
+use crate::model::{self, ComponentView};
 use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, State};
+use curtain_role::Instance;
 use frame::{Frame, Tab};
-use maud::html;
+use maud::{Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -52,17 +54,16 @@ pub(crate) async fn show(
     Path(place): Path<Place>,
 ) -> Page {
     let user = portal.backend.of(&session.token);
-    let view = model::component(&user, &place).await?;
+    let mut view = model::component(&user, &place).await?;
+    let now = now(&portal.instance, &user, &place, &mut view, &session.form_key).await?;
     let log = match view.environments.first() {
         Some(first) => Some((first, logs::latest(&user, &place, &first.name).await)),
         None => None,
     };
     let live = format!("{}/live", place.href());
-    let trouble = trouble::open(&user, &place).await?;
     let removal = removal::form(&user, &place, &view, &session.form_key).await?;
     let content = html! {
-        (trouble)
-        (parts::live(&live, lanes(&portal.instance, &place, &view, &session.form_key)))
+        (parts::live(&live, now))
         @if let Some((lane, log)) = log {
             section.panel aria-labelledby="logs" {
                 h2.label #logs { "Logs in " (lane.title) }
@@ -73,4 +74,19 @@ pub(crate) async fn show(
     };
     let frame = Frame::of_view(&place, &view);
     Ok(frame.page(&portal, &session, Tab::Overview, content))
+}
+
+/// The live part: what is wrong, and where it runs.
+pub(crate) async fn now(
+    instance: &Instance,
+    user: &User<'_>,
+    place: &Place,
+    view: &mut ComponentView,
+    form_key: &str,
+) -> Result<Markup, BackendError> {
+    let incidents = health::observe(user, place, view).await?;
+    Ok(html! {
+        (trouble::open(place, &incidents))
+        (lanes::lanes(instance, place, view, form_key))
+    })
 }
