@@ -5,6 +5,7 @@ use crate::error::{BackendError, softly};
 use crate::incidents::MOST;
 use crate::login::encode;
 use crate::model::{taken, text};
+use crate::pages::parts::counted;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,13 +17,39 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The component in which the cause of an alert is, by the alert's id.
 type Causes = BTreeMap<String, String>;
 
-/// An incident, and those that come of the same cause.
+/// Where the cause of incidents is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) component: String,
+    pub(crate) environment: String,
+}
+
+/// What stands above a group.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Above {
+    /// An incident, which others may come of.
+    Incident(Value),
+    /// Where the cause of all of them is, in a component without an incident to put them to.
+    Cause(Cause),
+}
+
+/// Incidents of one cause.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Group {
-    pub(crate) incident: Value,
+    pub(crate) above: Above,
+    /// Those that come of it.
     pub(crate) affected: Vec<Value>,
-    /// The component in which its cause is, if that is another one without an incident to put it to.
-    pub(crate) cause: Option<String>,
+}
+
+impl Group {
+    /// Each of its incidents.
+    pub(crate) fn incidents(&self) -> impl Iterator<Item = &Value> {
+        let first = match &self.above {
+            Above::Incident(incident) => Some(incident),
+            Above::Cause(_) => None,
+        };
+        first.into_iter().chain(&self.affected)
+    }
 }
 
 /// Incidents with those that come of the same cause.
@@ -31,6 +58,20 @@ pub(crate) struct Related {
     pub(crate) groups: Vec<Group>,
     /// Why it is not known which belong together.
     pub(crate) unknown: Option<String>,
+}
+
+impl Related {
+    /// Such as `3 open incidents, 2 causes`: each cause is one group. Where each stands alone, no cause is claimed.
+    pub(crate) fn counted(&self, what: &str) -> String {
+        let incidents = self.groups.iter().flat_map(Group::incidents).count();
+        let words = counted(incidents as u64, what);
+        let alone =
+            |group: &Group| matches!(group.above, Above::Incident(_)) && group.affected.is_empty();
+        if self.groups.iter().all(alone) {
+            return words;
+        }
+        format!("{words}, {}", counted(self.groups.len() as u64, "cause"))
+    }
 }
 
 /// Puts incidents of a project together by what the SRE agent found; where there are none, it is not asked.
@@ -67,8 +108,8 @@ async fn causes(user: &User<'_>, namespace: &str, project: &str) -> Result<Cause
     Ok(taken(&mut answer["reports"]).into_iter().filter_map(cause).collect())
 }
 
-/// The incidents in their order, with those of a cause below that of the component where the cause is. Each one is there
-/// once.
+/// The incidents in their order, with those of a cause below that of the component where the cause is, or where there is
+/// none, below its name. Each one is there once.
 fn groups(incidents: Vec<Value>, causes: &Causes) -> Vec<Group> {
     let next: Vec<Option<usize>> =
         (0..incidents.len()).map(|index| head(&incidents, index, causes)).collect();
@@ -84,14 +125,33 @@ fn groups(incidents: Vec<Value>, causes: &Causes) -> Vec<Group> {
             None => first.push((index, incident)),
         }
     }
-    let group = |(index, incident): (usize, Value)| Group {
-        cause: cause(&incident, causes)
-            .filter(|cause| *cause != component(&incident))
-            .map(str::to_owned),
-        affected: affected.remove(&index).unwrap_or_default(),
-        incident,
-    };
-    first.into_iter().map(group).collect()
+    let mut groups: Vec<Group> = Vec::new();
+    for (index, incident) in first {
+        let below = affected.remove(&index).unwrap_or_default();
+        let Some(cause) = elsewhere(&incident, causes) else {
+            groups.push(Group { above: Above::Incident(incident), affected: below });
+            continue;
+        };
+        let above = Above::Cause(cause);
+        let same = |group: &&mut Group| {
+            group.above == above && group.affected.iter().any(|other| overlap(other, &incident))
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.affected.extend(std::iter::once(incident).chain(below)),
+            None => {
+                let affected = std::iter::once(incident).chain(below).collect();
+                groups.push(Group { above, affected });
+            }
+        }
+    }
+    groups
+}
+
+/// Where the cause of an incident is, if that is another component.
+fn elsewhere(incident: &Value, causes: &Causes) -> Option<Cause> {
+    let cause = cause(incident, causes).filter(|cause| *cause != component(incident))?;
+    let environment = text(incident, "/labels/environmentName").to_owned();
+    Some(Cause { component: cause.to_owned(), environment })
 }
 
 /// The first incident, an open one if there is any, of the component where the cause of another one is, at the same place
@@ -134,73 +194,4 @@ fn overlap(a: &Value, b: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Causes, groups};
-    use serde_json::{Value, json};
-
-    fn incident(id: &str, component: &str, minute: u32, resolved: Option<u32>) -> Value {
-        let at = |minute: u32| format!("2026-11-22T12:{minute:02}:00Z");
-        json!({"alertId": id, "triggeredAt": at(minute), "resolvedAt": resolved.map(at),
-            "labels": {"componentName": component, "environmentName": "development"}})
-    }
-
-    /// The ids of each group, the first one with where its cause is said to be.
-    fn shown(incidents: Vec<Value>, causes: &[(&str, &str)]) -> Vec<String> {
-        let own =
-            |(alert, component): &(&str, &str)| ((*alert).to_owned(), (*component).to_owned());
-        let causes: Causes = causes.iter().map(own).collect();
-        let id = |incident: &Value| incident["alertId"].as_str().unwrap().to_owned();
-        let mut given: Vec<String> = incidents.iter().map(id).collect();
-        let groups = groups(incidents, &causes);
-        let all =
-            groups.iter().flat_map(|group| std::iter::once(&group.incident).chain(&group.affected));
-        let mut kept: Vec<String> = all.map(id).collect();
-        given.sort();
-        kept.sort();
-        assert_eq!(kept, given, "each incident is there once");
-        let line = |group: &super::Group| {
-            let ids = std::iter::once(&group.incident).chain(&group.affected).map(id);
-            let cause = group.cause.iter().map(|cause| format!("<{cause}"));
-            ids.chain(cause).collect::<Vec<_>>().join(" ")
-        };
-        groups.iter().map(line).collect()
-    }
-
-    #[test]
-    fn victims_stand_below_the_incident_of_their_cause() {
-        let all = || {
-            vec![
-                incident("w", "web", 9, None),
-                incident("slow", "cart", 8, None),
-                incident("c", "cart", 7, None),
-                incident("m", "mail", 6, None),
-            ]
-        };
-        let causes = [("w", "cart"), ("c", "cart"), ("slow", "cart")];
-        assert_eq!(shown(all(), &causes), ["c w slow", "m"]);
-        assert_eq!(shown(all(), &[]), ["w", "slow", "c", "m"], "nothing is known");
-        assert_eq!(shown(all(), &[("w", "stock")]), ["w <stock", "slow", "c", "m"]);
-    }
-
-    #[test]
-    fn no_incident_is_lost_below_one_that_stands_below_another() {
-        let all = vec![
-            incident("latency", "cart", 6, None),
-            incident("errors", "cart", 3, Some(7)),
-            incident("w", "web", 2, Some(5)),
-        ];
-        let causes = [("w", "cart"), ("errors", "cart"), ("latency", "cart")];
-        assert_eq!(shown(all, &causes), ["latency errors w"]);
-    }
-
-    #[test]
-    fn neither_another_time_nor_another_place_nor_a_circle_links_incidents() {
-        let before = vec![incident("w", "web", 9, None), incident("c", "cart", 5, Some(8))];
-        assert_eq!(shown(before, &[("w", "cart")]), ["w <cart", "c"]);
-        let mut elsewhere = vec![incident("w", "web", 9, None), incident("c", "cart", 8, None)];
-        elsewhere[1]["labels"]["environmentName"] = json!("staging");
-        assert_eq!(shown(elsewhere, &[("w", "cart")]), ["w <cart", "c"]);
-        let circle = vec![incident("w", "web", 9, None), incident("c", "cart", 8, None)];
-        assert_eq!(shown(circle, &[("w", "cart"), ("c", "web")]), ["w <cart", "c <web"]);
-    }
-}
+mod tests;

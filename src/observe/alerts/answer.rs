@@ -64,7 +64,7 @@ pub(super) fn alert(alert: &Alert) -> Value {
     answer
 }
 
-/// An incident. `title`, `acknowledgedBy` and `resolvedBy` are ours.
+/// An incident. `title`, `atStart`, `acknowledgedBy` and `resolvedBy` are ours.
 pub(super) fn incident(incident: &Incident) -> Value {
     let mut answer = json!({
         "timestamp": timestamp(incident.time), "alertId": incident.alert, "incidentId": incident.id,
@@ -82,6 +82,7 @@ pub(super) fn incident(incident: &Incident) -> Value {
     }
     if let Some(seen) = &incident.seen {
         answer["title"] = seen.at(&incident.place).into();
+        answer["atStart"] = seen.at_the_start().into();
     }
     for (name, actor) in
         [("acknowledgedBy", &incident.acknowledged_by), ("resolvedBy", &incident.resolved_by)]

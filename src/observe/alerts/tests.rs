@@ -331,7 +331,8 @@ fn incidents_go_forward_only() {
     assert_eq!(actors, (Some("dev"), Some("dev")), "who was first");
     let shown = answer::incident(&kept);
     assert_eq!(shown["acknowledgedBy"], "dev");
-    assert_eq!(shown["title"], "cart: 3 × \"oh no\" in the logs in development");
+    assert_eq!(shown["title"], "cart: \"oh no\" in the logs in development");
+    assert_eq!(shown["atStart"], "3 times");
     let unknown = store.update("none", Change::default(), "dev", START).expect("looks");
     assert_eq!(unknown, Err(Unchanged::Unknown));
 }

@@ -1,4 +1,5 @@
-//! What an incident is about, in a line for people: which component, what the rule saw of it, and where.
+//! What an incident is about, in a line for people: which component, what the rule looks at, and where. The value that it
+//! saw first is told beside it, as it does not stay so.
 
 use super::entry::Alert;
 use crate::asked::Place;
@@ -26,23 +27,31 @@ impl Seen {
         }
     }
 
-    /// Such as `checkout: error rate 34 % in development`.
+    /// Such as `checkout: error rate in development`.
     pub(super) fn at(&self, place: &Place) -> String {
-        format!("{}: {} in {}", place.component, self.words(), place.environment)
+        let what = match (self.source.as_str(), self.metric.as_str()) {
+            ("log", _) => format!("{:?} in the logs", cut(&self.query)),
+            ("budget", _) => "money spent".to_owned(),
+            (_, "http_error_rate") => "error rate".to_owned(),
+            (_, "http_latency_p99") => "p99 latency".to_owned(),
+            (_, "cpu_usage") => "CPU".to_owned(),
+            (_, "memory_usage") => "memory".to_owned(),
+            (_, metric) => metric.to_owned(),
+        };
+        format!("{}: {what} in {}", place.component, place.environment)
     }
 
-    fn words(&self) -> String {
+    /// The value that began it, such as `34 %`.
+    pub(super) fn at_the_start(&self) -> String {
         let value = self.value.parse().map_or_else(|_| self.value.clone(), short);
         match (self.source.as_str(), self.metric.as_str()) {
-            ("log", _) => format!("{value} × {:?} in the logs", cut(&self.query)),
-            ("budget", _) => format!("${} spent", self.value),
-            (_, "http_error_rate") => format!("error rate {value} %"),
-            (_, "http_latency_p99") => format!("p99 latency {}", latency(&self.value)),
-            (_, "cpu_usage") => format!("CPU at {value} % of its limit"),
-            (_, "memory_usage") => format!("memory at {value} % of its limit"),
-            (_, "failures") if value == "1" => "1 failure".to_owned(),
-            (_, "failures") => format!("{value} failures"),
-            (_, metric) => format!("{metric} {value}"),
+            ("log", _) if value == "1" => "once".to_owned(),
+            ("log", _) => format!("{value} times"),
+            ("budget", _) => format!("${}", self.value),
+            (_, "http_error_rate") => format!("{value} %"),
+            (_, "http_latency_p99") => latency(&self.value),
+            (_, "cpu_usage" | "memory_usage") => format!("{value} % of its limit"),
+            _ => value,
         }
     }
 }
@@ -78,7 +87,7 @@ mod tests {
     use crate::asked::Place;
 
     #[test]
-    fn a_title_says_which_component_what_and_where() {
+    fn a_title_says_which_component_what_and_where_and_the_first_value_stands_beside_it() {
         let place = Place {
             component: "cart".into(),
             environment: "development".into(),
@@ -86,31 +95,33 @@ mod tests {
         };
         let title = |source: &str, query: &str, metric: &str, value: &str| {
             let [source, query, metric, value] = [source, query, metric, value].map(str::to_owned);
-            Seen { source, query, metric, value }.at(&place)
+            let seen = Seen { source, query, metric, value };
+            (seen.at(&place), seen.at_the_start())
         };
-        for (expected, source, query, metric, value) in [
-            ("error rate 34 %", "metric", "", "http_error_rate", "34.48275862068966"),
-            ("error rate 7.7 %", "metric", "", "http_error_rate", "7.6923"),
-            ("error rate 100 %", "metric", "", "http_error_rate", "100"),
-            ("p99 latency 1.2 s", "metric", "", "http_latency_p99", "1234.5"),
-            ("p99 latency 1.0 s", "metric", "", "http_latency_p99", "999.6"),
-            ("p99 latency 999 ms", "metric", "", "http_latency_p99", "999.4"),
-            ("p99 latency 12 s", "metric", "", "http_latency_p99", "12345"),
-            ("p99 latency 250 ms", "metric", "", "http_latency_p99", "250"),
-            ("CPU at 93 % of its limit", "metric", "", "cpu_usage", "93.2"),
-            ("1 failure", "metric", "", "failures", "1"),
-            ("3 failures", "metric", "", "failures", "3"),
-            ("12 × \"oh no\" in the logs", "log", "oh no", "", "12"),
-            ("$0.1234 spent", "budget", "", "", "0.1234"),
-            ("newer 5", "metric", "", "newer", "5"),
+        for (what, began, source, query, metric, value) in [
+            ("error rate", "34 %", "metric", "", "http_error_rate", "34.48275862068966"),
+            ("error rate", "7.7 %", "metric", "", "http_error_rate", "7.6923"),
+            ("error rate", "100 %", "metric", "", "http_error_rate", "100"),
+            ("p99 latency", "1.2 s", "metric", "", "http_latency_p99", "1234.5"),
+            ("p99 latency", "1.0 s", "metric", "", "http_latency_p99", "999.6"),
+            ("p99 latency", "999 ms", "metric", "", "http_latency_p99", "999.4"),
+            ("p99 latency", "12 s", "metric", "", "http_latency_p99", "12345"),
+            ("p99 latency", "250 ms", "metric", "", "http_latency_p99", "250"),
+            ("CPU", "93 % of its limit", "metric", "", "cpu_usage", "93.2"),
+            ("failures", "1", "metric", "", "failures", "1"),
+            ("failures", "3", "metric", "", "failures", "3"),
+            ("\"oh no\" in the logs", "12 times", "log", "oh no", "", "12"),
+            ("\"oh no\" in the logs", "once", "log", "oh no", "", "1"),
+            ("money spent", "$0.1234", "budget", "", "", "0.1234"),
+            ("newer", "5", "metric", "", "newer", "5"),
         ] {
-            let title = title(source, query, metric, value);
-            assert_eq!(title, format!("cart: {expected} in development"));
+            let (title, start) = title(source, query, metric, value);
+            assert_eq!((title, &*start), (format!("cart: {what} in development"), began));
         }
         let fits = "ö".repeat(60);
-        let whole = format!("cart: 12 × \"{fits}\" in the logs in development");
-        assert_eq!(title("log", &fits, "", "12"), whole);
-        let cut = format!("cart: 12 × \"{}…\" in the logs in development", "ö".repeat(59));
-        assert_eq!(title("log", &"ö".repeat(10_000), "", "12"), cut);
+        let whole = format!("cart: \"{fits}\" in the logs in development");
+        assert_eq!(title("log", &fits, "", "12").0, whole);
+        let cut = format!("cart: \"{}…\" in the logs in development", "ö".repeat(59));
+        assert_eq!(title("log", &"ö".repeat(10_000), "", "12").0, cut);
     }
 }

@@ -3,10 +3,10 @@
 use super::layout::{self, Section};
 use super::{Page, parts, project};
 use crate::error::softly;
-use crate::incidents::{DAYS, all};
+use crate::incidents::{DAYS, all, is_open};
 use crate::login::encode;
 use crate::model::{text, title};
-use crate::related::{Group, Related, relate};
+use crate::related::{Above, Cause, Group, Related, relate};
 use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, Query, State};
@@ -36,7 +36,7 @@ pub(crate) async fn show(
     let (found, incidents) = (found?, softly(incidents)?);
     let related = match incidents {
         Ok(mut incidents) => {
-            incidents.retain(|one| everything || text(one, "/status") != "resolved");
+            incidents.retain(|one| everything || is_open(one));
             Ok(relate(&user, (&namespace, &name), incidents).await?)
         }
         Err(reason) => Err(reason),
@@ -54,7 +54,11 @@ pub(crate) async fn show(
             Ok(all) if all.groups.is_empty() => {
                 p.dim { (if everything { "None" } else { "None is open" }) " of the last " (DAYS) " days." }
             },
-            Ok(all) => { (unrelated(&all)) (table(&own, &all.groups)) },
+            Ok(all) => section aria-labelledby="found" {
+                h2.label #found { (all.counted(if everything { "incident" } else { "open incident" })) }
+                (unrelated(&all))
+                (table(&own, &all.groups))
+            },
         }
     };
     let crumbs = [("Projects", "/".to_owned()), (title(&found), own.clone())];
@@ -67,25 +71,33 @@ pub(crate) async fn show(
 fn table(own: &str, groups: &[Group]) -> Markup {
     let rows = html! {
         @for group in groups {
-            (row(own, &group.incident, "", &because(own, group)))
-            @for affected in &group.affected {
-                @let same = component(affected) == component(&group.incident);
-                (row(own, affected, if same { "Also: " } else { "Also affected: " }, &html! {}))
+            @match &group.above {
+                Above::Incident(incident) => {
+                    (row(own, incident, ""))
+                    @for affected in &group.affected {
+                        @let same = component(affected) == component(incident);
+                        (row(own, affected, if same { "Also: " } else { "Also affected: " }))
+                    }
+                },
+                Above::Cause(cause) => {
+                    tr.cause { th.text scope="row" colspan="3" { (caused_by(own, cause)) } }
+                    @for affected in &group.affected { (row(own, affected, "Affected: ")) }
+                },
             }
         }
     };
     parts::table("Incidents", &["What", "Since", "Status"], rows)
 }
 
-/// An incident, or with words before it one that comes of the incident above.
-fn row(own: &str, incident: &Value, before: &str, more: &Markup) -> Markup {
+/// An incident, or with words before it one that comes of what is above.
+fn row(own: &str, incident: &Value, before: &str) -> Markup {
     html! {
         tr.below[!before.is_empty()] {
             th.text scope="row" {
                 span.before { (before) }
                 a href=(href(own, incident)) { (words(incident)) }
+                (at_the_start(incident))
                 @if before.is_empty() && !text(incident, "/title").is_empty() { p.small.dim { (text(incident, "/description")) } }
-                (more)
             }
             td.since { (parts::moment(text(incident, "/triggeredAt"))) }
             td { (status(text(incident, "/status"))) }
@@ -93,12 +105,19 @@ fn row(own: &str, incident: &Value, before: &str, more: &Markup) -> Markup {
     }
 }
 
-/// Where the cause of an incident is, if it is in a component without an incident of its own.
-pub(crate) fn because(own: &str, group: &Group) -> Markup {
+/// Where the cause of incidents is, in a component without an incident of its own.
+pub(crate) fn caused_by(own: &str, cause: &Cause) -> Markup {
     html! {
-        @if let Some(cause) = &group.cause {
-            p.small { "The cause is in " a href={ (own) "/components/" (encode(cause)) } { (cause) } }
-        }
+        "Caused by " a href={ (own) "/components/" (encode(&cause.component)) } { (cause.component) }
+        " in " (cause.environment)
+    }
+}
+
+/// What the rule saw when an incident began: it may be quite another value by now.
+pub(crate) fn at_the_start(incident: &Value) -> Markup {
+    html! {
+        @let value = text(incident, "/atStart");
+        @if !value.is_empty() { " " span.small.dim { (value) " at the start" } }
     }
 }
 

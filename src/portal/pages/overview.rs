@@ -8,7 +8,7 @@ use crate::health::Health;
 use crate::login::encode;
 use crate::model::text;
 use crate::overview::Overview;
-use crate::related::{Group, Related};
+use crate::related::{Above, Group, Related};
 use curtain_role::Instance;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -113,18 +113,19 @@ fn calls(graph: &Graph) -> Markup {
 }
 
 fn open_incidents(own: &str, incidents: &Result<Related, String>) -> Markup {
-    let count = |all: &[Group]| all.iter().map(|group| 1 + group.affected.len()).sum::<usize>();
     html! {
         section aria-labelledby="incidents" {
             h2.label #incidents {
-                "Open incidents"
-                @if let Ok(all) = incidents && !all.groups.is_empty() { " (" (count(&all.groups)) ")" }
+                @match incidents {
+                    Ok(all) if !all.groups.is_empty() => (all.counted("open incident")),
+                    _ => "Open incidents",
+                }
             }
             @match incidents {
                 Err(reason) => p.dim { (reason) },
                 Ok(all) if all.groups.is_empty() => p.dim { "None." },
                 Ok(all) => {
-                    ul.events { @for group in &all.groups { li { (incident_line(own, group)) } } }
+                    ul.events { @for group in &all.groups { li { (group_card(own, group)) } } }
                     (incidents::unrelated(all))
                 },
             }
@@ -132,17 +133,24 @@ fn open_incidents(own: &str, incidents: &Result<Related, String>) -> Markup {
     }
 }
 
-fn incident_line(own: &str, group: &Group) -> Markup {
-    let incident = &group.incident;
+fn group_card(own: &str, group: &Group) -> Markup {
     html! {
-        p { a href=(incidents::href(own, incident)) { (incidents::words(incident)) } }
-        p.since.apart {
-            (incidents::status(text(incident, "/status")))
-            span.dim { (parts::moment(text(incident, "/triggeredAt"))) }
-        }
-        (incidents::because(own, group))
-        @if !group.affected.is_empty() {
-            p.small { "Also affected: " (incidents::names(own, &group.affected)) }
+        @match &group.above {
+            Above::Incident(incident) => {
+                p { a href=(incidents::href(own, incident)) { (incidents::words(incident)) } }
+                p.since.apart {
+                    (incidents::status(text(incident, "/status")))
+                    span.dim { (parts::moment(text(incident, "/triggeredAt"))) }
+                    (incidents::at_the_start(incident))
+                }
+                @if !group.affected.is_empty() {
+                    p.small { "Also affected: " (incidents::names(own, &group.affected)) }
+                }
+            },
+            Above::Cause(cause) => {
+                p { (incidents::caused_by(own, cause)) }
+                p.small { "Affected: " (incidents::names(own, &group.affected)) }
+            },
         }
     }
 }

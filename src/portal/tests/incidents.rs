@@ -92,9 +92,9 @@ async fn incidents_are_listed_and_one_is_acknowledged() {
 async fn an_incident_stands_below_that_of_the_component_where_its_cause_is() {
     let browser = Browser::signed_in().await;
     let list = format!("{SHOP}/incidents");
-    let (web, own) =
-        ("web: error rate 23 % in &lt;development&gt;", "greeter: half of &lt;b&gt;all");
+    let (web, own) = ("web: error rate in &lt;development&gt;", "greeter: half of &lt;b&gt;all");
     let page = browser.page(&list).await;
+    assert!(page.contains("23 &lt;%&gt; at the start"), "{page}");
     assert!(page.find(web) < page.find(own) && !page.contains("Also affected"), "{page}");
 
     let report = json!({"alertId": "alert-victim", "reportId": "v", "causeComponent": "greeter"});
@@ -104,7 +104,7 @@ async fn an_incident_stands_below_that_of_the_component_where_its_cause_is() {
     assert!(page.find(own) < Some(affected) && Some(affected) < page.find(web), "{page}");
     let victim = format!("{SHOP}/incidents/victim");
     let page = browser.page(SHOP).await;
-    assert!(page.contains("Open incidents (2)"), "{page}");
+    assert!(page.contains("2 open incidents, 1 cause<"), "{page}");
     assert!(page.contains("Also affected: <a href=\"") && page.contains(&victim), "{page}");
     let page = browser.page(ACTIVE).await;
     assert!(page.contains("Also affected: <a href=\"") && page.contains(&victim), "{page}");
@@ -115,11 +115,18 @@ async fn an_incident_stands_below_that_of_the_component_where_its_cause_is() {
     browser.wire.causes.lock().unwrap()[0]["causeComponent"] = json!("<stock>");
     for page in [&list, &victim] {
         let page = browser.page(page).await;
-        assert!(
-            page.contains("The cause is in <a") && page.contains("&lt;stock&gt;</a>"),
-            "{page}"
-        );
+        assert!(page.contains("Caused by <a") && page.contains("&lt;stock&gt;</a>"), "{page}");
     }
+    // So many groups as are counted, also where the cause of several has none.
+    let mut other = report;
+    other["alertId"] = json!("alert-active");
+    other["causeComponent"] = json!("<stock>");
+    browser.wire.causes.lock().unwrap().push(other);
+    let page = browser.page(&list).await;
+    assert!(page.contains("2 open incidents, 1 cause<"), "{page}");
+    assert_eq!((page.matches("Caused by").count(), page.matches("Affected: ").count()), (1, 2));
+    let page = browser.page(SHOP).await;
+    assert!(page.contains("2 open incidents, 1 cause<") && page.contains("Affected: <a"), "{page}");
 }
 
 #[tokio::test]

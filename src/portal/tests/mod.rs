@@ -203,7 +203,7 @@ async fn a_project_shows_what_goes_on_in_it_live() {
     }
     assert!(browser.page("/agents").await.contains("id=\"connect\""));
     assert!(page.contains("claude-1</a> · 4 reads · 0 writes"), "{page}");
-    assert!(page.contains("Open incidents (2)") && !page.contains("was slow"), "{page}");
+    assert!(page.contains("2 open incidents<") && !page.contains("was slow"), "{page}");
     assert!(page.contains("half of &lt;b&gt;all&lt;/b&gt; requests fail"), "{page}");
     assert!(page.contains(&format!("<a href=\"{shop}?env=development\" aria-current=\"true\">")));
     assert!(

@@ -227,7 +227,8 @@ async fn incidents(State(wire): State<Wire>, Json(query): Json<Value>) -> Respon
     };
     let mut victim = incident("victim", "some requests fail");
     victim["labels"]["componentName"] = "web".into();
-    victim["title"] = "web: error rate 23 % in <development>".into();
+    victim["title"] = "web: error rate in <development>".into();
+    victim["atStart"] = "23 <%>".into();
     let mut all = vec![
         victim,
         incident("active", "half of <b>all</b> requests fail"),

@@ -22,6 +22,7 @@ pub(super) fn open(place: &Place, incidents: &Result<Vec<Value>, String>) -> Mar
                             p.since.apart {
                                 (shown::status(text(incident, "/status")))
                                 span.dim { (parts::moment(text(incident, "/triggeredAt"))) }
+                                (shown::at_the_start(incident))
                             }
                         }
                     }

@@ -30,7 +30,7 @@ pub(super) fn rule(alert: &Value) -> Markup {
                 (member("/source/type")) " " code { (asked) } " " (operator) " "
                 (member("/condition/threshold")) " in " (member("/condition/window"))
             }
-            dt { "Value" } dd { (value) }
+            dt { "Value at the start" } dd { (value) }
         }
     }
 }

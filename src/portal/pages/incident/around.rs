@@ -2,8 +2,8 @@
 
 use super::Place;
 use crate::model::text;
-use crate::pages::incidents::{because, href, names, unrelated, words};
-use crate::related::{Group, Related};
+use crate::pages::incidents::{caused_by, href, names, unrelated, words};
+use crate::related::{Above, Related};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -11,15 +11,19 @@ use serde_json::Value;
 pub(super) fn show(place: &Place, related: &Related) -> Markup {
     let own = place.project_href();
     let is_it = |incident: &&Value| text(incident, "/incidentId") == place.incident;
-    let with =
-        |group: &&Group| is_it(&&group.incident) || group.affected.iter().any(|one| is_it(&one));
-    let Some(group) = related.groups.iter().find(with) else { return html! {} };
+    let Some(group) = related.groups.iter().find(|group| group.incidents().any(|one| is_it(&one)))
+    else {
+        return html! {};
+    };
     let others: Vec<Value> = group.affected.iter().filter(|one| !is_it(one)).cloned().collect();
     html! {
         (unrelated(related))
-        (because(&own, group))
-        @if !is_it(&&group.incident) {
-            p { "Comes of " a href=(href(&own, &group.incident)) { (words(&group.incident)) } }
+        @match &group.above {
+            Above::Cause(cause) => p { (caused_by(&own, cause)) },
+            Above::Incident(incident) if !is_it(&incident) => {
+                p { "Comes of " a href=(href(&own, incident)) { (words(incident)) } }
+            },
+            Above::Incident(_) => {},
         }
         @if !others.is_empty() { p { "Also affected: " (names(&own, &others)) } }
     }

@@ -9,7 +9,10 @@ use super::layout::{self, Section};
 use super::{Page, incidents as list, parts, project};
 use crate::answers::Answer;
 use crate::backend::User;
+use crate::diagram::graph::Graph;
+use crate::diagram::traffic::Traffic;
 use crate::error::{BackendError, PageError, softly};
+use crate::health;
 use crate::incidents;
 use crate::login::encode;
 use crate::model::text;
@@ -127,12 +130,14 @@ async fn page(
     let user: User<'_> = portal.backend.of(&session.token);
     let all = incidents::all(&user, &place.namespace, &place.project).await?;
     let incident = incidents::among(&all, place)?.clone();
-    let (related, alert, report) = tokio::join!(
+    let (related, alert, now, report) = tokio::join!(
         relate(&user, (&place.namespace, &place.project), all),
         incidents::alert(&user, place, &incident),
+        asked_now(&user, place, &incident),
         report::read(&user, place, &incident, &session.form_key),
     );
-    let (related, alert, report) = (related?, softly(alert)?, report?);
+    let (related, alert, now, report) = (related?, softly(alert)?, softly(now)?, report?);
+    let now = now.ok().flatten();
     let heading = list::words(&incident);
     let component = text(&incident, "/labels/componentName");
     let content = html! {
@@ -143,6 +148,8 @@ async fn page(
                 (list::status(text(&incident, "/status")))
                 a href=(place.component_href(component)) { (component) }
                 span.tag { (text(&incident, "/labels/environmentName")) }
+                (list::at_the_start(&incident))
+                @if let Some(now) = &now { span.small.dim { (now) } }
             }
             (around::show(place, &related))
         }
@@ -175,6 +182,26 @@ async fn page(
         ("Incidents", format!("{}/incidents", place.project_href())),
     ];
     Ok(layout::page(session, &portal.instance, Section::Projects, &heading, &crumbs, content))
+}
+
+/// How the component is doing that an open incident is about, as its requests tell.
+async fn asked_now(
+    user: &User<'_>,
+    place: &Place,
+    incident: &Value,
+) -> Result<Option<String>, BackendError> {
+    if !incidents::is_open(incident) {
+        return Ok(None);
+    }
+    let project = (place.namespace.as_str(), place.project.as_str());
+    let seen = health::traffic(user, project, text(incident, "/labels/environmentName")).await?;
+    let graph = Graph::read(&seen, health::SECONDS as f64, &[]);
+    let node = graph.component(text(incident, "/labels/componentName"));
+    let Some(traffic) = node.and_then(|node| node.traffic).filter(Traffic::is_any) else {
+        return Ok(None);
+    };
+    let latency = traffic.latency().map(|latency| format!(", p99 {latency}")).unwrap_or_default();
+    Ok(Some(format!("now: {} of requests fail{latency}", traffic.failed_share())))
 }
 
 fn history(incident: &Value) -> Markup {
