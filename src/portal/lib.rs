@@ -33,6 +33,7 @@ mod login;
 mod model;
 mod overview;
 mod pages;
+mod projects;
 mod question;
 mod reference;
 mod related;
@@ -40,9 +41,9 @@ mod remedy;
 mod server;
 mod session;
 mod token;
+mod wish;
 
 pub use error::Error;
-mod wish;
 pub use server::{Config, run};
 
 #[cfg(test)]

@@ -41,17 +41,6 @@ pub(crate) fn taken(list: &mut Value) -> Vec<Value> {
     }
 }
 
-/// Every project that the person may see, by namespace.
-pub(crate) async fn projects(user: &User<'_>) -> Result<Vec<(Value, Vec<Value>)>, BackendError> {
-    let mut all = Vec::new();
-    for namespace in user.list("/namespaces").await? {
-        let path = format!("/namespaces/{}/projects", encode(text(&namespace, "/metadata/name")));
-        let projects = user.list(&path).await?;
-        all.push((namespace, projects));
-    }
-    Ok(all)
-}
-
 /// Namespace and name of the project with components, if beside `default` there is exactly one.
 pub(crate) async fn only_project(
     user: &User<'_>,

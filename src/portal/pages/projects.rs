@@ -2,7 +2,9 @@
 
 use super::layout::{self, Section};
 use super::{Page, parts, project};
-use crate::model::{self, description, text, title};
+use crate::health::Health;
+use crate::model::{description, text, title};
+use crate::projects::{self, Incidents, Namespace, Row};
 use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::State;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): SignedIn) -> Page {
-    let namespaces = model::projects(&portal.backend.of(&session.token)).await?;
+    let namespaces = projects::all(&portal.backend.of(&session.token)).await?;
     let content = html! {
         div.heading { h1 { "Projects" } }
         (list(&portal.instance, &namespaces))
@@ -23,8 +25,8 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
     Ok(Html(page.into_string()))
 }
 
-fn list(instance: &Instance, namespaces: &[(Value, Vec<Value>)]) -> Markup {
-    let any = namespaces.iter().any(|(_, projects)| !projects.is_empty());
+fn list(instance: &Instance, namespaces: &[Namespace]) -> Markup {
+    let any = namespaces.iter().any(|all| !all.projects.is_empty());
     html! {
         @if !any {
             (parts::empty("No project yet", html! {
@@ -34,25 +36,62 @@ fn list(instance: &Instance, namespaces: &[(Value, Vec<Value>)]) -> Markup {
                 (parts::curtain(instance, "mcp install claude-code"))
             }))
         }
-        @for (namespace, projects) in namespaces.iter().filter(|(_, projects)| !projects.is_empty()) {
-            @let name = text(namespace, "/metadata/name");
+        @for all in namespaces.iter().filter(|all| !all.projects.is_empty()) {
+            @let name = text(&all.namespace, "/metadata/name");
             section aria-label={ "Namespace " (name) } {
-                @if namespaces.len() > 1 { h2.label { (title(namespace)) } }
+                @if namespaces.len() > 1 { h2.label { (title(&all.namespace)) } }
                 ul.cards {
-                    @for project in projects { li { (card(name, project)) } }
+                    @for row in &all.projects { li { (card(name, row)) } }
+                }
+                @if let Some(reason) = &all.unknown {
+                    p.dim { "Whether incidents are open is not known everywhere: " (reason) }
                 }
             }
         }
     }
 }
 
-fn card(namespace: &str, project: &Value) -> Markup {
-    let name = text(project, "/metadata/name");
+/// The card of a project leads to its page; its incidents have a link of their own.
+fn card(namespace: &str, row: &Row) -> Markup {
+    let project = &row.project;
+    let own = project::href(namespace, text(project, "/metadata/name"));
+    let worst = unwell(&row.health);
     html! {
-        a.card href=(project::href(namespace, name)) {
-            h3 { (title(project)) }
+        div.card.whole {
+            h3 { a href=(own) { (title(project)) } }
             @if !description(project).is_empty() { p { (description(project)) } }
-            p.meta { "Pipeline " (pipeline(project)) }
+            p.meta {
+                @if let Some(count) = row.components { (parts::counted(count as u64, "component")) " · " }
+                "pipeline " (pipeline(project))
+            }
+            @if worst.is_some() || row.open.is_some() {
+                p.apart {
+                    @if let Some((class, words)) = worst { span.pill.(class) { i aria-hidden="true" {} (words) } }
+                    @if let Some(open) = row.open { (incidents(&own, open)) }
+                }
+            }
+        }
+    }
+}
+
+/// Class and words for what is not healthy. Traffic is not asked for here, so what fails is not told from what is degraded.
+fn unwell(all: &[Health]) -> Option<(&'static str, String)> {
+    let count = |is: fn(Health) -> bool| all.iter().filter(|one| is(**one)).count();
+    match (count(|one| one >= Health::Degraded), count(|one| one == Health::Progressing)) {
+        (0, 0) => None,
+        (0, busy) => Some((Health::Progressing.class(), format!("{busy} progressing"))),
+        (bad, _) => Some((Health::Failing.class(), format!("{bad} not healthy"))),
+    }
+}
+
+fn incidents(own: &str, open: Incidents) -> Markup {
+    let Incidents { count, more } = open;
+    html! {
+        @if count == 0 && !more { "No open incidents" }
+        @else {
+            a href={ (own) "/incidents" } {
+                @if more { "at least " } (parts::counted(count as u64, "open incident"))
+            }
         }
     }
 }

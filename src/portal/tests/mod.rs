@@ -174,6 +174,29 @@ async fn answers_are_locked_down() {
 }
 
 #[tokio::test]
+async fn projects_show_how_they_are_doing_for_one_question_a_namespace() {
+    let browser = Browser::signed_in().await;
+    let shop = "/namespaces/default/projects/shop";
+    let link = format!("<a href=\"{shop}/incidents\">2 open incidents</a>");
+    for narrow in [false, true] {
+        *browser.wire.narrow.lock().unwrap() = narrow;
+        browser.wire.asked.lock().unwrap().clear();
+        let page = browser.page("/").await;
+        let card = page.split(&format!("<a href=\"{shop}\">Shop</a>")).nth(1).unwrap();
+        let card = card.split("</li>").next().unwrap();
+        assert!(card.contains("3 components") && card.contains("2 not healthy"), "{card}");
+        assert!(card.contains(&link), "{card}");
+        assert!(page.contains("0 components"), "{page}");
+        let asked = std::mem::take(&mut *browser.wire.asked.lock().unwrap());
+        let asked = asked.iter().filter(|path| path.ends_with("/incidents/query")).count();
+        // Of a project without components, nobody is asked.
+        assert_eq!(asked, if narrow { 2 } else { 1 });
+    }
+    *browser.wire.calm.lock().unwrap() = true;
+    assert!(browser.page("/").await.contains("No open incidents"));
+}
+
+#[tokio::test]
 async fn a_project_shows_its_components_everywhere() {
     let browser = Browser::signed_in().await;
     let page = browser.page("/namespaces/default/projects/shop").await;
@@ -275,6 +298,19 @@ async fn a_component_shows_its_lanes_in_order() {
         .map(|lane| page.find(&format!("id=\"{lane}\"")).unwrap())
         .collect();
     assert!(places.is_sorted());
+    // It is deployed, and an incident is open: the one word does not stand for the other.
+    let staging = page.split("id=\"lane-staging\"").nth(1).unwrap();
+    let development = page.split("id=\"lane-development\"").nth(1).unwrap();
+    let development = development.split("</article>").next().unwrap();
+    assert!(development.contains("Degraded</span>") && development.contains("<dd>Deployed</dd>"));
+    assert!(development.contains("An incident is open.") && staging.contains("Progressing</span>"));
+    let button = "type=\"submit\" aria-describedby=\"held-staging\">Promote to Staging";
+    assert!(development.contains(button) && !development.contains("primary"), "{development}");
+    assert!(development.contains("In Development it is degraded: an incident is open."));
+    *browser.wire.calm.lock().unwrap() = true;
+    let calm = browser.page(GREETER).await;
+    let button = "<button class=\"primary\" type=\"submit\">Promote to Staging";
+    assert!(calm.contains("Healthy</span>") && calm.contains(button), "{calm}");
     assert!(page.contains("http://localhost:19080/@development-default/greeter-http"));
     assert!(page.contains("Promote to Staging"));
     browser.wire.denied.lock().unwrap().push("default/staging".to_owned());
@@ -298,19 +334,6 @@ async fn what_is_set_for_an_environment_alone_is_shown_there() {
         binding["spec"]["componentTypeEnvironmentConfigs"] = json!({"replicas": 3});
     });
     let page = browser.page(GREETER).await;
-    // It is deployed, and an incident is open: the one word does not stand for the other.
-    let staging = page.split("id=\"lane-staging\"").nth(1).unwrap();
-    let development = page.split("id=\"lane-development\"").nth(1).unwrap();
-    let development = development.split("</article>").next().unwrap();
-    assert!(development.contains("Degraded</span>") && development.contains("<dd>Deployed</dd>"));
-    assert!(development.contains("An incident is open.") && staging.contains("Progressing</span>"));
-    let button = "type=\"submit\" aria-describedby=\"held-staging\">Promote to Staging";
-    assert!(development.contains(button) && !development.contains("primary"), "{development}");
-    assert!(development.contains("In Development it is degraded: an incident is open."));
-    *browser.wire.calm.lock().unwrap() = true;
-    let calm = browser.page(GREETER).await;
-    let button = "<button class=\"primary\" type=\"submit\">Promote to Staging";
-    assert!(calm.contains("Healthy</span>") && calm.contains(button), "{calm}");
     let staging = page.split("id=\"lane-staging\"").nth(1).unwrap();
     let staging = staging.split("</article>").next().unwrap();
     for words in [

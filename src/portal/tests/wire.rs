@@ -42,6 +42,8 @@ pub(crate) struct Wire {
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
     /// So many changes come too late.
     pub(crate) overtaken: Arc<Mutex<u32>>,
+    /// Incidents are told of one project at a time.
+    pub(crate) narrow: Arc<Mutex<bool>>,
     /// All incidents are resolved.
     pub(crate) calm: Arc<Mutex<bool>>,
     /// Tokens are refused.
@@ -65,6 +67,7 @@ impl Wire {
             observed: Arc::default(),
             asked: Arc::default(),
             overtaken: Arc::default(),
+            narrow: Arc::default(),
             calm: Arc::default(),
             expired: Arc::default(),
             changed: broadcast::channel(16).0,
@@ -213,7 +216,8 @@ async fn topology(
 async fn incidents(State(wire): State<Wire>, Json(query): Json<Value>) -> Response {
     let mut scope = query["searchScope"].clone();
     let component = scope.as_object_mut().and_then(|scope| scope.remove("component"));
-    if scope != json!({"namespace": "default", "project": "shop"}) {
+    let whole = scope == json!({"namespace": "default"}) && !*wire.narrow.lock().unwrap();
+    if !whole && scope != json!({"namespace": "default", "project": "shop"}) {
         let body = json!({"title": "forbidden", "message": "you need incidents:view there"});
         return (StatusCode::FORBIDDEN, Json(body)).into_response();
     }
@@ -223,7 +227,8 @@ async fn incidents(State(wire): State<Wire>, Json(query): Json<Value>) -> Respon
             "acknowledgedAt": "2026-11-22T13:05:00Z", "acknowledgedBy": "<ann>",
             "resolvedAt": if status == "resolved" { "2026-11-22T13:10:00Z" } else { "" }, "resolvedBy": "system:observer",
             "triggeredAt": "2026-11-22T12:58:00Z",
-            "labels": {"componentName": "greeter", "environmentName": "development"}})
+            "labels": {"componentName": "greeter", "environmentName": "development",
+                "projectName": "shop"}})
     };
     let mut victim = incident("victim", "some requests fail");
     victim["labels"]["componentName"] = "web".into();
