@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::owner::Owner;
+use crate::spelling::Spelling;
 
 const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1000;
@@ -45,6 +46,8 @@ pub(crate) struct Asked {
     pub(crate) search_scope: Scope,
     pub(crate) limit: Option<i64>,
     pub(crate) sort_order: String,
+    #[serde(skip)]
+    pub(crate) spelling: Spelling,
 }
 
 /// Where to look. A workflow scope is told by `workflowRunName`.
@@ -120,24 +123,28 @@ impl Asked {
             },
             limit: Some(arguments.integer("limit").unwrap_or(limit)),
             sort_order: text("sort_order"),
+            spelling: Spelling::Tool,
         }
     }
 
     /// Checks it. The error is a sentence for the caller.
     pub(crate) fn check(self) -> Result<Page, String> {
-        let scope = self.search_scope;
+        let (scope, spelling) = (self.search_scope, self.spelling);
+        let (field, within) =
+            (|name: &str| spelling.field(name), |name: &str| spelling.scope(name));
         if scope.namespace.is_empty() {
-            return Err("searchScope.namespace is required".into());
+            return Err(format!("{} is required", within("namespace")));
         }
         if !scope.workflow_run_name.is_empty() || !scope.task_name.is_empty() {
             return Err(NO_WORKFLOWS.into());
         }
         if !scope.component.is_empty() && scope.project.is_empty() {
-            return Err("searchScope.component needs searchScope.project".into());
+            return Err(format!("{} needs {}", within("component"), within("project")));
         }
-        let (start, end) = (time("startTime", &self.start_time)?, time("endTime", &self.end_time)?);
+        let start = time(&field("start_time"), &self.start_time)?;
+        let end = time(&field("end_time"), &self.end_time)?;
         if end < start {
-            return Err("endTime is before startTime".into());
+            return Err(format!("{} is before {}", field("end_time"), field("start_time")));
         }
         if end.as_second() - start.as_second() > MAX_DAYS * 24 * 3600 {
             return Err(format!("the time range is longer than {MAX_DAYS} days"));
@@ -150,7 +157,10 @@ impl Asked {
         let newest_first = match self.sort_order.as_str() {
             "" | "desc" => true,
             "asc" => false,
-            other => return Err(format!("sortOrder is {other:?}; it must be asc or desc")),
+            other => {
+                let name = field("sort_order");
+                return Err(format!("{name} is {other:?}; it must be asc or desc"));
+            }
         };
         Ok(Page {
             place: Place {
@@ -186,11 +196,15 @@ mod tests {
     use super::*;
 
     fn check(change: Value) -> Result<Page, String> {
+        asked(change).check()
+    }
+
+    fn asked(change: Value) -> Asked {
         let mut body = json!({"startTime":"2026-01-01T00:00:00Z","endTime":"2026-01-02T00:00:00Z","searchScope":{"namespace":"default"}});
         for (name, value) in change.as_object().expect("an object") {
             body[name] = value.clone();
         }
-        serde_json::from_value::<Asked>(body).expect("well-formed").check()
+        serde_json::from_value(body).expect("well-formed")
     }
 
     #[test]
@@ -219,6 +233,20 @@ mod tests {
         for (change, words) in cases {
             let error = check(change.clone()).expect_err("wrong");
             assert!(error.contains(words), "{change}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_tool_is_told_by_the_names_of_its_arguments() {
+        for (change, words) in [
+            (json!({"startTime":""}), "start_time is required"),
+            (json!({"endTime":"2025-01-01T00:00:00Z"}), "end_time is before start_time"),
+            (json!({"sortOrder":"up"}), "sort_order is \"up\""),
+            (json!({"searchScope":{"namespace":"a","component":"c"}}), "component needs project"),
+        ] {
+            let asked = Asked { spelling: Spelling::Tool, ..asked(change.clone()) };
+            let error = asked.check().expect_err("wrong");
+            assert!(error.starts_with(words), "{change}: {error}");
         }
     }
 }

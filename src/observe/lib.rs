@@ -22,6 +22,7 @@ pub mod logs;
 pub mod metrics;
 pub mod observer;
 mod owner;
+mod spelling;
 pub mod traces;
 pub mod wire;
 

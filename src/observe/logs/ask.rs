@@ -19,13 +19,14 @@ pub(super) struct LogsQuery {
 impl LogsQuery {
     /// Checks it. The error is a sentence for the caller.
     pub(super) fn check(self) -> Result<Query, String> {
+        let named = self.asked.spelling.field("log_levels");
         let page = self.asked.check()?;
         let mut levels = Vec::with_capacity(self.log_levels.len());
         for name in &self.log_levels {
             let known = ["DEBUG", "INFO", "WARN", "ERROR"].contains(&name.as_str());
             match name.parse::<Level>() {
                 Ok(level) if known => levels.push(level),
-                _ => return Err(format!("logLevels has {name:?}; use DEBUG, INFO, WARN, ERROR")),
+                _ => return Err(format!("{named} has {name:?}; use DEBUG, INFO, WARN, ERROR")),
             }
         }
         Ok(Query { page, levels, phrase: self.search_phrase })
@@ -37,6 +38,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::{asked::Scope, spelling::Spelling};
 
     #[test]
     fn levels_are_four_and_the_rest_of_the_query_is_checked_too() {
@@ -50,5 +52,19 @@ mod tests {
         let error = check(&["FATAL"], "2026-01-01T00:00:00Z").expect_err("wrong");
         assert!(error.contains("use DEBUG, INFO, WARN, ERROR"), "{error}");
         assert_eq!(check(&[], "").expect_err("wrong"), "startTime is required");
+        assert!(error.starts_with("logLevels has"), "{error}");
+        let start = "2026-01-01T00:00:00Z".to_owned();
+        let scope = Scope { namespace: "default".to_owned(), ..Scope::default() };
+        let asked = Asked {
+            end_time: start.clone(),
+            start_time: start,
+            search_scope: scope,
+            spelling: Spelling::Tool,
+            ..Asked::default()
+        };
+        let tool =
+            LogsQuery { asked, log_levels: vec!["FATAL".to_owned()], ..LogsQuery::default() };
+        let error = tool.check().expect_err("wrong");
+        assert!(error.starts_with("log_levels has"), "{error}");
     }
 }

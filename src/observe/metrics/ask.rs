@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::scan::Moment;
 use crate::asked::{Asked, Place};
+use crate::spelling::Spelling;
 
 /// Steps that are chosen for callers who name none, in seconds.
 const STEPS: [i64; 14] = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200];
@@ -42,6 +43,8 @@ pub(super) struct CostQuery {
     pub(super) start_time: String,
     pub(super) end_time: String,
     pub(super) granularity: String,
+    #[serde(skip)]
+    pub(super) spelling: Spelling,
 }
 
 /// What a query asks for.
@@ -134,12 +137,13 @@ pub(super) fn window(asked: Asked, step: &str) -> Result<Window, String> {
 impl TopologyQuery {
     /// Checks it. The error is a sentence for the caller.
     pub(super) fn check(self) -> Result<Window, String> {
+        let spelling = self.asked.spelling;
         let window = window(self.asked, "")?;
         for (name, value) in
             [("project", &window.place.project), ("environment", &window.place.environment)]
         {
             if value.is_empty() {
-                return Err(format!("searchScope.{name} is required"));
+                return Err(format!("{} is required", spelling.scope(name)));
             }
         }
         Ok(window)
@@ -159,11 +163,13 @@ impl CostQuery {
                 environment: environment.to_owned(),
                 ..Default::default()
             },
+            spelling: self.spelling,
             ..Asked::default()
         };
         let mut window = window(asked, "")?;
         if window.between.0 == window.between.1 {
-            return Err("endTime must be after startTime".into());
+            let field = |name| self.spelling.field(name);
+            return Err(format!("{} must be after {}", field("end_time"), field("start_time")));
         }
         window.step = match self.granularity.as_str() {
             "" => window.between.1 - window.between.0,

@@ -5,6 +5,7 @@ use curtain_control::mcp::{Access, Arg, ArgKind, Arguments, Member, Output, Tool
 use super::ask::{CostQuery, MetricsQuery, TopologyQuery};
 use super::signal::{FINOPS, METRICS};
 use crate::asked::{Asked, COMPONENT, END, ENVIRONMENT, NAMESPACE, PROJECT, START};
+use crate::spelling::Spelling;
 
 const ONE_ENVIRONMENT: Arg = Arg::required("environment", ArgKind::Text);
 const STEP: Arg = Arg::optional("step", ArgKind::Text)
@@ -146,5 +147,6 @@ pub(super) fn costs(arguments: &Arguments) -> CostQuery {
         start_time: text("start_time"),
         end_time: text("end_time"),
         granularity: text("granularity"),
+        spelling: Spelling::Tool,
     }
 }
