@@ -107,6 +107,16 @@ fn two_instances_live_side_by_side_and_go_one_by_one() {
     let urls: BTreeSet<_> =
         facts.iter().map(|one| one["endpoints"]["portal"].to_string()).collect();
     assert_eq!(urls.len(), 2, "{facts:?}");
+    // Nobody guesses which one is meant, and `list` says which there are.
+    let unnamed = |args: &[&str]| Output::of(first.command_without_name(args));
+    let listed: Value = serde_json::from_str(&unnamed(&["list", "-o", "json"]).success()).unwrap();
+    let listed = listed.as_array().unwrap();
+    let seen: BTreeSet<_> = listed.iter().map(|one| one["instance"].as_str().unwrap()).collect();
+    assert_eq!(seen, names.into());
+    assert!(listed.iter().all(|one| one["state"] == "running"), "{listed:?}");
+    let which = unnamed(&["status"]);
+    assert_eq!(which.code, Exit::NotFound as i32, "{which:?}");
+    assert!(names.iter().all(|name| which.stderr.contains(name)), "{which:?}");
     both(&["mcp", "install", "cursor", "-o", "json"]);
     let client = first.home().join(".cursor/mcp.json");
     let entries = || -> Value { serde_json::from_slice(&fs::read(&client).unwrap()).unwrap() };
@@ -116,6 +126,10 @@ fn two_instances_live_side_by_side_and_go_one_by_one() {
     Output::of(first.command_for(names[0], &["down"])).success();
     let status = object(Output::of(first.command_for(names[1], &["status", "-o", "json"])));
     assert_eq!(status["ready"], true, "the other lives on: {status}");
+    let only = object(unnamed(&["status", "-o", "json"]));
+    assert_eq!(only["instance"], names[1], "it is the only one");
+    let nothing = unnamed(&["down"]);
+    assert!(nothing.code == 0 && nothing.stderr.contains(names[1]), "{nothing:?}");
     assert_eq!(members(&entries()["mcpServers"]).len(), 1, "{}", entries());
     let config = fs::read_to_string(kube.join("config")).unwrap();
     assert!(config.contains(&format!("curtain-{second}")), "{config}");

@@ -43,6 +43,16 @@ fn an_archive_answers_at_its_url_and_the_same_name_again_replaces_it() {
     let named: Value = serde_json::from_str(&instance.curtain(&named).success()).unwrap();
     assert_eq!(named["from"], "cluster");
 
+    let listed = instance.curtain(&["component", "list", "-o", "json"]).success();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let (one, place) = (&listed[0], &listed[0]["environments"][0]);
+    assert_eq!((&one["name"], &one["project"]), (&json!("my-app"), &json!("default")));
+    let told = (&place["environment"], &place["health"], &place["urls"][0]);
+    assert_eq!(told, (&json!("development"), &json!("Ready"), &json!(url.trim())), "{listed}");
+    let nowhere = instance.curtain(&["component", "list", "--project", "shp"]);
+    let said = "there is no project \"shp\" in namespace default; there are: default";
+    assert!(nowhere.code == 3 && nowhere.stderr.contains(said), "{nowhere:?}");
+
     // It goes with all that was made of it, on record, and another project's is not meant.
     let typo = instance.curtain(&["component", "delete", "my-ap"]);
     assert!(typo.code == 3 && typo.stderr.contains("there are: my-app"), "{typo:?}");

@@ -109,7 +109,7 @@ impl Wanted<'_> {
 }
 
 /// Every item of a list at `path`, to which its limit is put.
-async fn list(access: &Access, path: &str) -> Result<Vec<Value>, Error> {
+pub(crate) async fn list(access: &Access, path: &str) -> Result<Vec<Value>, Error> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     for _ in 0..MOST_PAGES {
         let path = format!("{path}limit=100{cursor}");
@@ -123,7 +123,7 @@ async fn list(access: &Access, path: &str) -> Result<Vec<Value>, Error> {
     Ok(all)
 }
 
-fn project_of(component: &Value) -> &str {
+pub(crate) fn project_of(component: &Value) -> &str {
     component["spec"]["owner"]["projectName"].as_str().unwrap_or_default()
 }
 

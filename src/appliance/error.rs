@@ -72,7 +72,7 @@ pub enum Error {
         client: String,
     },
     /// There is no instance of this name.
-    #[error("there is no instance {instance:?}{}; `curtain up` creates it", known(.others))]
+    #[error("there is no instance {instance:?}{}; `curtain up` creates it", instead(.others))]
     NotFound {
         /// The name that was given.
         instance: String,
@@ -364,6 +364,18 @@ pub enum Error {
     /// There is no such component.
     #[error("there is no component {name:?} in {place}; there {}", listed(known))]
     UnknownComponent {
+    /// There is no such project or namespace.
+    #[error("there is no {what} {name:?}{}; there {}", within(.namespace), listed(known))]
+    UnknownPlace {
+        /// `project` or `namespace`.
+        what: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The namespace of a project.
+        namespace: Option<String>,
+        /// The names there are.
+        known: Vec<String>,
+    },
         /// The name that was given.
         name: String,
         /// Where it was looked for.
@@ -429,6 +441,7 @@ impl Error {
             | Self::UnknownFault(_)
             | Self::NoImage { .. }
             | Self::NotDeployed { .. } => Kind::NotFound,
+            | Self::UnknownPlace { .. }
             Self::NoLinuxProgram => Kind::Unmet,
             Self::Exists { .. }
             | Self::Foreign { .. }
@@ -489,8 +502,17 @@ fn forbidden(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-fn known(others: &[String]) -> String {
-    if others.is_empty() { String::new() } else { format!(" (there are: {})", others.join(", ")) }
+/// The instances that could be meant.
+fn instead(others: &[String]) -> String {
+    match others {
+        [] => String::new(),
+        others => format!("; there are: {}, and --name says which is meant", others.join(", ")),
+    }
+}
+
+/// Where a name was looked for.
+fn within(namespace: &Option<String>) -> String {
+    namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default()
 }
 
 /// What follows "there": the names, or that there are none.

@@ -14,7 +14,7 @@ use curtain_machine::files::{
     remove_marked_folder, sync_folder,
 };
 
-use crate::{Error, InstanceName};
+use crate::{DEFAULT, Error, InstanceName};
 
 /// The folder of all instances.
 #[derive(Clone, Debug)]
@@ -45,6 +45,17 @@ impl Homes {
     /// The home of the instance called `name`, whether it exists or not.
     pub fn instance(&self, name: &InstanceName) -> Home {
         Home { name: name.clone(), root: self.root.clone(), path: self.root.join(name.as_str()) }
+    }
+
+    /// The instance that is meant where none is named: the only one there is, or else the one called [`DEFAULT`].
+    ///
+    /// # Errors
+    /// As for [`Self::list`].
+    pub fn usual(&self) -> Result<InstanceName, Error> {
+        match self.list()?.as_slice() {
+            [only] => Ok(only.name.clone()),
+            _ => DEFAULT.parse(),
+        }
     }
 
     /// The instances there are, by name.
@@ -263,6 +274,23 @@ mod tests {
         remove(&one).unwrap();
         assert_eq!(release(&one), 2);
         assert!(shared.exists() && !way.exists());
+    }
+
+    #[test]
+    fn the_only_instance_is_meant_where_none_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes::new(dir.path());
+        let make = |name: &str| {
+            let home = homes.instance(&name.parse().unwrap());
+            claim(home.path()).unwrap();
+            write_atomic(&home.state(), b"{}").unwrap();
+        };
+        let usual = || homes.usual().unwrap().to_string();
+        assert_eq!(usual(), "default", "there is none");
+        make("ci");
+        assert_eq!(usual(), "ci");
+        make("nightly");
+        assert_eq!(usual(), "default", "nobody knows which of two");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, BufRead as _, BufReader, Write},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,12 @@ pub(crate) const VERSION: u32 = 1;
 #[derive(Serialize, Deserialize)]
 struct Header {
     ledger: u32,
+}
+
+/// The part of a [`Line`] that says when it was written.
+#[derive(Deserialize)]
+struct Began {
+    at: jiff::Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,6 +107,12 @@ impl Ledger {
     pub(crate) fn look(path: &Path) -> Result<Vec<Entry>, Error> {
         let (text, whole) = whole_lines(path)?;
         replay(path, &text[..whole])
+    }
+
+    /// When the first effect of the ledger at `path` was recorded, if that can be read.
+    pub(crate) fn began(path: &Path) -> Option<jiff::Timestamp> {
+        let second = BufReader::new(File::open(path).ok()?).lines().nth(1)?.ok()?;
+        serde_json::from_str(&second).ok().map(|began: Began| began.at)
     }
 
     /// Every effect that is, or may be, on the machine, in the order it was recorded.

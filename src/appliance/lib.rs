@@ -6,7 +6,7 @@
 //! - one command at a time works on an instance; every wait is bounded;
 //! - nothing here prints, exits, or reads the environment: folders and options come from the caller.
 //!
-//! Entry points: [`Homes`], [`up()`], [`down()`], [`pause()`], [`reap()`], [`status()`], [`doctor()`], [`collect()`],
+//! Entry points: [`Homes`], [`up()`], [`down()`], [`pause()`], [`reap()`], [`instances()`], [`status()`], [`doctor()`], [`collect()`],
 //! [`clients`], [`access`].
 
 pub mod access;
@@ -14,6 +14,7 @@ mod agents;
 mod carried;
 pub mod clients;
 pub mod component;
+pub mod components;
 pub mod demo;
 pub mod deploy;
 pub mod doctor;
@@ -26,6 +27,7 @@ mod home;
 mod http;
 mod identity;
 mod instance;
+mod instances;
 mod lease;
 mod ledger;
 mod lock;
@@ -51,6 +53,7 @@ pub use fault::FaultPlan;
 pub use home::{Home, Homes};
 pub use identity::{Identity, find};
 pub use instance::{Endpoints, Instance, NodePorts, Ports};
+pub use instances::{Listed, State, instances};
 pub use lease::{Over, Stay, is_own};
 pub use mcp::{Install, Unwired, agent, install, uninstall};
 pub use name::{DEFAULT, InstanceName};

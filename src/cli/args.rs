@@ -29,7 +29,7 @@ pub(crate) struct Cli {
 /// Flags of every verb.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The instance that is meant [default: default; for `run` one of its own]
+    /// Which instance [default: the only one, else default; of `run` its own]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// How to print the result

@@ -19,6 +19,17 @@ use crate::{
 /// How long a command that waited in vain may take to say for what.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Which instance a verb means where nobody names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unnamed {
+    /// A new one of its own.
+    Own,
+    /// The one called `default`, whatever others there are: what is made or taken away is never guessed.
+    Default,
+    /// The only one there is, or else `default`.
+    Only,
+}
+
 /// The surroundings of a verb.
 pub(crate) struct Context {
     pub(crate) homes: Homes,
@@ -33,8 +44,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The surroundings of a verb that works on an instance of its own if `own` says so, and nobody names one.
-    pub(crate) fn new(common: &Common, own: bool) -> Result<Self, Failure> {
+    /// The surroundings of a verb, which means `unnamed` where nobody names an instance.
+    pub(crate) fn new(common: &Common, unnamed: Unnamed) -> Result<Self, Failure> {
         let custom_home = environment::path(environment::HOME);
         let root = match &custom_home {
             Some(root) => root.clone(),
@@ -48,15 +59,16 @@ impl Context {
                 })?,
         };
         let usage = |error: curtain_appliance::Error| Failure::new(Exit::Usage, error.to_string());
-        let name = match &common.name {
-            Some(name) => name.parse().map_err(usage)?,
-            None if own => InstanceName::random("run"),
-            None => match environment::variable(environment::NAME) {
+        let homes = Homes::new(root);
+        let name = match (&common.name, unnamed) {
+            (Some(name), _) => name.parse().map_err(usage)?,
+            (None, Unnamed::Own) => InstanceName::random("run"),
+            (None, unnamed) => match environment::variable(environment::NAME) {
                 Some(name) => name.to_string_lossy().parse().map_err(usage)?,
+                None if unnamed == Unnamed::Only => homes.usual()?,
                 None => DEFAULT.parse().map_err(usage)?,
             },
         };
-        let homes = Homes::new(root);
         let home = homes.instance(&name);
         let faults = environment::variable(environment::FAULT).unwrap_or_default();
         let faults =

@@ -27,7 +27,7 @@ pub(crate) const FAULT: &str = "CURTAIN_FAULT";
 
 const VARIABLES: &[Variable] = &[
     Variable { name: HOME, meaning: "folder of all instances (default: the user's data folder)" },
-    Variable { name: NAME, meaning: "instance that is meant without --name (default: default)" },
+    Variable { name: NAME, meaning: "instance that is meant without --name" },
     Variable {
         name: PROVIDER,
         meaning: "where the cluster of a new instance comes from without --provider",

@@ -20,7 +20,7 @@ exits! {
     Ok = 0 "done",
     Failed = 1 "something failed that has no code of its own",
     Usage = 2 "the command line cannot be understood",
-    NotFound = 3 "no such instance, demo, service, fault, user, agent, client, project, component, environment or image",
+    NotFound = 3 "no such instance, demo, service, fault, user, agent, client, namespace, project, component, environment or image",
     Timeout = 4 "something did not happen in time",
     PortInUse = 5 "a port the instance keeps belongs to another program",
     DiskFull = 6 "no space is left on the disk",

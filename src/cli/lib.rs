@@ -68,7 +68,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         args::Verb::User(verb) => {
             environment::log_as_command();
-            let context = context::Context::new(&cli.common, verb.has_its_own())?;
+            let context = context::Context::new(&cli.common, verb.unnamed())?;
             let end = runtime.block_on(command(verb, &context));
             let goes_on = matches!(end, Ok(End::In(_))) && !process::REPLACES;
             runtime.shutdown_timeout(if goes_on { BESIDE } else { GIVEN_UP });

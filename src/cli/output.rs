@@ -120,9 +120,27 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A time as people say it, in its two largest units.
+pub(crate) fn span(seconds: i64) -> String {
+    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{rest}s"),
+        (0, 0, _) => format!("{minutes}m {rest}s"),
+        (0, ..) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_said_in_two_units() {
+        let said = [1, 59, 60, 3_599, 3_600, 86_400 + 7_260].map(span);
+        assert_eq!(said, ["1s", "59s", "1m 0s", "59m 59s", "1h 0m", "1d 2h"]);
+    }
 
     #[test]
     fn columns_are_aligned() {

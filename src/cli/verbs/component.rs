@@ -1,4 +1,6 @@
-//! `curtain component`: what was deployed, removed again.
+//! `curtain component`: what was deployed, listed and removed again.
+
+mod list;
 
 use clap::Subcommand;
 use curtain_appliance::component::{Removed, USUAL, Wanted, delete};
@@ -7,10 +9,14 @@ use crate::{context::Context, exit::Exit, failure::Failure, output};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
+  curtain component list
   curtain component delete my";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// List components, and how each is in its environments
+    #[command(visible_alias = "ls", after_help = list::EXAMPLES)]
+    List(list::Args),
     /// Delete a component with its workload, its releases and all that runs of it in every environment
     #[command(after_help = "\
 Examples:
@@ -33,7 +39,14 @@ pub(crate) struct Delete {
 }
 
 pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
-    let Verb::Delete(Delete { component, namespace, project }) = verb;
+    match verb {
+        Verb::List(args) => context.within(super::USUAL, list::run(&args, context)).await,
+        Verb::Delete(args) => remove(args, context).await,
+    }
+}
+
+async fn remove(args: Delete, context: &Context) -> Result<Exit, Failure> {
+    let Delete { component, namespace, project } = args;
     let access = context.access()?;
     let wanted = Wanted { name: &component, namespace: &namespace, project: project.as_deref() };
     let limit = context.inner(USUAL);

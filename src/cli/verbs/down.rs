@@ -41,6 +41,9 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
         if result.leftovers.is_empty() {
             output::line(&said(&result));
         }
+        if result.removed == 0 {
+            others(context)?;
+        }
         kept(args, &result);
     }
     complete(&result).map(|()| Exit::Ok)
@@ -95,6 +98,16 @@ fn said(result: &Down) -> String {
         1 => format!("Instance {name} is gone: 1 thing removed, nothing left."),
         many => format!("Instance {name} is gone: {many} things removed, nothing left."),
     }
+}
+
+/// Names the instances there are, to whoever may have meant one of them: which one goes is never guessed.
+fn others(context: &Context) -> Result<(), Failure> {
+    let names: Vec<_> = context.homes.list()?.iter().map(|home| home.name().to_string()).collect();
+    if let [first, ..] = names.as_slice() {
+        let all = names.join(", ");
+        output::note(&format!("there are: {all}; `curtain down --name {first}` takes it down"));
+    }
+    Ok(())
 }
 
 /// Says what stays on purpose.

@@ -10,6 +10,7 @@ mod doctor;
 mod down;
 mod image;
 mod kubeconfig;
+mod list;
 mod mcp;
 mod open;
 mod pause;
@@ -24,7 +25,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::{context::Context, exit::Exit, failure::Failure};
+use crate::{
+    context::{Context, Unnamed},
+    exit::Exit,
+    failure::Failure,
+};
 
 /// A verb for people.
 #[derive(Debug, Subcommand)]
@@ -44,6 +49,9 @@ pub(crate) enum Verb {
     /// Start a paused instance again
     #[command(after_help = pause::RESUME_EXAMPLES)]
     Resume,
+    /// List the instances on this machine
+    #[command(visible_alias = "ls", after_help = list::EXAMPLES)]
+    List,
     /// Show how the planes are
     #[command(after_help = status::EXAMPLES)]
     Status(status::Args),
@@ -71,7 +79,7 @@ pub(crate) enum Verb {
     /// Deploy an image of your own, and print its URL once it answers
     #[command(after_help = deploy::EXAMPLES)]
     Deploy(deploy::Args),
-    /// Delete what was deployed
+    /// List and delete what was deployed
     #[command(subcommand, after_help = component::EXAMPLES)]
     Component(component::Verb),
     /// Deploy sample applications
@@ -97,9 +105,13 @@ impl Verb {
         matches!(self, Self::Mcp(mcp::Verb::Serve { .. }))
     }
 
-    /// Whether it makes an instance of its own where nobody names one.
-    pub(crate) fn has_its_own(&self) -> bool {
-        matches!(self, Self::Run(_))
+    /// Which instance it means where nobody names one.
+    pub(crate) fn unnamed(&self) -> Unnamed {
+        match self {
+            Self::Run(_) => Unnamed::Own,
+            Self::Up(_) | Self::Down(_) | Self::Plan(_) => Unnamed::Default,
+            _ => Unnamed::Only,
+        }
     }
 
     /// Whether it ends by itself when somebody presses ctrl-c: what it began must be undone first.
@@ -166,6 +178,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Resume => pause::resume(context).await,
         Verb::SupportBundle(args) => support_bundle::run(&args, context).await,
         Verb::Status(args) => context.within(USUAL, status::run(&args, context)).await,
+        Verb::List => context.within(USUAL, list::run(context)).await,
         Verb::Doctor => context.within(USUAL, doctor::run(context)).await,
         Verb::Open(args) => context.within(USUAL, open::run(&args, context)).await,
         Verb::Credentials => context.within(USUAL, credentials::run(context)).await,
@@ -186,6 +199,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
 mod tests {
     use clap::Parser as _;
 
+    use super::Unnamed;
     use crate::args::{Cli, Verb};
 
     /// What is said to whoever interrupts the command `words`.
@@ -196,6 +210,23 @@ mod tests {
             #[cfg(target_os = "linux")]
             Verb::Role(_) => None,
         }
+    }
+
+    #[test]
+    fn what_is_made_or_taken_away_is_never_guessed() {
+        let unnamed = |words: &str| {
+            let cli = Cli::try_parse_from(["curtain"].into_iter().chain(words.split(' ')));
+            match cli.expect("a command").verb {
+                Verb::User(verb) => verb.unnamed(),
+                #[cfg(target_os = "linux")]
+                Verb::Role(_) => unreachable!("{words}"),
+            }
+        };
+        for words in ["status", "pause", "doctor", "component list", "agent list", "open"] {
+            assert_eq!(unnamed(words), Unnamed::Only, "{words}");
+        }
+        assert_eq!(["up", "down"].map(unnamed), [Unnamed::Default; 2]);
+        assert_eq!(unnamed("run -- true"), Unnamed::Own);
     }
 
     #[test]

@@ -59,32 +59,14 @@ fn row(agent: &str, grant: &Granted) -> Vec<String> {
         agent.to_owned(),
         format!("{denies}{}", grant.roles.join(",")),
         place,
-        grant.remaining_seconds.map_or("for good".to_owned(), left),
+        grant.remaining_seconds.map_or("for good".to_owned(), output::span),
         grant.granted_by.clone().unwrap_or_else(|| "-".to_owned()),
     ]
-}
-
-/// A time as people say it, in its two largest units.
-fn left(seconds: i64) -> String {
-    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
-    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{rest}s"),
-        (0, 0, _) => format!("{minutes}m {rest}s"),
-        (0, ..) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_left_is_said_in_two_units() {
-        let said = [1, 59, 60, 3_599, 3_600, 86_400 + 7_260].map(left);
-        assert_eq!(said, ["1s", "59s", "1m 0s", "59m 59s", "1h 0m", "1d 2h"]);
-    }
 
     #[test]
     fn a_grant_is_one_line_of_the_table() {
