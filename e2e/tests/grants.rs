@@ -41,7 +41,7 @@ fn an_agent_reads_asks_is_granted_writes_and_is_stopped() {
         claude.call("update_release_binding", fix(calls))
     };
     let refusal = write(&mut claude).unwrap_err();
-    assert!(refusal.contains("denied: releasebinding:update in development. "), "{refusal}");
+    assert!(refusal.starts_with("denied: releasebinding:update in development. "), "{refusal}");
     let command = refusal.split_once("A person can allow it: ").map(|(_, command)| command.trim());
     let command = command.unwrap_or_else(|| panic!("no command in {refusal}"));
     assert!(command.starts_with("curtain agent grant claude-1 config-fix "), "{command}");

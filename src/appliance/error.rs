@@ -5,6 +5,9 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+/// What each refusal of the control plane begins with.
+const DENIED: &str = "denied: ";
+
 /// The class of an error; the command line has an exit code for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -403,6 +406,8 @@ impl Error {
     ) -> Self {
         let to = to.to_owned();
         match status {
+            // The control plane's own refusals say who can do what about them.
+            403 if why.starts_with(DENIED) => Self::Denied { why },
             401 | 403 => Self::Refused { asked, to, why, next },
             507 => Self::Full { to, why },
             _ => Self::Answered { asked, to, status, why },
@@ -550,6 +555,10 @@ mod tests {
         let refused = "the cluster refused to read the identities: so it is; `curtain up` helps";
         assert_eq!(said(401), (refused.to_owned(), Kind::Denied));
         assert_eq!(said(403), (refused.to_owned(), Kind::Denied));
+        let denied = "denied: component:view on project shop. A person can allow it: so";
+        let error =
+            Error::answered(403, "the API", "look", denied.to_owned(), "`curtain up` helps");
+        assert_eq!((error.to_string(), error.kind()), (denied.to_owned(), Kind::Denied));
         let full = "cannot read the identities: so it is";
         assert_eq!(said(507), (full.to_owned(), Kind::DiskFull));
         let not_there = "cannot read the identities: so it is";

@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::{Decision, GrantKind, Hierarchy, Question, grant::Grant};
 use crate::identity::{Caller, SubjectKind};
 
+/// What every refusal begins with.
+pub const DENIED: &str = "denied: ";
+
 /// Why a caller may not do something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
@@ -68,27 +71,27 @@ impl Denial {
         self.forbidden_by.is_some()
     }
 
-    /// What is missing, in one sentence.
+    /// What is missing, in one sentence. Every refusal there is begins with it, whatever door says it.
     pub fn reason(&self) -> String {
-        let Self { caller, action, at, .. } = self;
-        if self.agent_grant().is_some() {
-            return match self.environment_name() {
-                Some(name) => format!("denied: {action} in {name}"),
-                None => format!("denied: {action} on {at}"),
-            };
-        }
-        let place = match &self.environment {
-            Some(environment) => format!("{at}, environment {environment}"),
-            None => at.to_string(),
+        let Self { action, at, .. } = self;
+        let place = match (self.agent_grant(), self.environment_name(), &self.environment) {
+            (Some(_), Some(name), _) => return format!("{DENIED}{action} in {name}"),
+            (Some(_), None, _) => return format!("{DENIED}{action} on {at}"),
+            (None, _, Some(environment)) => format!("{at}, environment {environment}"),
+            (None, _, None) => at.to_string(),
         };
-        if let Some(binding) = &self.forbidden_by {
-            format!("{binding} forbids \"{action}\" on {place} to {caller}")
-        } else if let Some(binding) = &self.unmet {
-            format!(
-                "{caller} has \"{action}\" only under a condition of {binding}, which {place} does not meet"
-            )
-        } else {
-            format!("missing permission \"{action}\" on {place} for {caller}")
+        format!("{DENIED}{action} on {place}: {}", self.why())
+    }
+
+    /// What of the policy it is that does not let the caller.
+    pub fn why(&self) -> String {
+        let caller = &self.caller;
+        match (&self.forbidden_by, &self.unmet) {
+            (Some(binding), _) => format!("{binding} forbids it to {caller}"),
+            (None, Some(binding)) => {
+                format!("{binding} allows it to {caller} only under a condition that does not hold")
+            }
+            (None, None) => format!("{caller} has no permission for it"),
         }
     }
 

@@ -33,7 +33,7 @@ pub use authorizer::Authorizer;
 pub use clock::Clock;
 pub use condition::{Attributes, Condition};
 pub use decide::{Decision, Question};
-pub use denial::Denial;
+pub use denial::{DENIED, Denial};
 pub use ends::{EXPIRES_AT, Ends, GRANTED_BY};
 pub use gate::{Absent, Gate, GateError, Named};
 pub use hierarchy::Hierarchy;

@@ -93,7 +93,7 @@ async fn login_code(
     if caller.kind != SubjectKind::User {
         let body = json!({
             "error": "FORBIDDEN",
-            "message": format!("only people sign in to a browser; {caller} is not one"),
+            "message": format!("denied: only people sign in to a browser; {caller} is not one"),
         });
         return (StatusCode::FORBIDDEN, Json(body)).into_response();
     }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     audit::trail,
-    authz::Hierarchy,
+    authz::{DENIED, Hierarchy},
     identity::{Caller, Secret, Validator, bearer},
 };
 
@@ -117,11 +117,10 @@ impl<T: Toolbox> Server<T> {
         tool: &'static Tool,
         arguments: &Arguments,
     ) -> Result<(), CallError> {
-        let refused = |reason: &str| {
-            Err(CallError(format!("not authorized to call tool \"{}\": {reason}", tool.name)))
-        };
         if request.options.readonly && tool.access != Access::Read {
-            return refused("this connection is read-only (readonly=true)");
+            let name = tool.name;
+            let reason = format!("{DENIED}{name}: this connection is read-only (readonly=true)");
+            return Err(CallError(reason));
         }
         if !request.options.filter_by_authz {
             return Ok(());
@@ -137,8 +136,7 @@ impl<T: Toolbox> Server<T> {
         let place = if of_cluster { Hierarchy::cluster() } else { arguments.place() };
         match self.0.admits(request.call(), (tool, action), &place, arguments).await {
             Ok(()) => Ok(()),
-            Err(Barred::Denied(reason)) => refused(&reason),
-            Err(Barred::Absent(reason)) => Err(CallError(reason)),
+            Err(Barred(reason)) => Err(CallError(reason)),
         }
     }
 }

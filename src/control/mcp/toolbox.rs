@@ -34,14 +34,10 @@ impl CallError {
     }
 }
 
-/// Why a call is not let in.
+/// Why a call is not let in: the caller may not, with how it can be allowed; or what it is about is not there, which the
+/// caller may know.
 #[derive(Debug)]
-pub enum Barred {
-    /// The caller may not; with how it can be allowed.
-    Denied(String),
-    /// What it is about is not there, which the caller may know.
-    Absent(String),
-}
+pub struct Barred(pub String);
 
 /// Who calls, and what proves it.
 #[derive(Debug, Clone, Copy)]

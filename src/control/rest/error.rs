@@ -39,9 +39,6 @@ impl IntoResponse for ApiError {
             }
         };
         let message = match &self.0 {
-            Error::Denied(denial) => {
-                format!("You do not have permission to perform this operation: {denial}")
-            }
             Error::Audit(source) => {
                 tracing::error!(error = %source, "audit records cannot be read");
                 "Internal server error".to_owned()

@@ -188,7 +188,12 @@ async fn a_refusal_names_the_grant_and_the_grant_works_at_once() {
     let (status, body) = platform.send(&agent, Method::POST, &projects, Some(bank.clone())).await;
     let error = body["error"].as_str().expect("error");
     assert_eq!((status, &body["code"]), (403, &json!("FORBIDDEN")));
-    assert!(error.contains("missing permission \"project:create\""), "{error}");
+    assert!(
+        error.starts_with(
+            "denied: project:create on project bank in namespace team: agent one has "
+        ),
+        "{error}"
+    );
 
     // What a person would paste: the objects between the quotes.
     let list = error.split('\'').nth(1).expect("command");

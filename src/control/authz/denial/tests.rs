@@ -64,7 +64,7 @@ fn what_no_kind_covers_and_what_a_shell_would_read_differently_is_told_in_full()
         ("releasebinding:update", web.clone(), "--for"),
     ] {
         let said = told(action, &at, environment);
-        assert!(said.contains("missing permission") && said.contains("| kubectl"), "{said}");
+        assert!(said.starts_with("denied: ") && said.contains("| kubectl"), "{said}");
         assert!(!said.contains("agent grant"), "{said}");
     }
 }
@@ -73,7 +73,7 @@ fn what_no_kind_covers_and_what_a_shell_would_read_differently_is_told_in_full()
 fn says_what_is_missing_and_how_to_grant_exactly_that() {
     let at = Hierarchy::namespace("default").project("shop").component("web");
     let denial = denied("component:create", at, Decision::Missing { unmet: None });
-    insta::assert_snapshot!(denial, @r#"missing permission "component:create" on component shop/web in namespace default for user claude-1. A person who may administer access can allow it: echo '{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}} {"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.project-shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
+    insta::assert_snapshot!(denial, @r#"denied: component:create on component shop/web in namespace default: user claude-1 has no permission for it. A person who may administer access can allow it: echo '{"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRole","metadata":{"name":"claude-1-component-create","namespace":"default"},"spec":{"actions":["component:create"]}} {"apiVersion":"openchoreo.dev/v1alpha1","kind":"AuthzRoleBinding","metadata":{"name":"claude-1-component-create.project-shop","namespace":"default"},"spec":{"entitlement":{"claim":"sub","value":"claude-1"},"roleMappings":[{"roleRef":{"kind":"AuthzRole","name":"claude-1-component-create"},"scope":{"project":"shop"}}]}}' | kubectl --kubeconfig "$(curtain kubeconfig)" apply -f -"#);
 }
 
 #[test]
@@ -212,5 +212,5 @@ fn a_cluster_action_needs_a_cluster_role() {
 fn a_binding_that_forbids_is_named() {
     let forbidden = Decision::Forbidden { binding: "AuthzRoleBinding default/freeze".into() };
     let denial = denied("releasebinding:update", Hierarchy::namespace("default"), forbidden);
-    insta::assert_snapshot!(denial, @r#"AuthzRoleBinding default/freeze forbids "releasebinding:update" on namespace default to user claude-1. A person who may administer access can change AuthzRoleBinding default/freeze."#);
+    insta::assert_snapshot!(denial, @r#"denied: releasebinding:update on namespace default: AuthzRoleBinding default/freeze forbids it to user claude-1. A person who may administer access can change AuthzRoleBinding default/freeze."#);
 }

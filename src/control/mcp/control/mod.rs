@@ -157,13 +157,13 @@ impl Toolbox for ControlPlane {
             if self.objects.may_see(ask, kind, &place.namespace) {
                 trail::asked(action, &aim.object, &aim.at);
                 let missing = self.objects.with_known(ask, &place.namespace, missing).await;
-                return Err(Barred::Absent(missing.to_string()));
+                return Err(Barred(missing.to_string()));
             }
         }
         let action = aim.forbidden.unwrap_or(action);
         let question = Question { action, at: &aim.at, attributes: &aim.attributes };
         authorizer.authorize(caller, Via::Mcp, question, &aim.object).map_err(|denial| {
-            Barred::Denied(match aim.part {
+            Barred(match aim.part {
                 Some(part) => denial.of_part(part).to_string(),
                 None => denial.to_string(),
             })
@@ -203,9 +203,6 @@ impl Toolbox for ControlPlane {
         };
         let namespace = arguments.text("namespace_name");
         Err(match self.objects.with_known(ask, namespace, error).await {
-            Error::Denied(denial) => {
-                CallError(format!("insufficient permissions to perform this action: {denial}"))
-            }
             Error::Cluster(source) => {
                 tracing::error!(tool = tool.name, error = %source, "tool failed");
                 CallError(

@@ -260,8 +260,7 @@ async fn an_agent_sees_what_it_could_be_granted_and_is_refused_with_the_remedy()
         );
         let arguments = json!({"namespace_name": "team", "name": "shop"});
         let refused = bad(&agent, "create_project", arguments).await;
-        assert!(refused.contains("not authorized to call tool \"create_project\""), "{refused}");
-        assert!(refused.contains("missing permission \"project:create\""), "{refused}");
+        assert!(refused.starts_with("denied: project:create on namespace team: "), "{refused}");
         assert!(refused.contains("apply -f -"), "{refused}");
         let binding = json!({"namespace_name": "team", "project_name": "shop", "component_name": "web",
             "environment": "development", "release_name": "r"});
@@ -273,15 +272,18 @@ async fn an_agent_sees_what_it_could_be_granted_and_is_refused_with_the_remedy()
         let refused = bad(&agent, "update_release_binding", change).await;
         let told = "denied: releasebinding:update in production. A person can allow it: curtain agent grant one \
                     config-fix --namespace team --project shop --component web --env production --for 1h --name ci";
-        assert!(refused.contains(told), "{refused}");
+        assert_eq!(refused, told);
         good(&agent, "list_projects", json!({"namespace_name": "team"})).await;
     }
     // Without the filter the tool is listed, and refused by the service itself.
     let unfiltered = connect(&platform, "one", "?filterByAuthz=false", stateless()).await;
     assert!(names(&unfiltered).await.contains(&"create_project".to_owned()));
-    let arguments = json!({"namespace_name": "team", "name": "shop"});
+    let arguments = json!({"namespace_name": "team", "name": "bank"});
     let text = bad(&unfiltered, "create_project", arguments).await;
-    assert!(text.contains("insufficient permissions to perform this action"), "{text}");
+    assert!(
+        text.starts_with("denied: project:create on project bank in namespace team: "),
+        "{text}"
+    );
 }
 
 #[tokio::test]
