@@ -128,6 +128,13 @@ fn an_agent_reads_asks_is_granted_writes_and_is_stopped() {
     assert!(records(&["--denied"]).iter().all(|one| one["result"] == "denied"));
     let table = instance.curtain(&["audit", "--by", "claude-1", "--changes"]).success();
     assert!(table.contains("ReleaseBinding/greeter-development"), "{table}");
+    assert!(!table.contains(" reads "), "{table}");
+    // The whole story: what it looked at, what it was refused, who let it, and what it changed.
+    let table = instance.curtain(&["audit", "--by", "claude-1"]).success();
+    assert!(table.contains(" reads ") || table.contains(":view"), "{table}");
+    for told in ["denied", "config-fix to claude-1", "admin@openchoreo.dev", "spec."] {
+        assert!(table.contains(told), "{told} is not in {table}");
+    }
 
     instance.curtain(&["agent", "remove", "claude-1"]).success();
     assert!(!instance.curtain(&["agent", "list"]).success().contains("claude-1"));

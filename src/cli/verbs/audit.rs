@@ -1,8 +1,11 @@
 //! `curtain audit`: who did what, and who let them.
 
+mod told;
+
 use std::time::Duration;
 
 use curtain_appliance::access::{Access, encode};
+use curtain_control::audit::Record;
 use http::Method;
 use serde_json::Value;
 
@@ -11,22 +14,25 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    fit::{Cut, fit},
+    fit::fit,
     output::{self, table},
 };
+use told::{CUTS, HEAD, lines};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  curtain audit --by claude-1 --since 1h
+  curtain audit --by claude-1 --since 1h     # what it only looked at is summed up
+  curtain audit --all
   curtain audit --denied -o wide
   curtain audit --changes -o json";
 
-/// What of each column goes where the terminal is narrow: of a place, the end tells most.
-const CUTS: [Cut; 7] = [Cut::Never, Cut::End, Cut::Never, Cut::End, Cut::End, Cut::Start, Cut::End];
+/// Records that one page has at most, and pages that are read for the lines of a table.
+const PAGE: u16 = 1000;
+const MOST_PAGES: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only what this user or agent did
+    /// Only what this user or agent did, and, in the table, what was granted to it
     #[arg(long = "by", value_name = "WHO")]
     actor: Option<String>,
     /// Only what is not older, for example 15m or 8h
@@ -36,62 +42,115 @@ pub(crate) struct Args {
     #[arg(long)]
     denied: bool,
     /// Only changes, nothing that was only looked at
-    #[arg(long)]
+    #[arg(long, visible_alias = "writes")]
     changes: bool,
+    /// Everything that was only looked at has a line of its own, too
+    #[arg(long, conflicts_with = "changes")]
+    all: bool,
     /// Only this action, for example releasebinding:update or releasebinding:*
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// Only in this namespace
     #[arg(long)]
     namespace: Option<String>,
-    /// How many of the newest
+    /// How many of the newest: lines of the table, or records of the JSON
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let access = context.access()?;
-    let mut query = vec![format!("limit={}", args.limit)];
-    let since = args.since.map(|since| format!("{}s", since.as_secs()));
-    let denied = args.denied.then(|| "denied".to_owned());
-    let changes = args.changes.then(|| "true".to_owned());
-    for (name, value) in [
-        ("actor", who(&access, args.actor.as_deref()).await?),
-        ("since", since),
-        ("result", denied),
-        ("changes", changes),
-        ("action", args.action.clone()),
-        ("namespace", args.namespace.clone()),
-    ] {
-        query.extend(value.map(|value| format!("{name}={}", encode(&value))));
-    }
-    let path = format!("/audit?{}", query.join("&"));
-    let answer = access.api("read the audit records", Method::GET, &path, None).await?;
+    let actor = who(&access, args.actor.as_deref()).await?;
     if context.is_json() {
-        output::json(&answer["items"]);
+        let query = query(args, actor.as_deref(), args.limit);
+        output::json(&page(&access, &query).await?["items"]);
         return Ok(Exit::Ok);
     }
-    let records = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut records = Vec::new();
+    let (mut cursor, mut more) = (String::new(), true);
+    for _ in 0..MOST_PAGES {
+        let answer =
+            page(&access, &format!("{}{cursor}", query(args, actor.as_deref(), PAGE))).await?;
+        records.extend(read(&answer)?);
+        let next = answer["pagination"]["nextCursor"].as_str();
+        cursor = next.map(|next| format!("&cursor={}", encode(next))).unwrap_or_default();
+        more = next.is_some();
+        if !more || lines(&records, args.all).len() >= usize::from(args.limit) {
+            break;
+        }
+    }
+    if let Some(actor) = actor.as_deref().filter(|_| args.action.is_none() && !args.denied) {
+        let oldest = records.last().filter(|_| more).map(|record: &Record| record.time);
+        let given = given(&access, args, actor).await?;
+        records.extend(given.into_iter().filter(|one| oldest.is_none_or(|at| one.time >= at)));
+    }
     if records.is_empty() {
         output::line("There are no records of that.");
         return Ok(Exit::Ok);
     }
-    let mut rows = vec![
-        ["TIME", "WHO", "RESULT", "ACTION", "OBJECT", "WHERE", "ALLOWED BY"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
     // The newest is at the bottom, where a terminal ends.
-    rows.extend(records.iter().rev().map(row));
+    records.reverse();
+    records.sort_by_key(|record| record.time);
+    let mut all = lines(&records, args.all);
+    let hidden = all.len().saturating_sub(usize::from(args.limit));
+    all.drain(..hidden);
+    let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
+    rows.append(&mut all);
     let cut = context.columns().is_some_and(|width| fit(&mut rows, &CUTS, width));
     output::line(table(&rows).trim_end());
     if cut {
         context.note("Cut to the terminal: -o wide shows all of it, -o json more.");
     }
-    if !answer["pagination"]["nextCursor"].is_null() {
+    if more || hidden > 0 {
         context.note("There are older ones: --limit shows more, --since and --by narrow it.");
     }
     Ok(Exit::Ok)
+}
+
+/// The words of a query for `limit` records.
+fn query(args: &Args, actor: Option<&str>, limit: u16) -> String {
+    let mut query = vec![format!("limit={limit}")];
+    for (name, value) in [
+        ("actor", actor.map(str::to_owned)),
+        ("since", args.since.map(|since| format!("{}s", since.as_secs()))),
+        ("result", args.denied.then(|| "denied".to_owned())),
+        ("changes", args.changes.then(|| "true".to_owned())),
+        ("action", args.action.clone()),
+        ("namespace", args.namespace.clone()),
+    ] {
+        query.extend(value.map(|value| format!("{name}={}", encode(&value))));
+    }
+    query.join("&")
+}
+
+async fn page(access: &Access, query: &str) -> Result<Value, Failure> {
+    let path = format!("/audit?{query}");
+    Ok(access.api("read the audit records", Method::GET, &path, None).await?)
+}
+
+fn read(answer: &Value) -> Result<Vec<Record>, Failure> {
+    serde_json::from_value(answer["items"].clone())
+        .map_err(|error| Failure::new(Exit::Failed, format!("the API's answer: {error}")))
+}
+
+/// What others granted to `actor`, and took back.
+async fn given(access: &Access, args: &Args, actor: &str) -> Result<Vec<Record>, Failure> {
+    let mut all = Vec::new();
+    for action in ["grant", "revoke"] {
+        let only = format!("{}&action={action}", query(args, None, PAGE));
+        all.extend(read(&page(access, &only).await?)?);
+    }
+    all.retain(|one| is_about(one, actor));
+    all.sort_by_key(|one: &Record| std::cmp::Reverse(one.time));
+    Ok(all)
+}
+
+/// Whether somebody else's grant, or its end, is about `actor`.
+fn is_about(record: &Record, actor: &str) -> bool {
+    let words: Vec<&str> = record.note.split([' ', ';']).collect();
+    let named = words.windows(2).any(|pair| pair == ["to", actor]);
+    // Whoever grants something to themselves has it among their own already.
+    record.actor != actor && (named || record.object == format!("Agent/{actor}"))
 }
 
 /// The whole name of a person who is known by a short one. Of somebody who is gone there must be records.
@@ -110,29 +169,6 @@ async fn who(access: &Access, name: Option<&str>) -> Result<Option<String>, Fail
     }
 }
 
-fn row(record: &Value) -> Vec<String> {
-    let text = |member: &str| record[member].as_str().unwrap_or_default();
-    let or = |value: &str, other: &str| match value {
-        "" => other.to_owned(),
-        value => value.to_owned(),
-    };
-    let environment = text("environment").rsplit('/').next().unwrap_or_default();
-    let place = match environment {
-        "" => text("at").trim_start_matches("ns/").to_owned(),
-        environment => format!("{} {environment}", text("at").trim_start_matches("ns/")),
-    };
-    let time = text("time");
-    vec![
-        time.get(..19).unwrap_or(time).replace('T', " "),
-        text("actor").to_owned(),
-        text("result").to_owned(),
-        or(text("action"), text("call")),
-        or(text("note"), text("object")),
-        place,
-        or(text("grantedBy"), text("binding")),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -140,25 +176,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_one_line() {
-        let record = json!({
-            "id": 7, "time": "2026-01-02T03:04:05.678Z", "actor": "claude-1", "actorKind": "agent",
-            "via": "mcp", "call": "update_release_binding", "action": "releasebinding:update",
-            "object": "ReleaseBinding/web-development", "at": "ns/default/project/shop/component/web",
-            "environment": "default/development", "result": "allowed",
-            "binding": "AuthzRoleBinding default/x", "grantedBy": "admin",
-        });
-        let line = row(&record).join(" | ");
-        assert_eq!(
-            line,
-            "2026-01-02 03:04:05 | claude-1 | allowed | releasebinding:update | ReleaseBinding/web-development | \
-             default/project/shop/component/web development | admin"
-        );
-        let mut rows = vec![row(&record)];
-        assert!(fit(&mut rows, &CUTS, 120));
-        assert!(table(&rows).trim_end().chars().count() <= 120, "{rows:?}");
-        assert!(rows[0][0].ends_with("03:04:05") && rows[0][5].ends_with("web development"));
-        let list = json!({"time": "2026-01-02T03:04:05Z", "actor": "claude-1", "call": "GET /api/v1/agents"});
-        assert_eq!(row(&list)[3], "GET /api/v1/agents");
+    fn a_grant_is_about_the_agent_that_it_names() {
+        let record = |note: &str, object: &str| -> Record {
+            let record = json!({"time": "2026-01-02T03:04:05Z", "actor": "admin", "actorKind": "user", "via": "rest",
+                "call": "x", "action": "grant", "result": "allowed", "note": note, "object": object});
+            serde_json::from_value(record).expect("a record")
+        };
+        for note in [
+            "scale to claude-1",
+            "a to b; scale to claude-1; c to d",
+            "scale to claude-1 in namespace x",
+        ] {
+            assert!(is_about(&record(note, "AuthzRoleBinding/x"), "claude-1"), "{note}");
+        }
+        assert!(is_about(&record("", "Agent/claude-1"), "claude-1"), "a grant that failed");
+        for note in ["scale to claude-10 until claude-1", "claude-1", ""] {
+            assert!(!is_about(&record(note, "Agent/claude-10"), "claude-1"), "{note}");
+        }
+        assert!(!is_about(&record("admin to admin", ""), "admin"), "it is among their own");
     }
 }

@@ -7,6 +7,7 @@
 //! Invariants: a change is in the database before it is answered; other records follow soon, in order, and are there
 //! after an orderly end; nobody but the doors writes; a caller without `audit:view` sees its own records and no others.
 
+mod delta;
 mod observed;
 mod query;
 mod record;
@@ -15,6 +16,7 @@ pub(crate) mod trail;
 mod witness;
 mod writer;
 
+pub(crate) use delta::delta;
 pub(crate) use observed::routes as observed_routes;
 pub use observed::{OBSERVED_PATH, Observed};
 pub use query::{Counts, Found, Numbered, Query, moment};

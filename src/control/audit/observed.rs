@@ -11,7 +11,10 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Audit, Outcome, Record, record::by};
+use super::{
+    Audit, Outcome, Record,
+    record::{by, why},
+};
 use crate::{
     authz::{Decision, Question, Via},
     identity::{Caller, Doorman, SubjectKind, require_role},
@@ -81,6 +84,8 @@ impl Observed {
             binding,
             granted_by,
             note: String::new(),
+            change: String::new(),
+            reason: why(&self.decision),
         }
     }
 }

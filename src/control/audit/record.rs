@@ -15,6 +15,8 @@ pub(super) const VERSION: u8 = 1;
 /// The longest text of a record, in bytes; that of its note, which tells all that one call granted or revoked.
 const LONGEST: usize = 1 << 10;
 const LONGEST_NOTE: usize = 16 << 10;
+/// The longest reason for which something was not done, in bytes.
+const LONGEST_REASON: usize = 512;
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,16 +67,22 @@ pub struct Record {
     /// What was granted or revoked, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// What it changed: `spec.replicas: 1 → 3`. Never a secret's value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub change: String,
+    /// Why it was not done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 impl Record {
-    /// The record of `call`, which `caller` made `via` a door, and which left `trail`. `failed` says whether it was not
-    /// done.
+    /// The record of `call`, which `caller` made `via` a door, and which left `trail`. `failure` is what the caller was told
+    /// if it was not done.
     pub(crate) fn of(
         caller: &Caller,
         (via, call): (Via, String),
         trail: &Trail,
-        failed: bool,
+        failure: Option<&str>,
         time: Timestamp,
     ) -> Self {
         let mut record = Self {
@@ -87,10 +95,12 @@ impl Record {
             object: String::new(),
             at: String::new(),
             environment: String::new(),
-            result: if failed { Outcome::Failed } else { Outcome::Allowed },
+            result: if failure.is_some() { Outcome::Failed } else { Outcome::Allowed },
             binding: String::new(),
             granted_by: String::new(),
             note: String::new(),
+            change: trail.changed().to_owned(),
+            reason: failure.unwrap_or_default().to_owned(),
         };
         let Some(decided) = trail.telling() else {
             if let Some(asked) = trail.asked() {
@@ -105,8 +115,9 @@ impl Record {
         record.at.clone_from(&decided.at);
         record.environment = decided.environment.clone().unwrap_or_default();
         (record.binding, record.granted_by) = by(&decided.decision);
-        if failed && !decided.decision.is_allowed() {
+        if failure.is_some() && !decided.decision.is_allowed() {
             record.result = Outcome::Denied;
+            record.reason = why(&decided.decision);
         }
         if let Some(given) = trail.given() {
             record.action = given.action.to_owned();
@@ -119,11 +130,23 @@ impl Record {
     /// have been refused for that.
     pub(super) fn make_plain(&mut self) {
         let Self {
-            actor, call, action, object, at, environment, binding, granted_by, note, ..
+            actor,
+            call,
+            action,
+            object,
+            at,
+            environment,
+            binding,
+            granted_by,
+            note,
+            change,
+            reason,
+            ..
         } = self;
-        for text in [actor, call, action, object, at, environment, binding, granted_by] {
+        for text in [actor, call, action, object, at, environment, binding, granted_by, change] {
             plain(text, LONGEST);
         }
+        plain(reason, LONGEST_REASON);
         plain(note, LONGEST_NOTE);
     }
 
@@ -141,6 +164,18 @@ pub(super) fn by(decision: &Decision) -> (String, String) {
         }
         Decision::Forbidden { binding } => (binding.clone(), String::new()),
         Decision::Missing { unmet } => (unmet.clone().unwrap_or_default(), String::new()),
+    }
+}
+
+/// Why `decision` does not let the caller; nothing if it does.
+pub(super) fn why(decision: &Decision) -> String {
+    match decision {
+        Decision::Allowed { .. } => String::new(),
+        Decision::Forbidden { binding } => format!("{binding} forbids it"),
+        Decision::Missing { unmet: Some(binding) } => {
+            format!("{binding} allows it only under a condition that does not hold")
+        }
+        Decision::Missing { unmet: None } => "no permission".to_owned(),
     }
 }
 

@@ -38,6 +38,8 @@ fn record(actor: &str, action: &str, second: i64) -> Record {
         binding: String::new(),
         granted_by: String::new(),
         note: String::new(),
+        change: String::new(),
+        reason: String::new(),
     }
 }
 

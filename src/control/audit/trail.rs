@@ -14,6 +14,7 @@ pub struct Trail {
     asked: Option<Asked>,
     decided: Vec<Decided>,
     given: Option<Given>,
+    changed: String,
 }
 
 /// What a call is about, known before anything is decided: it may end before.
@@ -56,6 +57,11 @@ impl Trail {
 
     pub(crate) fn given(&self) -> Option<&Given> {
         self.given.as_ref()
+    }
+
+    /// What was changed, in words.
+    pub(crate) fn changed(&self) -> &str {
+        &self.changed
     }
 
     pub(crate) fn asked(&self) -> Option<&Asked> {
@@ -111,6 +117,16 @@ pub(crate) fn given(action: &'static str, words: &str) {
             given.words.push_str(words);
         }
         given => *given = Some(Given { action, words: words.to_owned() }),
+    });
+}
+
+/// Leaves what a change changed.
+pub(crate) fn changed(words: &str) {
+    leave(|trail| {
+        if !trail.changed.is_empty() && !words.is_empty() {
+            trail.changed.push_str("; ");
+        }
+        trail.changed.push_str(words);
     });
 }
 

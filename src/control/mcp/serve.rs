@@ -185,7 +185,8 @@ impl<T: Toolbox> ServerHandler for Server<T> {
         };
         let place = arguments.place();
         let (answer, trail) = trail::follow(self.answer(&request, tool, arguments)).await;
-        self.0.keep(request.call(), (tool, &place), &trail, answer.is_err()).await;
+        let told = answer.as_ref().err().map(|CallError(reason)| reason.as_str());
+        self.0.keep(request.call(), (tool, &place), &trail, told).await;
         let result = match answer {
             Ok(value) => CallToolResult::structured(value),
             Err(CallError(reason)) => failure(reason),

@@ -73,16 +73,16 @@ pub trait Toolbox: Send + Sync + 'static {
         future::ready(Ok(()))
     }
 
-    /// Keeps a record of a call of `tool` at `place`, which left `trail`, before it is answered. `failed` says whether it
-    /// was not done.
+    /// Keeps a record of a call of `tool` at `place`, which left `trail`, before it is answered. `failure` is what
+    /// the caller is told if it was not done.
     fn keep(
         &self,
         call: Call<'_>,
         (tool, place): (&'static Tool, &Hierarchy),
         trail: &Trail,
-        failed: bool,
+        failure: Option<&str>,
     ) -> impl Future<Output = ()> + Send {
-        let _ = (call, tool, place, trail, failed);
+        let _ = (call, tool, place, trail, failure);
         future::ready(())
     }
 

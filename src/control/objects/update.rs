@@ -11,7 +11,10 @@ use super::{
     unknown::refuse_in_spec,
     view::{DESCRIPTION, DISPLAY_NAME, text_at},
 };
-use crate::{audit::trail, authz::described};
+use crate::{
+    audit::{delta, trail},
+    authz::described,
+};
 
 /// How often a change is worked out anew when somebody else was faster.
 const TRIES: usize = 5;
@@ -81,8 +84,9 @@ impl Objects {
             }
             match self.api(kind, namespace)?.replace(name, &options, &object).await {
                 Ok(replaced) => {
-                    if is_binding(kind) {
-                        trail::given("grant", &described(&replaced));
+                    match is_binding(kind) {
+                        true => trail::given("grant", &described(&replaced)),
+                        false => trail::changed(&difference(kind, &before, &object)),
                     }
                     return Ok(replaced);
                 }
@@ -124,6 +128,17 @@ impl Objects {
         })
         .await
     }
+}
+
+/// What makes `after` of `before`, as its audit record tells it.
+fn difference(kind: &Kind, before: &Object, after: &Object) -> String {
+    let whole = |object: &Object| {
+        let (labels, annotations) = (&object.metadata.labels, &object.metadata.annotations);
+        json!({"labels": labels, "annotations": annotations, "spec": object.data["spec"]})
+    };
+    // What people are notified by has keys and addresses in it.
+    let shows = kind.kind != "ObservabilityAlertsNotificationChannel";
+    delta(&whole(before), &whole(after), shows)
 }
 
 /// The new spec, with the component type's kind kept when the caller left it out.

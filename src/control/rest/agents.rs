@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Api, ApiError, extract::Call};
 use crate::{
+    audit::trail,
     authz::{GRANT_KINDS, Hierarchy},
     identity::SubjectKind,
     objects::{Error, Wish, kind},
@@ -63,6 +64,9 @@ async fn grant(
     let wish: Wish = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request(format!("the body is no grant: {error}")))?;
     known(&api, call.name())?;
+    let namespace = Some(&wish.namespace).filter(|name| kind("Namespace").names(name));
+    let at = namespace.map_or_else(Hierarchy::cluster, Hierarchy::namespace);
+    trail::asked("grant", &format!("Agent/{}", call.name()), &at);
     let granted = api.objects.grant(call.ask(), call.name(), wish).await?;
     Ok((StatusCode::CREATED, Json(json!(granted))))
 }

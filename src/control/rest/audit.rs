@@ -11,7 +11,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Api, ApiError, extract::Call};
+use super::{Api, ApiError, error::Told, extract::Call};
 use crate::{
     audit::{Audit, Outcome, Query, Record, moment, trail},
     authz::{Attributes, Hierarchy, Question, Via},
@@ -53,8 +53,12 @@ pub(super) async fn follow(
         Some(sent) => format!("{method} {sent}"),
         None => format!("{method} {route}"),
     };
-    let failed = !response.status().is_success();
-    audit.keep(Record::of(&caller, (Via::Rest, call), &trail, failed, audit.now())).await;
+    let told = response.extensions().get::<Told>();
+    let status = response.status();
+    let failure = told.map_or_else(|| status.to_string(), |Told(reason)| reason.clone());
+    let failure = (!status.is_success()).then_some(failure);
+    let failure = failure.as_deref();
+    audit.keep(Record::of(&caller, (Via::Rest, call), &trail, failure, audit.now())).await;
     response
 }
 

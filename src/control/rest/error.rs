@@ -1,7 +1,7 @@
 //! Errors as the API answers them: `{"error", "code"}`.
 
 use axum::{
-    Json,
+    Extension, Json,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -12,6 +12,10 @@ use crate::objects::Error;
 /// An error on its way to the client.
 #[derive(Debug)]
 pub(crate) struct ApiError(pub(crate) Error);
+
+/// What an error answer says, for whoever keeps a record of the call.
+#[derive(Clone, Debug)]
+pub(super) struct Told(pub(super) String);
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -50,6 +54,7 @@ impl IntoResponse for ApiError {
             }
             other => other.to_string(),
         };
-        (status, Json(json!({"error": message, "code": code}))).into_response()
+        let body = Json(json!({"error": message, "code": code}));
+        (status, Extension(Told(message)), body).into_response()
     }
 }

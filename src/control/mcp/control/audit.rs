@@ -67,7 +67,7 @@ impl ControlPlane {
     }
 }
 
-/// One record in one line: time, who, result, what, on what, where, and who let them.
+/// One record in one line: time, who, result, what, on what, where, what that changed, who let them, and why it was not done.
 fn line(one: &Numbered) -> String {
     let record = &one.record;
     let time = record.time.strftime("%Y-%m-%dT%H:%M:%SZ");
@@ -75,7 +75,7 @@ fn line(one: &Numbered) -> String {
     let result = result.as_str().unwrap_or_default();
     let what = if record.action.is_empty() { &record.call } else { &record.action };
     let mut line = format!("{time} {} {result} {what}", record.actor);
-    for part in [&record.object, &record.environment, &record.note] {
+    for part in [&record.object, &record.environment, &record.note, &record.change] {
         if !part.is_empty() {
             line.push(' ');
             line.push_str(part);
@@ -86,3 +86,6 @@ fn line(one: &Numbered) -> String {
     }
     line
 }
+    if !record.reason.is_empty() {
+        line.push_str(&format!(" ({})", record.reason));
+    }

@@ -175,13 +175,13 @@ impl Toolbox for ControlPlane {
         call: Call<'_>,
         (tool, place): (&'static Tool, &Hierarchy),
         trail: &Trail,
-        failed: bool,
+        failure: Option<&str>,
     ) {
         if tool.access == Access::Read && call.caller.kind != SubjectKind::Agent {
             return;
         }
         let how = (Via::Mcp, tool.name.to_owned());
-        let mut record = Record::of(call.caller, how, trail, failed, self.audit.now());
+        let mut record = Record::of(call.caller, how, trail, failure, self.audit.now());
         // What was refused for its words came to no object, and what is about none leaves nothing.
         if record.action.is_empty() {
             record.action = tool.actions.first().map_or_else(String::new, ToString::to_string);

@@ -1,0 +1,171 @@
+//! Audit records as people read them: one line for each change and refusal, and one for what somebody looked at meanwhile.
+//!
+//! Invariant: lines are in the order of time, the newest at the bottom, where a terminal ends; what was only looked at
+//! never stands between two lines as more than one line for each minute and actor.
+
+use std::collections::BTreeMap;
+
+use curtain_control::audit::{Outcome, Record};
+
+use crate::fit::Cut;
+
+pub(super) const HEAD: [&str; 8] =
+    ["TIME", "WHO", "RESULT", "ACTION", "OBJECT", "WHERE", "ALLOWED BY", "WHAT"];
+/// What of each column goes where the terminal is narrow: of a place, the end tells most.
+pub(super) const CUTS: [Cut; 8] =
+    [Cut::Never, Cut::End, Cut::Never, Cut::End, Cut::End, Cut::Start, Cut::End, Cut::End];
+/// Kinds of reads that one line names at most.
+const MOST_KINDS: usize = 4;
+
+/// What somebody looked at.
+struct Looks {
+    /// Which line tells it.
+    line: usize,
+    minute: String,
+    many: usize,
+    /// `logs`, `component`.
+    kinds: Vec<String>,
+}
+
+/// The lines of `records`, the oldest first. Unless `all` are wanted, what one actor only looked at within a minute, and
+/// with nothing else in between, is one line.
+pub(super) fn lines(records: &[Record], all: bool) -> Vec<Vec<String>> {
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    let mut open: BTreeMap<&str, Looks> = BTreeMap::new();
+    for record in records {
+        let actor = record.actor.as_str();
+        if all || !record.is_read() || record.result != Outcome::Allowed {
+            open.remove(actor);
+            lines.push(line(record));
+            continue;
+        }
+        let time = record.time.to_string();
+        let minute = time.get(..16).unwrap_or_default();
+        let kind =
+            record.action.split(':').next().filter(|kind| !kind.is_empty()).unwrap_or("other");
+        match open.get_mut(actor).filter(|looks| looks.minute == minute) {
+            Some(looks) => {
+                looks.many += 1;
+                if !looks.kinds.iter().any(|known| known == kind) {
+                    looks.kinds.push(kind.to_owned());
+                }
+                lines[looks.line] = summed(&lines[looks.line], looks);
+            }
+            None => {
+                let (line_at, minute) = (lines.len(), minute.to_owned());
+                lines.push(line(record));
+                let kinds = vec![kind.to_owned()];
+                open.insert(actor, Looks { line: line_at, minute, many: 1, kinds });
+            }
+        }
+    }
+    lines
+}
+
+/// The first of several reads, as the line of all of them.
+fn summed(first: &[String], looks: &Looks) -> Vec<String> {
+    let mut kinds = looks.kinds.iter().take(MOST_KINDS).cloned().collect::<Vec<_>>().join(", ");
+    if looks.kinds.len() > MOST_KINDS {
+        kinds.push_str(", …");
+    }
+    let mut line = vec![String::new(); HEAD.len()];
+    line[..3].clone_from_slice(&first[..3]);
+    line[3] = format!("{} reads", looks.many);
+    line[4] = kinds;
+    line
+}
+
+/// One record in one line.
+fn line(record: &Record) -> Vec<String> {
+    let or = |value: &str, other: &str| if value.is_empty() { other } else { value }.to_owned();
+    let at = record.at.trim_start_matches("ns/");
+    let place = match record.environment.rsplit('/').next().unwrap_or_default() {
+        "" => at.to_owned(),
+        environment => format!("{at} {environment}"),
+    };
+    let what = [&record.note, &record.change, &record.reason].map(String::as_str);
+    let what: Vec<&str> = what.into_iter().filter(|part| !part.is_empty()).collect();
+    let result = match record.result {
+        Outcome::Allowed => "allowed",
+        Outcome::Denied => "denied",
+        Outcome::Failed => "failed",
+    };
+    let allows = record.result == Outcome::Allowed;
+    vec![
+        record.time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        record.actor.clone(),
+        result.to_owned(),
+        or(&record.action, &record.call),
+        record.object.clone(),
+        place,
+        if allows { or(&record.granted_by, &record.binding) } else { String::new() },
+        what.join("; "),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{fit::fit, output::table};
+
+    fn record(seconds: u32, more: Value) -> Record {
+        let mut record = json!({
+            "time": format!("2026-01-02T03:{:02}:{:02}Z", 4 + seconds / 60, seconds % 60), "actor": "claude-1",
+            "actorKind": "agent", "via": "mcp", "call": "get_component", "action": "component:view",
+            "object": "Component/web", "at": "ns/default/project/shop/component/web", "result": "allowed",
+        });
+        for (member, value) in more.as_object().expect("members") {
+            record[member] = value.clone();
+        }
+        serde_json::from_value(record).expect("a record")
+    }
+
+    fn write(seconds: u32, more: Value) -> Record {
+        let mut record = record(seconds, more);
+        record.action = "releasebinding:update".to_owned();
+        record.object = "ReleaseBinding/web-development".to_owned();
+        record.environment = "default/development".to_owned();
+        record
+    }
+
+    #[test]
+    fn reads_do_not_drown_what_was_changed_and_refused() {
+        let mut all: Vec<Record> = (0..40).map(|at| record(at, json!({}))).collect();
+        all.push(record(40, json!({"action": "logs:view", "via": "observer"})));
+        all.push(write(41, json!({"result": "denied", "reason": "no permission"})));
+        all.push(record(42, json!({})));
+        let grant = json!({"actor": "admin@openchoreo.dev", "actorKind": "user", "action": "grant",
+            "object": "AuthzRoleBinding/claude-1", "at": "ns/default",
+            "note": "scale to claude-1 in environment development until 2026-01-02T04:04:05Z"});
+        all.push(record(43, grant));
+        let change = "spec.componentTypeEnvironmentConfigs.replicas: 1 → 3";
+        all.push(write(50, json!({"grantedBy": "admin@openchoreo.dev", "change": change})));
+        all.push(record(59, json!({})));
+        all.push(record(60, json!({})));
+        all.push(record(61, json!({"action": "", "call": "GET /api/v1/agents", "object": ""})));
+        let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
+        rows.extend(lines(&all, false));
+        insta::assert_snapshot!(table(&rows), @r"
+        TIME                 WHO                   RESULT   ACTION                 OBJECT                          WHERE                                           ALLOWED BY            WHAT
+        2026-01-02 03:04:00  claude-1              allowed  41 reads               component, logs
+        2026-01-02 03:04:41  claude-1              denied   releasebinding:update  ReleaseBinding/web-development  default/project/shop/component/web development                        no permission
+        2026-01-02 03:04:42  claude-1              allowed  component:view         Component/web                   default/project/shop/component/web
+        2026-01-02 03:04:43  admin@openchoreo.dev  allowed  grant                  AuthzRoleBinding/claude-1       default                                                               scale to claude-1 in environment development until 2026-01-02T04:04:05Z
+        2026-01-02 03:04:50  claude-1              allowed  releasebinding:update  ReleaseBinding/web-development  default/project/shop/component/web development  admin@openchoreo.dev  spec.componentTypeEnvironmentConfigs.replicas: 1 → 3
+        2026-01-02 03:04:59  claude-1              allowed  component:view         Component/web                   default/project/shop/component/web
+        2026-01-02 03:05:00  claude-1              allowed  2 reads                component, other
+        ");
+        assert_eq!(lines(&all, true).len(), all.len());
+    }
+
+    #[test]
+    fn a_line_fits_the_terminal() {
+        let change = "spec.workloadOverrides.container.env[LOG_LEVEL].value: info → debug";
+        let mut rows = vec![line(&write(0, json!({"grantedBy": "admin", "change": change})))];
+        assert!(fit(&mut rows, &CUTS, 140));
+        assert!(table(&rows).trim_end().chars().count() <= 140, "{rows:?}");
+        assert!(rows[0][0].ends_with("03:04:00") && rows[0][5].ends_with("web development"));
+    }
+}
