@@ -364,9 +364,6 @@ pub enum Error {
         /// The names there are.
         known: Vec<String>,
     },
-    /// There is no such component.
-    #[error("there is no component {name:?} in {place}; there {}", listed(known))]
-    UnknownComponent {
     /// There is no such project or namespace.
     #[error("there is no {what} {name:?}{}; there {}", within(.namespace), listed(known))]
     UnknownPlace {
@@ -379,6 +376,9 @@ pub enum Error {
         /// The names there are.
         known: Vec<String>,
     },
+    /// There is no such component.
+    #[error("there is no component {name:?} in {place}; there {}", listed(known))]
+    UnknownComponent {
         /// The name that was given.
         name: String,
         /// Where it was looked for.
@@ -441,12 +441,12 @@ impl Error {
             | Self::UnknownIdentity { .. }
             | Self::UnknownAgent { .. }
             | Self::UnknownProject { .. }
+            | Self::UnknownPlace { .. }
             | Self::UnknownComponent { .. }
             | Self::UnknownDemo { .. }
             | Self::UnknownFault(_)
             | Self::NoImage { .. }
             | Self::NotDeployed { .. } => Kind::NotFound,
-            | Self::UnknownPlace { .. }
             Self::NoLinuxProgram => Kind::Unmet,
             Self::Exists { .. }
             | Self::Foreign { .. }

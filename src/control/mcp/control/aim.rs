@@ -4,7 +4,7 @@ use super::{Arguments, ControlPlane, Tool, deployment::change_binding, table::Ro
 use crate::{
     authz::{Attributes, Hierarchy, Question},
     identity::Caller,
-    objects::{Error, Kind, Verb},
+    objects::{Error, Kind, Verb, kind},
 };
 
 /// What a call is about.
@@ -41,22 +41,24 @@ impl ControlPlane {
         let namespace = place.namespace.as_str();
         let asked = Attributes::environment(namespace, arguments.text("environment"));
         let about = Row::of(tool).and_then(Row::about);
-        let Some((kind, argument)) = about else {
-            return Aim::new(place.clone(), asked, String::new());
+        let Some((row, argument)) = about else {
+            let absent = self.absent(tool, arguments).await;
+            return Aim { absent, ..Aim::new(place.clone(), asked, String::new()) };
         };
         let name = arguments.text(argument);
         // The audit line is to name objects, and this may be anything.
-        let object = if kind.names(name) { kind.object(name) } else { String::new() };
+        let object = if row.names(name) { row.object(name) } else { String::new() };
         // What is to be made is not there yet; and where the project is known, all is that counts.
-        let in_known = !place.project.is_empty() && kind.kind != "Project";
-        let known = action == kind.action(Verb::Create) || in_known;
+        let in_known = !place.project.is_empty() && row.kind != "Project";
+        let known = action == row.action(Verb::Create) || in_known;
         if known || object.is_empty() {
-            return Aim::new(place.clone(), asked, object);
+            let absent = self.absent(tool, arguments).await;
+            return Aim { absent, ..Aim::new(place.clone(), asked, object) };
         }
-        match self.objects.peek(kind, namespace, name).await {
+        match self.objects.peek(row, namespace, name).await {
             Ok(found) => {
-                let attributes = kind.attributes(namespace, &found.data, Verb::View);
-                let mut aim = Aim::new(kind.place_of(namespace, &found), attributes, object);
+                let attributes = row.attributes(namespace, &found.data, Verb::View);
+                let mut aim = Aim::new(row.place_of(namespace, &found), attributes, object);
                 if tool.name == "update_release_binding" {
                     let mut changed = found.clone();
                     change_binding(&mut changed, arguments);
@@ -67,10 +69,46 @@ impl ControlPlane {
                 aim
             }
             Err(missing @ Error::NotFound { .. }) => {
-                let absent = Some((kind, missing));
+                let absent = Some((row, missing));
                 Aim { absent, ..Aim::new(place.clone(), asked, object) }
             }
             Err(_) => Aim::new(place.clone(), asked, object),
         }
+    }
+
+    /// What is not there of what a call names beside what it is about: the place, and the release to deploy.
+    pub(super) async fn absent(
+        &self,
+        tool: &'static Tool,
+        arguments: &Arguments,
+    ) -> Option<(&'static Kind, Error)> {
+        let place = arguments.place();
+        let namespace = place.namespace.as_str();
+        let release = if tool.name == "create_release_binding" { "release_name" } else { "" };
+        for (named, name) in [
+            ("Namespace", namespace),
+            ("Project", &place.project),
+            ("Component", &place.component),
+            ("Environment", arguments.text("environment")),
+            ("ComponentRelease", arguments.text(release)),
+        ] {
+            let row = kind(named);
+            // What cannot be a name is refused as such.
+            if name.is_empty() || !row.names(name) {
+                continue;
+            }
+            let found = match self.objects.peek(row, namespace, name).await {
+                Ok(found) => row.place_of(namespace, &found),
+                Err(missing @ Error::NotFound { .. }) => return Some((row, missing)),
+                Err(_) => continue,
+            };
+            if named == "Component" && !place.project.is_empty() && found.project != place.project {
+                let (project, wanted) = (&found.project, &place.project);
+                let wrong =
+                    format!("component {name} belongs to project {project}, not to {wanted}");
+                return Some((row, Error::BadRequest(wrong)));
+            }
+        }
+        None
     }
 }

@@ -51,6 +51,11 @@ impl ControlPlane {
             ..Query::default()
         };
         let found = self.audit.find(query).await?;
+        if let Some(namespace) = arguments.optional("namespace_name")
+            && found.records.is_empty()
+        {
+            self.objects.check_namespace_is_there(ask, namespace).await?;
+        }
         let mut rows: Vec<_> = found.records.iter().map(|one| (one.number, line(one))).collect();
         let budget = if limit.is_some() { MOST } else { TYPICAL };
         let cut = fit(&mut rows, budget, |(_, line)| line.len() + 3);
@@ -84,8 +89,8 @@ fn line(one: &Numbered) -> String {
     if !record.granted_by.is_empty() {
         line.push_str(&format!(" (granted by {})", record.granted_by));
     }
-    line
-}
     if !record.reason.is_empty() {
         line.push_str(&format!(" ({})", record.reason));
     }
+    line
+}

@@ -106,6 +106,14 @@ impl ControlPlane {
             return Err(Error::BadRequest(format!("{} is not a tool of this server", tool.name)));
         };
         let namespace = arguments.text("namespace_name");
+        // A misspelt name is told as that before anybody is asked for leave.
+        if tool.access == Access::Create
+            && let Some((kind, missing)) = self.absent(tool, arguments).await
+            && self.objects.may_see(ask, kind, namespace)
+        {
+            trail::asked(tool.actions[0], "", &arguments.place());
+            return Err(missing);
+        }
         match row.does {
             Does::List { kind, key, shape } => self.list(ask, kind, key, shape, arguments).await,
             Does::Get { kind: name, argument, shape } => {

@@ -231,13 +231,7 @@ async fn an_agent_deploys_by_tools_alone_in_both_revisions() {
 #[tokio::test]
 async fn an_agent_sees_what_it_could_be_granted_and_is_refused_with_the_remedy() {
     let platform = Platform::start().await;
-    let owner = json!({"projectName": "shop", "componentName": "web"});
-    let binding = json!({
-        "apiVersion": "openchoreo.dev/v1alpha1", "kind": "ReleaseBinding",
-        "metadata": {"name": "web-production", "namespace": "team"},
-        "spec": {"owner": owner, "environment": "production"},
-    });
-    platform.apply(binding).await;
+    refusals::deployed(&platform).await;
     for lifecycle in [ClientLifecycleMode::Initialize, stateless()] {
         let agent = connect(&platform, "one", "", lifecycle).await;
         let tools = agent.list_all_tools().await.expect("tools");
@@ -263,7 +257,7 @@ async fn an_agent_sees_what_it_could_be_granted_and_is_refused_with_the_remedy()
         assert!(refused.starts_with("denied: project:create on namespace team: "), "{refused}");
         assert!(refused.contains("apply -f -"), "{refused}");
         let binding = json!({"namespace_name": "team", "project_name": "shop", "component_name": "web",
-            "environment": "development", "release_name": "r"});
+            "environment": "development", "release_name": "web-1"});
         let refused = bad(&agent, "create_release_binding", binding).await;
         let only_there = "agent grant one deploy --namespace team --project shop --component web \
                           --env development --for 1h --name ci";
@@ -304,6 +298,7 @@ async fn the_url_chooses_tools() {
 async fn a_call_that_cannot_work_says_what_to_do_instead() {
     let platform = Platform::start().await;
     let client = connect(&platform, "developer", "", stateless()).await;
+    good(&client, "create_project", json!({"namespace_name": "team", "name": "p"})).await;
     for (tool, arguments, contains) in [
         ("list_projects", json!({}), "the argument namespace_name is required"),
         (
@@ -324,7 +319,7 @@ async fn a_call_that_cannot_work_says_what_to_do_instead() {
         (
             "list_components",
             json!({"namespace_name": "team", "project_name": "gone"}),
-            "Project not found: gone; there are none that you may see",
+            "Project not found: gone; there are: p",
         ),
         (
             "create_component",

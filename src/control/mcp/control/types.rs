@@ -19,6 +19,7 @@ impl ControlPlane {
         shape: &Shape,
         arguments: &Arguments,
     ) -> Result<Value, Error> {
+        self.check_namespace(ask, arguments).await?;
         let (namespaced, cluster) = keys;
         let none: [Value; 0] = [];
         match arguments.text("scope") {
@@ -39,7 +40,16 @@ impl ControlPlane {
         }
     }
 
+    /// Refuses a namespace that is named and not there.
+    async fn check_namespace(&self, ask: Ask<'_>, arguments: &Arguments) -> Result<(), Error> {
+        match arguments.text("namespace_name") {
+            "" => Ok(()),
+            namespace => self.objects.check_namespace_is_there(ask, namespace).await,
+        }
+    }
+
     async fn cluster_type(&self, ask: Ask<'_>, arguments: &Arguments) -> Result<Object, Error> {
+        self.check_namespace(ask, arguments).await?;
         let given = arguments.text("name");
         if arguments.text("scope") == "namespace" {
             return Err(Error::NotFound { kind: "ComponentType", name: given.to_owned() });

@@ -8,7 +8,6 @@ const LATER: std::time::Duration = std::time::Duration::from_millis(1_100);
 #[tokio::test]
 async fn nobody_goes_back_where_auto_deploy_would_go_forward_again() {
     let platform = Platform::start().await;
-    production(&platform).await;
     deployed(&platform).await;
     tokio::time::sleep(LATER).await;
     let developer = connect(&platform, "developer", "", stateless()).await;

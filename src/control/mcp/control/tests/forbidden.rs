@@ -27,7 +27,6 @@ async fn forbid(platform: &Platform, group: &str, name: &str, action: &str) {
 #[tokio::test]
 async fn a_part_that_is_forbidden_stays_so_for_who_may_do_the_whole() {
     let platform = Platform::start().await;
-    production(&platform).await;
     deployed(&platform).await;
     tokio::time::sleep(LATER).await;
     let developer = connect(&platform, "developer", "", stateless()).await;
@@ -75,7 +74,6 @@ async fn a_part_that_is_forbidden_stays_so_for_who_may_do_the_whole() {
 #[tokio::test]
 async fn of_a_part_that_is_forbidden_no_grant_is_suggested() {
     let platform = Platform::start().await;
-    production(&platform).await;
     deployed(&platform).await;
     let agent = connect(&platform, "one", "", stateless()).await;
     let change = |mut arguments: Value| {

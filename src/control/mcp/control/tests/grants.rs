@@ -32,7 +32,6 @@ impl Hands {
 /// A deployed component, its environment, and an agent's session.
 async fn stage(hands: &Hands) -> (Platform, Client, String) {
     let platform = Platform::start_at(hands.clock()).await;
-    production(&platform).await;
     deployed(&platform).await;
     let agent = connect(&platform, "one", "", stateless()).await;
     let admin = platform.token("admin").await;

@@ -6,7 +6,6 @@ use crate::authz::SCALE;
 /// A deployed component whose production has settings, and who may change it.
 async fn stage() -> (Platform, Client) {
     let platform = Platform::start().await;
-    production(&platform).await;
     deployed(&platform).await;
     let developer = connect(&platform, "developer", "", stateless()).await;
     let settings = json!({

@@ -55,6 +55,52 @@ async fn a_change_of_what_is_not_there_is_told_the_names_and_no_grant() {
         let told = bad(&agent, tool, arguments).await;
         assert_eq!(told, "Namespace not found: teem; there are: team", "{tool}");
     }
+    let component = |namespace: &str, project: &str| {
+        json!({"namespace_name": namespace, "project_name": project, "name": "new",
+            "component_type": "deployment/service"})
+    };
+    let binding = |project: &str, component: &str, environment: &str| {
+        json!({"namespace_name": "team", "project_name": project, "component_name": component,
+            "environment": environment, "release_name": "web-9"})
+    };
+    for (tool, arguments, told) in [
+        ("create_component", component("team", "shp"), "Project not found: shp; there are: shop"),
+        (
+            "create_component",
+            component("teem", "shop"),
+            "Namespace not found: teem; there are: team",
+        ),
+        (
+            "create_release_binding",
+            binding("shp", "web", "production"),
+            "Project not found: shp; there are: shop",
+        ),
+        (
+            "create_release_binding",
+            binding("shop", "wep", "production"),
+            "Component not found: wep; there are: web",
+        ),
+        (
+            "create_release_binding",
+            binding("shop", "web", "prod"),
+            "Environment not found: prod; there are: development, production",
+        ),
+        (
+            "create_release_binding",
+            binding("shop", "web", "production"),
+            "ComponentRelease not found: web-9; there are: web-1",
+        ),
+        (
+            "create_project",
+            json!({"namespace_name": "teem", "name": "new"}),
+            "Namespace not found: teem; there are: team",
+        ),
+    ] {
+        let admin = connect(&platform, "admin", "", stateless()).await;
+        for client in [&agent, &unfiltered, &admin] {
+            assert_eq!(bad(client, tool, arguments.clone()).await, told, "{tool} {arguments}");
+        }
+    }
     let project = json!({"namespace_name": "team", "project_name": "shp"});
     let told = bad(&agent, "delete_project", project).await;
     assert_eq!(told, "Project not found: shp; there are: shop");
@@ -117,6 +163,23 @@ async fn a_read_of_what_is_not_there_is_told_the_names() {
     }
     let arguments = json!({"namespace_name": "teem", "project_name": "shop"});
     assert_eq!(bad(&agent, "list_components", arguments).await, namespace);
+    for (tool, more) in [
+        ("list_component_types", json!({})),
+        ("list_component_types", json!({"scope": "namespace"})),
+        ("list_dataplanes", json!({})),
+        ("list_dataplanes", json!({"scope": "cluster"})),
+        ("get_component_type", json!({"name": "service"})),
+        ("get_component_type_schema", json!({"name": "service"})),
+    ] {
+        let mut arguments = more;
+        arguments["namespace_name"] = json!("teem");
+        assert_eq!(bad(&agent, tool, arguments).await, namespace, "{tool}");
+    }
+    let admin = connect(&platform, "admin", "", stateless()).await;
+    // Records outlive namespaces: it is one as long as there are any.
+    good(&admin, "query_audit", json!({"namespace_name": "teem"})).await;
+    let audit = bad(&admin, "query_audit", json!({"namespace_name": "tame"})).await;
+    assert_eq!(audit, "Namespace not found: tame; there are: team");
 }
 
 #[tokio::test]

@@ -26,8 +26,9 @@ fn arguments(tool: &Tool) -> Value {
     arguments
 }
 
-/// A component with a workload, a release and a binding.
+/// A component with a workload, a release and a binding for a second environment.
 pub(super) async fn deployed(platform: &Platform) {
+    production(platform).await;
     let developer = connect(platform, "developer", "", stateless()).await;
     for tool in [
         "create_project",

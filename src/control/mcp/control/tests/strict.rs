@@ -5,7 +5,6 @@ use super::{refusals::deployed, *};
 #[tokio::test]
 async fn a_slip_of_an_agent_is_told_with_its_path_and_wipes_nothing() {
     let platform = Platform::start().await;
-    production(&platform).await;
     deployed(&platform).await;
     let developer = connect(&platform, "developer", "", stateless()).await;
     let name = json!({"namespace_name": "team", "binding_name": "web-production"});
