@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use curtain_embedded::{ClusterConfig, Reach};
+use curtain_embedded::{ClusterConfig, Reach, Registries};
 
 use crate::{Outcome, documents::InitSettings};
 
@@ -51,6 +51,7 @@ pub(crate) fn config(settings: &InitSettings) -> Result<ClusterConfig, String> {
             api_names: settings.api_names.clone(),
             node_port_addresses: ranges.collect::<Result<_, _>>()?,
         },
+        registries: Registries::default(),
         sight: true,
     })
 }
@@ -147,6 +148,10 @@ pub(crate) fn node(path: &str, fd: &str) -> Outcome {
 
 pub(crate) fn shim(fd: &str) -> Outcome {
     curtain_embedded::run_shim(number(fd)?).map_err(|error| error.to_string())
+}
+
+pub(crate) fn store(path: &str, fd: &str) -> Outcome {
+    curtain_embedded::store_image(Path::new(path), number(fd)?).map_err(|error| error.to_string())
 }
 
 fn number(fd: &str) -> Result<i32, String> {

@@ -1,4 +1,4 @@
-//! The embedded cluster's processes: `curtain node supervise|run|shim`.
+//! The embedded cluster's processes: `curtain node supervise|run|shim|store`.
 //!
 //! They are dispatched before anything else of the command line: the supervisor and the shims fork,
 //! and a process that forks must not have threads or a runtime.
@@ -24,6 +24,9 @@ pub(crate) fn dispatch(args: &[OsString]) -> Option<ExitCode> {
             curtain_embedded::run_node(&path, fd)
         }),
         Some("shim") => control(rest).map(curtain_embedded::run_shim),
+        Some("store") => config(rest)
+            .zip(control(rest))
+            .map(|(path, fd)| curtain_embedded::store_image(&path, fd)),
         _ => None,
     };
     Some(match outcome {
@@ -34,7 +37,7 @@ pub(crate) fn dispatch(args: &[OsString]) -> Option<ExitCode> {
         }
         None => {
             crate::output::error_line(
-                "usage: curtain node supervise --config FILE | run --config FILE --control-fd N | shim --control-fd N",
+                "usage: curtain node supervise --config FILE | run --config FILE --control-fd N | shim --control-fd N | store --config FILE --control-fd N",
             );
             Exit::Usage.into()
         }

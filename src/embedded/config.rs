@@ -9,7 +9,7 @@ use curtain_role::Instance;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
-use crate::{Error, Reach};
+use crate::{Error, Reach, Registries};
 
 /// The settings of one embedded cluster, stored as `<home>/config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct ClusterConfig {
     /// How others reach the node.
     #[serde(default)]
     pub reach: Reach,
+    /// How the registries of images are asked.
+    #[serde(default)]
+    pub registries: Registries,
     /// Whether the node looks at its pods' connections and counts them.
     #[serde(default = "yes")]
     pub sight: bool,
@@ -278,7 +281,7 @@ mod tests {
         let config = sample(dir.path());
         let mut older: serde_json::Value =
             serde_json::from_slice(&config.encode().unwrap()).unwrap();
-        for newer in ["reach", "sight"] {
+        for newer in ["reach", "registries", "sight"] {
             older.as_object_mut().unwrap().remove(newer).unwrap();
         }
         files::write_private(&config.path(), older.to_string().as_bytes()).unwrap();
@@ -313,6 +316,7 @@ mod tests {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: Reach::default(),
+            registries: Registries::default(),
             sight: true,
         }
     }

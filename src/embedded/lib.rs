@@ -8,8 +8,8 @@
 //! everything comes in through [`ClusterConfig`].
 //!
 //! Entry points: [`init`] (directories, keys, kubeconfig), `start` (the supervisor as a daemon), `stop`,
-//! `destroy`, `residue` (what a destroy would still find), `images` (the content store), and the three process
-//! entries a binary dispatches to before it starts any thread: `supervise`, `run_node`, `run_shim`.
+//! `destroy`, `residue` (what a destroy would still find), `images` (the content store), and the four process
+//! entries a binary dispatches to before it starts any thread: `supervise`, `run_node`, `run_shim`, `store_image`.
 //!
 //! The binary re-executes itself. It must map these argument vectors to the functions above:
 //!
@@ -17,6 +17,7 @@
 //! <binary> node supervise --config <path>            → supervise(path)
 //! <binary> node run --config <path> --control-fd <n> → run_node(path, n)
 //! <binary> node shim --control-fd <n>                → run_shim(n)
+//! <binary> node store --config <path> --control-fd <n> → store_image(path, n)
 //! ```
 
 pub mod apiserver;
@@ -29,13 +30,15 @@ pub mod node;
 mod pki;
 mod quantity;
 mod reach;
+mod registries;
 mod volume;
 
 pub use config::{Cidr, ClusterConfig, FrontDoor};
 pub use error::Error;
 pub use node::{
-    Leftover, Removed, destroy, images, residue, run_node, run_shim, running, start, stop,
-    supervise,
+    Leftover, Removed, destroy, images, registry, residue, run_node, run_shim, running, start,
+    stop, store_image, supervise,
 };
 pub use pki::{PkiPaths, init};
 pub use reach::Reach;
+pub use registries::Registries;

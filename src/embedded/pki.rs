@@ -281,6 +281,7 @@ mod tests {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: crate::Reach::default(),
+            registries: crate::Registries::default(),
             sight: true,
         }
     }

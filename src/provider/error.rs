@@ -293,6 +293,15 @@ pub enum Error {
     #[cfg(target_os = "linux")]
     #[error(transparent)]
     Image(#[from] curtain_embedded::node::images::ImageError),
+    /// The machine's settings for registries.
+    #[cfg(target_os = "linux")]
+    #[error("{} cannot be used: {why}; correct it or remove it", path.display())]
+    Registries {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Removing the cluster left something.
     #[error("the cluster could not be removed within {seconds:.1} s; run `curtain down` again", seconds = .waited.as_secs_f32())]
     StillThere {
@@ -366,7 +375,7 @@ impl Error {
             #[cfg(target_os = "linux")]
             Self::Image(source) if disk_full(source) => Kind::DiskFull,
             #[cfg(target_os = "linux")]
-            Self::Image(_) => Kind::BadInput,
+            Self::Image(_) | Self::Registries { .. } => Kind::BadInput,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
             Self::Died { tail, .. } if tail.contains("os error 28") => Kind::DiskFull,
             _ => Kind::Other,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use curtain_embedded::apiserver::{Server, ServerConfig};
 use curtain_embedded::node::network::sandbox::{self, PodSockets};
 use curtain_embedded::node::network::{Network, PodIdentity, Settings};
-use curtain_embedded::{ClusterConfig, Reach, init};
+use curtain_embedded::{ClusterConfig, Reach, Registries, init};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -261,6 +261,7 @@ async fn run() {
         service_cidr: "10.96.0.0/16".parse().unwrap(),
         pod_cidr: "10.244.0.0/16".parse().unwrap(),
         reach: Reach::default(),
+        registries: Registries::default(),
         sight: true,
     };
     init(&config).unwrap();

@@ -24,9 +24,12 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        // These three come first: they must run before there is a second thread.
+        // These four come first: they must run before there is a second thread.
         ["node", "supervise", "--config", config] => embedded::supervise(Path::new(config)),
         ["node", "shim", "--control-fd", fd] => embedded::run_shim(number(fd)),
+        ["node", "store", "--config", config, "--control-fd", fd] => {
+            embedded::store_image(Path::new(config), number(fd))
+        }
         ["node", "run", "--config", config, "--control-fd", fd] => {
             tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
             embedded::run_node(Path::new(config), number(fd))
@@ -71,6 +74,7 @@ fn up(home: &Path) -> Result<(), Error> {
             service_cidr: "10.96.0.0/16".parse()?,
             pod_cidr: "10.244.0.0/16".parse()?,
             reach: embedded::Reach::default(),
+            registries: embedded::Registries::default(),
             sight: true,
         },
     };

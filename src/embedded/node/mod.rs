@@ -7,6 +7,9 @@
 //! in the listeners' queues, and the next node takes over sockets and pods. Supervisor and shims keep root's powers; the
 //! node has none, as `confine` says.
 //!
+//! What the node pulls from a [`registry`] is unpacked by a process that the supervisor starts for it, as root: see
+//! [`images`].
+//!
 //! Invariants: every process of an instance is in its cgroup tree, so that whatever is left can be found and ended
 //! without trusting a file; all mounts live in a container's own mount namespace, so that none outlives it; the death
 //! of a parent kills its children (supervisor → node and shims → containers).
@@ -20,6 +23,7 @@ mod link;
 mod machine;
 pub mod network;
 mod pods;
+pub mod registry;
 mod run;
 mod sandbox;
 mod shim;
@@ -30,6 +34,7 @@ mod testing;
 mod tests;
 mod wire;
 
+pub use images::store_image;
 pub use lifecycle::{Leftover, Removed, destroy, residue, running, start, stop};
 pub use run::run_node;
 pub use sandbox::CAPABILITIES;

@@ -27,6 +27,9 @@ extern "C" fn dispatch() {
         ["node", "shim", "--control-fd", fd] => {
             finish(crate::run_shim(fd.parse().expect("a number")))
         }
+        ["node", "store", "--config", path, "--control-fd", fd] => {
+            finish(crate::store_image(Path::new(path), fd.parse().expect("a number")))
+        }
         ["node", "run", "--config", path, "--control-fd", fd] => {
             finish(crate::run_node(Path::new(path), fd.parse().expect("a number")))
         }
@@ -158,6 +161,7 @@ impl TestCluster {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: crate::Reach::default(),
+            registries: crate::Registries::default(),
             sight: true,
         };
         crate::init(&config).unwrap();

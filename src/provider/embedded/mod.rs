@@ -6,6 +6,7 @@
 
 mod api;
 mod checks;
+mod registries;
 
 use std::{
     io::Read,
@@ -14,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use curtain_embedded::{ClusterConfig, FrontDoor, Reach, node::images};
+use curtain_embedded::{
+    ClusterConfig, FrontDoor, Reach, Registries,
+    node::{images, registry, registry::PullError},
+};
 
 use crate::{
     Admit, Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
@@ -61,7 +65,7 @@ impl Provider for Embedded {
             // A supervisor that lost its node restarts it by itself: then there is only to wait.
             if !curtain_embedded::running(&config) {
                 crate::ports::free(spec)?;
-                let prepared = config.clone();
+                let prepared = ClusterConfig { registries: registries::read()?, ..config.clone() };
                 blocking(move || {
                     curtain_embedded::init(&prepared).map_err(|source| Error::Embedded {
                         what: "cannot prepare the embedded cluster",
@@ -217,6 +221,7 @@ fn config(spec: &ClusterSpec) -> Result<ClusterConfig, Error> {
         service_cidr: range(SERVICE_CIDR)?,
         pod_cidr: range(POD_CIDR)?,
         reach: Reach::default(),
+        registries: Registries::default(),
         sight: true,
     })
 }

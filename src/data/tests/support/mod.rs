@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use curtain_embedded::apiserver::{Server, ServerConfig};
-use curtain_embedded::{ClusterConfig, Reach, init};
+use curtain_embedded::{ClusterConfig, Reach, Registries, init};
 use curtain_role::KubeAccess;
 use kube::Client;
 use serde_json::Value;
@@ -46,6 +46,7 @@ impl Cluster {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: Reach::default(),
+            registries: Registries::default(),
             sight: true,
         };
         init(&config).unwrap();

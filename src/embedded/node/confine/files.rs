@@ -6,6 +6,7 @@
 //! | `data` and everything in it | 0700, 0600 | node:node |
 //! | `logs` and everything in it | 2750, 0640 | root:node; what shims add inherits the group |
 //! | `images` and its index, not the layers | 0750, 0640 | root:node |
+//! | `images/pulls` and everything in it | 0700, 0600 | node:node |
 //! | `pods` | 0750 | root:node; what is in it is its pod's |
 //! | `volumes`, not what is in it | 0700 | root: what claims have outlives pods, and is their containers' |
 //! | everything else (keys, settings, records, layers of images) | 0700, 0600 | root |
@@ -32,6 +33,8 @@ pub(crate) fn prepare(config: &ClusterConfig) -> Result<(), Error> {
     files::make_private_dir(&config.volumes_dir())?;
     let images = images::directory(&config.home);
     files::make_private_dir(&images)?;
+    let pulls = images::pulls_dir(&config.home);
+    files::make_private_dir(&pulls)?;
     let Some(Identity { uid, gid }) = Identity::of(config) else {
         return Ok(());
     };
@@ -48,6 +51,7 @@ pub(crate) fn prepare(config: &ClusterConfig) -> Result<(), Error> {
         (images.join("lock"), roots, false),
         (config.logs_dir(), shared(0o2750, 0o640), true),
         (config.data_dir(), own, true),
+        (pulls, own, true),
     ] {
         set(&path, mark, deep).map_err(|source| Error::File {
             action: "hand to the node",

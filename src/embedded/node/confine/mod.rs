@@ -2,20 +2,20 @@
 //!
 //! The node parses what strangers send (TLS, HTTP, JSON, CEL, DNS, everything pods say to the world), so it keeps no
 //! privilege that it could lose. Supervisor and shims keep root's, and do what takes them: the supervisor makes the
-//! host's listeners and hands them over; a pod's shim makes its namespaces, sockets, directories, volumes, logs and
-//! cgroups, and removes them.
+//! host's listeners and hands them over; what it starts for one image unpacks that; a pod's shim makes its namespaces,
+//! sockets, directories, volumes, logs and cgroups, and removes them.
 //!
 //! | the node has | because |
 //! |---|---|
 //! | a user and group of its own ([`Identity`]), no other groups | files and processes of everybody else are out of reach |
 //! | no capability, an empty bounding set, `no_new_privs` | it needs none: every socket that takes one is made elsewhere |
-//! | a root with its home, `/etc`, `/proc`, its instance's control groups and random numbers, all but its home read-only | objects, images' index and logs are in its home; resolvers and the machine's name are in `/etc`; what containers use is in their groups |
+//! | a root with its home, `/etc`, `/proc`, its instance's control groups and random numbers, all but its home read-only | objects, images' index and logs are in its home; resolvers, the machine's name and the certificate authorities are in `/etc`; what containers use is in their groups |
 //! | a system call filter | it mounts nothing, traces nothing and executes nothing |
 //!
-//! What is left to it: its own objects, reading container logs and the list of images, ports above 1023 on the host's
-//! addresses, connections to anywhere (it is the pods' way out), and its sockets to supervisor and shims. Those are as
-//! good as root: who can make pods can make privileged ones. So this protects the machine from flaws that read, write
-//! or execute; not from a node that is wholly in a stranger's hands.
+//! What is left to it: its own objects, images on their way from registries, reading container logs and the list of
+//! images, ports above 1023 on the host's addresses, connections to anywhere (it is the pods' way out), and its sockets to
+//! supervisor and shims. Those are as good as root: who can make pods can make privileged ones. So this protects the
+//! machine from flaws that read, write or execute; not from a node that is wholly in a stranger's hands.
 //!
 //! Where no other user exists (a user namespace with one id), the node keeps its user; everything else is the same. A
 //! supervisor that is not root could do none of it, and refuses to start.

@@ -24,8 +24,8 @@ pub(super) struct Described {
     /// Digest of the configuration document.
     pub(super) id: Digest,
     pub(super) config: ImageConfig,
-    /// From the lowest layer to the topmost: the file it is in and the digest of its plain content.
-    pub(super) layers: Vec<(PathBuf, Digest)>,
+    /// From the lowest layer to the topmost: the file it is in, if it came along, and the digest of its plain content.
+    pub(super) layers: Vec<(Option<PathBuf>, Digest)>,
 }
 
 /// The members of an archive, spooled.
@@ -74,15 +74,16 @@ impl Archive {
         Ok(Self { members })
     }
 
-    /// The images described, each complete as far as documents go.
-    pub(super) fn images(&self) -> Result<Vec<Described>, ImageError> {
+    /// The images described, each complete as far as documents go; layers of an OCI layout may be missing if it is
+    /// `partial`.
+    pub(super) fn images(&self, partial: bool) -> Result<Vec<Described>, ImageError> {
         // Recent versions of `docker save` write both; manifest.json has the names.
         let images = if self.members.contains_key("manifest.json") {
             let entries: Vec<DockerEntry> = self.document("manifest.json")?;
             entries.iter().map(|entry| self.docker_image(entry)).collect::<Result<Vec<_>, _>>()?
         } else if self.members.contains_key("index.json") {
             let mut images = Vec::new();
-            self.oci_images("index.json", None, 0, &mut images)?;
+            self.oci_images("index.json", None, 0, partial, &mut images)?;
             images
         } else {
             return Err(ImageError::NotAnImage);
@@ -96,7 +97,8 @@ impl Archive {
     fn docker_image(&self, entry: &DockerEntry) -> Result<Described, ImageError> {
         let names = entry.repo_tags.iter().flatten();
         let references = names.map(|name| name.parse()).collect::<Result<Vec<_>, _>>()?;
-        self.image(references, &entry.config, &entry.layers)
+        let layers: Vec<_> = entry.layers.iter().cloned().map(Some).collect();
+        self.image(references, &entry.config, &layers)
     }
 
     fn oci_images(
@@ -104,6 +106,7 @@ impl Archive {
         index: &str,
         name: Option<&str>,
         depth: usize,
+        partial: bool,
         images: &mut Vec<Described>,
     ) -> Result<(), ImageError> {
         let index: Index = self.document(index)?;
@@ -117,7 +120,7 @@ impl Archive {
             }
             let member = self.blob(descriptor)?;
             if descriptor.is_index() && depth < MAX_DEPTH {
-                self.oci_images(&member, name, depth + 1, images)?;
+                self.oci_images(&member, name, depth + 1, partial, images)?;
                 continue;
             }
             let manifest: Manifest = self.document(&member)?;
@@ -125,7 +128,10 @@ impl Archive {
             let layers = manifest
                 .layers
                 .iter()
-                .map(|layer| self.blob(layer))
+                .map(|layer| match self.blob(layer) {
+                    Err(ImageError::Missing { .. }) if partial => Ok(None),
+                    layer => layer.map(Some),
+                })
                 .collect::<Result<Vec<_>, _>>()?;
             let references = name.map(str::parse).transpose()?;
             images.push(self.image(references.into_iter().collect(), &config, &layers)?);
@@ -137,7 +143,7 @@ impl Archive {
         &self,
         references: Vec<Reference>,
         config: &str,
-        layers: &[String],
+        layers: &[Option<String>],
     ) -> Result<Described, ImageError> {
         let first = references.first().ok_or(ImageError::Unnamed)?;
         let document: ConfigDocument = self.document(config)?;
@@ -162,7 +168,10 @@ impl Archive {
         let layers = layers
             .iter()
             .zip(&document.rootfs.diff_ids)
-            .map(|(member, digest)| Ok((self.file(member)?.to_owned(), Digest::parse(digest)?)))
+            .map(|(member, digest)| {
+                let file = member.as_ref().map(|member| self.file(member)).transpose()?;
+                Ok((file.map(Path::to_owned), Digest::parse(digest)?))
+            })
             .collect::<Result<Vec<_>, ImageError>>()?;
         let mut content =
             File::open(self.file(config)?).map_err(|source| ImageError::Read { source })?;

@@ -41,8 +41,7 @@ impl<R: Read> Hashing<R> {
     /// Reads what is left and gives the digest of all.
     pub(super) fn finish(mut self) -> io::Result<Digest> {
         io::copy(&mut self, &mut io::sink())?;
-        let hex = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Digest { hex })
+        Ok(Digest::of(self.hash))
     }
 }
 
@@ -56,13 +55,18 @@ impl<R: Read> Read for Hashing<R> {
 
 /// A SHA-256 digest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Digest {
+pub(in crate::node) struct Digest {
     hex: String,
 }
 
 impl Digest {
+    /// Of what was hashed.
+    pub(in crate::node) fn of(hash: Sha256) -> Self {
+        Self { hex: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect() }
+    }
+
     /// Parses `sha256:<64 hexadecimal digits>`.
-    pub(super) fn parse(text: &str) -> Result<Self, ImageError> {
+    pub(in crate::node) fn parse(text: &str) -> Result<Self, ImageError> {
         let lower_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
         match text.strip_prefix("sha256:") {
             Some(hex) if hex.len() == 64 && hex.chars().all(lower_hex) => {
@@ -72,13 +76,13 @@ impl Digest {
         }
     }
 
-    pub(super) fn hex(&self) -> &str {
+    pub(in crate::node) fn hex(&self) -> &str {
         &self.hex
     }
 
     /// The name of a layer's directory. Short, because all of an image's must fit into the options of one `mount`;
     /// 96 bits are still enough that no two layers share one by chance, and the full digest was checked.
-    pub(super) fn short(&self) -> &str {
+    pub(in crate::node) fn short(&self) -> &str {
         &self.hex[..24]
     }
 }

@@ -16,25 +16,28 @@ pub(super) struct DockerEntry {
 
 /// `index.json` of an OCI layout, or an index it leads to.
 #[derive(Debug, Deserialize)]
-pub(super) struct Index {
-    pub(super) manifests: Vec<Descriptor>,
+pub(in crate::node) struct Index {
+    pub(in crate::node) manifests: Vec<Descriptor>,
 }
 
 /// A reference to content.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub(in crate::node) struct Descriptor {
     #[serde(default)]
-    pub(super) media_type: String,
-    pub(super) digest: String,
+    pub(in crate::node) media_type: String,
+    pub(in crate::node) digest: String,
+    /// Bytes of the content; archives may leave it out.
+    #[serde(default)]
+    pub(in crate::node) size: u64,
     #[serde(default)]
     pub(super) annotations: BTreeMap<String, String>,
-    pub(super) platform: Option<Platform>,
+    pub(in crate::node) platform: Option<Platform>,
 }
 
 impl Descriptor {
     /// Whether this leads to another index.
-    pub(super) fn is_index(&self) -> bool {
+    pub(in crate::node) fn is_index(&self) -> bool {
         self.media_type.ends_with("image.index.v1+json")
             || self.media_type.ends_with("manifest.list.v2+json")
     }
@@ -49,33 +52,36 @@ impl Descriptor {
 
 /// What an image runs on.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Platform {
-    pub(super) architecture: String,
-    pub(super) os: String,
+pub(in crate::node) struct Platform {
+    pub(in crate::node) architecture: String,
+    pub(in crate::node) os: String,
+    /// The kind of processor among those of its architecture, such as `v8`.
+    #[serde(default)]
+    pub(in crate::node) variant: String,
 }
 
 /// An OCI manifest.
 #[derive(Debug, Deserialize)]
-pub(super) struct Manifest {
-    pub(super) config: Descriptor,
-    pub(super) layers: Vec<Descriptor>,
+pub(in crate::node) struct Manifest {
+    pub(in crate::node) config: Descriptor,
+    pub(in crate::node) layers: Vec<Descriptor>,
 }
 
 /// The image's configuration document.
 #[derive(Debug, Deserialize)]
-pub(super) struct ConfigDocument {
+pub(in crate::node) struct ConfigDocument {
     #[serde(default)]
     pub(super) architecture: String,
     #[serde(default)]
     pub(super) os: String,
     pub(super) config: Option<ImageConfig>,
-    pub(super) rootfs: RootFs,
+    pub(in crate::node) rootfs: RootFs,
 }
 
 /// The layers by the digests of their plain content.
 #[derive(Debug, Deserialize)]
-pub(super) struct RootFs {
-    pub(super) diff_ids: Vec<String>,
+pub(in crate::node) struct RootFs {
+    pub(in crate::node) diff_ids: Vec<String>,
 }
 
 /// How containers of an image are run where the pod says nothing else.
@@ -111,7 +117,7 @@ where
 }
 
 /// This machine in the words of image configurations.
-pub(super) fn machine() -> &'static str {
+pub(in crate::node) fn machine() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

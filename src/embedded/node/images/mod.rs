@@ -4,6 +4,9 @@
 //! image's configuration and become visible only together, with one replaced index file, under a lock: whatever goes
 //! wrong, nothing half-stored is ever used. A layer directory is never changed once it has its name.
 //!
+//! What the node pulls goes the same way: the node, which could not make a layer's files, sends an OCI layout to a process
+//! of root's that is started for it and [receives](store_image) it as any other archive.
+//!
 //! Entry points: [`load`], [`load_if`], [`list`], [`find`].
 
 mod archive;
@@ -11,13 +14,18 @@ mod decode;
 mod error;
 mod layer;
 mod manifest;
+mod receive;
 mod reference;
 mod store;
 #[cfg(test)]
 pub(super) mod tests;
 
+pub(super) use decode::Digest;
 pub use error::ImageError;
 pub use manifest::ImageConfig;
+pub(super) use manifest::{ConfigDocument, Descriptor, Index, Manifest, machine};
+pub(super) use receive::Outcome;
+pub use receive::store_image;
 pub use reference::Reference;
-pub(crate) use store::{INDEX, store_dir as directory};
+pub(crate) use store::{INDEX, pulls_dir, store_dir as directory};
 pub use store::{Image, LoadedImage, find, layers_dir, list, load, load_if};

@@ -14,6 +14,23 @@ impl Reference {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The registry: a host, maybe with a port.
+    pub fn registry(&self) -> &str {
+        self.0.split_once('/').map_or("", |(registry, _)| registry)
+    }
+
+    /// The name in the registry.
+    pub fn repository(&self) -> &str {
+        let rest = self.0.split_once('/').map_or("", |(_, rest)| rest);
+        &rest[..rest.find(['@', ':']).unwrap_or(rest.len())]
+    }
+
+    /// The tag, or the digest that pins it.
+    pub fn version(&self) -> &str {
+        let rest = self.0.split_once('/').map_or("", |(_, rest)| rest);
+        rest.find(['@', ':']).map_or("", |at| &rest[at + 1..])
+    }
 }
 
 impl fmt::Display for Reference {
@@ -88,6 +105,21 @@ mod tests {
             ("app:1@sha256:00", "docker.io/library/app@sha256:00"),
         ] {
             assert_eq!(short.parse::<Reference>().unwrap().as_str(), full);
+        }
+    }
+
+    #[test]
+    fn a_reference_has_three_parts() {
+        for (text, registry, repository, version) in [
+            ("busybox", "docker.io", "library/busybox", "latest"),
+            ("localhost:5000/a/b:v1", "localhost:5000", "a/b", "v1"),
+            ("ghcr.io/a/b:v1@sha256:00", "ghcr.io", "a/b", "sha256:00"),
+        ] {
+            let full: Reference = text.parse().unwrap();
+            assert_eq!(
+                (full.registry(), full.repository(), full.version()),
+                (registry, repository, version)
+            );
         }
     }
 

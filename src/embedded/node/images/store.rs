@@ -42,10 +42,13 @@ pub struct Image {
     pub config: ImageConfig,
     /// Bytes of its layers, unpacked.
     pub size: u64,
+    /// Whether it came from its registry, which may have another by now; else somebody gave it to this machine.
+    #[serde(default)]
+    pub pulled: bool,
 }
 
 /// What [`load`] stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadedImage {
     /// Full reference.
     pub reference: String,
@@ -75,16 +78,26 @@ pub fn load_if(
     reader: impl Read,
     admit: impl FnOnce(&BTreeSet<String>, &BTreeMap<String, Image>) -> Result<(), String>,
 ) -> Result<Vec<LoadedImage>, ImageError> {
+    store(home, reader, false, admit)
+}
+
+/// As [`load_if`]; whether the image is `pulled` goes into the index. Layers that the store has need not come along then.
+pub(super) fn store(
+    home: &Path,
+    reader: impl Read,
+    pulled: bool,
+    admit: impl FnOnce(&BTreeSet<String>, &BTreeMap<String, Image>) -> Result<(), String>,
+) -> Result<Vec<LoadedImage>, ImageError> {
     let store = Store::lock(home)?;
     let staging = Staging::new(&store.dir)?;
     let archive = Archive::spool(reader, &staging.dir)?;
-    let described = archive.images()?;
+    let described = archive.images(pulled)?;
     let names = described.iter().flat_map(|image| &image.references).map(Reference::to_string);
     // Under the lock: nobody gives the store another image until this one is stored.
     admit(&names.collect(), &read_index(&store.dir)?.images)
         .map_err(|why| ImageError::Refused { why })?;
     let unpacked = store.unpack(&described, &staging.dir)?;
-    store.publish(&described, unpacked)
+    store.publish(&described, unpacked, pulled)
 }
 
 /// All images by full reference.
@@ -107,6 +120,11 @@ pub fn find(home: &Path, reference: &str) -> Result<Option<Image>, ImageError> {
 /// Where layers are; mounts name them relative to it.
 pub fn layers_dir(home: &Path) -> PathBuf {
     store_dir(home).join("layers")
+}
+
+/// Where the node keeps what comes from registries until it is stored: its own directory in the store's.
+pub(crate) fn pulls_dir(home: &Path) -> PathBuf {
+    store_dir(home).join("pulls")
 }
 
 /// Where images are.
@@ -158,6 +176,9 @@ impl Store {
             if unpacked.contains_key(name) || self.layer(name).exists() {
                 continue;
             }
+            let Some(file) = file else {
+                return Err(ImageError::Missing { part: format!("the layer {digest}") });
+            };
             let into = staging.join(name);
             fs::create_dir(&into).map_err(ImageError::store(&into))?;
             // The directory becomes a root that every user enters.
@@ -181,6 +202,7 @@ impl Store {
         &self,
         images: &[Described],
         unpacked: BTreeMap<String, PathBuf>,
+        pulled: bool,
     ) -> Result<Vec<LoadedImage>, ImageError> {
         for (name, from) in unpacked {
             let to = self.layer(&name);
@@ -206,6 +228,7 @@ impl Store {
                         layers: layers.clone(),
                         config: image.config.clone(),
                         size,
+                        pulled,
                     },
                 );
             }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -118,14 +119,7 @@ impl SupervisorLink {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.starting().insert(id, sender);
         let _place = Place { link: self, id };
-        let message = ToSupervisor::Start { id, pod: pod.to_owned() };
-        loop {
-            let mut guard = self.channel.writable().await.map_err(|error| error.to_string())?;
-            if let Ok(result) = guard.try_io(|inner| inner.get_ref().send(&message, &[])) {
-                result.map_err(|error| format!("cannot reach the supervisor: {error}"))?;
-                break;
-            }
-        }
+        self.send(&ToSupervisor::Start { id, pod: pod.to_owned() }, &[]).await?;
         match tokio::time::timeout(START_LIMIT, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err("the supervisor is gone".to_owned()),
@@ -133,6 +127,23 @@ impl SupervisorLink {
                 "the supervisor did not start a shim within {} s",
                 START_LIMIT.as_secs()
             )),
+        }
+    }
+
+    /// Has a process started that stores an image; the socket on which it waits for it.
+    pub(crate) async fn store_image(&self) -> Result<UnixStream, String> {
+        let failed = |error: io::Error| format!("cannot make a socket: {error}");
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        self.send(&ToSupervisor::Store, &[theirs.as_fd()]).await?;
+        Ok(ours)
+    }
+
+    async fn send(&self, message: &ToSupervisor, fds: &[BorrowedFd<'_>]) -> Result<(), String> {
+        loop {
+            let mut guard = self.channel.writable().await.map_err(|error| error.to_string())?;
+            if let Ok(result) = guard.try_io(|inner| inner.get_ref().send(message, fds)) {
+                return result.map_err(|error| format!("cannot reach the supervisor: {error}"));
+            }
         }
     }
 
@@ -170,8 +181,6 @@ impl SupervisorLink {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
-
     use super::*;
 
     /// The next request at the supervisor's end; there must be one.
@@ -181,6 +190,7 @@ mod tests {
                 let mut guard = supervisor.readable().await.unwrap();
                 match supervisor.get_ref().receive::<ToSupervisor>().unwrap() {
                     Received::Message(ToSupervisor::Start { id, pod }, _) => return (id, pod),
+                    Received::Message(other, _) => panic!("{other:?}"),
                     Received::Nothing => guard.clear_ready(),
                     Received::Closed => panic!("the link is gone"),
                 }

@@ -11,7 +11,7 @@ use super::expand::expand;
 use super::volumes::{self, Prepared};
 use super::{resolver, resources};
 use crate::ClusterConfig;
-use crate::node::images::{self, Image, ImageConfig};
+use crate::node::images::{self, Image, ImageConfig, ImageError, Reference};
 use crate::node::sandbox::{
     Capabilities, ContainerSpec, LogSpec, Mount, MountSource, RootFs, UserSpec,
 };
@@ -28,19 +28,20 @@ pub(super) enum Source {
     /// The node's own executable.
     Own,
     /// A stored image.
-    Stored(Image),
+    Stored(Box<Image>),
 }
 
 impl Source {
     /// Finds an image; `None` if it is not on this machine.
-    pub(super) fn find(config: &ClusterConfig, reference: &str) -> Result<Option<Self>, String> {
-        let parse = |text: &str| text.parse::<images::Reference>();
-        let wanted = parse(reference).map_err(|error| error.to_string())?;
-        if parse(&config.own_image).is_ok_and(|own| own == wanted) {
+    pub(super) fn find(
+        config: &ClusterConfig,
+        reference: &Reference,
+    ) -> Result<Option<Self>, ImageError> {
+        if config.own_image.parse::<Reference>().is_ok_and(|own| own == *reference) {
             return Ok(Some(Self::Own));
         }
-        let found = images::find(&config.home, reference).map_err(|error| error.to_string())?;
-        Ok(found.map(Self::Stored))
+        let found = images::find(&config.home, reference.as_str())?;
+        Ok(found.map(|image| Self::Stored(Box::new(image))))
     }
 
     pub(super) fn config(&self) -> ImageConfig {

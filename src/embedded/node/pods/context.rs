@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::address::Addresses;
 use super::build::Places;
 use super::events::Recorder;
+use super::pulls::Puller;
 use crate::ClusterConfig;
 use crate::apiserver::PodRef;
 use crate::node::cgroup::Tree;
@@ -25,6 +26,7 @@ pub(super) struct Context {
     pub(super) supervisor: SupervisorLink,
     pub(super) network: Network,
     pub(super) events: Recorder,
+    pub(super) puller: Puller,
     /// The node's own address inside pods.
     pub(super) host_ip: Ipv4Addr,
     pub(super) machine: Machine,
@@ -43,6 +45,7 @@ impl Context {
         network: Network,
     ) -> Self {
         Self {
+            puller: Puller::new(&config, supervisor.clone()),
             events: Recorder::new(client.clone(), config.node_name()),
             host_ip: config.pod_cidr.host(1),
             machine,

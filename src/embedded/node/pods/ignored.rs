@@ -54,13 +54,6 @@ fn of_volume(volume: &Volume, note: &mut impl FnMut(bool, &'static str)) {
 fn of_container(container: &Container, note: &mut impl FnMut(bool, &'static str)) {
     note(is_some(&container.volume_devices), "spec.containers.volumeDevices");
     note(is_some(&container.restart_policy_rules), "spec.containers.restartPolicyRules");
-    let always = container.image_pull_policy.as_deref() == Some("Always");
-    let latest = container.image.as_deref().is_some_and(|image| {
-        let name = image.rsplit('/').next().unwrap_or_default();
-        !name.contains([':', '@']) || name.ends_with(":latest")
-    });
-    // The default for `latest` is no wish of the pod's.
-    note(always && !latest, "spec.containers.imagePullPolicy");
     for port in container.ports.iter().flatten() {
         note(port.host_port.is_some_and(|port| port != 0), "spec.containers.ports.hostPort");
     }
@@ -148,7 +141,6 @@ mod tests {
         assert_eq!(
             of(spec),
             [
-                "spec.containers.imagePullPolicy",
                 "spec.containers.lifecycle.preStop.httpGet",
                 "spec.containers.ports.hostPort",
                 "spec.hostPID",

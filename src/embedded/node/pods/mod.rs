@@ -22,6 +22,8 @@ mod insecure;
 mod logs;
 mod objects;
 mod probe;
+mod pulling;
+mod pulls;
 mod quantity;
 mod register;
 mod resolver;

@@ -1,8 +1,9 @@
 //! Starting node and shims: the supervisor's own executable with other arguments.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -24,17 +25,35 @@ pub(super) fn start_shim(config: &ClusterConfig) -> io::Result<(Child, Channel)>
     start(config, "shims.log", &["node", "shim"], None)
 }
 
+/// Starts what stores an image that comes on `socket`.
+pub(super) fn start_store(config: &ClusterConfig, socket: &OwnedFd) -> io::Result<Child> {
+    let path = config.path();
+    let words = ["node", "store", "--config"];
+    start_with(config, "store.log", &words, Some(path.as_os_str()), socket)
+}
+
 fn start(
     config: &ClusterConfig,
     log: &str,
     words: &[&str],
-    value: Option<&std::ffi::OsStr>,
+    value: Option<&OsStr>,
 ) -> io::Result<(Child, Channel)> {
     let (ours, theirs) = Channel::pair()?;
+    Ok((start_with(config, log, words, value, &theirs)?, ours))
+}
+
+/// Starts a process that has its end of a socket, and nothing else of ours.
+fn start_with(
+    config: &ClusterConfig,
+    log: &str,
+    words: &[&str],
+    value: Option<&OsStr>,
+    theirs: impl AsFd,
+) -> io::Result<Child> {
     // `dup` leaves close-on-exec off: this one, and only this one, is inherited.
-    let inherited = nix::unistd::dup(&theirs)?;
+    let inherited = nix::unistd::dup(theirs.as_fd())?;
     let log = open_log(config, log)?;
-    let child = Command::new(&config.binary)
+    Command::new(&config.binary)
         .args(words)
         .args(value)
         .arg("--control-fd")
@@ -46,8 +65,7 @@ fn start(
         .stderr(log)
         .current_dir("/")
         .process_group(0)
-        .spawn()?;
-    Ok((child, ours))
+        .spawn()
 }
 
 fn open_log(config: &ClusterConfig, name: &str) -> io::Result<File> {

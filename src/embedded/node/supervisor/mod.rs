@@ -2,7 +2,7 @@
 //!
 //! One thread, one `poll`, no allocation worth speaking of. It holds the host's listeners (so that connections queue
 //! while the node is away) and one socket to every shim (so that the next node finds the pods), starts shims for the
-//! node, and waits for them. When it dies, kernel and sockets take everything it started along.
+//! node and what stores its images, and waits for them. When it dies, kernel and sockets take everything it started along.
 
 mod children;
 mod protocol;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Supervisor → node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,4 +39,7 @@ pub(crate) enum ListenerRole {
 pub(crate) enum ToSupervisor {
     /// Start a shim for a pod (by uid). Answered by [`ToNode::Started`] with the same id.
     Start { id: u64, pod: String },
+    /// Start a process that stores the image that comes on the socket which comes along. It answers there; a socket that is
+    /// closed without an answer is one, too.
+    Store,
 }

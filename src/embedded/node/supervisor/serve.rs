@@ -293,6 +293,7 @@ impl Supervisor {
                 Ok(Received::Message(ToSupervisor::Start { id, pod }, _)) => {
                     self.start_shim(id, pod)
                 }
+                Ok(Received::Message(ToSupervisor::Store, sockets)) => self.start_store(sockets),
                 Ok(Received::Nothing) => return,
                 Ok(Received::Closed) => {
                     // Its end is reported by SIGCHLD; a node that closes its socket and lives on is of no use.
@@ -331,6 +332,16 @@ impl Supervisor {
             _ => Vec::new(),
         };
         self.tell_node(&message, &sockets);
+    }
+
+    /// Nobody waits for its end but the node, at the other end of its socket.
+    fn start_store(&self, sockets: Vec<OwnedFd>) {
+        let Some(socket) = sockets.into_iter().next().filter(|_| self.stopping.is_none()) else {
+            return;
+        };
+        if let Err(error) = children::start_store(&self.config, &socket) {
+            tracing::error!(%error, "cannot start what stores an image");
+        }
     }
 
     /// A node that does not read its socket is told everything again when it is replaced.

@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use curtain_embedded::apiserver::{Server, ServerConfig};
-use curtain_embedded::{ClusterConfig, Reach, init};
+use curtain_embedded::{ClusterConfig, Reach, Registries, init};
 use curtain_platform::controllers::{Config, run};
 use curtain_platform::remote::Planes;
 use curtain_platform::types::{KINDS, crd};
@@ -68,6 +68,7 @@ impl World {
             service_cidr: "10.96.0.0/16".parse().unwrap(),
             pod_cidr: "10.244.0.0/16".parse().unwrap(),
             reach: Reach::default(),
+            registries: Registries::default(),
             sight: true,
         };
         init(&config).unwrap();

@@ -18,8 +18,6 @@ use crate::node::pods::runtime::{Restart, Runtime, State, Terminated, is_sidecar
 use crate::node::sandbox::ContainerSpec;
 use crate::node::shim::Exit;
 
-/// How often the image store is looked at for an image that a pod waits for.
-const LOOK_FOR_IMAGE: Duration = Duration::from_secs(1);
 const CONFIG_AGAIN: Duration = Duration::from_secs(1);
 const LOG_TAIL: u64 = 2048;
 
@@ -70,19 +68,14 @@ impl Worker {
     }
 
     async fn start(&mut self, container: &Container) {
-        let reference = container.image.clone().unwrap_or_default();
-        let source = match Source::find(&self.ctx.config, &reference) {
-            Ok(Some(source)) => source,
-            Ok(None) => return self.image_is_missing(container, &reference),
-            Err(message) => {
-                return self.hold(container, "InvalidImageName", &message, LOOK_FOR_IMAGE);
-            }
+        let Some(source) = self.image(container).await else {
+            return;
         };
         let attempt = self.runtime(container).map_or(0, |runtime| runtime.attempt);
         let spec = match self.build(container, attempt, &source).await {
             Ok(spec) => spec,
             Err(message) => {
-                return self.hold(container, "CreateContainerConfigError", &message, CONFIG_AGAIN);
+                return self.hold(container, "CreateContainerConfigError", &message);
             }
         };
         let Some(sandbox) = &self.sandbox else {
@@ -94,11 +87,6 @@ impl Worker {
             events.report(&self.pod, Some(name), severity, reason, message);
         };
         let link = sandbox.link.clone();
-        tell(
-            Severity::Normal,
-            "Pulled",
-            format!("Container image {reference:?} already present on machine"),
-        );
         match link.start(spec).await {
             Ok(at) => {
                 tell(Severity::Normal, "Created", format!("Container created: {name}"));
@@ -149,44 +137,11 @@ impl Worker {
         })
     }
 
-    /// No registry is asked: the image has to be loaded.
-    fn image_is_missing(&mut self, container: &Container, reference: &str) {
-        let load = self.ctx.config.command("image load FILE");
-        let message = format!(
-            "image {reference:?} is not on this node, and the node does not pull from registries yet: \
-             load it with `{load}`"
-        );
-        let waits = self.runtime(container).is_some_and(|runtime| {
-            matches!(&runtime.state, State::Waiting { reason, .. } if reason.starts_with("ErrImage") || *reason == "ImagePullBackOff")
-        });
-        let reason = match (container.image_pull_policy.as_deref(), waits) {
-            (Some("Never"), _) => "ErrImageNeverPull",
-            (_, false) => "ErrImagePull",
-            (_, true) => "ImagePullBackOff",
-        };
-        self.hold(container, reason, &message, LOOK_FOR_IMAGE);
-    }
-
     /// A container that cannot be started now.
-    fn hold(
-        &mut self,
-        container: &Container,
-        reason: &'static str,
-        message: &str,
-        pause: Duration,
-    ) {
-        let Some(runtime) = self.runtimes.get_mut(&container.name) else {
-            return;
-        };
-        let state = State::Waiting { reason, message: Some(message.to_owned()) };
-        runtime.start_at = Some(Instant::now() + pause);
-        if runtime.state != state {
-            runtime.state = state;
-            // `BackOff` follows `Failed` once; what has not changed is not told again.
-            let event = if reason == "ImagePullBackOff" { "BackOff" } else { "Failed" };
+    fn hold(&mut self, container: &Container, reason: &'static str, message: &str) {
+        if self.hold_until(container, reason, message, Instant::now() + CONFIG_AGAIN) {
             let text = format!("Error: {reason}: {message}");
-            let name = Some(container.name.as_str());
-            self.ctx.events.report(&self.pod, name, Severity::Warning, event, text);
+            self.tell(container, Severity::Warning, "Failed", text);
         }
     }
 
@@ -387,8 +342,8 @@ impl Worker {
         let Some(sandbox) = &self.sandbox else {
             return;
         };
-        let reference = container.image.as_deref().unwrap_or_default();
-        let source = Source::find(&self.ctx.config, reference).ok().flatten();
+        let reference = container.image.as_deref().unwrap_or_default().parse().ok();
+        let source = reference.and_then(|one| Source::find(&self.ctx.config, &one).ok()?);
         let own = container.lifecycle.as_ref().and_then(|lifecycle| lifecycle.stop_signal.as_ref());
         let signal = match (own, source) {
             (Some(own), _) => build::signal(own),

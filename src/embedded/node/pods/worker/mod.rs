@@ -5,6 +5,7 @@
 
 mod adopt;
 mod containers;
+mod images;
 mod report;
 mod sandbox;
 mod terminate;
@@ -26,10 +27,12 @@ use super::context::{Attempt, Context, Entry};
 use super::fields::Fields;
 use super::objects::Objects;
 use super::probe::{News, Probing};
+use super::pulling::Pulls;
 use super::runtime::{Runtime, State};
 use super::status::{self, Snapshot};
 use super::volumes::{Prepared, Tokens};
 use crate::apiserver::PodRef;
+use images::PullNews;
 use report::Report;
 use sandbox::Sandbox;
 pub(super) use sandbox::{end_stray, remove_stray, with_files};
@@ -52,6 +55,9 @@ pub(super) struct Worker {
     objects: Objects,
     inbox: mpsc::UnboundedReceiver<Message>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
+    pull_news: (mpsc::UnboundedSender<PullNews>, mpsc::UnboundedReceiver<PullNews>),
+    /// By container name.
+    pulls: BTreeMap<String, Pulls>,
     sandbox: Option<Sandbox>,
     /// The pod's own for as long as it can run, whatever becomes of its sandbox; EndpointSlices name it while no node runs.
     address: Option<Ipv4Addr>,
@@ -119,6 +125,8 @@ impl Worker {
             uid: pod.uid().unwrap_or_default(),
             inbox,
             news: mpsc::unbounded_channel(),
+            pull_news: mpsc::unbounded_channel(),
+            pulls: BTreeMap::new(),
             sandbox: None,
             address,
             runtimes: BTreeMap::new(),
@@ -311,6 +319,11 @@ impl Worker {
             news = self.news.1.recv() => {
                 if let Some(news) = news {
                     self.probed(news).await;
+                }
+            }
+            news = self.pull_news.1.recv() => {
+                if let Some(news) = news {
+                    self.pulled(news);
                 }
             }
             () = sleep => {}

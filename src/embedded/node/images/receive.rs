@@ -1,0 +1,66 @@
+//! Storing what the node has pulled: a process of root's, started by the supervisor for one image.
+//!
+//! It reads an archive from its socket, which is the node's other end, and answers with an [`Outcome`]. Nothing that comes
+//! is trusted: it is an archive like any other.
+
+use std::io::Write as _;
+use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+use serde::{Deserialize, Serialize};
+
+use super::{Reference, store};
+use crate::node::sandbox::sys;
+use crate::{ClusterConfig, Error};
+
+/// How long the node, which has the whole image, may send nothing of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of an image.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::node) enum Outcome {
+    /// It is stored, with so many bytes of layers.
+    Stored { size: u64 },
+    /// It is not, and nothing of it was kept.
+    Failed { why: String },
+}
+
+/// Stores the image that comes on the inherited socket `control_fd`, and answers there.
+///
+/// # Errors
+/// A settings file that cannot be read, and a node that does not wait for the answer.
+pub fn store_image(config: &Path, control_fd: RawFd) -> Result<(), Error> {
+    prctl::set_pdeathsig(Signal::SIGKILL)
+        .map_err(Error::errno("tie the process to its supervisor"))?;
+    if getppid().as_raw() == 1 {
+        return Ok(());
+    }
+    let config = ClusterConfig::read(config)?;
+    let mut socket = UnixStream::from(sys::own(control_fd));
+    // The store is locked meanwhile.
+    socket
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(Error::system("limit the wait for the node"))?;
+    let own = config.own_image.parse::<Reference>().map(|own| own.to_string());
+    let stored = store::store(&config.home, &mut socket, true, |names, there| match own {
+        Ok(own) if names.contains(&own) => Err("the platform's own image has this name".to_owned()),
+        _ if names.len() != 1 => Err(format!("one name was expected, not {}", names.len())),
+        _ if names.iter().any(|name| there.get(name).is_some_and(|image| !image.pulled)) => {
+            Err("an image of this name was loaded into this machine meanwhile".to_owned())
+        }
+        _ => Ok(()),
+    });
+    let outcome = match stored {
+        Ok(stored) => Outcome::Stored { size: stored.first().map_or(0, |image| image.size) },
+        Err(error) => Outcome::Failed { why: error.to_string() },
+    };
+    let answer = serde_json::to_vec(&outcome)
+        .map_err(|source| Error::Format { path: config.path(), source })?;
+    socket.write_all(&answer).map_err(Error::system("answer the node"))
+}
