@@ -1,4 +1,4 @@
-//! A registry of one image, on the loopback device, from which an Engine pulls without TLS.
+//! A registry of one image, on the loopback device, from which an Engine or a cluster pulls without TLS.
 
 use std::{
     collections::BTreeMap,
@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +26,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 #[derive(Debug)]
 pub struct Registry {
     server: Loopback,
+    repository: &'static str,
     digest: String,
 }
 
@@ -33,24 +36,49 @@ impl Registry {
     pub fn of_the_node_image() -> Self {
         let archive = tempfile::NamedTempFile::new().expect("a file for an archive");
         node_image::write(archive.path()).expect("write the node image");
-        let (digest, blobs) = unpack(archive.path()).expect("read the node image");
+        Self::of(archive.path(), REPOSITORY, None)
+    }
+
+    /// Serves the image in an archive as version `v1` of `repository`, to whoever has this name and password if any are
+    /// given, and else to everybody.
+    #[track_caller]
+    pub fn of(archive: &Path, repository: &'static str, only: Option<(&str, &str)>) -> Self {
+        let (digest, mut blobs) = unpack(archive).expect("read the image");
+        let index = blobs[&digest].clone();
+        blobs.insert("v1".to_owned(), index);
+        let only = only.map(|(user, password)| {
+            format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+        });
         let server = Loopback::serve(move |request| {
+            if only.as_ref().is_some_and(|only| request.header("authorization") != only) {
+                return Response::new(401, "{}").with("www-authenticate", "Basic realm=\"e2e\"");
+            }
             let asked = request.path.rsplit('/').next().unwrap_or_default();
             match blobs.get(asked) {
                 // The question whether this is a registry ends with a slash.
                 _ if request.path == "/v2/" => Response::new(200, "{}"),
                 Some((kind, blob)) => Response::new(200, blob.clone())
                     .with("content-type", *kind)
-                    .with("docker-content-digest", asked),
+                    .with("docker-content-digest", if asked == "v1" { "" } else { asked }),
                 None => Response::new(404, "{}"),
             }
         });
-        Self { server, digest }
+        Self { server, repository, digest }
+    }
+
+    /// Where it listens: the host in images' names.
+    pub fn host(&self) -> String {
+        self.server.address().to_string()
+    }
+
+    /// What the repository is called in images' names.
+    pub fn repository(&self) -> String {
+        format!("{}/{}", self.server.address(), self.repository)
     }
 
     /// The image, by its digest.
     pub fn image(&self) -> String {
-        format!("{}/{REPOSITORY}:v1@{}", self.server.address(), self.digest)
+        format!("{}:v1@{}", self.repository(), self.digest)
     }
 }
 

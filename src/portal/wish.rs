@@ -17,7 +17,7 @@ pub(crate) struct Wish {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) port: String,
-    /// `registry` for an image that the cluster has or pulls, which not every cluster does; else the person's machine has it.
+    /// `registry` for an image that the cluster has or pulls; else the person's machine has it.
     #[serde(default)]
     pub(crate) from: String,
 }

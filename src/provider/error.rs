@@ -293,6 +293,12 @@ pub enum Error {
     #[cfg(target_os = "linux")]
     #[error(transparent)]
     Image(#[from] curtain_embedded::node::images::ImageError),
+    /// An image that its registry does not have, or that cannot be asked for.
+    #[error("{why}")]
+    NotInRegistry {
+        /// What the registry says.
+        why: String,
+    },
     /// The machine's settings for registries.
     #[cfg(target_os = "linux")]
     #[error("{} cannot be used: {why}; correct it or remove it", path.display())]

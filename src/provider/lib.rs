@@ -183,8 +183,18 @@ pub trait Provider: Send + Sync {
         admit: Admit,
     ) -> Boxed<'a, Result<Vec<Image>, Error>>;
 
-    /// Whether the cluster's nodes pull an image that they do not have from its registry.
-    fn pulls(&self) -> bool;
+    /// Whether its registry has the image `reference`, which the cluster's nodes would pull, as far as this machine can
+    /// find out without credentials.
+    ///
+    /// # Errors
+    /// [`Error::NotInRegistry`], and a reference that is none.
+    fn look_up<'a>(
+        &'a self,
+        _spec: &'a ClusterSpec,
+        _reference: &'a str,
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// The images the cluster's nodes have.
     ///

@@ -12,7 +12,12 @@ use std::{
 use curtain_provider::{Admit, Image, Surroundings, local_image};
 use kube::Client;
 
-use super::{Origin, USUAL_PORT, claims, claims::Claims, objects::same, origin::nowhere};
+use super::{
+    Origin, USUAL_PORT, claims,
+    claims::Claims,
+    objects::same,
+    origin::{layout, nowhere},
+};
 use crate::{Error, access::Access, demo::everywhere, identity::refused};
 
 /// An image that the cluster has or can have.
@@ -150,10 +155,16 @@ pub(super) async fn have(
             return Ok(Found { ports: local.ports, from: "engine", ..found });
         }
         (None, Some(_)) => (name, Vec::new(), "cluster"),
-        (None, None) => match nowhere(&name, provider.pulls()) {
-            Some(error) => return Err(error),
-            None => (name, Vec::new(), "registry"),
-        },
+        (None, None) => {
+            layout(&name)?;
+            match provider.look_up(&access.cluster(), &name).await {
+                Err(curtain_provider::Error::NotInRegistry { why }) => {
+                    return Err(nowhere(&name, &why));
+                }
+                result => result?,
+            }
+            (name, Vec::new(), "registry")
+        }
     };
     Ok(Found { reference, id: there.map(|image| image.id), ports, from, given: false })
 }

@@ -24,8 +24,7 @@ const LOAD: &str = "write it to a file with `docker save`, and deploy that or lo
 pub enum Origin {
     /// A docker-save or OCI archive.
     Archive(Box<dyn Read + Send>),
-    /// A name: of an image in the cluster, in the machine's Docker Engine, or in a registry where the cluster's nodes
-    /// pull from any.
+    /// A name: of an image in the cluster, in the machine's Docker Engine, or in a registry.
     Name(String),
 }
 
@@ -53,16 +52,26 @@ impl Origin {
     }
 }
 
-/// Why there is no image `name`, which neither the cluster nor the local Engine has, in a cluster whose nodes pull from
-/// registries or do not; `None` if it can still be in one.
-pub(super) fn nowhere(name: &str, pulls: bool) -> Option<Error> {
-    if pulls && !is_layout(name) {
-        return None;
+/// Refuses a folder that is an image layout: nothing else can be meant.
+///
+/// # Errors
+/// [`Error::Image`], which says how to pack it.
+pub(super) fn layout(name: &str) -> Result<(), Error> {
+    match is_layout(name) {
+        true => folder(name).map_or(Ok(()), Err),
+        false => Ok(()),
     }
-    folder(name).or_else(|| {
-        let why = "there is no such file, the cluster has no image of this name, nor has a Docker Engine of this \
-                   machine, and this cluster does not pull from registries";
-        Some(Error::NoImage { image: name.to_owned(), why: why.to_owned(), next: LOAD })
+}
+
+/// Why there is no image `name`, which neither the cluster nor the local Engine has, and of which a registry says `why` it
+/// is not there.
+pub(super) fn nowhere(name: &str, why: &str) -> Error {
+    folder(name).unwrap_or_else(|| {
+        let why = format!(
+            "there is no such file, the cluster has no image of this name, nor has a Docker Engine of this machine, \
+             and {why}"
+        );
+        Error::NoImage { image: name.to_owned(), why, next: LOAD }
     })
 }
 
@@ -127,24 +136,22 @@ mod tests {
         let path = dir.path().to_str().unwrap();
         let (kind, said) = refused(path);
         assert!(kind == Kind::BadInput && said.contains("it is a folder; give"), "{said}");
-        let nowhere = |pulls| nowhere(path, pulls).map(|error| error.to_string());
-        assert!(nowhere(false).is_some_and(|said| said.contains("a folder")));
-        assert_eq!(nowhere(true), None);
+        assert!(nowhere(path, "no").to_string().contains("it is a folder; give"));
+        layout(path).unwrap();
         std::fs::write(dir.path().join(LAYOUT), "{}").unwrap();
         let (_, said) = refused(path);
         assert!(said.contains("OCI image layout") && said.contains("tar -cf"), "{said}");
-        assert!(nowhere(true).is_some_and(|said| said.contains("OCI image layout")));
+        assert!(layout(path).unwrap_err().to_string().contains("OCI image layout"));
     }
 
     #[test]
-    fn a_name_that_is_nowhere_is_refused_where_no_registry_is_asked() {
-        let error = nowhere("nothere:1", false).unwrap();
+    fn a_name_that_is_nowhere_is_refused_with_where_it_was_looked_for() {
+        let error = nowhere("nothere:1", "docker.io has no image library/nothere:1");
         assert_eq!(error.kind(), Kind::NotFound);
         let said = error.to_string();
-        for words in ["file", "the cluster has no", "Docker Engine", "does not pull", "image load"]
+        for words in ["file", "the cluster has no", "Docker Engine", "docker.io has", "image load"]
         {
             assert!(said.contains(words), "{words}: {said}");
         }
-        assert!(nowhere("nothere:1", true).is_none());
     }
 }

@@ -14,8 +14,8 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The image: the path of an archive, - for stdin, or a name that the cluster or the local Docker Engine has (a
-    /// cluster of kind also pulls from registries)
+    /// The image: the path of an archive, - for stdin, or a name that the cluster, the local Docker Engine or a registry
+    /// has
     #[arg(long, value_name = "IMAGE")]
     image: String,
     /// Where the program listens [default: the port that the image names, else 8080]

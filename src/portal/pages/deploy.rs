@@ -97,7 +97,7 @@ impl Deploy {
                     label { input type="radio" name="from" value="local" checked[local];
                         " On my machine: a command gives it to the cluster" }
                     label { input type="radio" name="from" value="registry" checked[!local];
-                        " The cluster has it, or pulls it from a registry (the embedded cluster pulls none)" }
+                        " The cluster has it, or pulls it from a registry" }
                 }
                 (field("name", "Component (from the image's name, if empty)", name, false, &faults.name))
                 (field("port", &listens, port, false, &faults.port))

@@ -61,7 +61,7 @@ async fn what_others_made_is_not_replaced_and_what_is_wrong_is_said() {
 #[tokio::test]
 async fn an_image_on_the_persons_machine_is_a_command() {
     let browser = Browser::signed_in().await;
-    // The form begins with it: not every cluster pulls from registries, and the portal does not know which does.
+    // The form begins with it: what is on one's own machine is what one has just built.
     let page = browser.page(DEPLOY).await;
     assert!(page.contains("value=\"local\" checked"), "{page}");
     assert!(!page.contains("value=\"registry\" checked"), "{page}");

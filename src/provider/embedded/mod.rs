@@ -31,6 +31,8 @@ pub struct Embedded;
 
 const POD_CIDR: &str = "10.244.0.0/16";
 const SERVICE_CIDR: &str = "10.96.0.0/16";
+/// How long registries are asked before something is made that needs them.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
 impl Provider for Embedded {
     fn name(&self) -> &'static str {
@@ -39,10 +41,6 @@ impl Provider for Embedded {
 
     fn patience(&self) -> Duration {
         Duration::from_secs(180)
-    }
-
-    fn pulls(&self) -> bool {
-        false
     }
 
     fn stages(&self, _: &ClusterSpec) -> Vec<Stage> {
@@ -115,6 +113,31 @@ impl Provider for Embedded {
                 other => other.into(),
             })?;
             Ok(grouped(loaded.into_iter().map(|one| (one.reference, one.id, one.size))))
+        })
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        reference: &'a str,
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let reference: images::Reference = reference.parse()?;
+            let config = ClusterConfig::read(&config(spec)?.path()).map_err(|source| {
+                Error::Embedded { what: "cannot read the cluster's settings", source }
+            })?;
+            let look = registry::look(&config.registries, &reference);
+            let why = match tokio::time::timeout(LOOK_LIMIT, look).await {
+                // Who may not see it cannot know: the node may have credentials.
+                Ok(Ok(()) | Err(PullError::Denied { .. })) => return Ok(()),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!(
+                    "{} did not answer within {} s",
+                    reference.registry(),
+                    LOOK_LIMIT.as_secs()
+                ),
+            };
+            Err(Error::NotInRegistry { why })
         })
     }
 

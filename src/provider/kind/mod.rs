@@ -112,10 +112,6 @@ impl Provider for Kind {
         Duration::from_secs(1_200)
     }
 
-    fn pulls(&self) -> bool {
-        true
-    }
-
     fn stages(&self, spec: &ClusterSpec) -> Vec<Stage> {
         Part::ALL.into_iter().map(|part| part.stage(spec)).collect()
     }
