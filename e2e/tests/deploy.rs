@@ -47,7 +47,7 @@ fn an_archive_answers_at_its_url_and_the_same_name_again_replaces_it() {
     let listed: Value = serde_json::from_str(&listed).unwrap();
     let (one, place) = (&listed[0], &listed[0]["environments"][0]);
     assert_eq!((&one["name"], &one["project"]), (&json!("my-app"), &json!("default")));
-    let told = (&place["environment"], &place["health"], &place["urls"][0]);
+    let told = (&place["environment"], &place["state"], &place["urls"][0]);
     assert_eq!(told, (&json!("development"), &json!("Ready"), &json!(url.trim())), "{listed}");
     let nowhere = instance.curtain(&["component", "list", "--project", "shp"]);
     let said = "there is no project \"shp\" in namespace default; there are: default";

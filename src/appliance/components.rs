@@ -39,7 +39,7 @@ pub struct Deployed {
     /// The release that it runs, or is to run.
     pub release: String,
     /// `Ready`, `Undeployed`, or the controller's reason why it is not ready.
-    pub health: String,
+    pub state: String,
     /// Where it answers, if it is open to the outside.
     pub urls: Vec<String>,
 }
@@ -125,12 +125,12 @@ fn deployed(binding: &Value, gateway: &str) -> Deployed {
     Deployed {
         environment: text(binding, "/spec/environment").to_owned(),
         release: text(binding, "/spec/releaseName").to_owned(),
-        health: health(binding),
+        state: state(binding),
         urls: endpoints.filter_map(|one| external(one, gateway)).collect(),
     }
 }
 
-fn health(binding: &Value) -> String {
+fn state(binding: &Value) -> String {
     if text(binding, "/spec/state") == "Undeploy" {
         return "Undeployed".to_owned();
     }
@@ -189,7 +189,7 @@ mod tests {
         let places: Vec<_> = all[2]
             .environments
             .iter()
-            .map(|one| (one.environment.as_str(), one.health.as_str()))
+            .map(|one| (one.environment.as_str(), one.state.as_str()))
             .collect();
         let expected = [
             ("development", "Ready"),

@@ -1,5 +1,5 @@
-//! Every project that a person may see, with what is in it and how that is doing: a few lists for each namespace, and none
-//! for each project.
+//! Every project that a person may see, with what is in it and how that is doing: a few lists for each namespace, and one
+//! for each project only where somebody may not see the incidents of a whole namespace.
 
 use crate::backend::User;
 use crate::error::{BackendError, softly};

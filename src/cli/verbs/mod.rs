@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_or_taken_away_is_never_guessed() {
+    fn up_and_down_never_guess_an_instance() {
         let unnamed = |words: &str| {
             let cli = Cli::try_parse_from(["curtain"].into_iter().chain(words.split(' ')));
             match cli.expect("a command").verb {

@@ -154,12 +154,15 @@ function compose(part) {
   let shown = "";
   let html = "";
   let waits = false;
+  let busy = false;
   const ask = async () => {
     const asked = address();
-    if (document.hidden || elements.namedItem("from").value !== "local") return;
+    const idle = document.hidden || elements.namedItem("from").value !== "local" || !elements.namedItem("image").value;
+    if (busy || idle) return;
+    busy = true;
     try {
       const answer = await fetch(asked);
-      if (answer.redirected) location.reload();
+      if (answer.redirected) return location.reload();
       if (!answer.ok) throw new Error();
       const now = await answer.text();
       if (asked !== address()) return;
@@ -167,6 +170,8 @@ function compose(part) {
       trouble(part, "");
     } catch {
       return trouble(part, "The platform does not answer; trying again.");
+    } finally {
+      busy = false;
     }
     const made = part.querySelector("[data-made]");
     if (made && waits && asked === shown) location.assign(made.href);

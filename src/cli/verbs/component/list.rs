@@ -57,13 +57,13 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
 
 /// A line for each component in each environment; what is the same as above is left out.
 fn rows(all: &[Component]) -> Vec<Vec<String>> {
-    let head = ["COMPONENT", "PROJECT", "TYPE", "ENVIRONMENT", "RELEASE", "HEALTH", "URL"];
+    let head = ["COMPONENT", "PROJECT", "TYPE", "ENVIRONMENT", "RELEASE", "STATE", "URL"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for Component { name, project, kind, environments, .. } in all {
         let mut first = [name, project, kind].map(Clone::clone).to_vec();
-        for Deployed { environment, release, health, urls } in environments {
+        for Deployed { environment, release, state, urls } in environments {
             let mut row = std::mem::replace(&mut first, vec![String::new(); 3]);
-            row.extend([environment, release, health].map(Clone::clone));
+            row.extend([environment, release, state].map(Clone::clone));
             row.push(urls.join(" "));
             rows.push(row);
         }
@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn each_environment_of_a_component_is_a_line() {
-        let place = |environment: &str, health: &str, urls: &[&str]| Deployed {
+        let place = |environment: &str, state: &str, urls: &[&str]| Deployed {
             environment: environment.into(),
             release: "web-1".into(),
-            health: health.into(),
+            state: state.into(),
             urls: urls.iter().map(|&url| url.to_owned()).collect(),
         };
         let component = |name: &str, environments| Component {
@@ -99,7 +99,7 @@ mod tests {
             vec![place("development", "Ready", &[url]), place("staging", "ResourcesDegraded", &[])];
         let all = [component("new", vec![]), component("web", places)];
         insta::assert_snapshot!(table(&rows(&all)), @r"
-        COMPONENT  PROJECT  TYPE                ENVIRONMENT  RELEASE  HEALTH             URL
+        COMPONENT  PROJECT  TYPE                ENVIRONMENT  RELEASE  STATE              URL
         new        shop     deployment/service  -            -        -
         web        shop     deployment/service  development  web-1    Ready              http://localhost:19080/@development-default/web/
                                                 staging      web-1    ResourcesDegraded

@@ -123,7 +123,6 @@ async fn main() -> Outcome<()> {
     let (rounds, seed) = (option("--rounds", 1000)?, option("--seed", 1)?);
     let directory = std::env::temp_dir().join(format!("chaos-api-{}", std::process::id()));
     let history = chaos(&server_program()?, &directory, rounds, seed).await?;
-    std::fs::remove_dir_all(&directory)?;
     let (acknowledged, unanswered) = writes(&history);
     println!(
         "rounds {rounds}, seed {seed}: {acknowledged} writes acknowledged, {unanswered} without an answer, {} requests, \
@@ -137,7 +136,13 @@ async fn main() -> Outcome<()> {
     }
     let passed = if wrong.is_empty() { rounds } else { 0 };
     println!("{passed} passed, {} failed", wrong.len());
-    if wrong.is_empty() { Ok(()) } else { Err("no store can have this history".into()) }
+    if !wrong.is_empty() {
+        return Err(
+            format!("no store can have this history; it is in {}", directory.display()).into()
+        );
+    }
+    std::fs::remove_dir_all(&directory)?;
+    Ok(())
 }
 
 #[cfg(test)]
