@@ -25,10 +25,13 @@ spec:
 
 #[test]
 fn kubectl_runs_an_image_of_a_registry_and_sees_why_another_does_not_come() {
-    let instance = Instance::up();
-    let archive = instance.scratch().join("web.tar");
+    // The registries are there before the instance, which leaves nothing.
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("web.tar");
     busybox_archive(&archive, "docker.io/team/web:v1", "from the registry").unwrap();
     let registry = Registry::of(&archive, "team/web", Some(("ann", "hunter2")));
+    let open = Registry::of(&archive, "team/shelf", None);
+    let instance = Instance::up();
     let kubectl = |args: &[&str]| instance.kubectl(Clients::KUBECTLS[1], args);
     let server = format!("--docker-server={}", registry.host());
     let secret = ["create", "secret", "docker-registry", "registry", &server];
@@ -61,7 +64,6 @@ fn kubectl_runs_an_image_of_a_registry_and_sees_why_another_does_not_come() {
     assert!(!told.contains("hunter2"), "{told}");
 
     // As a component, from a registry that lets everybody in; what it does not have is refused before anything is made.
-    let open = Registry::of(&archive, "team/shelf", None);
     let image = format!("{}:v1", open.repository());
     let url = instance.curtain(&["deploy", "--image", &image]).success();
     assert_eq!(get(url.trim()).unwrap().body, "from the registry\n");
