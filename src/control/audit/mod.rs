@@ -9,9 +9,11 @@
 
 mod delta;
 mod observed;
+mod open;
 mod query;
 mod record;
 mod store;
+mod told;
 pub(crate) mod trail;
 mod witness;
 mod writer;

@@ -11,10 +11,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Audit, Outcome, Record,
-    record::{by, why},
-};
+use super::{Audit, Outcome, Record, record::by};
 use crate::{
     authz::{Decision, Question, Via},
     identity::{Caller, Doorman, SubjectKind, require_role},
@@ -69,6 +66,7 @@ impl Observed {
 
     fn record(self) -> Record {
         let (binding, granted_by) = by(&self.decision);
+        let reason = self.decision.why(format_args!("{} {}", self.actor_kind, self.actor));
         let result = if self.decision.is_allowed() { Outcome::Allowed } else { Outcome::Denied };
         Record {
             time: self.time,
@@ -85,7 +83,7 @@ impl Observed {
             granted_by,
             note: String::new(),
             change: String::new(),
-            reason: why(&self.decision),
+            reason,
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::trail::Trail;
+use super::{told::unquoted, trail::Trail};
 use crate::{
     authz::{Decision, Via},
     identity::{Caller, SubjectKind},
@@ -70,7 +70,7 @@ pub struct Record {
     /// What it changed: `spec.replicas: 1 → 3`. Never a secret's value.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub change: String,
-    /// Why it was not done.
+    /// Why it was not done; nothing of what the caller sent is quoted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
@@ -100,7 +100,7 @@ impl Record {
             granted_by: String::new(),
             note: String::new(),
             change: trail.changed().to_owned(),
-            reason: failure.unwrap_or_default().to_owned(),
+            reason: failure.map(unquoted).unwrap_or_default(),
         };
         let Some(decided) = trail.telling() else {
             if let Some(asked) = trail.asked() {
@@ -117,7 +117,7 @@ impl Record {
         (record.binding, record.granted_by) = by(&decided.decision);
         if failure.is_some() && !decided.decision.is_allowed() {
             record.result = Outcome::Denied;
-            record.reason = why(&decided.decision);
+            record.reason = decided.decision.why(caller);
         }
         if let Some(given) = trail.given() {
             record.action = given.action.to_owned();
@@ -164,18 +164,6 @@ pub(super) fn by(decision: &Decision) -> (String, String) {
         }
         Decision::Forbidden { binding } => (binding.clone(), String::new()),
         Decision::Missing { unmet } => (unmet.clone().unwrap_or_default(), String::new()),
-    }
-}
-
-/// Why `decision` does not let the caller; nothing if it does.
-pub(super) fn why(decision: &Decision) -> String {
-    match decision {
-        Decision::Allowed { .. } => String::new(),
-        Decision::Forbidden { binding } => format!("{binding} forbids it"),
-        Decision::Missing { unmet: Some(binding) } => {
-            format!("{binding} allows it only under a condition that does not hold")
-        }
-        Decision::Missing { unmet: None } => "no permission".to_owned(),
     }
 }
 

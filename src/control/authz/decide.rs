@@ -57,6 +57,18 @@ impl Decision {
         matches!(self, Self::Forbidden { .. })
     }
 
+    /// What of the policy it is that does not let `caller`; nothing if it is a yes.
+    pub(crate) fn why(&self, caller: impl std::fmt::Display) -> String {
+        match self {
+            Self::Allowed { .. } => String::new(),
+            Self::Forbidden { binding } => format!("{binding} forbids it to {caller}"),
+            Self::Missing { unmet: Some(binding) } => {
+                format!("{binding} allows it to {caller} only under a condition that does not hold")
+            }
+            Self::Missing { unmet: None } => format!("{caller} has no permission for it"),
+        }
+    }
+
     /// Why, in words for whoever asked `question`.
     pub(super) fn reason(&self, question: Question<'_>) -> String {
         let (action, path) = (question.action, question.at.path());

@@ -20,10 +20,8 @@ pub struct Denial {
     pub action: String,
     /// Where it is missing.
     pub at: Hierarchy,
-    /// The binding that forbids it, if one does.
-    forbidden_by: Option<String>,
-    /// The binding whose condition did not hold, if that was the reason.
-    unmet: Option<String>,
+    /// What of the policy it is.
+    decision: Decision,
     /// `<namespace>/<environment>`, when it is about one.
     environment: Option<String>,
     /// What a person can grant to the agent that asked, if there is such a kind.
@@ -39,18 +37,12 @@ impl Denial {
         decision: &Decision,
         instance: &Instance,
     ) -> Self {
-        let (forbidden_by, unmet) = match decision {
-            Decision::Forbidden { binding } => (Some(binding.clone()), None),
-            Decision::Missing { unmet } => (None, unmet.clone()),
-            Decision::Allowed { .. } => (None, None),
-        };
         Self {
             caller: caller.to_string(),
             subject: caller.subject.clone(),
             action: question.action.to_owned(),
             at: question.at.clone(),
-            forbidden_by,
-            unmet,
+            decision: decision.clone(),
             environment: question.attributes.environment.clone(),
             kind: match caller.kind {
                 SubjectKind::Agent => GrantKind::for_action(question.action),
@@ -68,7 +60,7 @@ impl Denial {
 
     /// Whether a binding forbids it outright.
     pub fn is_explicit(&self) -> bool {
-        self.forbidden_by.is_some()
+        self.decision.is_forbidden()
     }
 
     /// What is missing, in one sentence. Every refusal there is begins with it, whatever door says it.
@@ -80,19 +72,7 @@ impl Denial {
             (None, _, Some(environment)) => format!("{at}, environment {environment}"),
             (None, _, None) => at.to_string(),
         };
-        format!("{DENIED}{action} on {place}: {}", self.why())
-    }
-
-    /// What of the policy it is that does not let the caller.
-    pub fn why(&self) -> String {
-        let caller = &self.caller;
-        match (&self.forbidden_by, &self.unmet) {
-            (Some(binding), _) => format!("{binding} forbids it to {caller}"),
-            (None, Some(binding)) => {
-                format!("{binding} allows it to {caller} only under a condition that does not hold")
-            }
-            (None, None) => format!("{caller} has no permission for it"),
-        }
+        format!("{DENIED}{action} on {place}: {}", self.decision.why(&self.caller))
     }
 
     /// What a person can do about it: a command that grants exactly the missing action, exactly there.
@@ -106,16 +86,20 @@ impl Denial {
                 .to_owned();
         }
         let who = "A person who may administer access can";
-        match (&self.forbidden_by, &self.unmet) {
-            (Some(binding), _) => format!("{who} change {binding}."),
+        match &self.decision {
+            Decision::Forbidden { binding } => format!("{who} change {binding}."),
             // A condition of the grant's own keeps it to the environment; of what else a condition may look at, it
             // has none, and would be wider than what was refused.
-            (None, Some(binding)) if self.environment.is_some() => {
+            Decision::Missing { unmet: Some(binding) } if self.environment.is_some() => {
                 let command = self.command();
                 format!("{who} widen the condition of {binding}, or allow it: {command}")
             }
-            (None, Some(binding)) => format!("{who} widen the condition of {binding}."),
-            (None, None) => format!("{who} allow it: {}", self.command()),
+            Decision::Missing { unmet: Some(binding) } => {
+                format!("{who} widen the condition of {binding}.")
+            }
+            Decision::Missing { unmet: None } | Decision::Allowed { .. } => {
+                format!("{who} allow it: {}", self.command())
+            }
         }
     }
 

@@ -86,7 +86,7 @@ impl Objects {
                 Ok(replaced) => {
                     match is_binding(kind) {
                         true => trail::given("grant", &described(&replaced)),
-                        false => trail::changed(&difference(kind, &before, &object)),
+                        false => trail::changed(&difference(&before, &object)),
                     }
                     return Ok(replaced);
                 }
@@ -131,14 +131,12 @@ impl Objects {
 }
 
 /// What makes `after` of `before`, as its audit record tells it.
-fn difference(kind: &Kind, before: &Object, after: &Object) -> String {
+fn difference(before: &Object, after: &Object) -> String {
     let whole = |object: &Object| {
         let (labels, annotations) = (&object.metadata.labels, &object.metadata.annotations);
         json!({"labels": labels, "annotations": annotations, "spec": object.data["spec"]})
     };
-    // What people are notified by has keys and addresses in it.
-    let shows = kind.kind != "ObservabilityAlertsNotificationChannel";
-    delta(&whole(before), &whole(after), shows)
+    delta(&whole(before), &whole(after))
 }
 
 /// The new spec, with the component type's kind kept when the caller left it out.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::testing::Platform;
 
 mod audit;
+mod reasons;
 mod strict;
 
 const TEAM: &str = "/api/v1/namespaces/team";

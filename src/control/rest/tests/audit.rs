@@ -44,7 +44,7 @@ async fn each_change_and_refusal_leaves_a_line_that_names_the_object() {
 }
 
 /// The records that `token` gets to see.
-async fn records(platform: &Platform, token: &str, query: &str) -> Vec<Value> {
+pub(super) async fn records(platform: &Platform, token: &str, query: &str) -> Vec<Value> {
     let path = format!("/api/v1/audit{query}");
     let (status, body) = platform.send(token, Method::GET, &path, None).await;
     assert_eq!(status, 200, "{body}");
@@ -180,26 +180,6 @@ async fn a_grant_is_recorded_and_who_granted_is_told_with_what_it_allowed() {
     assert_eq!((&grant["action"], &revoke["action"]), (&json!("grant"), &json!("revoke")));
     let note = grant["note"].as_str().expect("words");
     assert!(note.starts_with("scale to one in environment development until "), "{note}");
-}
-
-#[tokio::test]
-async fn what_was_not_done_has_its_reason() {
-    let (platform, developer) = shop().await;
-    let admin = platform.token("admin").await;
-    let grants = "/api/v1/agents/one/grants";
-    let wish = |environment: &str| json!({"kind": "scale", "namespace": "team", "environment": environment, "seconds": 60});
-    for (token, environment, status) in [(&admin, "dev", 404), (&developer, "development", 403)] {
-        let answer = platform.send(token, Method::POST, grants, Some(wish(environment))).await;
-        assert_eq!(answer.0, status, "{}", answer.1);
-    }
-    let kept = records(&platform, &admin, "?changes=true&limit=2").await;
-    let [refused, failed] = kept.as_slice() else { panic!("{kept:?}") };
-    assert_eq!((&failed["action"], &failed["object"]), (&json!("grant"), &json!("Agent/one")));
-    assert_eq!(failed["reason"], "Environment not found: dev; there are: development", "{failed}");
-    assert_eq!(
-        (&refused["result"], &refused["reason"]),
-        (&json!("denied"), &json!("no permission"))
-    );
 }
 
 #[tokio::test]

@@ -272,7 +272,7 @@ async fn the_calls_of_an_agent_are_there_for_who_looks_into_them() {
     assert_eq!(
         lines,
         [
-            "one denied releasebinding:update ReleaseBinding/web-production team/production (no permission)",
+            "one denied releasebinding:update ReleaseBinding/web-production team/production (agent one has no permission for it)",
             "one allowed component:view Component/web",
             "one allowed project:view",
         ]
