@@ -27,4 +27,4 @@ pub use arguments::Arguments;
 pub use control::ControlPlane;
 pub use serve::router;
 pub use tool::{Access, Arg, ArgKind, Member, Members, Output, Tool};
-pub use toolbox::{About, Barred, Call, CallError, Toolbox};
+pub use toolbox::{About, Call, CallError, Toolbox};

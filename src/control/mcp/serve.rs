@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Access, Arguments, Barred, Call, CallError, Tool, Toolbox, options::Options, schema::describe,
+    Access, Arguments, Call, CallError, Tool, Toolbox, options::Options, schema::describe,
 };
 use crate::{
     audit::trail,
@@ -134,10 +134,7 @@ impl<T: Toolbox> Server<T> {
         };
         let of_cluster = action.starts_with("cluster");
         let place = if of_cluster { Hierarchy::cluster() } else { arguments.place() };
-        match self.0.admits(request.call(), (tool, action), &place, arguments).await {
-            Ok(()) => Ok(()),
-            Err(Barred(reason)) => Err(CallError(reason)),
-        }
+        self.0.admits(request.call(), (tool, action), &place, arguments).await
     }
 }
 

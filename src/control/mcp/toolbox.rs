@@ -34,11 +34,6 @@ impl CallError {
     }
 }
 
-/// Why a call is not let in: the caller may not, with how it can be allowed; or what it is about is not there, which the
-/// caller may know.
-#[derive(Debug)]
-pub struct Barred(pub String);
-
 /// Who calls, and what proves it.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
@@ -60,15 +55,15 @@ pub trait Toolbox: Send + Sync + 'static {
     fn lists(&self, call: Call<'_>, action: &'static str) -> impl Future<Output = bool> + Send;
 
     /// Whether the caller could do `action` somewhere at `place`, as far as the arguments tell: decides whether `tool`
-    /// may be called. The error says what is missing for a call with `arguments`, and how just that can be granted; it
-    /// is worth an audit line. What a call touches must be judged again by the tool.
+    /// may be called. The error says what is missing for a call with `arguments`, and how just that can be granted, which
+    /// is worth an audit line; or that what it is about is not there, if the caller may know. What a call touches must be judged again by the tool.
     fn admits(
         &self,
         call: Call<'_>,
         (tool, action): (&'static Tool, &'static str),
         place: &Hierarchy,
         arguments: &Arguments,
-    ) -> impl Future<Output = Result<(), Barred>> + Send {
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
         let _ = (call, tool, action, place, arguments);
         future::ready(Ok(()))
     }

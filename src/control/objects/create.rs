@@ -41,7 +41,7 @@ impl Objects {
         self.authorize(ask, (kind, &name, Verb::Create), &at, &attributes)?;
         refuse_in_spec(kind, &object.data, None)?;
         if kind.is_namespaced() {
-            self.check_references(kind, namespace, &object).await?;
+            self.check_references(ask, kind, namespace, &object).await?;
         }
         label(kind, &mut object);
         if is_binding(kind) {
@@ -59,6 +59,7 @@ impl Objects {
 
     async fn check_references(
         &self,
+        ask: Ask<'_>,
         kind: &'static Kind,
         namespace: &str,
         object: &Object,
@@ -71,20 +72,20 @@ impl Objects {
             _ => return Ok(()),
         };
         let lower = referenced.kind.to_ascii_lowercase();
+        let absent = || Error::BadRequest(format!("Referenced {lower} not found: {name:?}"));
         let found = match self.peek(referenced, namespace, &name).await {
             Ok(found) => found,
-            Err(Error::NotFound { .. } | Error::BadRequest(_)) => {
-                return Err(Error::BadRequest(format!("Referenced {lower} not found: {name:?}")));
-            }
+            Err(Error::NotFound { .. } | Error::BadRequest(_)) => return Err(absent()),
             Err(other) => return Err(other),
         };
         // A component's own project decides who may touch it, so the object must not claim another.
-        let project = text_at(&found.data, &["spec", "owner", "projectName"]);
-        if kind.place == Place::OfComponent && project != owner("projectName") {
-            return Err(Error::BadRequest(format!(
-                "component {name} belongs to project {project}, not to {:?}",
-                owner("projectName")
-            )));
+        if kind.place == Place::OfComponent
+            && let Some(wrong) = self.elsewhere(ask, namespace, &found, &owner("projectName"))
+        {
+            return Err(match wrong {
+                Error::NotFound { .. } => absent(),
+                wrong => wrong,
+            });
         }
         Ok(())
     }
@@ -99,7 +100,7 @@ pub(super) fn parse(kind: &'static Kind, namespace: &str, value: Value) -> Resul
     if let Some(said) = value.get("kind").and_then(Value::as_str)
         && said != kind.kind
     {
-        return Err(bad(format!("this is the place of {}, not of {said}", kind.kind)));
+        return Err(bad(format!("this is the place of {}, not of {said:?}", kind.kind)));
     }
     let metadata = value.get("metadata").cloned().unwrap_or(json!({}));
     let sent: kube::core::ObjectMeta =

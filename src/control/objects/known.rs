@@ -3,7 +3,7 @@
 //! An agent that misspelt a name goes on by itself when it is told the right ones. It is told those that it may see, and
 //! nothing where it may see none: what is hidden is not told apart from what is not there.
 
-use super::{Ask, Error, Kind, ListQuery, Objects, Verb, kind, kind_of};
+use super::{Ask, Error, Kind, ListQuery, Object, Objects, Verb, kind, kind_of};
 use crate::authz::{Attributes, Hierarchy, Question};
 
 /// Names that are told at most.
@@ -29,6 +29,30 @@ impl Objects {
         let question = Question { action: &action, at: &at, attributes: &Attributes::default() };
         self.authorizer.can_anywhere(ask.caller, &action, &at)
             && !self.authorizer.decide(ask.caller.entitlements(), question).is_forbidden()
+    }
+
+    /// What there is to say if `component` is not in `project`: where it is, to whoever may see it there; to anybody else it
+    /// is not there.
+    pub(crate) fn elsewhere(
+        &self,
+        ask: Ask<'_>,
+        namespace: &str,
+        component: &Object,
+        project: &str,
+    ) -> Option<Error> {
+        let row = kind("Component");
+        let at = row.place_of(namespace, component);
+        if at.project == project {
+            return None;
+        }
+        let attributes = row.attributes(namespace, &component.data, Verb::View);
+        let (name, real) = (at.component.clone(), &at.project);
+        Some(match self.authorizer.allows(ask.caller, &row.action(Verb::View), &at, &attributes) {
+            true => Error::BadRequest(format!(
+                "component {name} belongs to project {real}, not to {project}"
+            )),
+            false => Error::NotFound { kind: row.kind, name },
+        })
     }
 
     /// Refuses a namespace that is not there, if the caller may know.

@@ -3,8 +3,7 @@
 use super::{Arguments, ControlPlane, Tool, deployment::change_binding, table::Row};
 use crate::{
     authz::{Attributes, Hierarchy, Question},
-    identity::Caller,
-    objects::{Error, Kind, Verb, kind},
+    objects::{Ask, Error, Kind, Verb, kind},
 };
 
 /// What a call is about.
@@ -29,32 +28,32 @@ impl Aim {
 
 impl ControlPlane {
     /// Where the object stands that `arguments` name at `place`, what conditions may look at, the object, and which part
-    /// of the action would do or is forbidden to `caller`, as far as each is known. What is left open here would be
+    /// of the action would do or is forbidden to whoever asks, as far as each is known. What is left open here would be
     /// granted with the rest.
     pub(super) async fn aim(
         &self,
-        caller: &Caller,
+        ask: Ask<'_>,
         (tool, action): (&'static Tool, &str),
         place: &Hierarchy,
         arguments: &Arguments,
     ) -> Aim {
         let namespace = place.namespace.as_str();
         let asked = Attributes::environment(namespace, arguments.text("environment"));
-        let about = Row::of(tool).and_then(Row::about);
-        let Some((row, argument)) = about else {
-            let absent = self.absent(tool, arguments).await;
-            return Aim { absent, ..Aim::new(place.clone(), asked, String::new()) };
-        };
-        let name = arguments.text(argument);
         // The audit line is to name objects, and this may be anything.
-        let object = if row.names(name) { row.object(name) } else { String::new() };
+        let named = Row::of(tool)
+            .and_then(Row::about)
+            .map(|(row, argument)| (row, arguments.text(argument)))
+            .filter(|(row, name)| row.names(name));
+        let object = named.map_or_else(String::new, |(row, name)| row.object(name));
         // What is to be made is not there yet; and where the project is known, all is that counts.
-        let in_known = !place.project.is_empty() && row.kind != "Project";
-        let known = action == row.action(Verb::Create) || in_known;
-        if known || object.is_empty() {
-            let absent = self.absent(tool, arguments).await;
+        let is_known = |row: &Kind| {
+            action == row.action(Verb::Create)
+                || (!place.project.is_empty() && row.kind != "Project")
+        };
+        let Some((row, name)) = named.filter(|(row, _)| !is_known(row)) else {
+            let absent = self.absent(ask, tool, arguments).await;
             return Aim { absent, ..Aim::new(place.clone(), asked, object) };
-        }
+        };
         match self.objects.peek(row, namespace, name).await {
             Ok(found) => {
                 let attributes = row.attributes(namespace, &found.data, Verb::View);
@@ -63,7 +62,8 @@ impl ControlPlane {
                     let mut changed = found.clone();
                     change_binding(&mut changed, arguments);
                     let whole = Question { action, at: &aim.at, attributes: &aim.attributes };
-                    aim.forbidden = self.objects.forbidden(caller, whole, &found, &changed).await;
+                    aim.forbidden =
+                        self.objects.forbidden(ask.caller, whole, &found, &changed).await;
                     aim.part = self.objects.part(namespace, &found, &changed).await;
                 }
                 aim
@@ -76,9 +76,11 @@ impl ControlPlane {
         }
     }
 
-    /// What is not there of what a call names beside what it is about: the place, and the release to deploy.
+    /// What is not there of what a call names beside what it is about: the place, and the release to deploy. Where a
+    /// component is that is not in the project, only who may see it there is told.
     pub(super) async fn absent(
         &self,
+        ask: Ask<'_>,
         tool: &'static Tool,
         arguments: &Arguments,
     ) -> Option<(&'static Kind, Error)> {
@@ -97,16 +99,15 @@ impl ControlPlane {
             if name.is_empty() || !row.names(name) {
                 continue;
             }
-            let found = match self.objects.peek(row, namespace, name).await {
-                Ok(found) => row.place_of(namespace, &found),
+            match self.objects.peek(row, namespace, name).await {
+                Ok(found) if named == "Component" && !place.project.is_empty() => {
+                    let wrong = self.objects.elsewhere(ask, namespace, &found, &place.project);
+                    if let Some(wrong) = wrong {
+                        return Some((row, wrong));
+                    }
+                }
                 Err(missing @ Error::NotFound { .. }) => return Some((row, missing)),
-                Err(_) => continue,
-            };
-            if named == "Component" && !place.project.is_empty() && found.project != place.project {
-                let (project, wanted) = (&found.project, &place.project);
-                let wrong =
-                    format!("component {name} belongs to project {project}, not to {wanted}");
-                return Some((row, Error::BadRequest(wrong)));
+                Ok(_) | Err(_) => {}
             }
         }
         None

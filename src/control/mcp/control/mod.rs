@@ -18,7 +18,7 @@ mod workloads;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{About, Access, Arguments, Barred, Call, CallError, Tool, Toolbox};
+use super::{About, Access, Arguments, Call, CallError, Tool, Toolbox};
 use crate::{
     audit::{Audit, Record, Trail, trail},
     authz::{GrantKind, Hierarchy, Question, Via},
@@ -108,7 +108,7 @@ impl ControlPlane {
         let namespace = arguments.text("namespace_name");
         // A misspelt name is told as that before anybody is asked for leave.
         if tool.access == Access::Create
-            && let Some((kind, missing)) = self.absent(tool, arguments).await
+            && let Some((kind, missing)) = self.absent(ask, tool, arguments).await
             && self.objects.may_see(ask, kind, namespace)
         {
             trail::asked(tool.actions[0], "", &arguments.place());
@@ -153,27 +153,27 @@ impl Toolbox for ControlPlane {
         (tool, action): (&'static Tool, &'static str),
         place: &Hierarchy,
         arguments: &Arguments,
-    ) -> Result<(), Barred> {
+    ) -> Result<(), CallError> {
         let (authorizer, caller) = (self.objects.authorizer(), call.caller);
         if authorizer.can_anywhere(caller, action, place) {
             return Ok(());
         }
         // Nothing allows it, here, above or below: the decision is a refusal, and leaves its audit line.
-        let aim = self.aim(caller, (tool, action), place, arguments).await;
-        if let Some((kind, missing)) = aim.absent {
-            let ask = Ask { caller, via: Via::Mcp };
-            if self.objects.may_see(ask, kind, &place.namespace) {
-                trail::asked(action, &aim.object, &aim.at);
-                let missing = self.objects.with_known(ask, &place.namespace, missing).await;
-                return Err(Barred(missing.to_string()));
-            }
+        let ask = Ask { caller, via: Via::Mcp };
+        let aim = self.aim(ask, (tool, action), place, arguments).await;
+        if let Some((kind, missing)) = aim.absent
+            && self.objects.may_see(ask, kind, &place.namespace)
+        {
+            trail::asked(action, &aim.object, &aim.at);
+            let missing = self.objects.with_known(ask, &place.namespace, missing).await;
+            return Err(CallError::new(missing));
         }
         let action = aim.forbidden.unwrap_or(action);
         let question = Question { action, at: &aim.at, attributes: &aim.attributes };
         authorizer.authorize(caller, Via::Mcp, question, &aim.object).map_err(|denial| {
-            Barred(match aim.part {
-                Some(part) => denial.of_part(part).to_string(),
-                None => denial.to_string(),
+            CallError::new(match aim.part {
+                Some(part) => denial.of_part(part),
+                None => *denial,
             })
         })
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::testing::Platform;
 
 mod comeback;
+mod elsewhere;
 mod forbidden;
 mod grants;
 mod merged;
