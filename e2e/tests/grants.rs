@@ -32,8 +32,11 @@ fn an_agent_reads_asks_is_granted_writes_and_is_stopped() {
         agent.call("list_namespaces", json!({})).map(|_| agent)
     });
     let place = json!({"namespace_name": "default", "component_name": "greeter"});
-    let bindings = claude.call("list_release_bindings", place.clone()).unwrap();
-    assert_eq!(bindings["bindings"][0]["name"], "greeter-development", "{bindings}");
+    // With the one before that is three looks, of which two are within one minute of the clock.
+    for _ in 0..2 {
+        let bindings = claude.call("list_release_bindings", place.clone()).unwrap();
+        assert_eq!(bindings["bindings"][0]["name"], "greeter-development", "{bindings}");
+    }
 
     let mut calls = 0;
     let mut write = |claude: &mut Agent| {
@@ -131,7 +134,7 @@ fn an_agent_reads_asks_is_granted_writes_and_is_stopped() {
     assert!(!table.contains(" reads "), "{table}");
     // The whole story: what it looked at, what it was refused, who let it, and what it changed.
     let table = instance.curtain(&["audit", "--by", "claude-1"]).success();
-    assert!(table.contains(" reads ") || table.contains(":view"), "{table}");
+    assert!(table.contains(" reads "), "{table}");
     for told in ["denied", "config-fix to claude-1", "admin@openchoreo.dev", "spec."] {
         assert!(table.contains(told), "{told} is not in {table}");
     }
