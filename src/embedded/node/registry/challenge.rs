@@ -1,6 +1,7 @@
 //! What a registry says about how it wants to be asked: the header `WWW-Authenticate` (RFC 9110 §11.6.1). Pure.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 
 /// A way to show who one is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +20,15 @@ pub(super) enum Challenge {
 }
 
 impl Challenge {
-    /// The ways in the values of a header that are known here.
+    /// The ways in the values of a header that are known here: the first of each kind, for each realm gets credentials.
     pub(super) fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Vec<Self> {
-        values.flat_map(challenges).collect()
+        let mut first: Vec<Self> = Vec::new();
+        for one in values.flat_map(challenges) {
+            if !first.iter().any(|known| discriminant(known) == discriminant(&one)) {
+                first.push(one);
+            }
+        }
+        first
     }
 }
 
@@ -110,6 +117,14 @@ mod tests {
             Challenge::parse(["BEARER  Realm = x, Service = s", "Basic"].into_iter()),
             [bare, Challenge::Basic]
         );
+    }
+
+    #[test]
+    fn only_the_first_of_a_kind_counts() {
+        let bearer =
+            |realm: &str| Challenge::Bearer { realm: realm.to_owned(), service: None, scope: None };
+        let values = ["Bearer realm=a, Bearer realm=b", "Basic, Bearer realm=c", "Basic realm=d"];
+        assert_eq!(Challenge::parse(values.into_iter()), [bearer("a"), Challenge::Basic]);
     }
 
     #[test]

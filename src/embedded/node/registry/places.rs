@@ -35,7 +35,8 @@ impl Session<'_> {
         if host.is_empty() || host.contains('@') {
             return refuse("to a URL without a plain host");
         }
-        // A stranger must not have this machine ask itself, or its cloud about its keys.
+        // A stranger must not have this machine ask itself, or its cloud about its keys. Only what is written is looked at:
+        // a name that resolves to such an address passes, and then TLS wants a certificate for it.
         let address = uri.host().unwrap_or_default().trim_matches(['[', ']']).parse::<IpAddr>();
         let address = address.ok().map(|address| address.to_canonical());
         if (is_loopback(host) || address.is_some_and(|one| one.is_unspecified()))
@@ -54,5 +55,47 @@ impl Session<'_> {
             Some("http") if self.scheme == "http" && self.registries.is_plain(host) => Ok(uri),
             _ => refuse("out of TLS"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use curtain_role::Web;
+
+    use super::*;
+    use crate::Registries;
+    use crate::node::registry::credential::Keyring;
+
+    #[tokio::test]
+    async fn a_stranger_leads_neither_to_this_machine_nor_past_tls() {
+        let (web, keyring) = (Web::default(), Keyring::default());
+        let registries =
+            Registries { insecure: ["plain.example".to_owned()].into(), ..Default::default() };
+        // Nothing is asked yet.
+        let open = Session::open(&web, &registries, &keyring, "reg.example", "a/b").await;
+        let session = open.unwrap();
+        for (place, why) in [
+            ("https://127.0.0.1/x", "to this machine itself"),
+            ("https://127.9.9.9:5000/x", "to this machine itself"),
+            ("https://localhost:5000/x", "to this machine itself"),
+            ("https://a.localhost./x", "to this machine itself"),
+            ("https://[::1]/x", "to this machine itself"),
+            ("https://[::ffff:127.0.0.1]:1/x", "to this machine itself"),
+            ("https://0.0.0.0/x", "to this machine itself"),
+            ("https://[::]/x", "to this machine itself"),
+            ("https://169.254.169.254/x", "to a link-local address"),
+            ("https://[fe80::1]/x", "to a link-local address"),
+            ("https://u:p@cdn.example/x", "to a URL without a plain host"),
+            ("http://cdn.example/x", "out of TLS"),
+            ("http://plain.example/x", "out of TLS"),
+        ] {
+            match session.allowed(place) {
+                Err(PullError::Refused { host, why: said }) => {
+                    assert_eq!((&*host, said), ("reg.example", why), "{place}");
+                }
+                other => panic!("{place}: {other:?}"),
+            }
+        }
+        session.allowed("https://cdn.example/x").unwrap();
     }
 }
