@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use http::header::CONTENT_RANGE;
@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::document::named;
 use super::error::PullError;
+use super::pace::Pace;
 use super::session::{Ask, Session};
 use crate::node::images::{Descriptor, Digest};
 
@@ -85,8 +86,8 @@ async fn go_on(
         // The host knows no parts: all of it comes again.
         partial.clear().map_err(PullError::file(path))?;
     }
-    let mut body = answer.into_body();
-    while let Some(piece) = session.piece(&mut body).await? {
+    let (mut body, mut pace) = (answer.into_body(), Pace::new(Instant::now()));
+    while let Some(piece) = session.piece(&mut body, &mut pace).await? {
         if partial.length + piece.len() as u64 > size {
             partial.clear().map_err(PullError::file(path))?;
             let why = format!("it is larger than the {size} bytes that the image says");

@@ -13,6 +13,7 @@ mod challenge;
 mod credential;
 mod document;
 mod error;
+mod pace;
 mod places;
 mod refusal;
 mod session;

@@ -2,10 +2,10 @@
 //!
 //! Invariants: credentials and tokens go to the host itself and to the place it names for tokens, never along with a
 //! redirect to another host; nothing that must be private goes without TLS unless the host may be spoken to so; what
-//! comes is bounded in size, and every wait in time.
+//! comes is bounded in size, every wait in time, and what comes too slowly is given up.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use curtain_role::{Secret, Web};
@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 
 use super::credential::{Credential, Keyring};
 use super::error::PullError;
+use super::pace::Pace;
 use crate::Registries;
 
 /// How long a host may take to begin an answer, and between two pieces of it.
@@ -144,7 +145,11 @@ impl<'a> Session<'a> {
     }
 
     /// The next piece of a body; `None` at its end.
-    pub(super) async fn piece(&self, body: &mut Incoming) -> Result<Option<Bytes>, PullError> {
+    pub(super) async fn piece(
+        &self,
+        body: &mut Incoming,
+        pace: &mut Pace,
+    ) -> Result<Option<Bytes>, PullError> {
         loop {
             let stopped = |why: String| PullError::Unreachable {
                 why: format!("{} stopped in the middle of an answer: {why}", self.host),
@@ -154,10 +159,14 @@ impl<'a> Session<'a> {
                 frame.map_err(|_| stopped(format!("nothing came for {} s", PATIENCE.as_secs())))?;
             match frame {
                 None => return Ok(None),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => return Ok(Some(data)),
-                    Err(_) => continue,
-                },
+                Some(Ok(frame)) => {
+                    let data = frame.into_data().ok();
+                    let length = data.as_ref().map_or(0, Bytes::len);
+                    pace.came(length, Instant::now()).map_err(stopped)?;
+                    if data.is_some() {
+                        return Ok(data);
+                    }
+                }
                 Some(Err(error)) => return Err(stopped(error.to_string())),
             }
         }
@@ -165,8 +174,8 @@ impl<'a> Session<'a> {
 
     /// A whole body of at most `most` bytes.
     pub(super) async fn read(&self, mut body: Incoming, most: u64) -> Result<Vec<u8>, PullError> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.piece(&mut body).await? {
+        let (mut bytes, mut pace) = (Vec::new(), Pace::new(Instant::now()));
+        while let Some(piece) = self.piece(&mut body, &mut pace).await? {
             if (bytes.len() + piece.len()) as u64 > most {
                 return Err(self.answer(format!("sent a document of more than {most} bytes")));
             }
@@ -177,11 +186,9 @@ impl<'a> Session<'a> {
 
     /// The image or part of it that a path is about.
     pub(super) fn name(&self, path: &str) -> String {
-        match path.rsplit('/').next() {
-            Some(digest) if digest.contains(':') => format!("{}@{digest}", self.repository),
-            Some(tag) => format!("{}:{tag}", self.repository),
-            None => self.repository.clone(),
-        }
+        let version = path.rsplit_once('/').map_or(path, |(_, version)| version);
+        let joint = if version.contains(':') { '@' } else { ':' };
+        format!("{}{joint}{version}", self.repository)
     }
 
     /// An answer that cannot be used.
