@@ -50,20 +50,47 @@ const LARGEST_IMAGE: u64 = 64 << 30;
 /// # Errors
 /// Why not. [`PullError::Denied`] may only mean that it takes credentials.
 pub async fn look(registries: &Registries, reference: &Reference) -> Result<(), PullError> {
-    let (web, keyring) = (Web::default(), Keyring::default());
-    let mut last = nowhere(reference);
-    for host in registries.hosts(reference.registry()) {
+    first_host(registries, &Keyring::default(), reference, &Look(reference)).await
+}
+
+/// What is wanted of a host.
+trait Want {
+    type Found;
+
+    fn of(&self, session: &Session<'_>) -> impl Future<Output = Result<Self::Found, PullError>>;
+}
+
+struct Look<'a>(&'a Reference);
+
+impl Want for Look<'_> {
+    type Found = ();
+
+    async fn of(&self, session: &Session<'_>) -> Result<(), PullError> {
+        document::resolve(session, self.0.version()).await.map(drop)
+    }
+}
+
+/// What the first host gives that has something to say about the image itself; else what its registry says.
+async fn first_host<W: Want>(
+    registries: &Registries,
+    keyring: &Keyring,
+    reference: &Reference,
+    want: &W,
+) -> Result<W::Found, PullError> {
+    let (web, repository) = (Web::default(), reference.repository());
+    for mirror in registries.mirrors(reference.registry()) {
         let asked = async {
-            let repository = reference.repository();
-            let session = Session::open(&web, registries, &keyring, host, repository).await?;
-            document::resolve(&session, reference.version()).await
+            want.of(&Session::open(&web, registries, keyring, mirror, repository).await?).await
         };
         match asked.await {
-            Err(error) if error.is_of_host() => last = error,
-            result => return result.map(drop),
+            Err(error) if error.is_of_host() => {
+                tracing::debug!(mirror, %error, "an image does not come from a mirror");
+            }
+            result => return result,
         }
     }
-    Err(last)
+    let host = reference.registry();
+    want.of(&Session::open(&web, registries, keyring, host, repository).await?).await
 }
 
 /// An image in files.
@@ -93,29 +120,21 @@ pub(super) async fn pull(
     held: &Held,
     shelf: &Shelf,
 ) -> Result<Option<Pulled>, PullError> {
-    let web = Web::default();
-    // The last host is the registry itself.
-    let mut last = nowhere(reference);
-    for host in registries.hosts(reference.registry()) {
-        let asked = async {
-            let repository = reference.repository();
-            let session = Session::open(&web, registries, keyring, host, repository).await?;
-            bring(&session, reference.version(), held, shelf).await
-        };
-        match asked.await {
-            Err(error) if error.is_of_host() => {
-                tracing::debug!(host, %error, "an image does not come from a host");
-                last = error;
-            }
-            result => return result,
-        }
-    }
-    Err(last)
+    first_host(registries, keyring, reference, &Bring { reference, held, shelf }).await
 }
 
-fn nowhere(reference: &Reference) -> PullError {
-    let (host, name) = (reference.registry().to_owned(), reference.repository().to_owned());
-    PullError::NotFound { host, name }
+struct Bring<'a> {
+    reference: &'a Reference,
+    held: &'a Held,
+    shelf: &'a Shelf,
+}
+
+impl Want for Bring<'_> {
+    type Found = Option<Pulled>;
+
+    async fn of(&self, session: &Session<'_>) -> Result<Option<Pulled>, PullError> {
+        bring(session, self.reference.version(), self.held, self.shelf).await
+    }
 }
 
 /// Brings an image from one host.
