@@ -22,7 +22,7 @@ use crate::node::registry::{self, Held, Keyring, Pulled, Shelf};
 const AT_ONCE: usize = 3;
 /// What has not come by then is tried again later; it goes on where it stopped.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// How long storing may take without taking or saying anything.
+/// How long storing may take without taking or saying anything. What stores ends when its socket is closed.
 const STORE_LIMIT: Duration = Duration::from_secs(600);
 
 /// An image that has come.

@@ -1,6 +1,6 @@
 //! The supervisor's loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -34,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const STABLE: Duration = Duration::from_secs(30);
 /// How long a new node may take to read one message of the hand-over.
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(5);
+/// Images that are stored at the same time: more than a node pulls, since one that it has given up ends a little later.
+const MOST_STORES: usize = 6;
 /// Time for the node to end, then for the pods.
 const NODE_GRACE: Duration = Duration::from_secs(5);
 const POD_GRACE: Duration = Duration::from_secs(5);
@@ -70,6 +72,7 @@ pub fn supervise(config: &Path) -> Result<(), Error> {
         listeners,
         signals,
         shims: BTreeMap::new(),
+        stores: BTreeSet::new(),
         node: Node::Absent { since: Instant::now(), pause: Duration::ZERO },
         stopping: None,
     }
@@ -157,6 +160,8 @@ struct Supervisor {
     signals: SignalFd,
     /// By pod uid.
     shims: BTreeMap<String, Shim>,
+    /// Processes that store images.
+    stores: BTreeSet<i32>,
     node: Node,
     stopping: Option<Stopping>,
 }
@@ -282,6 +287,7 @@ impl Supervisor {
             // The node knows from the socket to it.
             self.shims.remove(&pod);
         }
+        self.stores.remove(&ended);
     }
 
     fn read_node(&mut self) {
@@ -334,13 +340,18 @@ impl Supervisor {
         self.tell_node(&message, &sockets);
     }
 
-    /// Nobody waits for its end but the node, at the other end of its socket.
-    fn start_store(&self, sockets: Vec<OwnedFd>) {
+    /// Nobody waits for its end but the node, at the other end of its socket. A socket that is closed is an answer.
+    fn start_store(&mut self, sockets: Vec<OwnedFd>) {
         let Some(socket) = sockets.into_iter().next().filter(|_| self.stopping.is_none()) else {
             return;
         };
-        if let Err(error) = children::start_store(&self.config, &socket) {
-            tracing::error!(%error, "cannot start what stores an image");
+        if self.stores.len() >= MOST_STORES {
+            tracing::error!(running = MOST_STORES, "an image is not stored: too many are already");
+            return;
+        }
+        match children::start_store(&self.config, &socket) {
+            Ok(child) => drop(self.stores.insert(child.id() as i32)),
+            Err(error) => tracing::error!(%error, "cannot start what stores an image"),
         }
     }
 
