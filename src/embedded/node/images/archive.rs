@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::ImageError;
+use super::budget::{Budget, CopyError};
 use super::decode::{Digest, Hashing, decompress};
+use super::headers::Headers;
 use super::manifest::{
     ConfigDocument, Descriptor, DockerEntry, ImageConfig, Index, Manifest, machine,
 };
@@ -16,6 +18,10 @@ use super::reference::Reference;
 
 /// Deepest nesting of indexes followed.
 const MAX_DEPTH: usize = 4;
+/// Documents are read into memory.
+const LARGEST_DOCUMENT: u64 = 16 << 20;
+/// What errors call the archive.
+const PART: &str = "the image archive";
 
 /// An image as an archive describes it.
 #[derive(Debug)]
@@ -42,23 +48,37 @@ enum Member {
 
 impl Archive {
     /// Spools an archive into `staging`, under names of its own making.
-    pub(super) fn spool(reader: impl Read, staging: &Path) -> Result<Self, ImageError> {
+    pub(super) fn spool(
+        reader: impl Read,
+        staging: &Path,
+        budget: &Budget,
+    ) -> Result<Self, ImageError> {
         let read = |source| ImageError::Read { source };
-        let mut tar = tar::Archive::new(decompress(reader).map_err(read)?);
+        let headers = Headers::of(PART);
+        let mut tar = tar::Archive::new(headers.bound(decompress(reader).map_err(read)?));
+        let mut entries = tar.entries().map_err(read)?;
         let mut members = BTreeMap::new();
-        for (index, entry) in tar.entries().map_err(read)?.enumerate() {
-            let mut entry = entry.map_err(|source| match index {
-                0 if source.kind() != io::ErrorKind::UnexpectedEof => {
-                    ImageError::NotAnArchive { source }
-                }
-                _ => read(source),
+        let mut first = true;
+        while let Some(entry) = headers.next(|| entries.next()) {
+            let mut entry = entry.map_err(|source| {
+                ImageError::or(source, |source| match source.kind() {
+                    kind if first && kind != io::ErrorKind::UnexpectedEof => {
+                        ImageError::NotAnArchive { source }
+                    }
+                    _ => read(source),
+                })
             })?;
+            first = false;
+            budget.entry(&PART).map_err(ImageError::store(staging))?;
             let name = normalize(&entry.path().map_err(read)?.to_string_lossy());
             let kind = entry.header().entry_type();
             if kind.is_file() || kind.is_contiguous() {
                 let path = staging.join(format!("member-{}", members.len()));
                 let mut file = File::create(&path).map_err(ImageError::store(&path))?;
-                copy(&mut entry, &mut file, &path)?;
+                budget.copy(&mut entry, &mut file, &PART).map_err(|error| match error {
+                    CopyError::Read(source) => read(source),
+                    CopyError::Write(source) => ImageError::store(&path)(source),
+                })?;
                 members.insert(name, Member::File(path));
             } else if let (true, Ok(Some(target))) =
                 (kind.is_symlink() || kind.is_hard_link(), entry.link_name())
@@ -70,6 +90,8 @@ impl Archive {
                 };
                 members.insert(name, Member::Link(target));
             }
+            // What was not of use is no part of the next entry's headers.
+            io::copy(&mut entry, &mut io::sink()).map_err(read)?;
         }
         Ok(Self { members })
     }
@@ -199,6 +221,11 @@ impl Archive {
 
     fn document<T: DeserializeOwned>(&self, member: &str) -> Result<T, ImageError> {
         let path = self.file(member)?;
+        let size = path.metadata().map_err(ImageError::store(path))?.len();
+        if size > LARGEST_DOCUMENT {
+            let (part, most) = (member.escape_debug().to_string(), LARGEST_DOCUMENT);
+            return Err(ImageError::TooLarge { part, most, what: "bytes" });
+        }
         let bytes = std::fs::read(path).map_err(ImageError::store(path))?;
         serde_json::from_slice(&bytes)
             .map_err(|source| ImageError::Document { part: member.to_owned(), source })
@@ -215,20 +242,6 @@ impl Archive {
             }
         }
         Err(ImageError::Missing { part: member.to_owned() })
-    }
-}
-
-/// Copies a member; tells a bad archive from a full disk.
-fn copy(from: &mut impl Read, to: &mut File, path: &Path) -> Result<(), ImageError> {
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let count = match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(source) => return Err(ImageError::Read { source }),
-        };
-        io::Write::write_all(to, &buffer[..count]).map_err(ImageError::store(path))?;
     }
 }
 

@@ -81,7 +81,7 @@ impl Digest {
     }
 
     /// The name of a layer's directory. Short, because all of an image's must fit into the options of one `mount`;
-    /// 96 bits are still enough that no two layers share one by chance, and the full digest was checked.
+    /// two layers have the same one only by intent, and the store refuses the second.
     pub(in crate::node) fn short(&self) -> &str {
         &self.hex[..24]
     }

@@ -98,6 +98,40 @@ pub enum ImageError {
         /// What happened.
         source: io::Error,
     },
+    /// More than an image may have.
+    #[error("{part} has more than the {most} {what} that an image may have; the image is refused")]
+    TooLarge {
+        /// Which part of the image.
+        part: String,
+        /// The limit.
+        most: u64,
+        /// What is counted.
+        what: &'static str,
+    },
+    /// An image that would leave too little of the disk to others.
+    #[error(
+        "{part} of the image does not fit into {}: {free} bytes are free there, and {reserve} are kept for the cluster; \
+         make room",
+        dir.display()
+    )]
+    NoRoom {
+        /// Which part of the image.
+        part: String,
+        /// Where it was to be.
+        dir: PathBuf,
+        /// What is free of the disk.
+        free: u64,
+        /// What is not for images.
+        reserve: u64,
+    },
+    /// Two layers whose directories would have one name.
+    #[error("{layer} would be stored as {stored} is, which is another; the image is refused")]
+    Clash {
+        /// The layer.
+        layer: String,
+        /// The one that is stored.
+        stored: String,
+    },
     /// An entry of a layer that the file system refused.
     #[error("cannot unpack {path:?} of the image: {source}")]
     Unpack {
@@ -111,6 +145,11 @@ pub enum ImageError {
 impl ImageError {
     pub(super) fn store(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Store { path, source }
+        move |source| Self::or(source, |source| Self::Store { path, source })
+    }
+
+    /// The error that `source` holds, if it is one of ours.
+    pub(super) fn or(source: io::Error, other: impl FnOnce(io::Error) -> Self) -> Self {
+        source.downcast::<Self>().unwrap_or_else(other)
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing in a layer is trusted. Parents are looked up by the kernel inside the directory; every change is made
 //! through the parent's descriptor and never follows a link at the last step.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,24 +19,36 @@ use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 
 use super::ImageError;
+use super::budget::Budget;
 use super::decode::{Digest, Hashing, decompress};
+use super::headers::Headers;
 use crate::node::sandbox::sys;
 
 const WHITEOUT: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
+/// Of root's alone, and containers see only the upper directory's.
+const DIGEST: &CStr = c"trusted.curtain.digest";
 const XATTR_RECORD: &str = "SCHILY.xattr.";
 
-/// Unpacks the layer in `file` into the empty directory `into`; the digest of its plain content.
-pub(super) fn unpack(file: &Path, into: &Path) -> Result<Digest, ImageError> {
+/// Unpacks the layer `digest` in `file` into the empty directory `into`, as far as `budget` lets it; the digest of its
+/// plain content.
+pub(super) fn unpack(
+    file: &Path,
+    digest: &Digest,
+    into: &Path,
+    budget: &Budget,
+) -> Result<Digest, ImageError> {
     let read = |source| ImageError::Read { source };
     let source = File::open(file).map_err(ImageError::store(file))?;
     let mut content = Hashing::new(decompress(source).map_err(read)?);
-    let root = Root::open(into)?;
-    let mut archive = tar::Archive::new(&mut content);
+    let root = Root { dir: open(into)?, budget, layer: format!("layer {digest}") };
+    let headers = Headers::of(&root.layer);
+    let mut archive = tar::Archive::new(headers.bound(&mut content));
     // Times of directories are set last: filling them changes them.
     let mut directories = Vec::new();
-    for entry in archive.entries().map_err(read)? {
-        let entry = entry.map_err(read)?;
+    let mut entries = archive.entries().map_err(read)?;
+    while let Some(entry) = headers.next(|| entries.next()) {
+        let entry = entry.map_err(|error| ImageError::or(error, read))?;
         if let Some(directory) = root.add(entry)? {
             directories.push(directory);
         }
@@ -46,20 +59,36 @@ pub(super) fn unpack(file: &Path, into: &Path) -> Result<Digest, ImageError> {
     content.finish().map_err(read)
 }
 
-struct Root {
-    dir: OwnedFd,
+fn open(path: &Path) -> Result<OwnedFd, ImageError> {
+    let mut options = File::options();
+    let dir = options.read(true).custom_flags(libc::O_DIRECTORY).open(path);
+    Ok(dir.map_err(ImageError::store(path))?.into())
 }
 
-impl Root {
-    fn open(path: &Path) -> Result<Self, ImageError> {
-        let dir = File::options()
-            .read(true)
-            .custom_flags(libc::O_DIRECTORY)
-            .open(path)
-            .map_err(ImageError::store(path))?;
-        Ok(Self { dir: dir.into() })
-    }
+/// Notes on a layer's directory which one it is.
+pub(super) fn set_digest(dir: &Path, digest: &Digest) -> Result<(), ImageError> {
+    let noted = sys::set_xattr(open(dir)?.as_fd(), DIGEST, digest.to_string().as_bytes());
+    noted.map_err(ImageError::store(dir))
+}
 
+/// Which layer a directory has; `None` for those of former versions.
+pub(super) fn digest(dir: &Path) -> Result<Option<Digest>, ImageError> {
+    let mut noted = [0; 128];
+    match sys::get_xattr(open(dir)?.as_fd(), DIGEST, &mut noted) {
+        Ok(noted) => Digest::parse(&String::from_utf8_lossy(noted)).map(Some),
+        Err(error) if error.raw_os_error() == Some(libc::ENODATA) => Ok(None),
+        Err(error) => Err(ImageError::store(dir)(error)),
+    }
+}
+
+struct Root<'a> {
+    dir: OwnedFd,
+    budget: &'a Budget,
+    /// What is unpacked, for errors.
+    layer: String,
+}
+
+impl Root<'_> {
     /// Adds one entry; its path and time if it is a directory.
     fn add(
         &self,
@@ -71,13 +100,17 @@ impl Root {
         if path.is_empty() {
             return Ok(None);
         }
-        let fail = |source: io::Error| match source.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
-                ImageError::Read { source }
-            }
-            _ => ImageError::Unpack { path: raw.clone(), source },
+        let fail = |source: io::Error| {
+            ImageError::or(source, |source| match source.kind() {
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+                    ImageError::Read { source }
+                }
+                _ => ImageError::Unpack { path: raw.clone(), source },
+            })
         };
         self.add_at(&path, &mut entry).map_err(fail)?;
+        // What is no file may have content all the same: it is no part of the next entry's headers.
+        io::copy(&mut entry, &mut io::sink()).map_err(fail)?;
         let time = i64::try_from(entry.header().mtime().unwrap_or(0)).unwrap_or(0);
         Ok(entry.header().entry_type().is_dir().then_some((path, time)))
     }
@@ -87,6 +120,7 @@ impl Root {
             Some((parent, name)) => (self.make_dirs(parent)?, name),
             None => (self.dir.try_clone()?, path),
         };
+        self.budget.entry(&self.layer)?;
         if name == OPAQUE {
             return sys::set_xattr(parent.as_fd(), c"trusted.overlay.opaque", b"y");
         }
@@ -124,7 +158,7 @@ impl Root {
                 _ => {
                     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
                     let file = openat(&parent, name, flags, Mode::from_bits_truncate(0o600))?;
-                    io::copy(entry, &mut File::from(file))?;
+                    self.budget.copy(entry, &mut File::from(file), &self.layer)?;
                 }
             }
         }
@@ -132,7 +166,7 @@ impl Root {
     }
 
     fn hard_link(&self, target: &str, parent: &OwnedFd, name: &str) -> io::Result<()> {
-        let target = inside(target).map_err(|error| io::Error::other(error.to_string()))?;
+        let target = inside(target).map_err(io::Error::other)?;
         let found = self.find(&target, OFlag::O_NOFOLLOW)?;
         linkat(&found, "", parent, name, AtFlags::AT_EMPTY_PATH)?;
         Ok(())
@@ -174,6 +208,7 @@ impl Root {
             None => self.dir.try_clone()?,
         };
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        self.budget.entry(&self.layer)?;
         mkdirat(&parent, name, Mode::from_bits_truncate(0o755))?;
         reopen(&self.find(path, directory)?)
     }

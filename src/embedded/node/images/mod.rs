@@ -10,8 +10,10 @@
 //! Entry points: [`load`], [`load_if`], [`list`], [`find`].
 
 mod archive;
+mod budget;
 mod decode;
 mod error;
+mod headers;
 mod layer;
 mod manifest;
 mod receive;
@@ -20,6 +22,7 @@ mod store;
 #[cfg(test)]
 pub(super) mod tests;
 
+pub(super) use budget::{free, reserve};
 pub(super) use decode::Digest;
 pub use error::ImageError;
 pub use manifest::ImageConfig;

@@ -10,6 +10,8 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use super::archive::{Archive, Described};
+use super::budget::Budget;
+use super::decode::Digest;
 use super::manifest::ImageConfig;
 use super::reference::Reference;
 use super::{ImageError, layer};
@@ -89,15 +91,18 @@ pub(super) fn store(
     admit: impl FnOnce(&BTreeSet<String>, &BTreeMap<String, Image>) -> Result<(), String>,
 ) -> Result<Vec<LoadedImage>, ImageError> {
     let store = Store::lock(home)?;
-    let staging = Staging::new(&store.dir)?;
-    let archive = Archive::spool(reader, &staging.dir)?;
-    let described = archive.images(pulled)?;
-    let names = described.iter().flat_map(|image| &image.references).map(Reference::to_string);
-    // Under the lock: nobody gives the store another image until this one is stored.
-    admit(&names.collect(), &read_index(&store.dir)?.images)
-        .map_err(|why| ImageError::Refused { why })?;
-    let unpacked = store.unpack(&described, &staging.dir)?;
-    store.publish(&described, unpacked, pulled)
+    store.put(reader, pulled, Budget::of, admit)
+}
+
+/// As [`load`], with other limits.
+#[cfg(test)]
+pub(super) fn load_within(
+    home: &Path,
+    reader: impl Read,
+    budget: impl FnOnce(&Path) -> Budget,
+) -> Result<Vec<LoadedImage>, ImageError> {
+    let store = Store::lock(home)?;
+    store.put(reader, false, budget, |_, _| Ok(()))
 }
 
 /// All images by full reference.
@@ -164,16 +169,39 @@ impl Store {
         Ok(Self { dir, _lock: lock })
     }
 
+    /// Stores what is in an archive, as [`store`] says.
+    fn put(
+        &self,
+        reader: impl Read,
+        pulled: bool,
+        budget: impl FnOnce(&Path) -> Budget,
+        admit: impl FnOnce(&BTreeSet<String>, &BTreeMap<String, Image>) -> Result<(), String>,
+    ) -> Result<Vec<LoadedImage>, ImageError> {
+        let staging = Staging::new(&self.dir)?;
+        let budget = budget(&staging.dir);
+        let archive = Archive::spool(reader, &staging.dir, &budget)?;
+        let described = archive.images(pulled)?;
+        let names = described.iter().flat_map(|image| &image.references).map(Reference::to_string);
+        // Under the lock: nobody gives the store another image until this one is stored.
+        admit(&names.collect(), &read_index(&self.dir)?.images)
+            .map_err(|why| ImageError::Refused { why })?;
+        let unpacked = self.unpack(&described, &staging.dir, &budget)?;
+        self.publish(&described, unpacked, pulled)
+    }
+
     /// Unpacks the layers that are not there yet, each into `staging`: its final name and where it is.
     fn unpack(
         &self,
         images: &[Described],
         staging: &Path,
+        budget: &Budget,
     ) -> Result<BTreeMap<String, PathBuf>, ImageError> {
         let mut unpacked = BTreeMap::new();
         for (file, digest) in images.iter().flat_map(|image| &image.layers) {
             let name = digest.short();
-            if unpacked.contains_key(name) || self.layer(name).exists() {
+            let there = unpacked.get(name).cloned().unwrap_or_else(|| self.layer(name));
+            if there.exists() {
+                same(&there, digest)?;
                 continue;
             }
             let Some(file) = file else {
@@ -184,7 +212,7 @@ impl Store {
             // The directory becomes a root that every user enters.
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             fs::set_permissions(&into, mode).map_err(ImageError::store(&into))?;
-            let found = layer::unpack(file, &into)?;
+            let found = layer::unpack(file, digest, &into, budget)?;
             if found != *digest {
                 return Err(ImageError::Digest {
                     part: "a layer".to_owned(),
@@ -192,6 +220,7 @@ impl Store {
                     found: found.to_string(),
                 });
             }
+            layer::set_digest(&into, digest)?;
             unpacked.insert(name.to_owned(), into);
         }
         Ok(unpacked)
@@ -245,6 +274,16 @@ impl Store {
 
     fn layer(&self, name: &str) -> PathBuf {
         self.dir.join("layers").join(name)
+    }
+}
+
+/// Checks that a directory, whose name is short, has the layer that is wanted.
+fn same(there: &Path, wanted: &Digest) -> Result<(), ImageError> {
+    match layer::digest(there)? {
+        Some(stored) if stored != *wanted => {
+            Err(ImageError::Clash { layer: wanted.to_string(), stored: stored.to_string() })
+        }
+        _ => Ok(()),
     }
 }
 

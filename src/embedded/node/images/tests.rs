@@ -6,8 +6,10 @@ use std::path::Path;
 use std::slice;
 
 use flate2::write::GzEncoder;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
+use super::budget::Budget;
+use super::store::load_within;
 use super::*;
 
 fn sha(bytes: &[u8]) -> String {
@@ -181,6 +183,82 @@ fn bad_archives_are_named_and_leave_nothing() {
         assert_eq!(left, 0, "{what}");
         assert!(!home.path().join("images/staging").exists(), "{what}");
     }
+}
+
+#[test]
+fn what_is_packed_small_is_not_unpacked_beyond_the_limits() {
+    let zeros = tar_of(&[("small", b"x"), ("zeros", vec![0; 8 << 20].as_slice())]);
+    let names: Vec<String> = (0..100).map(|number| format!("deep/{number}/file")).collect();
+    let files: Vec<(&str, &[u8])> =
+        names.iter().map(|name| (name.as_str(), b"".as_slice())).collect();
+    let many = tar_of(&files);
+    let mut sparse = tar::Header::new_gnu();
+    sparse.set_path("sparse").unwrap();
+    sparse.set_size(0);
+    sparse.set_mode(0o600);
+    sparse.set_uid(0);
+    sparse.set_gid(0);
+    sparse.set_mtime(0);
+    sparse.set_entry_type(tar::EntryType::GNUSparse);
+    let gnu = sparse.as_gnu_mut().unwrap();
+    gnu.set_real_size(1 << 40);
+    gnu.sparse[0].set_offset(1 << 40);
+    gnu.sparse[0].set_length(0);
+    sparse.set_cksum();
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append(&sparse, std::io::empty()).unwrap();
+    let sparse = builder.into_inner().unwrap();
+    for (what, layer, most) in [
+        ("zeros", &zeros, "1048576 bytes"),
+        // A hundred, and as many parents.
+        ("many files", &many, "150 files"),
+        ("a file of nothing", &sparse, "1048576 bytes"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let archive = docker_save("app:1", slice::from_ref(layer), &[gzip(layer)]);
+        let small = |dir: &Path| Budget::new(dir, 0, 1 << 20, 150);
+        let error = load_within(home.path(), Cursor::new(archive), small).unwrap_err();
+        let said = error.to_string();
+        assert!(matches!(error, ImageError::TooLarge { .. }), "{what}: {error:?}");
+        assert!(said.contains(&format!("layer sha256:{}", sha(layer))), "{what}: {said}");
+        assert!(said.contains(most), "{what}: {said}");
+        assert_eq!(std::fs::read_dir(layers_dir(home.path())).unwrap().count(), 0, "{what}");
+        assert!(!home.path().join("images/staging").exists(), "{what}");
+    }
+}
+
+#[test]
+fn names_that_never_end_are_not_held_in_memory() {
+    let mut builder = tar::Builder::new(Vec::new());
+    let name = vec![b'a'; 8 << 20];
+    let mut header = tar::Header::new_gnu();
+    header.set_path("././@LongLink").unwrap();
+    header.set_size(name.len() as u64);
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_cksum();
+    builder.append(&header, name.as_slice()).unwrap();
+    add(&mut builder, "file", b"x", tar::EntryType::Regular, "");
+    let layer = builder.into_inner().unwrap();
+    for archive in [layer.clone(), docker_save("app:1", slice::from_ref(&layer), &[gzip(&layer)])] {
+        let home = tempfile::tempdir().unwrap();
+        let error = load(home.path(), Cursor::new(archive)).unwrap_err();
+        assert!(error.to_string().contains("bytes of names"), "{error}");
+    }
+}
+
+#[test]
+fn a_layer_that_is_stored_under_the_name_of_another_is_not_taken_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    let layer = simple_layer();
+    let archive = docker_save("app:1", slice::from_ref(&layer), slice::from_ref(&layer));
+    load(home.path(), Cursor::new(&archive)).unwrap();
+    let image = find(home.path(), "app:1").unwrap().unwrap();
+    let digest = sha(&layer);
+    let other = format!("sha256:{}{}", &digest[..24], "0".repeat(40));
+    let other = Digest::parse(&other).unwrap();
+    super::layer::set_digest(&layer_path(home.path(), &image, 0), &other).unwrap();
+    let error = load(home.path(), Cursor::new(&archive)).unwrap_err();
+    assert!(matches!(error, ImageError::Clash { .. }), "{error:?}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub use credential::{Credential, Keyring};
 use document::Resolved;
 pub use error::PullError;
 use session::Session;
+use shelf::Room;
 pub(super) use shelf::Shelf;
 
 use super::images::{Descriptor, Manifest, Reference};
@@ -98,6 +99,8 @@ pub(super) struct Pulled {
     resolved: Resolved,
     /// Its configuration and then the layers that were not there, each at its beginning.
     blobs: Vec<(Descriptor, File)>,
+    /// Until it is stored.
+    _room: Room,
 }
 
 /// What this machine has already and need not come again.
@@ -161,11 +164,11 @@ async fn bring(
     };
     let mut config = fetch(manifest.config.clone()).await?;
     let missing = missing(manifest, &mut config.1, held).map_err(unusable)?;
-    shelf.check_room(sum(&missing)).map_err(unusable)?;
+    let room = shelf.room(sum(&missing)).map_err(unusable)?;
     let layers = stream::iter(missing.into_iter().map(fetch)).buffered(AT_ONCE);
     let mut blobs = vec![config];
     blobs.extend(layers.try_collect::<Vec<_>>().await?);
-    Ok(Some(Pulled { resolved, blobs }))
+    Ok(Some(Pulled { resolved, blobs, _room: room }))
 }
 
 /// The layers that have to come.
@@ -202,8 +205,8 @@ fn check(manifest: &Manifest) -> Result<(), String> {
 
 impl Pulled {
     /// Writes the image as the tar of an OCI layout in which it is called `reference`; layers that are there are left out.
-    pub(super) fn write(self, reference: &Reference, out: impl Write) -> io::Result<()> {
-        let Self { resolved: Resolved { digest, bytes, media_type, .. }, blobs } = self;
+    pub(super) fn write(&self, reference: &Reference, out: impl Write) -> io::Result<()> {
+        let Self { resolved: Resolved { digest, bytes, media_type, .. }, blobs, .. } = self;
         let mut tar = tar::Builder::new(out);
         let mut add = |name: &str, size: u64, content: &mut dyn io::Read| {
             let mut header = tar::Header::new_gnu();
@@ -218,9 +221,9 @@ impl Pulled {
         let index = index.to_string().into_bytes();
         add("index.json", index.len() as u64, &mut index.as_slice())?;
         add(&format!("blobs/sha256/{}", digest.hex()), bytes.len() as u64, &mut bytes.as_slice())?;
-        for (blob, mut file) in blobs {
+        for (blob, file) in blobs {
             let hex = blob.digest.trim_start_matches("sha256:");
-            add(&format!("blobs/sha256/{hex}"), blob.size, &mut file)?;
+            add(&format!("blobs/sha256/{hex}"), blob.size, &mut &*file)?;
         }
         tar.into_inner()?.flush()
     }

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use nix::sys::statvfs::statvfs;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+
+use crate::node::images;
 
 /// What waits longer for the rest of its image is given up.
 const KEEP: Duration = Duration::from_secs(24 * 3600);
@@ -17,12 +19,27 @@ const KEEP: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Shelf {
     dir: PathBuf,
     busy: Mutex<HashMap<String, Weak<Turn<()>>>>,
+    /// Bytes that pulls have been let to take of the disk.
+    promised: Arc<AtomicU64>,
+}
+
+/// Room that a pull may take, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Room {
+    bytes: u64,
+    promised: Arc<AtomicU64>,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.promised.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Shelf {
     /// The shelf in a directory, without what was left there long ago.
     pub(crate) fn new(dir: PathBuf) -> Self {
-        let shelf = Self { dir, busy: Mutex::default() };
+        let shelf = Self { dir, busy: Mutex::default(), promised: Arc::default() };
         shelf.sweep();
         shelf
     }
@@ -59,17 +76,24 @@ impl Shelf {
         turn.lock_owned().await
     }
 
-    /// Whether blobs of so many bytes, which are stored once more and unpacked, can have room.
-    pub(super) fn check_room(&self, size: u64) -> Result<(), String> {
+    /// Room for blobs of so many bytes, which are stored once more and unpacked. A guess that spares what cannot succeed:
+    /// the disk is looked at again while they are unpacked.
+    pub(super) fn room(&self, size: u64) -> Result<Room, String> {
         // Where nobody can say, the disk will.
-        let Ok(found) = statvfs(&self.dir) else { return Ok(()) };
-        let free = found.blocks_available().saturating_mul(found.fragment_size());
-        match size.saturating_mul(3) > free {
-            true => Err(format!(
-                "its layers have {size} bytes, and with {free} bytes free they cannot be unpacked in {}: make room",
+        self.room_of(size, images::free(&self.dir).unwrap_or(u64::MAX))
+    }
+
+    fn room_of(&self, size: u64, free: u64) -> Result<Room, String> {
+        let bytes = size.saturating_mul(3);
+        let left = free - images::reserve(free);
+        let take = |promised: u64| promised.checked_add(bytes).filter(|all| *all <= left);
+        match self.promised.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(_) => Ok(Room { bytes, promised: self.promised.clone() }),
+            Err(others) => Err(format!(
+                "its layers have {size} bytes, and with {free} bytes free, of which other pulls may take {others}, they \
+                 cannot be unpacked in {}: make room",
                 self.dir.display()
             )),
-            false => Ok(()),
         }
     }
 
@@ -78,5 +102,21 @@ impl Shelf {
         for digest in digests {
             let _ = fs::remove_file(self.dir.join(digest.trim_start_matches("sha256:")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_given_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(dir.path().to_owned());
+        let first = shelf.room_of(200, 1000).unwrap();
+        assert!(shelf.room_of(100, 1000).unwrap_err().contains("may take 600"));
+        drop(first);
+        shelf.room_of(200, 1000).unwrap();
+        assert!(shelf.room_of(300, 1000).is_err(), "some is kept for others");
     }
 }

@@ -180,6 +180,20 @@ pub(crate) fn set_xattr(fd: BorrowedFd<'_>, name: &std::ffi::CStr, value: &[u8])
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Reads an extended attribute of an open file or directory into `buffer`.
+pub(crate) fn get_xattr<'a>(
+    fd: BorrowedFd<'_>,
+    name: &std::ffi::CStr,
+    buffer: &'a mut [u8],
+) -> io::Result<&'a [u8]> {
+    // SAFETY: the name is valid for the call, and no more is written than the buffer has.
+    let count = unsafe {
+        libc::fgetxattr(fd.as_raw_fd(), name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len())
+    };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    Ok(buffer.get(..count).unwrap_or_default())
+}
+
 /// Lets the runtime wait for something that owns a non-blocking descriptor.
 pub(crate) fn async_fd<T: AsRawFd + OwnsFd>(
     owner: T,
