@@ -107,7 +107,7 @@ fn what_cannot_run_is_refused_with_what_it_says_and_nothing_of_others_is_touched
     // The nodes of kind find out by themselves.
     let (code, said) = match std::env::var("CURTAIN_E2E_PROVIDER").as_deref() {
         Ok("kind") => (1, "component no-such-image cannot get ready: ErrImagePull"),
-        _ => (3, "localhost cannot be reached"),
+        _ => (4, "no-such-image:1 cannot be found out: localhost cannot be reached"),
     };
     assert!(missing.code == code && missing.stderr.contains(said), "{missing:?}");
     let lost = instance.curtain(&["deploy", "--image", "a:1", "--project", "shoop"]);
@@ -118,7 +118,7 @@ fn what_cannot_run_is_refused_with_what_it_says_and_nothing_of_others_is_touched
     let components = ["get", "components", "-o", "name"];
     let components = instance.kubectl(Clients::KUBECTLS[1], &components).success();
     assert!(!components.contains("nofile"), "{components}");
-    if code == 3 {
+    if code == 4 {
         assert!(!components.contains("no-such-image"), "nothing is made: {components}");
     }
 

@@ -2,6 +2,9 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+#[cfg(target_os = "linux")]
+use curtain_embedded::node::images::ImageError;
+
 /// The class of an error; the command line has an exit code for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -292,11 +295,27 @@ pub enum Error {
     /// An image archive cannot be used, or images cannot be listed.
     #[cfg(target_os = "linux")]
     #[error(transparent)]
-    Image(#[from] curtain_embedded::node::images::ImageError),
-    /// An image that its registry does not have, or that cannot be asked for.
+    Image(#[from] ImageError),
+    /// An image that its registry does not have for this machine.
     #[error("{why}")]
     NotInRegistry {
         /// What the registry says.
+        why: String,
+    },
+    /// A registry that does not say whether it has an image: it cannot be reached, is slow, or cannot serve now.
+    #[error("whether there is an image {image} cannot be found out: {why}")]
+    RegistrySilent {
+        /// The image.
+        image: String,
+        /// What happened.
+        why: String,
+    },
+    /// A registry whose answers cannot be used.
+    #[error("whether there is an image {image} cannot be found out: {why}")]
+    RegistryUnclear {
+        /// The image.
+        image: String,
+        /// What is wrong with them.
         why: String,
     },
     /// The machine's settings for registries.
@@ -370,6 +389,7 @@ impl Error {
             Self::NotAnswering { .. }
             | Self::KubernetesLate { .. }
             | Self::KubernetesSilent { .. }
+            | Self::RegistrySilent { .. }
             | Self::NotStopped { .. }
             | Self::StillThere { .. } => Kind::Timeout,
             Self::Program { said, .. } if said.contains("no space left") => Kind::DiskFull,
@@ -378,6 +398,8 @@ impl Error {
             }
             #[cfg(target_os = "linux")]
             Self::Embedded { source, .. } => embedded(source),
+            #[cfg(target_os = "linux")]
+            Self::Image(ImageError::NoRoom { .. }) => Kind::DiskFull,
             #[cfg(target_os = "linux")]
             Self::Image(source) if disk_full(source) => Kind::DiskFull,
             #[cfg(target_os = "linux")]

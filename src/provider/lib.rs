@@ -187,7 +187,8 @@ pub trait Provider: Send + Sync {
     /// find out without credentials.
     ///
     /// # Errors
-    /// [`Error::NotInRegistry`], and a reference that is none.
+    /// [`Error::NotInRegistry`]; [`Error::RegistrySilent`] and [`Error::RegistryUnclear`] where it does not say; and a
+    /// reference that is none.
     fn look_up<'a>(
         &'a self,
         _spec: &'a ClusterSpec,

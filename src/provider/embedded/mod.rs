@@ -127,17 +127,10 @@ impl Provider for Embedded {
                 Error::Embedded { what: "cannot read the cluster's settings", source }
             })?;
             let look = registry::look(&config.registries, &reference);
-            let why = match tokio::time::timeout(LOOK_LIMIT, look).await {
-                // Who may not see it cannot know: the node may have credentials.
-                Ok(Ok(()) | Err(PullError::Denied { .. })) => return Ok(()),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => format!(
-                    "{} did not answer within {} s",
-                    reference.registry(),
-                    LOOK_LIMIT.as_secs()
-                ),
-            };
-            Err(Error::NotInRegistry { why })
+            let looked = tokio::time::timeout(LOOK_LIMIT, look).await;
+            looked
+                .unwrap_or_else(|_| Err(late(&reference)))
+                .or_else(|error| not_seen(&reference, &error))
         })
     }
 
@@ -249,6 +242,27 @@ fn config(spec: &ClusterSpec) -> Result<ClusterConfig, Error> {
     })
 }
 
+fn late(reference: &images::Reference) -> PullError {
+    let (host, limit) = (reference.registry(), LOOK_LIMIT.as_secs());
+    PullError::Unreachable { why: format!("{host} did not answer within {limit} s") }
+}
+
+/// What it means that an image was not seen.
+fn not_seen(reference: &images::Reference, error: &PullError) -> Result<(), Error> {
+    let (image, why) = (reference.to_string(), error.to_string());
+    match error {
+        // Who may not see it cannot know: the node may have credentials.
+        PullError::Denied { .. } => Ok(()),
+        PullError::NotFound { .. } | PullError::Platform { .. } | PullError::Unusable { .. } => {
+            Err(Error::NotInRegistry { why })
+        }
+        PullError::Unreachable { .. } | PullError::Answer { .. } => {
+            Err(Error::RegistrySilent { image, why })
+        }
+        _ => Err(Error::RegistryUnclear { image, why }),
+    }
+}
+
 /// One image per id, with all its references.
 fn grouped(stored: impl Iterator<Item = (String, String, u64)>) -> Vec<Image> {
     let mut images: Vec<Image> = Vec::new();
@@ -287,6 +301,33 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
     use crate::Kind;
+
+    #[test]
+    fn only_a_registry_that_says_so_has_no_image() {
+        let reference = "reg.example/a:1".parse().unwrap();
+        let (host, name, why) = ("reg.example".to_owned(), "a:1".to_owned(), "x".to_owned());
+        let seen = |error: PullError| not_seen(&reference, &error);
+        let denied = PullError::Denied { host: host.clone(), name: name.clone(), why: why.clone() };
+        assert!(seen(denied).is_ok());
+        let (wanted, found) = (why.clone(), why.clone());
+        for nowhere in [
+            PullError::NotFound { host: host.clone(), name: name.clone() },
+            PullError::Platform { name: name.clone(), wanted, found },
+            PullError::Unusable { name, why: why.clone() },
+        ] {
+            let error = seen(nowhere).unwrap_err();
+            assert!(matches!(error, Error::NotInRegistry { .. }), "{error:?}");
+        }
+        let busy = PullError::Answer { host: host.clone(), why: "says 503".to_owned() };
+        for silent in [late(&reference), busy] {
+            let error = seen(silent).unwrap_err();
+            assert_eq!(error.kind(), Kind::Timeout, "{error:?}");
+            let said = error.to_string();
+            assert!(said.contains("whether there is an image reg.example/a:1 cannot"), "{said}");
+        }
+        let refused = seen(PullError::Refused { host, why: "to this machine itself" });
+        assert_eq!(refused.unwrap_err().kind(), Kind::Other);
+    }
 
     #[test]
     fn whoever_is_not_root_is_told_before_anything_happens() {
