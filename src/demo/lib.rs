@@ -7,14 +7,17 @@
 //! - [`FAULTS`], [`find`], [`change`]: what there is, and what it does to a service.
 //! - [`set`], [`restore`], [`is_free`]: a fault in the variables of a release binding.
 //! - [`Image`]: the one fault that changes a workload.
+//! - [`pause`]: how long to wait for another writer.
 //! - [`Record`]: what was changed, in the binding's annotation [`ANNOTATION`].
 //!
 //! Invariants: no I/O; objects are JSON as the API has them, of which nothing but `spec` is looked at or changed.
 
+mod again;
 mod faults;
 mod image;
 mod record;
 
+pub use again::pause;
 pub use faults::{
     Change, FAULTS, Fault, NAMESPACE, PROJECT, SERVICES, Unknown, change, find, variables,
 };

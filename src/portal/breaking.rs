@@ -12,14 +12,12 @@ use crate::server::Portal;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use curtain_demo::{
-    ANNOTATION, Change, NAMESPACE, PROJECT, Record, SERVICES, change, find, is_free, restore, set,
+    ANNOTATION, Change, NAMESPACE, PROJECT, Record, SERVICES, change, find, is_free, pause,
+    restore, set,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// How often a change is tried again that somebody else's overtook.
-const TRIES: usize = 5;
 
 /// Whether a project with these components is the sample shop.
 pub(crate) fn is_sample<'c>(
@@ -159,8 +157,12 @@ async fn apply(
             map.remove("status");
         }
         match user.put(&path, &binding, version.as_deref()).await {
-            Err(BackendError::Conflict(_)) if tried < TRIES => tried += 1,
+            Err(BackendError::Conflict(why)) => match pause(tried) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(BackendError::Conflict(why)),
+            },
             other => return other.map(drop),
         }
+        tried += 1;
     }
 }

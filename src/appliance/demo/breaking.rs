@@ -5,7 +5,7 @@
 
 use curtain_demo::{
     ANNOTATION, Change, Fault, IMAGE, NAMESPACE, PROJECT, Record, VARIABLES, change,
-    find as fault_of, is_free, restore, set,
+    find as fault_of, is_free, pause, restore, set,
 };
 use kube::{
     Api, Client,
@@ -16,9 +16,6 @@ use serde_json::Value;
 
 use super::{api, image::Image};
 use crate::{Error, access::Access, identity::refused};
-
-/// How often a change is tried again that somebody else's overtook.
-const TRIES: usize = 5;
 
 /// A service that was broken.
 #[derive(Clone, Debug, Serialize)]
@@ -165,13 +162,18 @@ fn record(binding: &DynamicObject) -> Option<Record> {
 async fn written(
     bindings: &Api<DynamicObject>,
     binding: &DynamicObject,
-    tried: usize,
+    tried: u32,
 ) -> Result<bool, Error> {
     let parameters = PostParams { field_manager: Some("curtain".into()), ..PostParams::default() };
     match bindings.replace(name_of(binding), &parameters, binding).await {
         Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 && tried < TRIES => Ok(false),
-        Err(error) => Err(refused("change the release binding")(error)),
+        Err(error) => match pause(tried) {
+            Some(pause) if matches!(&error, kube::Error::Api(status) if status.code == 409) => {
+                tokio::time::sleep(pause).await;
+                Ok(false)
+            }
+            _ => Err(refused("change the release binding")(error)),
+        },
     }
 }
 
