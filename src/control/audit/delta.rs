@@ -1,6 +1,6 @@
 //! What a change changed, in a line.
 //!
-//! Invariants: it has a bounded length; a value is shown only where [`open`] lets it be, of everything else there is the
+//! Invariants: it has a bounded length; a value is shown only where [`super::open`] lets it be, of everything else there is the
 //! path and that it was set, changed or removed.
 
 use std::collections::{BTreeMap, BTreeSet};
