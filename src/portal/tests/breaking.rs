@@ -89,7 +89,7 @@ async fn a_change_that_another_one_overtook_is_made_again_and_not_for_ever() {
     *browser.wire.overtaken.lock().unwrap() = 4;
     assert_eq!(browser.submit(BREAK, ORDER).await.status(), StatusCode::SEE_OTHER);
     assert_eq!(browser.wire.written.lock().unwrap().len(), 1);
-    *browser.wire.overtaken.lock().unwrap() = 5;
+    *browser.wire.overtaken.lock().unwrap() = 9;
     assert_eq!(browser.submit(BREAK, ORDER).await.status(), StatusCode::CONFLICT);
 }
 
