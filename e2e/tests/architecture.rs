@@ -23,13 +23,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("bundle", &["template"]),
     ("provider", &["embedded", "machine"]),
     ("demo", &[]),
-    ("appliance", &["bundle", "demo", "machine", "provider"]),
+    ("deploy", &[]),
+    ("appliance", &["bundle", "demo", "deploy", "machine", "provider"]),
     ("platform", &["cel", "schema", "template", "role"]),
     ("control", &["cel", "platform", "role", "schema", "tunnel"]),
     ("data", &["role", "tunnel"]),
     ("observe", &["control", "otlp", "platform", "role", "template"]),
     ("agents", &["control", "role"]),
-    ("portal", &["demo", "role"]),
+    ("portal", &["demo", "deploy", "role"]),
     (
         "cli",
         &[

@@ -9,14 +9,14 @@ use crate::pages::component::Place;
 use crate::pages::deploy as page;
 use crate::pages::deploy::command::Command;
 use crate::server::Portal;
-use crate::wish::{App, Faults, Wish};
+use crate::wish::{Faults, Wish};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use curtain_deploy::App;
+use json_patch::merge;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// A label of every component that was made this way, and who is said to manage it.
-const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "curtain-deploy");
 /// Deploys an image of a registry; for one of the person's machine, says how.
 pub(crate) async fn deploy(
     State(portal): State<Arc<Portal>>,
@@ -33,14 +33,14 @@ pub(crate) async fn deploy(
         let page = page::Deploy { faults, ..page::Deploy::of(form) };
         return page.answer(&portal, &session, at).await;
     }
-    let app = match form.check() {
+    let app = match form.check(at) {
         Ok(app) => app,
         Err(faults) => {
             let page = page::Deploy { faults, ..page::Deploy::of(form) };
             return page.answer(&portal, &session, at).await;
         }
     };
-    match app.apply(&user, at).await {
+    match apply(&app, &user).await {
         Ok(()) => {
             tracing::info!(component = app.name, image = app.image, "deployed");
             let place = Place { namespace, project, component: app.name };
@@ -54,79 +54,50 @@ pub(crate) async fn deploy(
     }
 }
 
-impl App {
-    /// Creates both objects, or replaces those that were made this way.
-    async fn apply(&self, user: &User<'_>, at: (&str, &str)) -> Result<(), BackendError> {
-        let (component, workload) = self.objects(at.1);
-        let base = format!("/namespaces/{}", encode(at.0));
-        let mine = |found: &Value| {
-            let managed = found["metadata"]["labels"][MANAGED_BY.0] == MANAGED_BY.1;
-            let there = text(found, "/spec/owner/projectName");
-            if managed && there == at.1 {
-                return Ok(());
-            }
-            let why = match managed {
-                true => format!("component {} is in project {there} already", self.name),
-                false => format!("there is a component {} that was made in another way", self.name),
-            };
-            Err(BackendError::Conflict(format!("{why}; choose another name")))
-        };
-        // Before anything is made: a component that can have no workload would stay behind.
-        match user.get(&format!("{base}/workloads/{}", encode(&self.name))).await {
-            Ok(found) if text(&found, "/spec/owner/componentName") != self.name => {
-                let owner = text(&found, "/spec/owner/componentName");
-                let why = format!("there is a workload {} of component {owner}", self.name);
-                return Err(BackendError::Conflict(format!("{why}; choose another name")));
-            }
-            Ok(_) | Err(BackendError::NotFound(_)) => {}
-            Err(error) => return Err(error),
-        }
-        put(user, &format!("{base}/components"), &self.name, component, mine).await?;
-        put(user, &format!("{base}/workloads"), &self.name, workload, |_| Ok(())).await
-    }
+/// An object as it is there, with its version.
+type There = Option<(Value, Option<String>)>;
 
-    fn objects(&self, project: &str) -> (Value, Value) {
-        let component = json!({
-            "metadata": {"name": self.name, "labels": {MANAGED_BY.0: MANAGED_BY.1}},
-            "spec": {
-                "owner": {"projectName": project},
-                "componentType": {"kind": "ClusterComponentType", "name": "deployment/service"},
-                "autoDeploy": true,
-            },
-        });
-        let workload = json!({
-            "metadata": {"name": self.name},
-            "spec": {
-                "owner": {"projectName": project, "componentName": self.name},
-                "container": {"image": self.image},
-                "endpoints": {"http": {
-                    "type": "HTTP", "port": self.port, "visibility": ["external"], "basePath": "/",
-                }},
-            },
-        });
-        (component, workload)
+/// Creates both objects, or gives those that were made this way what is wanted.
+async fn apply(app: &App, user: &User<'_>) -> Result<(), BackendError> {
+    let list = |kind: &str| format!("/namespaces/{}/{kind}", encode(&app.namespace));
+    let (components, workloads) = (list("components"), list("workloads"));
+    let component = there(user, &components, &app.name).await?;
+    let workload = there(user, &workloads, &app.name).await?;
+    let [former, runs] = [&component, &workload].map(|there| there.as_ref().map(|(it, _)| it));
+    if let Some(taken) = app.taken(former, runs) {
+        return Err(BackendError::Conflict(format!("{taken}; choose another name")));
+    }
+    // Who may give a component another image may not change the component.
+    if !former.is_some_and(|there| app.is_as_wanted(there)) {
+        put(user, &components, component, &app.component()).await?;
+    }
+    put(user, &workloads, workload, &app.workload()).await
+}
+
+async fn there(user: &User<'_>, list: &str, name: &str) -> Result<There, BackendError> {
+    match user.get_versioned(&format!("{list}/{}", encode(name))).await {
+        Ok(found) => Ok(Some(found)),
+        Err(BackendError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-/// Creates an object, or gives the one that is there another spec if `may` lets it.
+/// Creates an object, or gives the one that is there what is wanted: what is not named stays.
 async fn put(
     user: &User<'_>,
     list: &str,
-    name: &str,
-    object: Value,
-    may: impl FnOnce(&Value) -> Result<(), BackendError>,
+    there: There,
+    wanted: &Value,
 ) -> Result<(), BackendError> {
-    let path = format!("{list}/{}", encode(name));
-    match user.get_versioned(&path).await {
-        Err(BackendError::NotFound(_)) => user.post(list, &object).await.map(drop),
-        Err(other) => Err(other),
-        Ok((mut found, version)) => {
-            may(&found)?;
-            found["spec"] = object["spec"].clone();
-            if let Value::Object(map) = &mut found {
-                map.remove("status");
-            }
-            user.put(&path, &found, version.as_deref()).await.map(drop)
-        }
+    let Some((mut object, version)) = there else {
+        let mut object = json!({});
+        merge(&mut object, wanted);
+        return user.post(list, &object).await.map(drop);
+    };
+    merge(&mut object, wanted);
+    if let Value::Object(map) = &mut object {
+        map.remove("status");
     }
+    let path = format!("{list}/{}", encode(text(wanted, "/metadata/name")));
+    user.put(&path, &object, version.as_deref()).await.map(drop)
 }

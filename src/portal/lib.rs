@@ -35,7 +35,6 @@ mod overview;
 mod pages;
 mod projects;
 mod question;
-mod reference;
 mod related;
 mod remedy;
 mod server;

@@ -1,12 +1,7 @@
 //! What a person filled in to deploy an image: what is meant, or what is wrong with which field.
 
-use crate::reference;
+use curtain_deploy::{App, USUAL_PORT, component_name, name_fault, reference_fault};
 use serde::Deserialize;
-
-/// The port of those who name none.
-pub(crate) const USUAL_PORT: u16 = 8080;
-/// The longest name of a component, so that every name that is made of it fits.
-const LONGEST_NAME: usize = 40;
 
 /// What was filled in.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -20,14 +15,6 @@ pub(crate) struct Wish {
     /// `registry` for an image that the cluster has or pulls; else the person's machine has it.
     #[serde(default)]
     pub(crate) from: String,
-}
-
-/// What is to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct App {
-    pub(crate) image: String,
-    pub(crate) name: String,
-    pub(crate) port: u16,
 }
 
 /// What is wrong with a form, by field.
@@ -44,26 +31,35 @@ impl Wish {
         self.from != "registry"
     }
 
-    /// The application that is meant, or what is wrong. What passes holds nothing that a shell would read as more
-    /// than a word.
-    pub(crate) fn check(&self) -> Result<App, Faults> {
+    /// The application that is meant in a project of a namespace, or what is wrong.
+    pub(crate) fn check(&self, (namespace, project): (&str, &str)) -> Result<App, Faults> {
         let image = self.image.trim();
-        let mut faults = Faults { image: reference::fault(image), ..Faults::default() };
-        let name = match self.name.trim() {
-            // That the name of what is no image is none for a component is no fault of its own.
-            "" if faults.image.is_some() => "x".to_owned(),
-            "" => name_of(image),
-            name => name.to_owned(),
-        };
-        faults.name = name_fault(&name);
+        let mut faults = Faults { image: reference_fault(image), ..Faults::default() };
+        let name = self.component(faults.image.is_none().then_some(image));
+        faults.name = name.as_deref().and_then(name_fault);
         let port = self.port_given().unwrap_or_else(|fault| {
             faults.port = Some(fault);
             None
         });
-        if faults != Faults::default() {
-            return Err(faults);
+        match name {
+            Some(name) if faults == Faults::default() => Ok(App {
+                name,
+                namespace: namespace.to_owned(),
+                project: project.to_owned(),
+                image: image.to_owned(),
+                id: None,
+                port: port.unwrap_or(USUAL_PORT),
+            }),
+            _ => Err(faults),
         }
-        Ok(App { image: image.to_owned(), name, port: port.unwrap_or(USUAL_PORT) })
+    }
+
+    /// The component that is named, or else the one that `image` names, if that is one: empty where nothing of it can.
+    pub(crate) fn component(&self, image: Option<&str>) -> Option<String> {
+        match self.name.trim() {
+            "" => image.map(|image| component_name(image).unwrap_or_default()),
+            name => Some(name.to_owned()),
+        }
     }
 
     /// The port that was named, if any was.
@@ -78,43 +74,9 @@ impl Wish {
     }
 }
 
-/// What is wrong with the name of a component, if anything.
-pub(crate) fn name_fault(name: &str) -> Option<String> {
-    let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let ends = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-');
-    let fits = ends && name.chars().all(part) && name.len() <= LONGEST_NAME;
-    (!fits).then(|| {
-        format!(
-            "Use at most {LONGEST_NAME} lower-case letters, digits and hyphens, beginning with a letter."
-        )
-    })
-}
-
-/// The last part of an image's name, as far as it can name a component.
-pub(crate) fn name_of(image: &str) -> String {
-    let path = image.split('@').next().unwrap_or(image);
-    let last = path.rsplit('/').next().unwrap_or(path);
-    let last = last.split(':').next().unwrap_or(last).to_ascii_lowercase();
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let name: String = last.chars().map(plain).take(LONGEST_NAME).collect();
-    name.trim_matches(|c: char| c == '-' || c.is_ascii_digit()).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Wish, name_of};
-
-    #[test]
-    fn a_component_is_named_after_its_image() {
-        for (image, name) in [
-            ("my:dev", "my"),
-            ("docker.io/library/my_app:1.2", "my-app"),
-            ("localhost:5000/team/Shop.Web@sha256:0123", "shop-web"),
-            ("registry:5000/api", "api"),
-        ] {
-            assert_eq!(name_of(image), name, "{image}");
-        }
-    }
+    use super::Wish;
 
     #[test]
     fn what_is_wrong_is_said_at_its_field() {
@@ -124,18 +86,21 @@ mod tests {
             port: port.to_owned(),
             from: String::new(),
         };
-        let app = wish(" ghcr.io/a/web:1 ", "", "").check().unwrap();
+        let app = wish(" ghcr.io/a/web:1 ", "", "").check(("default", "shop")).unwrap();
         assert_eq!((app.name.as_str(), app.port), ("web", 8080));
         for image in ["", "a b", "$(x)", "a;b", "-v", "a'b", "ü", "Web"] {
-            let faults = wish(image, "", "").check().unwrap_err();
+            let faults = wish(image, "", "").check(("default", "shop")).unwrap_err();
             assert!(faults.image.is_some() && faults.name.is_none(), "{image}");
         }
         for name in ["Web", "1a", "a-", "a_b", &"a".repeat(41)] {
-            let faults = wish("a:1", name, "").check().unwrap_err();
+            let faults = wish("a:1", name, "").check(("default", "shop")).unwrap_err();
             assert!(faults.name.is_some() && faults.image.is_none(), "{name}");
         }
         for port in ["0", "65536", "x"] {
-            assert!(wish("a:1", "", port).check().unwrap_err().port.is_some(), "{port}");
+            assert!(
+                wish("a:1", "", port).check(("default", "shop")).unwrap_err().port.is_some(),
+                "{port}"
+            );
         }
     }
 }

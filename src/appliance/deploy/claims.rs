@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use curtain_deploy::{MANAGER, same};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
@@ -12,7 +13,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{MANAGER, NAMESPACE, objects::same};
+use super::NAMESPACE;
 use crate::{Error, identity::refused};
 
 /// Where the claims are.

@@ -9,13 +9,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use curtain_deploy::{USUAL_PORT, same};
 use curtain_provider::{Admit, Image, Surroundings, local_image};
 use kube::Client;
 
 use super::{
-    Origin, USUAL_PORT, claims,
+    Origin, claims,
     claims::Claims,
-    objects::same,
     origin::{layout, nowhere},
 };
 use crate::{Error, access::Access, demo::everywhere, identity::refused};

@@ -3,51 +3,47 @@
 //! Invariant: what is asked here changes nothing, whatever becomes allowed meanwhile. The control plane judges who may
 //! before it looks at what is asked, so the refusal is its own, and on record there.
 
+use curtain_deploy::App;
 use serde_json::{Value, json};
 
-use super::{
-    door::Door,
-    objects::{App, Former},
-};
+use super::{door::Door, objects::Former};
 use crate::Error;
 
 /// A version that no object has.
 const NEVER: &str = "\"never\"";
 
-impl App {
-    /// Refuses who may not make of `former` what is wanted.
-    ///
-    /// # Errors
-    /// [`Error::Denied`].
-    pub(super) async fn ask_leave(&self, door: &Door, former: &Former) -> Result<(), Error> {
-        let mut writes = Vec::new();
-        match &former.component {
-            None => writes.push(("component:create", "components", self.component())),
-            Some(there) if self.is_as_wanted(there) => {}
-            Some(_) => writes.push(("component:update", "components", self.component())),
-        }
-        let action = if former.workload.is_some() { "workload:update" } else { "workload:create" };
-        writes.push((action, "workloads", self.workload()));
-        let actions: Vec<&str> = writes.iter().map(|(action, ..)| *action).collect();
-        let allowed = door.allows(&actions, (&self.project, &self.name)).await?;
-        for ((action, list, wanted), allowed) in writes.iter().zip(allowed) {
-            if allowed {
-                continue;
-            }
-            let object = impossible(wanted);
-            let answer = if action.ends_with("create") {
-                door.create(list, &object).await
-            } else {
-                door.replace(list, &object, Some(NEVER)).await
-            };
-            match answer {
-                // It is allowed by now.
-                Ok(()) | Err(Error::Answered { status: 400..=499, .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+/// Refuses who may not make of `former` what is wanted.
+///
+/// # Errors
+/// [`Error::Denied`].
+pub(super) async fn ask_leave(app: &App, door: &Door, former: &Former) -> Result<(), Error> {
+    let mut writes = Vec::new();
+    match &former.component {
+        None => writes.push(("component:create", "components", app.component())),
+        Some(there) if app.is_as_wanted(there) => {}
+        Some(_) => writes.push(("component:update", "components", app.component())),
     }
+    let action = if former.workload.is_some() { "workload:update" } else { "workload:create" };
+    writes.push((action, "workloads", app.workload()));
+    let actions: Vec<&str> = writes.iter().map(|(action, ..)| *action).collect();
+    let allowed = door.allows(&actions, (&app.project, &app.name)).await?;
+    for ((action, list, wanted), allowed) in writes.iter().zip(allowed) {
+        if allowed {
+            continue;
+        }
+        let object = impossible(wanted);
+        let answer = if action.ends_with("create") {
+            door.create(list, &object).await
+        } else {
+            door.replace(list, &object, Some(NEVER)).await
+        };
+        match answer {
+            // It is allowed by now.
+            Ok(()) | Err(Error::Answered { status: 400..=499, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// What of `wanted` leave depends on, in a spec that no schema accepts.
@@ -80,6 +76,7 @@ mod tests {
     fn app() -> App {
         App {
             name: "mine".to_owned(),
+            namespace: "default".to_owned(),
             project: "default".to_owned(),
             image: "the archive".to_owned(),
             id: None,
@@ -124,7 +121,7 @@ mod tests {
     fn ask(former: &Former, answers: Vec<(u16, Value)>) -> (Result<(), Error>, Vec<String>) {
         let (base, asked) = plane(answers);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let outcome = runtime.block_on(app().ask_leave(&Door::at(base), former));
+        let outcome = runtime.block_on(ask_leave(&app(), &Door::at(base), former));
         (outcome, asked.join().unwrap())
     }
 

@@ -15,6 +15,7 @@ mod rollout;
 
 use std::time::Duration;
 
+use curtain_deploy::{App, USUAL_PORT};
 use curtain_provider::Surroundings;
 use serde_json::json;
 
@@ -24,22 +25,13 @@ use crate::{
 };
 use door::Door;
 use images::{Rule, have};
-use objects::App;
 pub use origin::Origin;
 use rollout::Rollout;
 
 /// Where the platform's own objects of a new instance are.
 const NAMESPACE: &str = "default";
-/// Who applies; also the value of the label that marks what is replaced by the same again.
-const MANAGER: &str = "curtain-deploy";
-/// A label of every component that was made this way.
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The port of an image that names none.
-const USUAL_PORT: u16 = 8080;
 /// Makes a binding replace its pods although their image has the name it had.
 const RESTARTED_AT: &str = "openchoreo.dev/restartedAt";
-/// On the workload: the image's own digest, which tells whether a name means something new.
-const IMAGE_ID: &str = "curtain.dev/image-id";
 
 /// What to deploy.
 pub struct Deploy<'a> {
@@ -93,8 +85,8 @@ pub async fn deploy(
     let door = Door::of(access, deploy.who).await?;
     door.has_project(deploy.project).await?;
     let app = |name: String, image: &str, id: Option<String>, port: u16| {
-        let (project, image) = (deploy.project.to_owned(), image.to_owned());
-        App { name, project, image, id, port }
+        let (namespace, project) = (NAMESPACE.to_owned(), deploy.project.to_owned());
+        App { name, namespace, project, image: image.to_owned(), id, port }
     };
     let named = match (&deploy.name, &deploy.origin) {
         (Some(name), _) => Some(name.clone()),
@@ -108,7 +100,7 @@ pub async fn deploy(
             Origin::Archive(_) => "the archive",
         };
         let app = app(name.clone(), image, None, deploy.port.unwrap_or(USUAL_PORT));
-        app.ask_leave(&door, &app.former(&door).await?).await?;
+        leave::ask_leave(&app, &door, &objects::former(&app, &door).await?).await?;
     }
     let rule = match (&named, deploy.who) {
         (_, ADMINISTRATOR) => Rule::of_all(access),
@@ -126,8 +118,8 @@ pub async fn deploy(
         claims::claim(&client, &key, &found.reference, id).await?;
     }
     let app = app(name, &found.reference, found.id, port);
-    let former = app.former(&door).await?;
-    app.apply(&door, &former).await?;
+    let former = objects::former(&app, &door).await?;
+    objects::apply(&app, &door, &former).await?;
     let restarted = match former.workload {
         Some(former) if app.is_new_under_an_old_name(&former) => Some(restart(&door, &app).await?),
         _ => None,

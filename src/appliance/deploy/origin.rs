@@ -9,10 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use curtain_deploy::is_path;
+
 use crate::Error;
 
-/// How the names of archives end.
-const ARCHIVES: [&str; 5] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz"];
 /// The file by which a folder is an OCI image layout.
 const LAYOUT: &str = "oci-layout";
 
@@ -37,7 +37,7 @@ impl Origin {
     pub fn of(image: &str) -> Result<Self, Error> {
         let path = Path::new(image);
         if !path.is_file() {
-            return match looks_like_path(image) {
+            return match is_path(image) {
                 false => Ok(Self::Name(image.to_owned())),
                 true => Err(folder(image).unwrap_or_else(|| Error::NoImage {
                     image: image.to_owned(),
@@ -73,17 +73,6 @@ pub(super) fn nowhere(name: &str, why: &str) -> Error {
         );
         Error::NoImage { image: name.to_owned(), why, next: LOAD }
     })
-}
-
-/// Whether no image can be called `image`, and archives are.
-fn looks_like_path(image: &str) -> bool {
-    // What follows the last `:` is a tag, whatever it looks like.
-    let tagged = image.rsplit('/').next().is_some_and(|last| last.contains(':'));
-    let archive = ARCHIVES.iter().any(|end| image.to_ascii_lowercase().ends_with(end));
-    image.starts_with(['/', '.', '~'])
-        || image.ends_with('/')
-        || image.contains('\\')
-        || (archive && !tagged)
 }
 
 /// What is said of `image` if it is a folder.

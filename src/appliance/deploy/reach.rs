@@ -6,13 +6,11 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use curtain_deploy::App;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, ResourceExt, api::ListParams};
 
-use super::{
-    objects::App,
-    rollout::{Rollout, last_line, selector, statuses},
-};
+use super::rollout::{Rollout, last_line, selector, statuses};
 use crate::{Error, demo::answering};
 
 /// How long a program may take to listen until it is asked whether it does so elsewhere.
@@ -192,6 +190,7 @@ mod tests {
     fn told(refused: bool, open: &[u16], named: &[u16]) -> String {
         let app = App {
             name: "my".to_owned(),
+            namespace: "default".to_owned(),
             project: "default".to_owned(),
             image: "my:dev".to_owned(),
             id: None,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use curtain_deploy::App;
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::{
@@ -13,7 +14,7 @@ use kube::{
     },
 };
 
-use super::{RESTARTED_AT, objects::App};
+use super::{RESTARTED_AT, objects::bindings};
 use crate::Error;
 
 /// Why a container waits that will not get ready by waiting longer.
@@ -56,7 +57,7 @@ impl Rollout<'_> {
                 return Err(Error::Timeout { what, waited: timeout });
             }
         }
-        let ready = self.app.bindings(client).await?.into_iter().find(|binding| {
+        let ready = bindings(self.app, client).await?.into_iter().find(|binding| {
             binding.data["status"]["endpoints"].as_array().is_some_and(|all| !all.is_empty())
         });
         ready.ok_or_else(|| {
@@ -190,6 +191,7 @@ mod tests {
     fn app() -> App {
         App {
             name: "my".to_owned(),
+            namespace: "default".to_owned(),
             project: "default".to_owned(),
             image: "my:2".to_owned(),
             id: None,

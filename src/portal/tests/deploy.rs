@@ -28,12 +28,21 @@ async fn an_image_of_a_registry_becomes_a_component_and_the_same_again_replaces_
     assert_eq!(workload["container"]["image"], "ghcr.io/a/web:1");
     assert_eq!(workload["endpoints"]["http"]["port"], 80);
 
+    // What somebody else has set meanwhile stays.
+    browser.wire.change("/namespaces/default/workloads", "web", |workload| {
+        workload["spec"]["container"]["env"] = json!([{"key": "A", "value": "mine"}]);
+    });
     let again = "image=ghcr.io%2Fa%2Fweb%3A2&name=web&port=&from=registry";
     let answer = browser.submit(DEPLOY, again).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     let written = std::mem::take(&mut *browser.wire.written.lock().unwrap());
-    assert!(written.iter().all(|(method, _, _, version)| method == "PUT" && version.is_some()));
-    assert_eq!(written[1].2["spec"]["container"]["image"], "ghcr.io/a/web:2");
+    // The component is as wanted.
+    let [(method, path, workload, version)] = &written[..] else { panic!("{written:?}") };
+    assert_eq!(format!("{method} {path}"), "PUT /namespaces/default/workloads/web");
+    assert!(version.is_some());
+    let container = &workload["spec"]["container"];
+    assert_eq!(container["image"], "ghcr.io/a/web:2");
+    assert_eq!(container["env"][0]["value"], "mine");
 }
 
 #[tokio::test]

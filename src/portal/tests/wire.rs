@@ -110,9 +110,14 @@ impl Wire {
 
     /// Changes a binding, as a controller does.
     pub(crate) fn change_binding(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        self.change("/namespaces/default/releasebindings", name, change);
+    }
+
+    /// Changes an object of a collection, as somebody else does.
+    pub(crate) fn change(&self, collection: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let mut objects = self.objects.lock().unwrap();
-        let bindings = objects.get_mut("/namespaces/default/releasebindings").unwrap();
-        change(bindings.iter_mut().find(|binding| binding["metadata"]["name"] == name).unwrap());
+        let all = objects.get_mut(collection).unwrap();
+        change(all.iter_mut().find(|object| object["metadata"]["name"] == name).unwrap());
         drop(objects);
         let _ = self.changed.send(());
     }

@@ -310,12 +310,12 @@ mod tests {
         let denied = PullError::Denied { host: host.clone(), name: name.clone(), why: why.clone() };
         assert!(seen(denied).is_ok());
         let (wanted, found) = (why.clone(), why.clone());
-        for nowhere in [
+        for absent in [
             PullError::NotFound { host: host.clone(), name: name.clone() },
             PullError::Platform { name: name.clone(), wanted, found },
             PullError::Unusable { name, why: why.clone() },
         ] {
-            let error = seen(nowhere).unwrap_err();
+            let error = seen(absent).unwrap_err();
             assert!(matches!(error, Error::NotInRegistry { .. }), "{error:?}");
         }
         let busy = PullError::Answer { host: host.clone(), why: "says 503".to_owned() };

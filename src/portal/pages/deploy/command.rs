@@ -7,18 +7,15 @@ use crate::login::encode;
 use crate::model::text;
 use crate::pages::component::Place;
 use crate::pages::{Page, parts};
-use crate::reference;
 use crate::server::Portal;
 use crate::session::SignedIn;
-use crate::wish::{Faults, Wish, name_fault, name_of};
+use crate::wish::{Faults, Wish};
 use axum::extract::{Path, Query, State};
 use axum::response::Html;
+use curtain_deploy::{is_path, name_fault, reference_fault};
 use curtain_role::Instance;
 use maud::{Markup, html};
 use std::sync::Arc;
-
-/// Ends of files with images, as `curtain deploy` has them.
-const ARCHIVES: [&str; 5] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz"];
 
 /// What the fields make.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,13 +40,9 @@ impl Command {
         if image.is_empty() {
             return Command::Nothing;
         }
-        let is_file = is_file(image);
-        let fault = if is_file { file_fault(image) } else { reference::fault(image) };
-        let component = match wish.name.trim() {
-            "" if is_file || fault.is_some() => None,
-            "" => Some(name_of(image)),
-            name => Some(name.to_owned()),
-        };
+        let is_file = is_path(image);
+        let fault = if is_file { file_fault(image) } else { reference_fault(image) };
+        let component = wish.component((!is_file && fault.is_none()).then_some(image));
         let name = component.as_deref().and_then(name_fault);
         let (given, port) = match wish.port_given() {
             Ok(given) => (given, None),
@@ -68,13 +61,6 @@ impl Command {
         }
         Command::Words { image: quoted(image), rest, component, is_file }
     }
-}
-
-/// Whether `image` is a file with one, as `curtain deploy` tells: what follows the last `:` of a name is its tag.
-fn is_file(image: &str) -> bool {
-    let tagged = image.rsplit('/').next().is_some_and(|last| last.contains(':'));
-    let ends = ARCHIVES.iter().any(|end| image.to_ascii_lowercase().ends_with(end));
-    image.starts_with(['/', '.', '~']) || (ends && !tagged)
 }
 
 fn file_fault(path: &str) -> Option<String> {

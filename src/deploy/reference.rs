@@ -1,14 +1,15 @@
-//! What an image can be called, and why a text is no such name.
+//! What a word means that names an image: a path, or a reference, and why it is none.
 
 /// Longest reference and longest tag.
 const LONGEST: (usize, usize) = (512, 128);
 /// Digits of a digest.
 const DIGEST: usize = 64;
+/// How the names of archives end.
+const ARCHIVES: [&str; 5] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz"];
 const EXAMPLE: &str = "Name an image, such as docker.io/library/nginx:1.29.";
 
-/// What is wrong with `image` as `registry/repository:tag@digest`, if anything. What passes holds nothing that a shell
-/// would read as more than a word.
-pub(crate) fn fault(image: &str) -> Option<String> {
+/// What is wrong with `image` as `registry/repository:tag@digest`, if anything.
+pub fn fault(image: &str) -> Option<String> {
     if image.is_empty() {
         return Some(EXAMPLE.to_owned());
     }
@@ -53,6 +54,39 @@ pub(crate) fn fault(image: &str) -> Option<String> {
     })
 }
 
+/// Whether no image can be called `word`, and archives are.
+pub fn is_path(word: &str) -> bool {
+    // What follows the last `:` is a tag, whatever it looks like.
+    let tagged = word.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    let archive = ARCHIVES.iter().any(|end| word.to_ascii_lowercase().ends_with(end));
+    word.starts_with(['/', '.', '~'])
+        || word.ends_with('/')
+        || word.contains('\\')
+        || (archive && !tagged)
+}
+
+/// Whether two references name the same image once what people leave out is filled in.
+pub fn same(one: &str, other: &str) -> bool {
+    let full = |reference: &str| {
+        let (path, version) = parts(reference);
+        let path = path.strip_prefix("docker.io/").unwrap_or(path);
+        let path = path.strip_prefix("library/").unwrap_or(path);
+        (path.to_owned(), version.unwrap_or(":latest").to_owned())
+    };
+    full(one) == full(other)
+}
+
+/// `name` and `:tag` or `@digest`, if there is one.
+pub(crate) fn parts(image: &str) -> (&str, Option<&str>) {
+    if let Some(at) = image.find('@') {
+        return (&image[..at], Some(&image[at..]));
+    }
+    match image.rfind(':') {
+        Some(at) if !image[at..].contains('/') => (&image[..at], Some(&image[at..])),
+        _ => (image, None),
+    }
+}
+
 fn is_registry(host: &str) -> bool {
     let (name, port) = host.split_once(':').unwrap_or((host, "443"));
     let edge = |c: char| c.is_ascii_alphanumeric();
@@ -90,7 +124,26 @@ fn is_digest(digest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::fault;
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_path_is_no_name() {
+        for path in
+            ["./none", "nofile.tar", "a/b.tar.gz", "b.TGZ", "c.tar.zst", "~/a", "a\\b", "a/"]
+        {
+            assert!(is_path(path), "{path}");
+        }
+        for name in ["nothere:1", "ghcr.io/a/web:1", "localhost:5000/a", "app:1.tar", "tar"] {
+            assert!(!is_path(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_people_leave_out_of_a_reference_is_filled_in() {
+        assert!(same("my:dev", "docker.io/library/my:dev"));
+        assert!(same("my", "docker.io/library/my:latest"));
+        assert!(!same("my:1", "my:2") && !same("other/my", "my"));
+    }
 
     #[test]
     fn names_of_images_are_none_of_the_faults() {
