@@ -5,13 +5,11 @@ use std::time::Duration;
 use kube::{ResourceExt as _, api::ListParams};
 use serde::Deserialize;
 
-use super::{Ask, Error, Kind, Object, Objects, Place, Verb, kind, store::check_name};
+use super::{Ask, Error, Kind, Object, Objects, Verb, kind, store::check_name};
 use crate::authz::{Attributes, GRANT_KINDS, GrantKind, Granted, Hierarchy, Terms};
 
 /// The longest time for which something is granted.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
-/// How many of the names there are one error tells.
-const SHOWN: usize = 20;
 /// The kinds of a binding.
 const BINDINGS: [&str; 2] = ["AuthzRoleBinding", "ClusterAuthzRoleBinding"];
 
@@ -77,7 +75,7 @@ impl Objects {
         // Only who may grant gets to know what there is; whoever may not is refused below.
         let create = row.action(Verb::Create);
         if self.authorizer.allows(ask.caller, &create, &at, &Attributes::default()) {
-            self.check_place(&terms).await?;
+            self.check_place(ask, &terms).await?;
         }
         let (name, document) = (terms.name(), terms.document());
         let made = match self.create(ask, row, &terms.namespace, document.clone()).await {
@@ -163,8 +161,11 @@ impl Objects {
     }
 
     /// A grant for what is not there is a slip of the pen.
-    async fn check_place(&self, terms: &Terms) -> Result<(), Error> {
-        self.peek(kind("Namespace"), "", &terms.namespace).await?;
+    async fn check_place(&self, ask: Ask<'_>, terms: &Terms) -> Result<(), Error> {
+        let namespace = terms.namespace.as_str();
+        if let Err(missing) = self.peek(kind("Namespace"), "", namespace).await {
+            return Err(self.told(ask, kind("Namespace"), ("", None), missing).await);
+        }
         for (named, name) in [
             ("Environment", &terms.environment),
             ("Project", &terms.project),
@@ -174,18 +175,15 @@ impl Objects {
                 continue;
             }
             let row = kind(named);
-            let found = match self.peek(row, &terms.namespace, name).await {
-                Err(Error::NotFound { kind, name }) => {
-                    let known = self.known(row, terms).await?;
-                    return Err(Error::NotFound {
-                        kind,
-                        name: format!("{name}; there are: {known}"),
-                    });
+            let found = match self.peek(row, namespace, name).await {
+                Ok(found) => found,
+                Err(missing) => {
+                    let project = Some(terms.project.as_str()).filter(|_| named == "Component");
+                    return Err(self.told(ask, row, (namespace, project), missing).await);
                 }
-                found => found?,
             };
             if named == "Component" {
-                let place = row.place_of(&terms.namespace, &found);
+                let place = row.place_of(namespace, &found);
                 if place.project != terms.project {
                     let (project, wanted) = (place.project, &terms.project);
                     return Err(bad(format!(
@@ -195,18 +193,6 @@ impl Objects {
             }
         }
         Ok(())
-    }
-
-    /// The names of `kind` where `terms` want one, as words.
-    async fn known(&self, kind: &'static Kind, terms: &Terms) -> Result<String, Error> {
-        let all = self.api(kind, &terms.namespace)?.list(&ListParams::default()).await;
-        let all = all.map_err(|error| Error::from_kube(error, kind, ""))?;
-        let is_meant = |object: &&Object| {
-            kind.place != Place::Component
-                || kind.place_of(&terms.namespace, object).project == terms.project
-        };
-        let names = all.items.iter().filter(is_meant).map(|object| object.name_any());
-        Ok(words(names.collect()))
     }
 
     /// Every role binding, of namespaces and of the installation.
@@ -224,28 +210,5 @@ impl Objects {
     fn may(&self, ask: Ask<'_>, kind: &Kind, verb: Verb, object: &Object) -> bool {
         let at = kind.place_of(&object.namespace().unwrap_or_default(), object);
         self.authorizer.allows(ask.caller, &kind.action(verb), &at, &Attributes::default())
-    }
-}
-
-/// The first of `names`.
-fn words(mut names: Vec<String>) -> String {
-    names.sort();
-    if names.len() > SHOWN {
-        names.truncate(SHOWN);
-        names.push("…".to_owned());
-    }
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_tells_no_more_names_than_somebody_reads() {
-        let names = |count: u8| (0..count).map(|number| format!("c{number:03}")).rev().collect();
-        assert_eq!((words(names(0)), words(names(2))), ("none".into(), "c000, c001".into()));
-        assert!(words(names(20)).ends_with(", c018, c019"));
-        assert!(words(names(200)).ends_with(", c018, c019, …"));
     }
 }

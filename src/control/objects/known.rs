@@ -3,7 +3,13 @@
 //! An agent that misspelt a name goes on by itself when it is told the right ones. It is told those that it may see, and
 //! nothing where it may see none: what is hidden is not told apart from what is not there.
 
-use super::{Ask, Error, Kind, ListQuery, Object, Objects, Verb, kind, kind_of};
+use std::fmt::{self, Display, Formatter};
+
+use serde::Serialize;
+
+use super::{
+    Ask, Error, Kind, ListQuery, Object, Objects, Verb, kind, kind_of, store::check_namespace,
+};
 use crate::authz::{Attributes, Hierarchy, Question};
 
 /// Names that are told at most.
@@ -18,9 +24,9 @@ impl Objects {
         if row.is_namespaced()
             && let Err(missing) = self.check_namespace_is_there(ask, namespace).await
         {
-            return self.told(ask, kind("Namespace"), "", missing).await;
+            return self.told(ask, kind("Namespace"), ("", None), missing).await;
         }
-        self.told(ask, row, namespace, error).await
+        self.told(ask, row, (namespace, None), error).await
     }
 
     /// Whether who asks may see objects of `kind` somewhere in `namespace`.
@@ -76,33 +82,61 @@ impl Objects {
         }
     }
 
-    /// `error` about a name of `kind`, with those that the caller may see.
-    async fn told(
+    /// `error` about a name of `kind`, with those that the caller may see; of one project's, if one is named.
+    pub(super) async fn told(
         &self,
         ask: Ask<'_>,
         kind: &'static Kind,
-        namespace: &str,
+        (namespace, project): (&str, Option<&str>),
         error: Error,
     ) -> Error {
         let Error::NotFound { kind: named, name } = error else { return error };
-        let query = ListQuery { namespace, limit: MOST_NAMES, ..ListQuery::default() };
-        let seen = match self.may_see(ask, kind, namespace) {
-            true => self.visible(ask, kind, query).await,
-            false => return Error::NotFound { kind: named, name },
-        };
-        let name = match seen {
-            Ok((page, _)) if page.items.is_empty() => {
-                format!("{name}; there are none that you may see")
-            }
-            Ok((page, _)) => {
-                let names: Vec<_> =
-                    page.items.into_iter().filter_map(|item| item.metadata.name).collect();
-                let more = if page.next_cursor.is_some() { " and more" } else { "" };
-                format!("{name}; there are: {}{more}", names.join(", "))
-            }
-            // That it is not there stays true.
-            Err(_) => name,
+        let name = match self.may_see(ask, kind, namespace) {
+            true => match self.names(ask, kind, (namespace, project), MOST_NAMES).await {
+                Ok(names) => format!("{name}; {names}"),
+                // That it is not there stays true.
+                Err(_) => name,
+            },
+            false => name,
         };
         Error::NotFound { kind: named, name }
+    }
+
+    /// The first `most` names of `kind` that the caller may see. That they were looked up is no act of the caller's, and
+    /// leaves no record.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] for what cannot be a namespace, [`Error::Cluster`].
+    pub(crate) async fn names(
+        &self,
+        ask: Ask<'_>,
+        kind: &'static Kind,
+        (namespace, project): (&str, Option<&str>),
+        most: usize,
+    ) -> Result<Names, Error> {
+        check_namespace(kind, namespace)?;
+        let query = ListQuery { namespace, filter: project, limit: most, ..ListQuery::default() };
+        let (page, _) = self.visible(ask, kind, query).await?;
+        let more = page.next_cursor.is_some();
+        let known = page.items.into_iter().filter_map(|item| item.metadata.name).collect();
+        Ok(Names { known, more })
+    }
+}
+
+/// Names that there are, the first of them.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Names {
+    known: Vec<String>,
+    /// Whether there are others.
+    more: bool,
+}
+
+impl Display for Names {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.known.is_empty() {
+            return f.write_str("there are none that you may see");
+        }
+        write!(f, "there are: {}", self.known.join(", "))?;
+        f.write_str(if self.more { " and more" } else { "" })
     }
 }

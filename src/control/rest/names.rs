@@ -4,10 +4,10 @@
 //! could read and list as well, but is no read of theirs: like a question about permissions it leaves no record.
 
 use axum::{Json, Router, extract::State, routing::get};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{Api, ApiError, extract::Call};
-use crate::objects::{Error, ListQuery, Page, kind};
+use crate::objects::{Error, Names, kind};
 
 /// Names that are listed at most.
 const MOST_NAMES: usize = 50;
@@ -18,7 +18,7 @@ pub(super) fn routes() -> Router<Api> {
 
 /// Of `namespace`, and of `project`, `component` of a project or `environment` in it, if one is named. Who may not see it
 /// is not told that it is absent.
-async fn names(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiError> {
+async fn names(State(api): State<Api>, call: Call) -> Result<Json<Answer>, ApiError> {
     let named = |name: &str| call.parameter(name);
     let (within, project) = (call.required("namespace")?, named("project"));
     let (kind, name) = match (named("component"), project, named("environment")) {
@@ -43,16 +43,19 @@ async fn names(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiErr
         Err(Error::NotFound { .. } | Error::BadRequest(_)) => true,
         Err(error) => return Err(error.into()),
     };
-    if !absent {
-        return Ok(Json(json!({"absent": false})));
-    }
-    let query = ListQuery { namespace, filter: project, limit: MOST_NAMES, ..ListQuery::default() };
-    let page = match api.objects.list(call.ask(), kind, query).await {
-        Ok(page) => page,
-        Err(Error::Denied(_) | Error::NotFound { .. } | Error::BadRequest(_)) => Page::default(),
-        Err(error) => return Err(error.into()),
+    let names = match absent {
+        false => None,
+        true => match api.objects.names(call.ask(), kind, (namespace, project), MOST_NAMES).await {
+            Err(Error::BadRequest(_)) => Some(Names::default()),
+            names => Some(names?),
+        },
     };
-    let known: Vec<&str> =
-        page.items.iter().filter_map(|item| item.metadata.name.as_deref()).collect();
-    Ok(Json(json!({"absent": true, "known": known, "more": page.next_cursor.is_some()})))
+    Ok(Json(Answer { absent, names }))
+}
+
+#[derive(Serialize)]
+struct Answer {
+    absent: bool,
+    #[serde(flatten)]
+    names: Option<Names>,
 }

@@ -1,6 +1,8 @@
 //! What a call is about, for its refusal.
 
-use super::{Arguments, ControlPlane, Tool, deployment::change_binding, table::Row};
+use super::{
+    Arguments, ControlPlane, Tool, components::type_name, deployment::change_binding, table::Row,
+};
 use crate::{
     authz::{Attributes, Hierarchy, Question},
     objects::{Ask, Error, Kind, Verb, kind},
@@ -76,8 +78,8 @@ impl ControlPlane {
         }
     }
 
-    /// What is not there of what a call names beside what it is about: the place, and the release to deploy. Where a
-    /// component is that is not in the project, only who may see it there is told.
+    /// What is not there of what a call names beside what it is about: the place, the type, and the release to deploy.
+    /// Where a component is that is not in the project, only who may see it there is told.
     pub(super) async fn absent(
         &self,
         ask: Ask<'_>,
@@ -86,13 +88,15 @@ impl ControlPlane {
     ) -> Option<(&'static Kind, Error)> {
         let place = arguments.place();
         let namespace = place.namespace.as_str();
-        let release = if tool.name == "create_release_binding" { "release_name" } else { "" };
+        let only = |named, argument| if tool.name == named { arguments.text(argument) } else { "" };
+        let component_type = type_name(only("create_component", "component_type"));
         for (named, name) in [
             ("Namespace", namespace),
             ("Project", &place.project),
             ("Component", &place.component),
             ("Environment", arguments.text("environment")),
-            ("ComponentRelease", arguments.text(release)),
+            ("ClusterComponentType", component_type),
+            ("ComponentRelease", only("create_release_binding", "release_name")),
         ] {
             let row = kind(named);
             // What cannot be a name is refused as such.

@@ -36,16 +36,8 @@ impl ControlPlane {
 
     /// `workloadType/name` of an existing type; the name alone is enough.
     async fn resolve_type(&self, wanted: &str) -> Result<String, Error> {
-        let name = wanted.split_once('/').map_or(wanted, |(_, name)| name);
-        let found = match self.objects.peek(kind("ClusterComponentType"), "", name).await {
-            Ok(found) => found,
-            Err(Error::NotFound { .. } | Error::BadRequest(_)) => {
-                return Err(Error::BadRequest(format!(
-                    "component type {wanted:?} not found; list_component_types shows those there are"
-                )));
-            }
-            Err(other) => return Err(other),
-        };
+        let name = type_name(wanted);
+        let found = self.objects.peek(kind("ClusterComponentType"), "", name).await?;
         let full = format!("{}/{name}", text_at(&found.data, &["spec", "workloadType"]));
         if wanted.contains('/') && wanted != full {
             return Err(Error::BadRequest(format!(
@@ -88,4 +80,9 @@ impl ControlPlane {
             (arguments.text("namespace_name"), arguments.text("component_name"));
         self.objects.component_schema(ask, namespace, name).await
     }
+}
+
+/// The name of the type that is written `workloadType/name` or `name`.
+pub(super) fn type_name(written: &str) -> &str {
+    written.split_once('/').map_or(written, |(_, name)| name)
 }

@@ -71,6 +71,12 @@ async fn a_change_of_what_is_not_there_is_told_the_names_and_no_grant() {
             "Namespace not found: teem; there are: team",
         ),
         (
+            "create_component",
+            json!({"namespace_name": "team", "project_name": "shop", "name": "new",
+                "component_type": "deployment/servise"}),
+            "ClusterComponentType not found: servise; there are: service",
+        ),
+        (
             "create_release_binding",
             binding("shp", "web", "production"),
             "Project not found: shp; there are: shop",
