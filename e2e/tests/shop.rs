@@ -109,7 +109,7 @@ fn the_shop_sells_breaks_heals_and_goes() {
         let is_waiting = pods.contains("ErrImagePull") || pods.contains("ImagePullBackOff");
         if is_waiting { Ok(()) } else { Err(pods) }
     });
-    let healed = instance.curtain(&["demo", "heal", "--all", "-o", "json"]).success();
+    let healed = instance.curtain(&["demo", "heal", "-o", "json"]).success();
     let healed: Value = serde_json::from_str(&healed).unwrap();
     assert_eq!(healed["healed"].as_array().unwrap().len(), 2, "{healed}");
     assert_eq!(kubectl(&instance, &image), good);

@@ -38,7 +38,8 @@ pub struct Deployed {
     pub environment: String,
     /// The release that it runs, or is to run.
     pub release: String,
-    /// `Ready`, `Undeployed`, or the controller's reason why it is not ready.
+    /// How far it is rolled out: `Ready`, `Undeployed`, or the controller's reason why it is not ready. How well it does
+    /// its work is another matter.
     pub state: String,
     /// Where it answers, if it is open to the outside.
     pub urls: Vec<String>,

@@ -20,7 +20,7 @@ use crate::{
     steps::bundle::instance_scope,
 };
 
-pub use breaking::{Broken, Healed, break_service, heal};
+pub use breaking::{Broken, Healed, Healing, Still, break_service, heal};
 pub use curtain_demo::{FAULTS, Fault, variables};
 
 /// First pause between two tries of the URL; it doubles up to [`LONGEST_PAUSE`].

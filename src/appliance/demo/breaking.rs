@@ -96,7 +96,28 @@ pub async fn break_service(
     Ok(Broken { service, environment, fault, changed, field })
 }
 
-/// Heals `service`, or every one of them, in `environment` or everywhere; those that were broken.
+/// What [`heal`] came to.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Healing {
+    /// What is healed.
+    pub healed: Vec<Healed>,
+    /// What was not meant, and is broken still.
+    pub still_broken: Vec<Still>,
+}
+
+/// A service that is broken still.
+#[derive(Clone, Debug, Serialize)]
+pub struct Still {
+    /// The service.
+    pub service: String,
+    /// In which environment.
+    pub environment: String,
+    /// By what.
+    pub fault: String,
+}
+
+/// Heals `service`, or every one of them, in `environment` or everywhere.
 ///
 /// # Errors
 /// An unknown service, or a cluster that refuses.
@@ -104,7 +125,7 @@ pub async fn heal(
     access: &Access,
     service: Option<&str>,
     environment: Option<&str>,
-) -> Result<Vec<Healed>, Error> {
+) -> Result<Healing, Error> {
     if let Some(service) = service {
         fault_of(service, None)?;
     }
@@ -112,19 +133,25 @@ pub async fn heal(
     let bindings = api(&client, "ReleaseBinding", "releasebindings", NAMESPACE);
     let all = bindings.list(&ListParams::default()).await;
     let all = all.map_err(refused("list the release bindings"))?;
-    let meant = all.items.into_iter().filter(|binding| {
+    let mut healing = Healing::default();
+    for binding in all.items {
         let is = |path: &str, wanted: Option<&str>| {
-            wanted.is_none_or(|wanted| text(binding, path) == wanted)
+            wanted.is_none_or(|wanted| text(&binding, path) == wanted)
         };
-        is("/spec/owner/projectName", Some(PROJECT))
-            && is("/spec/owner/componentName", service)
-            && is("/spec/environment", environment)
-    });
-    let mut healed = Vec::new();
-    for binding in meant {
-        healed.extend(heal_one(&client, &bindings, binding).await?);
+        if !is("/spec/owner/projectName", Some(PROJECT)) {
+            continue;
+        }
+        if is("/spec/owner/componentName", service) && is("/spec/environment", environment) {
+            healing.healed.extend(heal_one(&client, &bindings, binding).await?);
+        } else if let Some(record) = record(&binding) {
+            healing.still_broken.push(Still {
+                service: text(&binding, "/spec/owner/componentName").to_owned(),
+                environment: text(&binding, "/spec/environment").to_owned(),
+                fault: record.fault,
+            });
+        }
     }
-    Ok(healed)
+    Ok(healing)
 }
 
 async fn heal_one(

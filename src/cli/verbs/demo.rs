@@ -1,7 +1,7 @@
 //! `curtain demo`.
 
 use clap::Subcommand;
-use curtain_appliance::demo;
+use curtain_appliance::demo::{self, Healing, Still};
 use serde_json::json;
 
 use crate::{context::Context, exit::Exit, failure::Failure, output};
@@ -53,15 +53,11 @@ Examples:
     /// Undo what `break` did, and nothing else
     #[command(after_help = "\
 Examples:
-  curtain demo heal checkout
-  curtain demo heal --all")]
+  curtain demo heal                 # whatever is broken
+  curtain demo heal checkout")]
     Heal {
-        /// The service, such as checkout
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        /// Only this service, such as checkout [default: every one that is broken]
         service: Option<String>,
-        /// Every service that is broken
-        #[arg(long)]
-        all: bool,
         /// Only there [default: every environment]
         #[arg(long, value_name = "ENVIRONMENT")]
         env: Option<String>,
@@ -120,14 +116,14 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
                 context.note(&format!("`curtain demo heal {service}` undoes it"));
             }
         }
-        Verb::Heal { service, env, .. } => {
+        Verb::Heal { service, env } => {
             let healing = demo::heal(&access, service.as_deref(), env.as_deref());
-            let healed = context.within(USUAL, async { Ok(healing.await?) }).await?;
+            let healing = context.within(USUAL, async { Ok(healing.await?) }).await?;
             if context.is_json() {
-                output::json(&json!({ "healed": healed }));
+                output::json(&healing);
                 return Ok(Exit::Ok);
             }
-            for one in &healed {
+            for one in &healing.healed {
                 output::line(&format!(
                     "{} in {}: no more {}",
                     one.service, one.environment, one.fault
@@ -139,13 +135,28 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
                     ));
                 }
             }
-            if healed.is_empty() {
-                output::note("nothing is broken");
+            if let Some(left) = left(&healing) {
+                output::note(&left);
             }
         }
         Verb::Faults => {}
     }
     Ok(Exit::Ok)
+}
+
+/// What is broken still, or that nothing was.
+fn left(healing: &Healing) -> Option<String> {
+    let still = healing.still_broken.iter();
+    let still = still.map(|Still { service, environment, fault }| {
+        format!("{service} in {environment} ({fault})")
+    });
+    let still = still.collect::<Vec<_>>().join(", ");
+    match (healing.healed.is_empty(), still.is_empty()) {
+        (true, true) => Some("nothing is broken".to_owned()),
+        (true, false) => Some(format!("nothing of that is broken; broken: {still}")),
+        (false, true) => None,
+        (false, false) => Some(format!("still broken: {still}")),
+    }
 }
 
 fn faults(context: &Context) {
@@ -167,6 +178,30 @@ fn faults(context: &Context) {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_broken_still_is_told() {
+        let mut healing = Healing::default();
+        assert_eq!(left(&healing).as_deref(), Some("nothing is broken"));
+        let still = ["mail", "payment"].map(|service| Still {
+            service: service.to_owned(),
+            environment: "development".to_owned(),
+            fault: "latency".to_owned(),
+        });
+        healing.still_broken = still.to_vec();
+        let both = "mail in development (latency), payment in development (latency)";
+        let told = format!("nothing of that is broken; broken: {both}");
+        assert_eq!(left(&healing), Some(told));
+        healing.healed = vec![demo::Healed {
+            service: "web".to_owned(),
+            environment: "development".to_owned(),
+            fault: "bad-config".to_owned(),
+            kept: Vec::new(),
+        }];
+        assert_eq!(left(&healing), Some(format!("still broken: {both}")));
+        healing.still_broken.clear();
+        assert_eq!(left(&healing), None);
+    }
 
     /// The appliance knows the services' variables by name only.
     #[test]

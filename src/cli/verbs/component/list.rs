@@ -57,7 +57,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
 
 /// A line for each component in each environment; what is the same as above is left out.
 fn rows(all: &[Component]) -> Vec<Vec<String>> {
-    let head = ["COMPONENT", "PROJECT", "TYPE", "ENVIRONMENT", "RELEASE", "STATE", "URL"];
+    let head = ["COMPONENT", "PROJECT", "TYPE", "ENVIRONMENT", "RELEASE", "ROLLOUT", "URL"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for Component { name, project, kind, environments, .. } in all {
         let mut first = [name, project, kind].map(Clone::clone).to_vec();
@@ -99,7 +99,7 @@ mod tests {
             vec![place("development", "Ready", &[url]), place("staging", "ResourcesDegraded", &[])];
         let all = [component("new", vec![]), component("web", places)];
         insta::assert_snapshot!(table(&rows(&all)), @r"
-        COMPONENT  PROJECT  TYPE                ENVIRONMENT  RELEASE  STATE              URL
+        COMPONENT  PROJECT  TYPE                ENVIRONMENT  RELEASE  ROLLOUT            URL
         new        shop     deployment/service  -            -        -
         web        shop     deployment/service  development  web-1    Ready              http://localhost:19080/@development-default/web/
                                                 staging      web-1    ResourcesDegraded
