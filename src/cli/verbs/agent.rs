@@ -1,6 +1,6 @@
 //! `curtain agent`: identities for AI agents, and what a person grants to them.
 
-mod list;
+pub(in crate::verbs) mod list;
 
 use std::time::Duration;
 
@@ -158,7 +158,8 @@ async fn add(agent: &str, display_name: Option<&str>, context: &Context) -> Resu
     let (homes, home, limit) = (&context.homes, &context.home, context.timeout(USUAL));
     let named = (agent, display_name);
     add_agent(homes, home, named, limit, &context.faults, &*progress::shown()).await?;
-    say(context, &json!({ "agent": agent }), &format!("{agent} may read, and change nothing"));
+    let (may, grants) = list::may(&context.access()?, agent).await;
+    say(context, &json!({ "agent": agent, "grants": grants }), &format!("{agent} {may}"));
     if !context.is_json() {
         context.note(&format!(
             "`curtain mcp serve --stdio --as {agent}` is what its client starts; \

@@ -21,6 +21,7 @@ use curtain_role::Instance;
 use deploy_image::DeployImage;
 use serde_json::json;
 
+use super::agent::list::may;
 use crate::{
     context::{self, Context},
     exit::Exit,
@@ -112,19 +113,20 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
             };
             let progress = progress::shown();
             let path = install(&context.homes, &context.home, &options, &*progress).await?;
+            let (may, grants) = may(&context.access()?, &client.agent()).await;
             if context.is_json() {
-                output::json(
-                    &json!({ "client": client.name(), "file": path, "agent": client.agent() }),
-                );
+                output::json(&json!({
+                    "client": client.name(), "file": path, "agent": client.agent(), "grants": grants,
+                }));
             } else {
                 output::line(&format!(
                     "{} is wired in {}; restart it to see the tools.",
                     client.name(),
                     path.display()
                 ));
-                context.note(
-                    "It may read everything and change nothing. `curtain mcp uninstall` and `curtain down` restore the file.",
-                );
+                context.note(&format!(
+                    "It {may}. `curtain mcp uninstall` and `curtain down` restore the file."
+                ));
             }
             Ok(Exit::Ok)
         }
@@ -191,9 +193,10 @@ async fn config(which: &Which, context: &Context) -> Result<Exit, Failure> {
             output::line(curtain_appliance::clients::render(&place, "curtain", &entry)?.trim_end())
         }
     }
+    let (may, _) = may(&context.access()?, &agent).await;
     context.note(&format!(
-        "Goes into {}; `curtain mcp install {}` would put it there. It acts as {agent}, which may read everything and \
-         change nothing; `curtain mcp uninstall {}` removes that identity.",
+        "Goes into {}; `curtain mcp install {}` would put it there. It acts as {agent}, which {may}; `curtain mcp \
+         uninstall {}` removes that identity.",
         place.path.display(),
         client.name(),
         client.name()

@@ -1,8 +1,10 @@
 //! `curtain agent list`.
 
+use curtain_appliance::access::Access;
 use curtain_control::authz::Granted;
 use http::Method;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     context::Context,
@@ -18,15 +20,51 @@ struct Shown {
     grants: Vec<Granted>,
 }
 
+/// The agents, as the API lists them.
+async fn all(access: &Access) -> Result<Value, Failure> {
+    let mut answer = access.api("list the agents", Method::GET, "/agents", None).await?;
+    Ok(answer["items"].take())
+}
+
+fn read(items: Value) -> Result<Vec<Shown>, Failure> {
+    serde_json::from_value(items)
+        .map_err(|error| Failure::new(Exit::Failed, format!("the API's answer: {error}")))
+}
+
+/// What `agent` may, and what of that was granted to it.
+pub(in crate::verbs) async fn may(access: &Access, agent: &str) -> (String, Vec<Granted>) {
+    let shown = async { read(all(access).await?) };
+    match shown.await {
+        Ok(shown) => {
+            let grants = shown.into_iter().find(|one| one.name == agent);
+            let grants = grants.map(|one| one.grants).unwrap_or_default();
+            (told(&grants), grants)
+        }
+        // It was made all the same.
+        Err(error) => (format!("may read; what else it may is not known: {error}"), Vec::new()),
+    }
+}
+
+fn told(grants: &[Granted]) -> String {
+    if grants.is_empty() {
+        return "may read everything but secrets, and change nothing".to_owned();
+    }
+    let each = grants.iter().map(|grant| {
+        let [_, what, place, ..] = row("", grant);
+        let left =
+            grant.remaining_seconds.map(|left| format!(" for another {}", output::span(left)));
+        format!("{what} in {place}{}", left.unwrap_or_default())
+    });
+    format!("may read, and by what was granted to it: {}", each.collect::<Vec<_>>().join("; "))
+}
+
 pub(super) async fn show(context: &Context) -> Result<Exit, Failure> {
-    let access = context.access()?;
-    let answer = access.api("list the agents", Method::GET, "/agents", None).await?;
+    let items = all(&context.access()?).await?;
     if context.is_json() {
-        output::json(&answer["items"]);
+        output::json(&items);
         return Ok(Exit::Ok);
     }
-    let shown: Vec<Shown> = serde_json::from_value(answer["items"].clone())
-        .map_err(|error| Failure::new(Exit::Failed, format!("the API's answer: {error}")))?;
+    let shown = read(items)?;
     if shown.is_empty() {
         output::line("There are no agents.");
         context.note("`curtain agent add NAME` makes one, `curtain mcp install CLIENT` wires one.");
@@ -40,14 +78,14 @@ pub(super) async fn show(context: &Context) -> Result<Exit, Failure> {
             continue;
         }
         for grant in &agent.grants {
-            rows.push(row(&agent.name, grant));
+            rows.push(row(&agent.name, grant).to_vec());
         }
     }
     output::line(table(&rows).trim_end());
     Ok(Exit::Ok)
 }
 
-fn row(agent: &str, grant: &Granted) -> Vec<String> {
+fn row(agent: &str, grant: &Granted) -> [String; 5] {
     let denies = if grant.denies { "not " } else { "" };
     let place = match (grant.namespace.as_str(), grant.place.as_str()) {
         ("", "") => "everywhere".to_owned(),
@@ -55,7 +93,7 @@ fn row(agent: &str, grant: &Granted) -> Vec<String> {
         (namespace, "") => format!("namespace {namespace}"),
         (namespace, place) => format!("namespace {namespace}, {place}"),
     };
-    vec![
+    [
         agent.to_owned(),
         format!("{denies}{}", grant.roles.join(",")),
         place,
@@ -68,20 +106,23 @@ fn row(agent: &str, grant: &Granted) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn grant(role: &str, place: &str, left: Option<i64>) -> Granted {
+        Granted {
+            binding: format!("claude-1-{role}"),
+            namespace: "default".into(),
+            roles: vec![role.into()],
+            place: place.into(),
+            denies: false,
+            expires_at: left.map(|_| "2026-01-01T00:00:00Z".into()),
+            remaining_seconds: left,
+            granted_by: Some("admin@openchoreo.dev".into()),
+        }
+    }
+
     #[test]
     fn a_grant_is_one_line_of_the_table() {
-        let grant = Granted {
-            binding: "claude-1-scale".into(),
-            namespace: "default".into(),
-            roles: vec!["scale".into()],
-            place: "environment development".into(),
-            denies: false,
-            expires_at: Some("2026-01-01T00:00:00Z".into()),
-            remaining_seconds: Some(90),
-            granted_by: Some("admin@openchoreo.dev".into()),
-        };
         assert_eq!(
-            row("claude-1", &grant),
+            row("claude-1", &grant("scale", "environment development", Some(90))),
             [
                 "claude-1",
                 "scale",
@@ -89,6 +130,18 @@ mod tests {
                 "1m 30s",
                 "admin@openchoreo.dev"
             ]
+        );
+    }
+
+    #[test]
+    fn what_an_agent_may_is_told_with_what_was_granted_to_it() {
+        assert_eq!(told(&[]), "may read everything but secrets, and change nothing");
+        let grants =
+            [grant("scale", "environment development", Some(90)), grant("restart", "", None)];
+        assert_eq!(
+            told(&grants),
+            "may read, and by what was granted to it: scale in namespace default, environment development for another \
+             1m 30s; restart in namespace default"
         );
     }
 }
