@@ -12,6 +12,10 @@ Examples:
   curtain deploy --image my:dev --port 8080
   docker save my:dev | curtain deploy --image - --component my";
 
+/// How to go on with one that ended early, or back.
+pub(crate) const ONWARDS: &str = "the same command again goes on; `curtain component list` shows whether there is a \
+     component by now, and `curtain component delete NAME` removes it";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The image: the path of an archive, - for stdin, or a name that the cluster, the local Docker Engine or a registry

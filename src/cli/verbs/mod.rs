@@ -139,6 +139,10 @@ impl Verb {
             Self::Up(_) | Self::Down(_) | Self::Resume => Some(ONWARDS.to_owned()),
             Self::Agent(verb) => verb.onwards(),
             Self::Mcp(verb) => verb.onwards(),
+            Self::Deploy(_) => Some(deploy::ONWARDS.to_owned()),
+            Self::Demo(demo::Verb::Deploy { demo }) => Some(format!(
+                "the same command again goes on; `curtain demo remove {demo}` undoes it"
+            )),
             _ => None,
         }
     }
@@ -242,6 +246,10 @@ mod tests {
         }
         let said = onwards("mcp uninstall").expect("it is recorded");
         assert_eq!(said, "the same command again goes on");
+        let said = onwards("demo deploy shop").expect("it may be there by now");
+        assert!(said.contains("`curtain demo remove shop` undoes it"), "{said}");
+        let said = onwards("deploy --image my:dev").expect("it may be there by now");
+        assert!(said.contains("`curtain component delete NAME` removes it"), "{said}");
         for words in ["status", "mcp serve --stdio --as developer"] {
             assert_eq!(onwards(words), None, "{words}");
         }
