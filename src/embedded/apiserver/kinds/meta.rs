@@ -8,6 +8,7 @@ use super::{Resource, ValueExt};
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const WILDCARD: &str = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const MAX_ANNOTATIONS: usize = 256 << 10;
@@ -29,6 +30,33 @@ pub(crate) fn is_dns_subdomain(name: &str) -> Option<String> {
         return Some("must be no more than 253 bytes".into());
     }
     (!name.split('.').all(label_shape)).then(|| SUBDOMAIN.into())
+}
+
+/// What is wrong with `*.` and a subdomain.
+pub(super) fn is_wildcard_subdomain(name: &str) -> Option<String> {
+    if name.len() > 253 {
+        return Some("must be no more than 253 bytes".into());
+    }
+    let fine = name.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(label_shape));
+    (!fine).then(|| WILDCARD.into())
+}
+
+/// What is wrong with the name of a port.
+pub(super) fn is_port_name(name: &str) -> Option<String> {
+    let why = if name.len() > 15 {
+        "must be no more than 15 bytes"
+    } else if !name.bytes().all(|b| lower(b) || b == b'-') {
+        "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"
+    } else if !name.bytes().any(|b| b.is_ascii_lowercase()) {
+        "must contain at least one letter (a-z)"
+    } else if name.contains("--") {
+        "must not contain consecutive hyphens"
+    } else if name.starts_with('-') || name.ends_with('-') {
+        "must not begin or end with a hyphen"
+    } else {
+        return None;
+    };
+    Some(why.into())
 }
 
 /// What is wrong with an RFC 1123 label.
@@ -216,6 +244,12 @@ mod tests {
             ),
             (is_dns_label, vec!["a", "a-b", "1a"], vec!["", "a.b", "a-"]),
             (is_dns_1035_label, vec!["a1"], vec!["1a", "a.b"]),
+            (is_wildcard_subdomain, vec!["*.a", "*.a.b"], vec!["*", "a", "*a", "*.*.a", "a.*"]),
+            (
+                is_port_name,
+                vec!["http", "h2-c"],
+                vec!["", "8", "a--b", "-a", "A", "0123456789abcdef"],
+            ),
             (is_path_segment, vec!["system:node"], vec!["a/b", "..", "a%"]),
             (is_qualified_name, vec!["a", "a.b/C_d"], vec!["", "/a", "a/", "a/b/c", "A B"]),
             (is_label_value, vec!["", "A.b_c"], vec!["-", "a b"]),

@@ -12,6 +12,7 @@ mod check;
 mod columns;
 mod coordination;
 mod core;
+mod default_class;
 mod discovery;
 mod events;
 mod extensions;

@@ -218,6 +218,20 @@ async fn nothing_in_a_document_makes_a_handler_fail() {
             "spec": {"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 1}]}]}}),
         ),
         (
+            "/apis/networking.k8s.io/v1/namespaces/default/ingresses".to_owned(),
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta,
+            "spec": {"ingressClassName": "front", "tls": [{"hosts": ["a.example"], "secretName": "s"}],
+                "rules": [{"host": "a.example", "http": {"paths": [{"path": "/", "pathType": "Prefix",
+                    "backend": {"service": {"name": "web", "port": {"number": 80}}}}]}}],
+                "defaultBackend": {"resource": {"apiGroup": "example.com", "kind": "Bucket", "name": "b"}}}}),
+        ),
+        (
+            "/apis/networking.k8s.io/v1/ingressclasses".to_owned(),
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": meta,
+            "spec": {"controller": "example.com/front",
+                "parameters": {"apiGroup": "example.com", "kind": "Tuning", "name": "t", "scope": "Namespace", "namespace": "n"}}}),
+        ),
+        (
             "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices".to_owned(),
             json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta, "addressType": "IPv4",
             "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 1}]}),

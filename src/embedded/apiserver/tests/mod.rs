@@ -6,6 +6,7 @@ mod custom;
 mod durability;
 pub(crate) mod harness;
 mod malformed;
+mod networking;
 mod objects;
 mod options;
 mod policy;

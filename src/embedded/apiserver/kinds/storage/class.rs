@@ -4,6 +4,7 @@ use curtain_schema::FieldError;
 use serde_json::Value;
 
 use super::super::columns::{Printer, name, old as age};
+use super::super::default_class;
 use super::super::meta::{immutable, is_qualified_name};
 use super::super::template::one_of;
 use super::super::{Strategy, ValueExt};
@@ -45,24 +46,9 @@ fn validate(class: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn is_default(class: &Value) -> bool {
-    DEFAULT.iter().any(|name| class.text(&["metadata", "annotations", name]) == "true")
-}
-
-/// The name of the class of claims that name none: of several defaults the newest.
+/// The name of the class of claims that name none.
 pub(in super::super) fn default_class(api: &Api) -> Option<String> {
-    let classes = api.store.list(&TABLE.into(), None).objects;
-    let classes = classes.iter().filter(|class| class.mentions("is-default-class"));
-    newest_default(classes.map(|class| class.value()))
-}
-
-fn newest_default(classes: impl Iterator<Item = Value>) -> Option<String> {
-    let since = |class: &Value| class.text(&["metadata", "creationTimestamp"]).to_owned();
-    let name = |class: &Value| class.text(&["metadata", "name"]).to_owned();
-    let newest = classes
-        .filter(is_default)
-        .max_by(|a, b| since(a).cmp(&since(b)).then_with(|| name(b).cmp(&name(a))))?;
-    Some(name(&newest))
+    default_class::default_class(api, TABLE, &DEFAULT)
 }
 
 /// Whether claims of this class may grow.
@@ -81,7 +67,7 @@ pub(super) const COLUMNS: Printer = Printer(
         ("Age", "string", 0),
     ],
     |o, now| {
-        let shown = match is_default(o) {
+        let shown = match default_class::is_default(o, &DEFAULT) {
             true => format!("{} (default)", o.text(&["metadata", "name"])).into(),
             false => name(o),
         };
@@ -135,16 +121,5 @@ mod tests {
                 "volumeBindingMode: Invalid value: \"WaitForFirstConsumer\": field is immutable",
             ]
         );
-    }
-
-    #[test]
-    fn of_several_defaults_the_newest_is_taken() {
-        let class = |name: &str, default: &str, day: u32| {
-            json!({"metadata": {"name": name, "creationTimestamp": format!("2026-01-0{day}T00:00:00Z"),
-                "annotations": {DEFAULT[0]: default}}})
-        };
-        let all = [class("a", "true", 1), class("c", "true", 2), class("b", "true", 2)];
-        assert_eq!(newest_default(all.into_iter()).as_deref(), Some("b"));
-        assert_eq!(newest_default([class("a", "false", 1)].into_iter()), None);
     }
 }
