@@ -6,6 +6,10 @@ use serde_json::Value;
 /// More operations than this are refused before any is applied.
 pub const MAX_OPERATIONS: usize = 10_000;
 
+/// What is copied by all operations together, in bytes of JSON, is not more than this: a document that is copied into
+/// itself over and over doubles each time.
+pub const MAX_COPIED: usize = 3 << 20;
+
 /// Why a JSON patch was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum JsonPatchError {
@@ -15,6 +19,11 @@ pub enum JsonPatchError {
     /// More than [`MAX_OPERATIONS`].
     #[error("the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
     TooMany(usize),
+    /// The copies are larger than [`MAX_COPIED`].
+    #[error(
+        "unable to complete the copy, the accumulated size increase of copy is {0}, exceeding the limit {MAX_COPIED}"
+    )]
+    TooLarge(usize),
     /// An operation names a place that is not there.
     #[error("{op} operation does not apply: doc is missing path: {path}")]
     Missing {
@@ -44,13 +53,19 @@ pub fn json_patch(document: &mut Value, patch: &Value) -> Result<(), JsonPatchEr
     if operations.len() > MAX_OPERATIONS {
         return Err(JsonPatchError::TooMany(operations.len()));
     }
+    let mut copied = 0;
     for operation in operations {
-        apply(document, operation)?;
+        apply(document, operation, &mut copied)?;
     }
     Ok(())
 }
 
-fn apply(document: &mut Value, operation: &Value) -> Result<(), JsonPatchError> {
+/// Applies one operation, and adds what it copies to `copied`.
+fn apply(
+    document: &mut Value,
+    operation: &Value,
+    copied: &mut usize,
+) -> Result<(), JsonPatchError> {
     let text = |name: &str| {
         operation.get(name).and_then(Value::as_str).ok_or_else(|| {
             Malformed(format!("an operation lacks the string {name:?}: {operation}"))
@@ -81,7 +96,12 @@ fn apply(document: &mut Value, operation: &Value) -> Result<(), JsonPatchError> 
         }
         "copy" => {
             let from = text("from")?;
-            let value = find_mut(document, from, "copy")?.clone();
+            let value = find_mut(document, from, "copy")?;
+            *copied += value.to_string().len();
+            if *copied > MAX_COPIED {
+                return Err(JsonPatchError::TooLarge(*copied));
+            }
+            let value = value.clone();
             add(document, path, value, "copy")
         }
         "test" => {
@@ -268,6 +288,16 @@ mod tests {
             patched(json!({"metadata":{"finalizers":["y"]}}), patch),
             Err(TestFailed { path: "/metadata/finalizers".into() })
         );
+    }
+
+    #[test]
+    fn a_document_does_not_grow_without_end() {
+        let doubled = |times: usize| {
+            let copy = json!({"op":"copy","from":"/a","path":"/a/-"});
+            patched(json!({"a": ["x".repeat(1 << 10)]}), Value::Array(vec![copy; times]))
+        };
+        assert!(doubled(8).is_ok());
+        assert!(matches!(doubled(14), Err(JsonPatchError::TooLarge(_))));
     }
 
     #[test]

@@ -15,6 +15,6 @@ pub mod managed;
 mod merge;
 mod strategic;
 
-pub use json_patch::{JsonPatchError, MAX_OPERATIONS, json_patch};
+pub use json_patch::{JsonPatchError, MAX_COPIED, MAX_OPERATIONS, json_patch};
 pub use merge::merge_patch;
 pub use strategic::{StrategicError, strategic_merge};
