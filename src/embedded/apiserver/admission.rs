@@ -5,12 +5,21 @@
 //! first: what the kind itself admits, the plugins, and what the kind settles once nothing changes any more. Only
 //! plugins wait for anything.
 //!
+//! Others than the server are asked by [`webhook`]. When they have changed the document, everybody is asked again, once.
+//!
 //! What a write is about is in [`Admission`]: a deletion has no document but an old one, and what is posted to
 //! `binding` or `token` is a document of its own kind. Through `scale` the document is the one that is scaled.
 //! The server's own writes (its first objects, aggregated roles, expiring Events) are requests too, and pass.
 
+mod amend;
+mod conditions;
+mod derived;
 mod limit_range;
 mod resource_quota;
+mod rules;
+mod seen;
+mod warnings;
+mod webhook;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -18,7 +27,10 @@ use serde_json::Value;
 use super::Api;
 use super::auth::User;
 use super::kinds::{Release, Resource};
+use super::request::query::Query;
 use super::status::ApiError;
+
+pub(super) use warnings::Warnings;
 
 /// What is done to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +55,24 @@ pub(super) struct Admission<'a> {
     pub subresource: &'a str,
     /// Namespace of the object, empty for cluster-scoped ones.
     pub namespace: &'a str,
+    /// Name of the object, empty for a new one.
+    pub name: &'a str,
+    /// The request's options.
+    pub query: &'a Query,
+    /// What the client is told beside the answer.
+    pub warnings: &'a Warnings,
     /// Nothing will be stored.
     pub dry_run: bool,
+}
+
+/// What the first pass remembers while it asks everybody.
+#[derive(Default)]
+pub(super) struct Round {
+    /// It is the second round.
+    again: bool,
+    /// Others have changed the document: there is a second round.
+    changed: bool,
+    calls: webhook::Calls,
 }
 
 /// Looks at writes of all kinds. Both passes let everything through unless a plugin says otherwise.
@@ -54,6 +82,7 @@ pub(super) trait Plugin: Send + Sync {
     fn change<'a>(
         &'a self,
         _: &'a Admission<'a>,
+        _: &'a mut Round,
         _document: &'a mut Value,
         _old: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<(), ApiError>> {
@@ -73,7 +102,12 @@ pub(super) trait Plugin: Send + Sync {
 
 /// The plugins of every server, in the order in which they are asked.
 pub(super) fn plugins() -> Vec<Box<dyn Plugin>> {
-    vec![Box::new(limit_range::LimitRanger), Box::new(resource_quota::Quotas)]
+    vec![
+        Box::new(limit_range::LimitRanger),
+        Box::<webhook::Mutating>::default(),
+        Box::<webhook::Validating>::default(),
+        Box::new(resource_quota::Quotas),
+    ]
 }
 
 impl<'a> Admission<'a> {
@@ -85,11 +119,18 @@ impl<'a> Admission<'a> {
     ) -> Result<(), ApiError> {
         let strategy = &self.resource.strategy;
         let itself = self.subresource.is_empty();
-        if let (Some(admit), true) = (strategy.admit, itself) {
-            admit(self, document, old)?;
-        }
-        for plugin in &self.api.plugins {
-            plugin.change(self, document, old).await?;
+        let mut round = Round::default();
+        loop {
+            if let (Some(admit), true) = (strategy.admit, itself) {
+                admit(self, document, old)?;
+            }
+            for plugin in &self.api.plugins {
+                plugin.change(self, &mut round, document, old).await?;
+            }
+            if round.again || !round.changed {
+                break;
+            }
+            round.again = true;
         }
         if let (Some(settle), true) = (strategy.settle, itself) {
             settle(self, document, old)?;

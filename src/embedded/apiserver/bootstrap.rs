@@ -19,7 +19,7 @@ use crate::volume::PROVISIONER;
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /// The server itself.
-fn user() -> User {
+pub(super) fn user() -> User {
     User::new("system:apiserver", ["system:masters"])
 }
 

@@ -1,6 +1,7 @@
 //! What the API server asks of the node: the door to `pods/log`, `exec`, `attach`, `portforward` and `nodes/proxy`.
 
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -162,6 +163,11 @@ pub trait NodeBackend: Send + Sync {
     fn connect(&self, pod: PodRef, port: u16) -> BoxFuture<'_, io::Result<TcpStream>> {
         let _ = (pod, port);
         Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+    }
+
+    /// Connects to an address as a program of the node would, pods among them.
+    fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<TcpStream>> {
+        Box::pin(TcpStream::connect(address))
     }
 
     /// Opens a log. Dropping the stream ends the reading.

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
+use super::admission::Warnings;
 use super::auth::User;
 use super::auth::rbac::Attributes;
 use super::handle::{self, Context};
@@ -119,6 +120,7 @@ where
         user,
         resource,
         upgrade,
+        warnings: Warnings::default(),
     };
     let wanted = context.attributes();
     if api.rbac.allows(api, &context.user, &wanted).is_none() {

@@ -1,6 +1,8 @@
 //! Errors as clients see them: `meta/v1` `Status` objects, with the reasons, codes and sentences that
 //! client-go, kubectl and kube-rs match on.
 
+use std::borrow::Cow;
+
 use curtain_schema::FieldError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
     /// Machine-readable cause, for example `FieldValueInvalid`.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// The sentence, without the field path.
     pub message: String,
     /// Field path, for example `spec.containers[0].image`.
@@ -19,7 +21,7 @@ pub struct Cause {
 
 impl From<FieldError> for Cause {
     fn from(error: FieldError) -> Self {
-        Self { reason: error.reason(), message: error.message(), field: error.path }
+        Self { reason: error.reason().into(), message: error.message(), field: error.path }
     }
 }
 
@@ -68,7 +70,7 @@ pub struct ApiError {
     /// HTTP status code.
     pub code: u16,
     /// `metav1.StatusReason`, empty when unknown.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// The sentence.
     pub message: String,
     /// What it is about.
@@ -107,8 +109,12 @@ impl Qualified<'_> {
 
 impl ApiError {
     /// Any code and reason, without details.
-    pub fn plain(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None }
+    pub fn plain(
+        code: u16,
+        reason: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { code, reason: reason.into(), message: message.into(), details: None }
     }
 
     /// 404 for an object.
@@ -223,7 +229,7 @@ impl ApiError {
         Self {
             details: Some(Box::new(Details {
                 causes: vec![Cause {
-                    reason: "ResourceVersionTooLarge",
+                    reason: "ResourceVersionTooLarge".into(),
                     message: "Too large resource version".into(),
                     field: String::new(),
                 }],
@@ -271,7 +277,7 @@ impl ApiError {
             "status": "Failure", "message": self.message, "code": self.code,
         });
         if !self.reason.is_empty() {
-            status["reason"] = self.reason.into();
+            status["reason"] = self.reason.as_ref().into();
         }
         if let Some(details) = &self.details {
             status["details"] = serde_json::to_value(details).unwrap_or_default();

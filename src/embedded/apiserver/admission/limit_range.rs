@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::amounts::{Amounts, amounts, of_pod};
 use super::super::kinds::ValueExt;
 use super::super::status::ApiError;
-use super::{Admission, Operation, Plugin};
+use super::{Admission, Operation, Plugin, Round};
 use crate::quantity::Quantity;
 
 /// What was filled in is told here.
@@ -19,6 +19,7 @@ impl Plugin for LimitRanger {
     fn change<'a>(
         &'a self,
         admission: &'a Admission<'a>,
+        _: &'a mut Round,
         document: &'a mut Value,
         _: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<(), ApiError>> {

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::super::Api;
-use super::super::admission::{Admission, Operation};
+use super::super::admission::{Admission, Operation, Warnings};
 use super::super::auth::User;
 use super::super::auth::rbac::Attributes;
 use super::super::kinds::{Deletion, Resource, ValueExt};
@@ -30,6 +30,8 @@ pub(in crate::apiserver) struct Context {
     pub resource: Arc<Resource>,
     /// The offer to go on with WebSocket.
     pub upgrade: Option<Offer>,
+    /// What the client is told beside the answer.
+    pub warnings: Warnings,
 }
 
 impl Context {
@@ -121,6 +123,9 @@ impl Context {
             resource: &self.resource,
             subresource: &self.path.subresource,
             namespace: &self.path.namespace,
+            name: &self.path.name,
+            query: &self.query,
+            warnings: &self.warnings,
             dry_run: self.query.dry_run(),
         }
     }
@@ -169,7 +174,7 @@ impl Context {
             let mut error = ApiError::forbidden(self.resource.qualified(), &self.path.name, &why);
             if let Some(details) = &mut error.details {
                 details.causes.push(super::super::status::Cause {
-                    reason: "NamespaceTerminating",
+                    reason: "NamespaceTerminating".into(),
                     message: format!("namespace {name} is being terminated"),
                     field: "metadata.namespace".into(),
                 });

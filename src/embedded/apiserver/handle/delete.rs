@@ -233,6 +233,7 @@ pub(super) async fn delete(
         let grace = mark(context, &mut new, options);
         let admission = Admission {
             namespace: &key.namespace,
+            name: &key.name,
             dry_run: options.dry_run,
             ..context.admission(api, Operation::Delete)
         };

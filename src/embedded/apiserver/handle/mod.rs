@@ -18,17 +18,31 @@ use bytes::Bytes;
 use http::Method;
 
 use super::Api;
-use super::reply::Reply;
+use super::reply::{self, Reply};
 use super::status::ApiError;
 
 pub(super) use context::Context;
+pub(super) use pipeline::{keep_identity, tidy};
+pub(super) use subresource::scale;
 
-/// Answers a request on a resource that has passed authorization.
+/// Answers a request on a resource that has passed authorization, with what admission has to say beside.
 pub(super) async fn resource(
     api: &Arc<Api>,
     context: Context,
     body: Bytes,
 ) -> Result<Reply, ApiError> {
+    let warnings = context.warnings.clone();
+    let answer = handled(api, context, body).await;
+    let warnings = warnings.take();
+    if warnings.is_empty() {
+        return answer;
+    }
+    let mut reply = answer.unwrap_or_else(Reply::from);
+    warnings.iter().for_each(|warning| reply::warn(&mut reply, warning));
+    Ok(reply)
+}
+
+async fn handled(api: &Arc<Api>, context: Context, body: Bytes) -> Result<Reply, ApiError> {
     options::check(&context)?;
     let review = context.resource.strategy.review;
     if let Some(review) = review {

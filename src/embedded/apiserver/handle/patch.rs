@@ -218,7 +218,7 @@ fn refused(error: ApplyError) -> ApiError {
     match error {
         ApplyError::Conflicts(conflicts) => {
             let causes = conflicts.0.iter().map(|conflict| Cause {
-                reason: "FieldManagerConflict",
+                reason: "FieldManagerConflict".into(),
                 message: conflict.message(),
                 field: conflict.field.clone(),
             });

@@ -262,7 +262,7 @@ impl Outcome {
 }
 
 /// Puts back what only the server writes, so that a client's copy cannot change it.
-pub(super) fn keep_identity(new: &mut Value, old: &Value) {
+pub(in crate::apiserver) fn keep_identity(new: &mut Value, old: &Value) {
     const KEPT: [&str; 7] = [
         "uid",
         "creationTimestamp",
@@ -293,7 +293,7 @@ pub(super) fn keep_identity(new: &mut Value, old: &Value) {
 }
 
 /// Empty labels, annotations and finalizers are not stored, as in typed servers.
-pub(super) fn tidy(object: &mut Value) {
+pub(in crate::apiserver) fn tidy(object: &mut Value) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     for field in ["labels", "annotations", "finalizers", "ownerReferences", "managedFields"] {
         let empty = metadata.get(field).is_some_and(|value| match value {

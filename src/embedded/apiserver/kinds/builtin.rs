@@ -8,7 +8,7 @@ use super::columns::{self, Columns, Printer};
 use super::{Resource, Scale, Schema, Strategy, Subresource, api_version};
 use super::{
     apps, batch, coordination, core, discovery, events, extensions, networking, policy, rbac,
-    reviews, scheduling, storage,
+    registration, reviews, scheduling, storage,
 };
 
 /// What a line says about a kind; `PLAIN` is a namespaced kind with nothing special.
@@ -52,8 +52,9 @@ pub(super) const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
 pub(super) const ALL: &[&str] = &["all"];
 
-const GROUPS: [(&str, &[Line]); 14] = [
+const GROUPS: [(&str, &[Line]); 15] = [
     ("", core::KINDS),
+    (registration::GROUP, registration::KINDS),
     ("apiextensions.k8s.io", extensions::KINDS),
     ("apps", apps::KINDS),
     ("authentication.k8s.io", reviews::AUTHENTICATION),

@@ -99,7 +99,7 @@ pub(in crate::apiserver) fn selects(selector: &Value, labels: &Value) -> bool {
 }
 
 /// Selects everything: neither labels nor expressions.
-pub(super) fn is_empty(selector: &Value) -> bool {
+pub(in crate::apiserver) fn is_empty(selector: &Value) -> bool {
     selector.list(&["matchExpressions"]).is_empty()
         && selector
             .at(&["matchLabels"])

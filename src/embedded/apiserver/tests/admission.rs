@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::harness::Cluster;
 use crate::apiserver::ApiError;
-use crate::apiserver::admission::{Admission, Operation, Plugin};
+use crate::apiserver::admission::{Admission, Operation, Plugin, Round};
 use crate::apiserver::kinds::ValueExt;
 
 /// Labels what is created, refuses what is annotated `refused`, and writes down what it is asked.
@@ -34,6 +34,7 @@ impl Plugin for Witness {
     fn change<'a>(
         &'a self,
         admission: &'a Admission<'a>,
+        _: &'a mut Round,
         document: &'a mut Value,
         _: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<(), ApiError>> {

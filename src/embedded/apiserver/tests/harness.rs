@@ -7,6 +7,8 @@ use http_body_util::BodyExt as _;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
 };
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -32,11 +34,21 @@ impl Pki {
         let ca = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
         let server_key = KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let names = ["localhost", "127.0.0.1", "localhost.default.svc"].map(str::to_owned).to_vec();
         let server =
             CertificateParams::new(names).unwrap().signed_by(&server_key, &issuer).unwrap();
         let token_key = KeyPair::generate().unwrap().serialize_pem();
         Self { ca, issuer, server: (server.pem(), server_key.serialize_pem()), token_key }
+    }
+
+    /// How a server with this certificate speaks TLS.
+    pub(crate) fn tls(&self) -> rustls::ServerConfig {
+        let chain = vec![CertificateDer::from_pem_slice(self.server.0.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(self.server.1.as_bytes()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        builder.with_no_client_auth().with_single_cert(chain, key).unwrap()
     }
 
     /// A client certificate and its key, PEM.

@@ -226,6 +226,15 @@ async fn nothing_in_a_document_makes_a_handler_fail() {
                 "defaultBackend": {"resource": {"apiGroup": "example.com", "kind": "Bucket", "name": "b"}}}}),
         ),
         (
+            "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations".to_owned(),
+            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": meta,
+            "webhooks": [{"name": "a.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+                "clientConfig": {"service": {"namespace": "n", "name": "s", "path": "/p", "port": 443}, "caBundle": "YQ=="},
+                "rules": [{"operations": ["CREATE"], "apiGroups": ["g"], "apiVersions": ["v1"], "resources": ["r"], "scope": "*"}],
+                "objectSelector": {"matchLabels": {"a": "b"}},
+                "matchConditions": [{"name": "c", "expression": "has(object.metadata)"}]}]}),
+        ),
+        (
             "/apis/networking.k8s.io/v1/ingressclasses".to_owned(),
             json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": meta,
             "spec": {"controller": "example.com/front",

@@ -45,7 +45,7 @@ mod udp;
 mod watch;
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -210,6 +210,22 @@ impl Network {
     pub async fn dial(&self, ip: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
         let pod = self.0.pods.by_ip(ip).ok_or(io::ErrorKind::ConnectionRefused)?;
         proxy::dial(&pod, self.0.settings.node, port).await
+    }
+
+    /// Connect to an address of a pod, of this node, or outside of the cluster.
+    ///
+    /// # Errors
+    /// As [`Network::dial`] for a pod's, as the host has it for others.
+    pub async fn reach(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        match address.ip() {
+            IpAddr::V4(ip) if ip == self.0.settings.node => {
+                TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).await
+            }
+            IpAddr::V4(ip) if self.0.settings.pods.contains(ip) => {
+                self.dial(ip, address.port()).await
+            }
+            _ => TcpStream::connect(address).await,
+        }
     }
 
     /// Connect as a program of the pod does to `localhost`.

@@ -190,6 +190,16 @@ async fn the_host_comes_in_through_its_doors_only_and_probes_dial() {
     assert_eq!(closed.kind(), io::ErrorKind::ConnectionRefused);
     let nobody = network.dial(Ipv4Addr::new(10, 244, 9, 9), 81).await.unwrap_err();
     assert_eq!(nobody.kind(), io::ErrorKind::ConnectionRefused);
+
+    // The API server finds pods, what listens on the node, and everything else, by their addresses.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    let node: std::net::IpAddr = samples::settings().node.into();
+    for (ip, port) in [(b.ip.into(), 8080), (node, port), (Ipv4Addr::LOCALHOST.into(), port)] {
+        network.reach((ip, port).into()).await.unwrap();
+    }
+    let closed = network.reach((b.ip, 81).into()).await.unwrap_err();
+    assert_eq!(closed.kind(), io::ErrorKind::ConnectionRefused);
     end.cancel();
 }
 

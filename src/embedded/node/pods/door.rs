@@ -11,6 +11,7 @@
 //! kubelet answers.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -88,6 +89,10 @@ impl NodeBackend for Door {
 
     fn connect(&self, pod: PodRef, port: u16) -> BoxFuture<'_, io::Result<TcpStream>> {
         Box::pin(self.joiner.connect(pod, port))
+    }
+
+    fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<TcpStream>> {
+        Box::pin(self.ctx.network.reach(address))
     }
 
     fn page(&self, request: PageRequest) -> BoxFuture<'_, Result<Page, PageError>> {

@@ -151,7 +151,7 @@ fn charged(budget: &Value, pod: &Value) -> Result<Option<Value>, ApiError> {
 
 /// 429, with the reason that `kubectl drain` prints; `seconds` as 0 leaves it to the client when to try again.
 fn too_many(why: String, seconds: u32) -> ApiError {
-    let cause = Cause { reason: "DisruptionBudget", message: why, field: String::new() };
+    let cause = Cause { reason: "DisruptionBudget".into(), message: why, field: String::new() };
     let details =
         Details { causes: vec![cause], retry_after_seconds: seconds, ..Details::default() };
     ApiError {
@@ -213,7 +213,7 @@ mod tests {
         let error = charged(&charged_once, &pod("True")).unwrap_err();
         let status = error.status();
         assert_eq!(
-            (error.code, error.reason, error.message.as_str()),
+            (error.code, &*error.reason, error.message.as_str()),
             (429, "TooManyRequests", REFUSED)
         );
         assert_eq!(

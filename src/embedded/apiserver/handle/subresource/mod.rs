@@ -5,7 +5,7 @@ mod eviction;
 mod finalize;
 mod log;
 mod proxy;
-mod scale;
+pub(in crate::apiserver) mod scale;
 mod stream;
 mod token;
 

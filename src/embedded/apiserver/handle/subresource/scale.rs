@@ -21,7 +21,7 @@ fn path(path: &[String]) -> Vec<&str> {
 }
 
 /// The `autoscaling/v1` Scale of an object.
-fn scale_of(object: &Value, paths: &Scale) -> Value {
+pub(in crate::apiserver) fn scale_of(object: &Value, paths: &Scale) -> Value {
     let selector = paths.selector.as_ref().and_then(|p| object.at(&path(p)));
     let selector = selector.map_or(String::new(), |selector| match selector {
         Value::String(text) => text.clone(),
@@ -48,7 +48,11 @@ fn scale_of(object: &Value, paths: &Scale) -> Value {
 }
 
 /// Puts a number where the path says; `Err` when something on the way is no object.
-fn set(object: &mut Value, path: &[String], number: i64) -> Result<(), &'static str> {
+pub(in crate::apiserver) fn set(
+    object: &mut Value,
+    path: &[String],
+    number: i64,
+) -> Result<(), &'static str> {
     let mut at = object;
     for step in path {
         if at.is_null() {

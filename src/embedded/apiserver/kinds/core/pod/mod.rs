@@ -191,7 +191,12 @@ fn mount_token(spec: &mut Value) {
     if fields.iter().all(|field| spec.list(&[field]).iter().all(mounted)) {
         return;
     }
-    let name = format!("kube-api-access-{}", random_suffix());
+    const PREFIX: &str = "kube-api-access-";
+    // A container that was added later gets what the others have.
+    let volumes = spec.list(&["volumes"]).iter().map(|volume| volume.text(&["name"]));
+    let known = volumes.filter(|name| name.starts_with(PREFIX)).map(str::to_owned).next();
+    let there = known.is_some();
+    let name = known.unwrap_or_else(|| format!("{PREFIX}{}", random_suffix()));
     for field in fields {
         for container in spec.items_mut(field).filter(|container| !mounted(container)) {
             container.default_to("volumeMounts", json!([]));
@@ -199,6 +204,9 @@ fn mount_token(spec: &mut Value) {
                 mounts.push(json!({"name": name, "readOnly": true, "mountPath": ACCOUNT_PATH}));
             }
         }
+    }
+    if there {
+        return;
     }
     spec.default_to("volumes", json!([]));
     if let Some(volumes) = spec["volumes"].as_array_mut() {

@@ -1,0 +1,128 @@
+//! Which writes a hook is about: by operation, resource and scope, by labels, and in which version of the resource.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::kinds::{Resource, ValueExt, is_empty, selects};
+use super::super::status::ApiError;
+use super::super::store::Key;
+use super::{Admission, Operation};
+
+/// Rules and selectors of a hook, as it says them.
+#[derive(Debug)]
+pub(super) struct Interest {
+    rules: Vec<Value>,
+    equivalent: bool,
+    namespaces: Value,
+    objects: Value,
+}
+
+fn has(rule: &Value, field: &str, value: &str) -> bool {
+    rule.list(&[field]).iter().any(|item| item == "*" || item == value)
+}
+
+impl Interest {
+    pub(super) fn of(hook: &Value) -> Self {
+        Self {
+            rules: hook.list(&["rules"]).to_vec(),
+            equivalent: hook["matchPolicy"] != "Exact",
+            namespaces: hook["namespaceSelector"].clone(),
+            objects: hook["objectSelector"].clone(),
+        }
+    }
+
+    /// The version of the resource in which the hook wants to see this write; none if it is not about it.
+    pub(super) fn finds(
+        &self,
+        admission: &Admission<'_>,
+        document: Option<&Value>,
+        old: Option<&Value>,
+    ) -> Result<Option<Arc<Resource>>, ApiError> {
+        let Some(version) = self.version(admission) else { return Ok(None) };
+        if !self.selects_object(document, old) || !self.selects_namespace(admission, document)? {
+            return Ok(None);
+        }
+        Ok(Some(version))
+    }
+
+    /// The version that is written, if a rule names it; else another one that a rule names.
+    fn version(&self, admission: &Admission<'_>) -> Option<Arc<Resource>> {
+        let own = admission.resource;
+        let catalog = admission.api.catalog();
+        let find = |resource: &Resource| {
+            let names = (&*resource.group, &*resource.version, &*resource.plural);
+            catalog.resource(names.0, names.1, names.2).cloned()
+        };
+        if self.names(admission, own) {
+            return find(own);
+        }
+        if !self.equivalent {
+            return None;
+        }
+        let all = catalog.groups().iter().flat_map(|group| &group.versions);
+        let others = all.flat_map(|version| &version.resources);
+        others
+            .filter(|other| other.table == own.table)
+            .find(|other| self.names(admission, other))
+            .cloned()
+    }
+
+    fn names(&self, admission: &Admission<'_>, resource: &Resource) -> bool {
+        let operation = match admission.operation {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+        };
+        self.rules.iter().any(|rule| {
+            let scope = match rule.text(&["scope"]) {
+                "Cluster" => !resource.namespaced,
+                "Namespaced" => resource.namespaced,
+                _ => true,
+            };
+            let about = |item: &Value| {
+                let item = item.as_str().unwrap_or_default();
+                let (plural, subresource) = item.split_once('/').unwrap_or((item, ""));
+                (plural == "*" || plural == resource.plural)
+                    && (subresource == "*" || subresource == admission.subresource)
+            };
+            scope
+                && has(rule, "operations", operation)
+                && has(rule, "apiGroups", &resource.group)
+                && has(rule, "apiVersions", &resource.version)
+                && rule.list(&["resources"]).iter().any(about)
+        })
+    }
+
+    fn selects_object(&self, document: Option<&Value>, old: Option<&Value>) -> bool {
+        let labels = |object: &Value| {
+            object.at(&["metadata", "labels"]).cloned().unwrap_or_else(|| json!({}))
+        };
+        let all = [document, old];
+        all.into_iter().flatten().any(|object| selects(&self.objects, &labels(object)))
+    }
+
+    /// What is in no namespace is in all of them; a namespace counts as being in itself.
+    fn selects_namespace(
+        &self,
+        admission: &Admission<'_>,
+        document: Option<&Value>,
+    ) -> Result<bool, ApiError> {
+        let resource = admission.resource;
+        let is_namespace = *resource.table == *"/namespaces";
+        if (!is_namespace && !resource.namespaced) || is_empty(&self.namespaces) {
+            return Ok(true);
+        }
+        let labels = |object: &Value| {
+            object.at(&["metadata", "labels"]).cloned().unwrap_or_else(|| json!({}))
+        };
+        if let (true, Some(document)) = (is_namespace, document) {
+            return Ok(selects(&self.namespaces, &labels(document)));
+        }
+        let name = if is_namespace { admission.name } else { admission.namespace };
+        let namespaces = super::super::status::Qualified { group: "", plural: "namespaces" };
+        let found = admission.api.store.latest(&"/namespaces".into(), &Key::new("", name));
+        let found = found.ok_or_else(|| ApiError::not_found(namespaces, name))?;
+        Ok(selects(&self.namespaces, &labels(&found.value())))
+    }
+}
