@@ -36,6 +36,7 @@ pub(crate) async fn propose(
         let why = format!("release binding `{binding}` does not belong to project {project}");
         return Err(BackendError::Refused(why));
     }
+    current(&before, change).map_err(BackendError::Refused)?;
     let mut after = before.clone();
     apply(&mut after, change).map_err(BackendError::Refused)?;
     let seal = seal(&before, change);
@@ -62,6 +63,18 @@ pub(crate) async fn carry_out(
 
 fn path(namespace: &str, binding: &str) -> String {
     format!("/namespaces/{}/releasebindings/{}", encode(namespace), encode(binding))
+}
+
+/// Checks that a change is one of `binding` as it is: it was proposed for what was seen then. The error is a sentence.
+fn current(binding: &Value, change: &Value) -> Result<(), String> {
+    match change["generation"].as_i64() {
+        Some(seen) if binding["metadata"]["generation"].as_i64() != Some(seen) => Err(format!(
+            "it is out of date: release binding `{}` was changed since the report was made, so what it would change may \
+             be in order by now",
+            text(binding, "/metadata/name")
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A generation counts changes of the spec; the version counts those of the status, too.
@@ -145,7 +158,7 @@ fn set(binding: &mut Value, pointer: &str, value: Value) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{apply, seal};
+    use super::{apply, current, seal};
     use serde_json::{Value, json};
 
     fn binding() -> Value {
@@ -203,6 +216,17 @@ mod tests {
             assert!(apply(&mut binding(), &change).is_err(), "{pointer}");
         }
         assert!(apply(&mut binding(), &json!({"env": [{"value": "x"}]})).is_err());
+    }
+
+    #[test]
+    fn a_change_is_one_of_the_binding_that_was_seen() {
+        assert!(current(&binding(), &json!({"generation": 1})).is_ok());
+        assert!(
+            current(&binding(), &json!({})).is_ok(),
+            "a report of a former version does not say"
+        );
+        let refused = current(&binding(), &json!({"generation": 2})).unwrap_err();
+        assert!(refused.contains("out of date"), "{refused}");
     }
 
     #[test]

@@ -77,6 +77,9 @@ async fn make(tools: &dyn Tools, namespace: &str, change: &Change) -> Result<(),
 
 /// The arguments that make `change` of a binding that is as `shown`: whole members, with all else in them as it is now.
 fn arguments(mut named: Value, shown: &Value, change: &Change) -> Result<Value, String> {
+    if change.generation.is_some() && change.generation != shown["generation"].as_i64() {
+        return Err("the binding was changed since it was looked at".to_owned());
+    }
     if let Some(field) = change.fields.iter().find(|field| field.json_pointer == RELEASE) {
         named["release_name"] = field.value.clone();
     }
@@ -112,6 +115,21 @@ mod tests {
         assert_eq!(made["workload_overrides"], json!({"container": remains}));
         assert_eq!(made["binding_name"], "web-development");
         assert!(arguments(json!({}), &json!({}), &change).is_err(), "it is gone already");
+    }
+
+    #[test]
+    fn what_somebody_changed_since_is_left_alone() {
+        let shown = json!({"generation": 4, "workloadOverrides": {"container": {
+            "env": [{"key": "A", "value": "right"}],
+        }}});
+        let change = |generation| Change {
+            generation: Some(generation),
+            remove_env: vec!["A".into()],
+            ..Change::default()
+        };
+        assert!(arguments(json!({}), &shown, &change(4)).is_ok());
+        let refused = arguments(json!({}), &shown, &change(3)).unwrap_err();
+        assert!(refused.contains("changed since"), "{refused}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What to do about a cause: an edit of the release binding where one does it, else advice.
 //!
 //! An edit never adds what was not there: it takes back what an environment sets, goes back to the release before, or
-//! gives more of what ran out. Whether it is made is for a person to say, or for who was allowed that kind of change.
+//! gives more of what ran out. It is an edit of the binding as it was seen: of one that was changed since, nobody knows
+//! whether it is still wanted. Whether it is made is for a person to say, or for who was allowed that kind of change.
 
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ const MEMORY: &str = "/spec/componentTypeEnvironmentConfigs/resources/limits/mem
 fn edit(deployment: &Deployment, pointer: &str, value: Value) -> Change {
     Change {
         release_binding: deployment.binding.clone(),
+        generation: deployment.generation,
         fields: vec![Field { json_pointer: pointer.to_owned(), value }],
         ..Change::default()
     }
@@ -40,6 +42,7 @@ pub(super) fn setting(name: &str, deployment: &Deployment, key: &str) -> Vec<Act
     let description = format!("Take back {key} of {name}, which only this environment sets");
     let change = Change {
         release_binding: deployment.binding.clone(),
+        generation: deployment.generation,
         remove_env: vec![key.to_owned()],
         ..Change::default()
     };

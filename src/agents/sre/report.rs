@@ -223,6 +223,10 @@ pub enum Status {
 #[allow(missing_docs)]
 pub struct Change {
     pub release_binding: String,
+    /// The generation of the binding that was looked at: the change is one of that, and of no later one. Not in upstream's
+    /// schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<Variable>,
     /// Variables that the binding is not to set any more, by name. Not in upstream's schema: what else is set, and may

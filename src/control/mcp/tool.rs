@@ -110,7 +110,7 @@ pub trait Members: std::fmt::Debug + Sync {
 pub struct Member {
     /// Its name.
     pub name: &'static str,
-    /// Its type in JSON Schema's words: `string`, `boolean`, `object` or `array`.
+    /// Its type in JSON Schema's words: `string`, `boolean`, `integer`, `object` or `array`.
     pub kind: &'static str,
 }
 
@@ -123,6 +123,11 @@ impl Member {
     /// True or false.
     pub const fn flag(name: &'static str) -> Self {
         Self { name, kind: "boolean" }
+    }
+
+    /// A whole number.
+    pub const fn whole(name: &'static str) -> Self {
+        Self { name, kind: "integer" }
     }
 
     /// An object.

@@ -13,6 +13,8 @@ use serde_json::Value as Json;
 pub struct Deployment {
     /// The release binding.
     pub binding: String,
+    /// Which version of its spec: each change counts one up.
+    pub generation: Option<i64>,
     /// The release that runs there, or should.
     pub release: String,
     /// The release before that one, if there is one.
@@ -130,6 +132,7 @@ pub(super) fn read(binding: &Json) -> Deployment {
     });
     Deployment {
         binding: text("name"),
+        generation: binding["generation"].as_i64(),
         release: text("releaseName"),
         status: text("status"),
         conditions: conditions.collect(),

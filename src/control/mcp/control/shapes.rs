@@ -173,6 +173,7 @@ pub(super) static BINDING: Shape = Shape(&[
         status(Member::list("connectionTargets"), &["connectionTargets"]),
         status(Member::list("resolvedConnections"), &["resolvedConnections"]),
         made(Member::list("notReady"), not_ready),
+        made(Member::whole("generation"), |object| json!(object.metadata.generation)),
     ],
 ]);
 pub(super) static ENVIRONMENT: Shape = Shape(&[&[

@@ -95,6 +95,7 @@ fn meets(at: &str, schema: &Value, value: &Value) {
             }
         }
         (Some("string"), Value::String(_)) | (Some("boolean"), Value::Bool(_)) => {}
+        (Some("integer"), Value::Number(number)) if number.is_i64() => {}
         (wanted, found) => panic!("{at}: {found} is not {wanted:?}"),
     }
 }
