@@ -74,6 +74,28 @@ pub struct Condition {
     pub threshold: Value,
 }
 
+/// What an alert is about, as far as its rule says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// Pods that do not start or do not stay.
+    Pods,
+    /// How those who call the component are answered.
+    Answers,
+    /// Anything else, or all of it.
+    Any,
+}
+
+impl Alert {
+    /// What it is about.
+    pub fn concern(&self) -> Concern {
+        match self.rule.source.metric.as_str() {
+            "failures" => Concern::Pods,
+            "http_error_rate" | "http_latency_p99" => Concern::Answers,
+            _ => Concern::Any,
+        }
+    }
+}
+
 impl Request {
     /// Whether it can be worked on; the error is a sentence for whoever sent it.
     pub fn check(&self) -> Result<(), String> {

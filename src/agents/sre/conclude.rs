@@ -137,7 +137,7 @@ fn nothing(evidence: &Evidence) -> (String, Outcome) {
 fn advice(evidence: &Evidence) -> Vec<Advice> {
     let silent = |name: &&String| {
         let component = &evidence.components[*name];
-        component.state.fails() && component.lines.is_empty()
+        component.state.fails() && component.lines.is_empty() && !component.spoke
     };
     let silent = evidence.components.keys().find(silent);
     let silent = silent.map(|name| Advice {

@@ -110,6 +110,7 @@ impl Look<'_> {
             self.deployment(name),
         );
         let mut gaps = Vec::new();
+        let unread = logs.is_err();
         let mut known = |answer: Result<Value, String>| {
             answer.map_err(|gap| gaps.push(gap)).unwrap_or_default()
         };
@@ -119,7 +120,8 @@ impl Look<'_> {
             gaps.push(gap);
             None
         });
-        let mut component = Component { state, lines, events, deployment };
+        let spoke = unread || !lines.is_empty();
+        let mut component = Component { state, lines, spoke, events, deployment };
         component.forget_predecessors();
         (component, gaps)
     }

@@ -62,6 +62,12 @@ impl State {
     pub fn fails(&self) -> bool {
         self.failed >= FAILING
     }
+
+    /// Whether a pod is known to be ready.
+    pub fn serves(&self) -> bool {
+        let ready = self.pods.split_once('/').and_then(|(ready, _)| ready.parse::<u64>().ok());
+        ready.is_some_and(|ready| ready > 0)
+    }
 }
 
 /// Calls and states of an answer.

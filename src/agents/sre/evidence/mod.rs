@@ -45,6 +45,8 @@ pub struct Component {
     pub state: State,
     /// What it complained about, the most frequent first.
     pub lines: Vec<Lines>,
+    /// Whether it complained in all of the time, or that could not be read: lines of pods that are gone are not kept.
+    pub spoke: bool,
     /// Warnings of its objects, and what happened to its pods.
     pub events: Vec<Event>,
     /// How it is deployed.

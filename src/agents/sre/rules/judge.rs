@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Cause, RULES, changed};
+use crate::sre::alert::Concern;
 use crate::sre::evidence::Evidence;
 use crate::sre::report::{self, Excluded, Step};
 
@@ -16,6 +17,8 @@ const CHANGED_WHY: f64 = 0.25;
 const WHERE: [&str; 2] = ["failing", "slow"];
 /// What is left of the weight of a cause that the component with the alert does not reach by calls.
 const APART: f64 = 0.5;
+/// Rules that know why pods do not start or do not stay.
+const PODS: [&str; 2] = ["release", "pods"];
 /// Rules that go by what somebody says of a setting: without a change it may have been said of something else.
 const SAID: [&str; 2] = ["setting", "address"];
 /// The most that such a rule weighs then: less than what is sure.
@@ -144,13 +147,17 @@ fn weighed(evidence: &Evidence, mut cause: Cause) -> Cause {
     cause
 }
 
-/// The causes that are not what another one leads to, the likeliest first; and what the others are.
+/// The causes that are not what another one leads to, the likeliest first; and what the others are. Of an alert about
+/// pods the component's own come first.
 fn origins(evidence: &Evidence, mut found: Vec<Cause>) -> (Vec<Cause>, Vec<Excluded>) {
     found.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let mut excluded: Vec<Excluded> = Vec::new();
     let mut kept: Vec<Cause> = Vec::new();
+    let of_pods = told_of_pods(evidence, &found);
     for cause in &found {
-        let origin = found.iter().find(|other| {
+        // Nobody who is called keeps a pod from starting.
+        let own = of_pods && cause.component == evidence.alerted();
+        let origin = found.iter().filter(|_| !own).find(|other| {
             let further = other.component != cause.component
                 && evidence.reached(&cause.component).contains(&other.component.as_str())
                 && !evidence.reached(&other.component).contains(&cause.component.as_str());
@@ -169,5 +176,17 @@ fn origins(evidence: &Evidence, mut found: Vec<Cause>) -> (Vec<Cause>, Vec<Exclu
             None => kept.push(cause.clone()),
         }
     }
+    if of_pods {
+        kept.sort_by_key(|cause| cause.component != evidence.alerted());
+    }
     (kept, excluded)
+}
+
+/// Whether the alert is about pods, and what is wrong with those of its component was found.
+fn told_of_pods(evidence: &Evidence, found: &[Cause]) -> bool {
+    let tells = |cause: &Cause| {
+        let own = cause.component == evidence.alerted();
+        own && PODS.contains(&cause.rule) && cause.weight >= LEAST
+    };
+    evidence.request.alert.concern() == Concern::Pods && found.iter().any(tells)
 }

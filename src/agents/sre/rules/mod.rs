@@ -16,7 +16,8 @@ mod slow;
 
 use jiff::Timestamp;
 
-use super::evidence::{Evidence, Lines};
+use super::alert::Concern;
+use super::evidence::{Component, Evidence, Lines};
 use super::report::{self, Action, Finding, LogLine};
 
 pub use judge::{Judgement, judge};
@@ -99,6 +100,15 @@ pub(super) fn changed(component: &str, time: Timestamp, observation: String) -> 
         evidence: report::Evidence::Metric { summary: observation.clone() },
         observation,
     }
+}
+
+/// What is left of the weight of what no answer depends on.
+const BESIDE: f64 = 0.4;
+
+/// The `weight` of what keeps new pods of `component` from starting: none to speak of for answers that older ones give.
+pub(super) fn counting(evidence: &Evidence, component: &Component, weight: f64) -> f64 {
+    let answers = evidence.request.alert.concern() == Concern::Answers;
+    if answers && component.state.serves() { weight * BESIDE } else { weight }
 }
 
 /// Lines of errors of a component.

@@ -1,6 +1,6 @@
 //! Pods that do not start, or do not stay.
 
-use super::{Cause, Finding, errors, seen, wrote};
+use super::{Cause, Finding, counting, errors, seen, wrote};
 use crate::sre::evidence::{Component, Event, Evidence};
 use crate::sre::fix;
 
@@ -54,7 +54,7 @@ fn image(evidence: &Evidence, name: &str, component: &Component) -> Option<Cause
             "The newest pod waits for an image that there is not: {}. Older pods may still run.",
             event.message
         ),
-        weight: 0.94,
+        weight: counting(evidence, component, 0.94),
         findings: vec![happened(evidence, name, event)],
         actions: deployment.map(|one| fix::rollback(name, one)).unwrap_or_default(),
     })

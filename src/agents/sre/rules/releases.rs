@@ -1,6 +1,6 @@
 //! A release could not be rolled out: what the platform itself says of it.
 
-use super::{Cause, changed, seen};
+use super::{Cause, changed, counting, seen};
 use crate::sre::evidence::{Condition, Deployment, Evidence, Value};
 use crate::sre::fix;
 
@@ -32,7 +32,7 @@ pub(super) fn find(evidence: &Evidence) -> Vec<Cause> {
                 "The release binding {} is not ready ({}). What ran before may still run.",
                 deployment.binding, deployment.status
             ),
-            weight: 0.93,
+            weight: counting(evidence, component, 0.93),
             findings,
             actions: actions(name, deployment, condition),
         });

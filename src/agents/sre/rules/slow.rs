@@ -12,14 +12,16 @@ pub(super) fn find(evidence: &Evidence) -> Vec<Cause> {
     for (name, component) in &evidence.components {
         let whole = component.state.p99;
         // Calls that follow each other add up, and one that is made several times counts several times.
-        let called: f64 = evidence.calls_of(name).map(|call| call.p99).sum();
+        let called = evidence.calls_of(name).fold(0.0, |sum, call| sum + call.p99);
         let own = whole - called;
         if own < SLOW || own < whole / 2.0 {
             continue;
         }
-        let took = format!(
-            "{name} answers in up to {whole:.0} ms, of which its calls take {called:.0} ms at most"
-        );
+        let calls = match called {
+            ..0.5 => "and none of that is spent on calls".to_owned(),
+            _ => format!("of which its calls take {called:.0} ms at most"),
+        };
+        let took = format!("{name} answers in up to {whole:.0} ms, {calls}");
         let deployment = component.deployment.as_ref();
         causes.push(Cause {
             component: name.clone(),

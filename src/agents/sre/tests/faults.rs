@@ -123,6 +123,71 @@ fn each_kind_of_trouble_is_told_apart() {
     }
 }
 
+const NO_IMAGE: &str = "Error: ErrImagePull: image \"shop:2\" not found";
+
+#[test]
+fn what_keeps_pods_from_starting_is_not_laid_on_somebody_they_call() {
+    let expired =
+        "cannot reach payment at payment.cell.svc.cluster.local:9443: certificate expired";
+    let broken = |rule: &str| {
+        World::new("web", rule).fails("web", "checkout", 0.3).error("checkout", expired).set(
+            "payment",
+            "CERTIFICATE_DAYS",
+            "-1",
+        )
+    };
+    let no_image = |rule: &str| {
+        broken(rule).unwell("web", "ImagePullBackOff").event("web", "Failed", NO_IMAGE)
+    };
+    let found = report(no_image("failures"));
+    assert_eq!(first(&found).0, "web", "{}", found.summary);
+    let Outcome::RootCauseIdentified { root_causes, .. } = &found.result else { panic!() };
+    assert_eq!(root_causes[1].supporting_findings[0].component, "payment");
+    // What a person who looks at errors wants to know is where they begin.
+    assert_eq!(first(&report(no_image("errors"))).0, "payment");
+    // Nothing is wrong with its pods, so there is nothing to put first.
+    assert_eq!(first(&report(broken("failures"))).0, "payment");
+}
+
+#[test]
+fn a_pod_that_does_not_start_is_not_why_those_that_serve_are_slow() {
+    let slow = |pods: &str| {
+        let mut world = World::new("web", "slow")
+            .slow("load", "web", 1900.0)
+            .slow("web", "checkout", 1800.0)
+            .set("checkout", "DELAY", "1")
+            .unwell("web", "ImagePullBackOff")
+            .event("web", "Failed", NO_IMAGE);
+        world.component("web").state.pods = pods.into();
+        first(&report(world)).0
+    };
+    assert_eq!(slow("1/2"), "checkout");
+    assert_eq!(slow("0/1"), "web", "nobody serves");
+}
+
+#[test]
+fn time_that_no_call_takes_is_told_as_none() {
+    let found = report(World::new("mail", "slow").slow("checkout", "mail", 1900.0));
+    let Outcome::RootCauseIdentified { root_causes, .. } = &found.result else { panic!() };
+    let told = &root_causes[0].analysis;
+    assert!(told.contains("1900 ms, and none of that is spent on calls"), "{told}");
+}
+
+#[test]
+fn who_wrote_before_its_pods_were_replaced_is_not_called_silent() {
+    let advice = |spoke: bool| {
+        let mut world = failing().fails("checkout", "mail", 0.3).set("mail", "N", "3");
+        for name in ["web", "checkout", "mail"] {
+            world.component(name).spoke = spoke;
+        }
+        let Outcome::RootCauseIdentified { recommendations, .. } = report(world).result else {
+            panic!()
+        };
+        recommendations.observability_recommendations.len()
+    };
+    assert_eq!((advice(false), advice(true)), (1, 0));
+}
+
 fn nothing(world: World) -> Nothing {
     match report(world).result {
         Outcome::NoRootCauseIdentified { outcome, .. } => outcome,

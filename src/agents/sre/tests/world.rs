@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::sre::alert::{Alert, Request, Rule};
+use crate::sre::alert::{Alert, Request, Rule, Source};
 use crate::sre::evidence::{
     Call, Component, Condition, Deployment, Event, Evidence, Lines, Setting, Value as Set,
 };
@@ -29,8 +29,22 @@ pub(super) fn request(component: &str, rule: &str) -> Request {
             id: format!("{component}-{rule}"),
             value: json!(42),
             timestamp: at(ALERT),
-            rule: Rule { name: rule.into(), severity: "critical".into(), ..Rule::default() },
+            rule: Rule {
+                name: rule.into(),
+                severity: "critical".into(),
+                source: Source { metric: metric(rule).into(), ..Source::default() },
+                ..Rule::default()
+            },
         },
+    }
+}
+
+/// What rules of the shop measure.
+fn metric(rule: &str) -> &str {
+    match rule {
+        "errors" => "http_error_rate",
+        "slow" => "http_latency_p99",
+        other => other,
     }
 }
 
