@@ -3,7 +3,7 @@
 use curtain_control::authz::Hierarchy;
 use curtain_control::mcp::economy::{MOST, TYPICAL};
 use curtain_control::mcp::{Arg, ArgKind, Arguments};
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde::Deserialize;
 
 use crate::owner::Owner;
@@ -12,6 +12,8 @@ use crate::spelling::Spelling;
 const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1000;
 const MAX_DAYS: i64 = 30;
+/// Seconds that an agent is told of who names no time.
+const RECENT: i64 = 15 * 60;
 
 /// What a query for workflow runs is told.
 pub(crate) const NO_WORKFLOWS: &str =
@@ -22,8 +24,13 @@ pub(crate) const NAMESPACE: Arg = Arg::required("namespace", ArgKind::Text);
 pub(crate) const PROJECT: Arg = Arg::optional("project", ArgKind::Text);
 pub(crate) const COMPONENT: Arg = Arg::optional("component", ArgKind::Text).about("needs project");
 pub(crate) const ENVIRONMENT: Arg = Arg::optional("environment", ArgKind::Text);
-pub(crate) const START: Arg = Arg::required("start_time", ArgKind::Text).about("RFC 3339");
+pub(crate) const START: Arg = Arg::optional("start_time", ArgKind::Text)
+    .about("RFC 3339; default 15 minutes before end_time");
 pub(crate) const END: Arg =
+    Arg::optional("end_time", ArgKind::Text).about("default now; at most 30 days later");
+/// Where the last minutes are not what is meant: of costs, and of incidents, which may be open since long.
+pub(crate) const SINCE: Arg = Arg::required("start_time", ArgKind::Text).about("RFC 3339");
+pub(crate) const UNTIL: Arg =
     Arg::required("end_time", ArgKind::Text).about("RFC 3339; at most 30 days later");
 /// How many a tool gives by itself is for it to say.
 pub(crate) const LIMIT: Arg = Arg::optional("limit", ArgKind::Integer);
@@ -108,12 +115,26 @@ impl Place {
 }
 
 impl Asked {
-    /// From the arguments of a tool; `limit` is for a caller that names none.
+    /// From the arguments of a tool; `limit` is for a caller that names none. Who names no time means the last minutes.
     pub(crate) fn of(arguments: &Arguments, limit: i64) -> Asked {
+        Asked::at(Timestamp::now(), arguments, limit)
+    }
+
+    fn at(now: Timestamp, arguments: &Arguments, limit: i64) -> Asked {
         let text = |name: &str| arguments.text(name).to_owned();
+        let (mut start_time, mut end_time) = (text("start_time"), text("end_time"));
+        if end_time.is_empty() {
+            end_time = now.to_string();
+        }
+        if start_time.is_empty() {
+            // A wrong end is for the check to tell.
+            let end = end_time.parse().unwrap_or(now);
+            let start = Timestamp::from_second(end.as_second() - RECENT).unwrap_or(end);
+            start_time = start.to_string();
+        }
         Asked {
-            start_time: text("start_time"),
-            end_time: text("end_time"),
+            start_time,
+            end_time,
             search_scope: Scope {
                 namespace: text("namespace"),
                 project: text("project"),
@@ -180,8 +201,12 @@ fn time(name: &str, text: &str) -> Result<Timestamp, String> {
     if text.is_empty() {
         return Err(format!("{name} is required"));
     }
-    text.parse()
-        .map_err(|_| format!("{name} is {text:?}; it must be a time such as 2026-01-31T12:00:00Z"))
+    text.parse().map_err(|_| {
+        let now = Timestamp::now().round(Unit::Second).unwrap_or_default();
+        format!(
+            "{name} is {text:?}; it must be a time in RFC 3339 such as {now}, which is now on this server"
+        )
+    })
 }
 
 /// `time` as the databases keep it: nanoseconds since 1970.
@@ -191,6 +216,7 @@ pub(crate) fn nanoseconds(time: Timestamp) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use curtain_control::mcp::{Access, Output, Tool};
     use serde_json::{Value, json};
 
     use super::*;
@@ -234,6 +260,36 @@ mod tests {
             let error = check(change.clone()).expect_err("wrong");
             assert!(error.contains(words), "{change}: {error}");
         }
+    }
+
+    #[test]
+    fn who_names_no_time_to_a_tool_means_the_last_minutes() {
+        static TOOL: Tool = Tool {
+            name: "look",
+            description: "",
+            toolsets: &[],
+            args: &[NAMESPACE, START, END],
+            actions: &[],
+            access: Access::Read,
+            output: Output::Schema,
+        };
+        let now: Timestamp = "2026-01-01T12:00:00Z".parse().expect("a time");
+        let times = |mut given: Value| {
+            given["namespace"] = json!("a");
+            let arguments = Arguments::check(&TOOL, given.as_object().cloned()).expect("good");
+            let asked = Asked::at(now, &arguments, 0);
+            (asked.start_time.clone(), asked.end_time.clone(), asked.check().err())
+        };
+        let (noon, before) = ("2026-01-01T12:00:00Z".to_owned(), "2026-01-01T11:45:00Z".to_owned());
+        assert_eq!(times(json!({})), (before, noon, None));
+        let (start, ..) = times(json!({"end_time": "2026-01-01T10:00:00Z"}));
+        assert_eq!(start, "2026-01-01T09:45:00Z");
+        let (.., error) = times(json!({"start_time": "5m ago"}));
+        let error = error.expect("wrong");
+        let rest =
+            error.strip_prefix("start_time is \"5m ago\"; it must be a time in RFC 3339 such as ");
+        let told = rest.and_then(|rest| rest.strip_suffix(", which is now on this server"));
+        assert!(told.is_some_and(|time| time.parse::<Timestamp>().is_ok()), "{error}");
     }
 
     #[test]

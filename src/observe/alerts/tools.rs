@@ -3,7 +3,7 @@
 use curtain_control::mcp::{Access, Arg, Member, Output, Tool};
 
 use super::signal::{ALERTS, INCIDENTS};
-use crate::asked::{COMPONENT, END, ENVIRONMENT, LIMIT, NAMESPACE, ORDER, PROJECT, START};
+use crate::asked::{COMPONENT, ENVIRONMENT, LIMIT, NAMESPACE, ORDER, PROJECT, SINCE, UNTIL};
 
 /// Entries when the caller does not say; fewer, when they are long.
 pub(super) const DEFAULT_LIMIT: i64 = 20;
@@ -16,8 +16,8 @@ const ARGS: &[Arg] = &[
     PROJECT,
     COMPONENT,
     ENVIRONMENT,
-    START,
-    END,
+    SINCE,
+    UNTIL,
     LIMIT.about("1 to 1000, default 20"),
     ORDER,
 ];

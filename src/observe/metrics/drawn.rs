@@ -196,7 +196,8 @@ pub(super) fn compact(topology: &Topology, place: &Place, budget: usize) -> Valu
     }
     let traced = topology.edges.iter().filter(|edge| edge.asked.traced > 0).count();
     if traced > 0 {
-        say(&mut answer, &format!("requests of {traced} calls are {FROM_SPANS}"));
+        let rows = if traced == 1 { "row of calls" } else { "rows of calls" };
+        say(&mut answer, &format!("the requests of {traced} {rows} are {FROM_SPANS}"));
     }
     if !topology.unattributed.is_empty() {
         say(&mut answer, UNATTRIBUTED);

@@ -128,38 +128,27 @@ pub(super) fn complaints(topology: &Topology, place: &Place, component: &str) ->
         let statuses: Vec<String> =
             asked.statuses.iter().map(|(status, count)| format!("{status} x{count}")).collect();
         let share = 100.0 * asked.failing();
-        let failing = failing_calls(topology, place, component);
-        let unread = unread_calls(topology, place, component);
-        let origin = match (failing.as_slice(), unread.as_slice()) {
-            ([], []) => "its own calls do not fail, so it starts here".to_owned(),
-            ([], unread) => format!(
-                "none of its own calls is seen to fail, but those to {} are encrypted or no requests: see its errors in \
-                 traces and logs",
-                unread.join(", ")
-            ),
-            (calls, _) => format!("its calls to {} fail, too", calls.join(", ")),
-        };
+        let origin = origin(topology, place, component);
         let statuses = statuses.join(", ");
-        let since = asked.recovered().filter(|at| *at + OVER <= topology.newest);
-        let over = since.and_then(|at| Timestamp::from_second(at).ok());
-        let over = over.map_or_else(String::new, |at| format!("; none since {at}, it seems over"));
+        let over = said(over(topology, asked.recovered()));
         all.push(format!(
             "{share:.0} % of {} requests failed ({statuses}); {origin}{over}",
             asked.all.count
         ));
     }
     for edge in &topology.edges {
-        let refused = edge.connections.denied + edge.connections.failed;
+        let refused = edge.connections.refused();
         if refused == 0.0 || refused < FAILING * edge.connections.forwarded {
             continue;
         }
+        let over = said(over(topology, edge.connects_again()));
         if edge.target.is_in(place)
             && edge.target.name(place) == component
             && edge.connections.failed > 0.0
         {
             let from = edge.source.name(place);
             all.push(format!(
-                "{} connections from {from} were not accepted",
+                "{} connections from {from} were not accepted{over}",
                 edge.connections.failed
             ));
         }
@@ -168,7 +157,7 @@ pub(super) fn complaints(topology: &Topology, place: &Place, component: &str) ->
             && edge.connections.denied > 0.0
         {
             let to = edge.target.name(place);
-            all.push(format!("{} connections to {to} were denied", edge.connections.denied));
+            all.push(format!("{} connections to {to} were denied{over}", edge.connections.denied));
         }
     }
     let full = |name: &str, part: Option<f64>, most: f64| {
@@ -180,13 +169,65 @@ pub(super) fn complaints(topology: &Topology, place: &Place, component: &str) ->
     all
 }
 
-/// Whom a component calls in vain.
-fn failing_calls(topology: &Topology, place: &Place, component: &str) -> Vec<String> {
-    let fails = |edge: &&Edge| {
-        let refused = edge.connections.denied + edge.connections.failed;
-        (edge.asked.failed > 0 && edge.asked.failing() >= FAILING) || refused > 0.0
-    };
-    topology.calls_of(place, component).filter(fails).map(|edge| edge.target.name(place)).collect()
+/// When what went wrong until then, and well since, is over: not before it had some time to come back.
+fn over(topology: &Topology, since: Option<i64>) -> Option<Timestamp> {
+    let since = since.filter(|at| *at + OVER <= topology.newest)?;
+    Timestamp::from_second(since).ok()
+}
+
+/// That it is over, to follow what went wrong.
+fn said(over: Option<Timestamp>) -> String {
+    over.map_or_else(String::new, |at| format!("; none since {at}, it seems over"))
+}
+
+/// Where failures of a component come from, as far as its own calls tell. What is over is told as such.
+fn origin(topology: &Topology, place: &Place, component: &str) -> String {
+    let (mut now, mut before) = (Vec::new(), Vec::new());
+    for edge in topology.calls_of(place, component) {
+        let name = edge.target.name(place);
+        match (fails(topology, edge), fails_no_more(topology, edge)) {
+            (true, _) => now.push(name),
+            (_, Some(at)) => before.push(format!("{name} (until {at})")),
+            (false, None) => {}
+        }
+    }
+    let unread = unread_calls(topology, place, component);
+    match (now.as_slice(), before.as_slice(), unread.as_slice()) {
+        ([], [], []) => "its own calls do not fail, so it starts here".to_owned(),
+        ([], [], unread) => format!(
+            "none of its own calls is seen to fail, but how those to {} end is not seen, for they are encrypted or no \
+             HTTP: see its errors in traces and logs",
+            unread.join(", ")
+        ),
+        ([], before, _) => format!("its calls to {} failed, too", before.join(", ")),
+        (now, [], _) => format!("its calls to {} fail, too", now.join(", ")),
+        (now, before, _) => format!(
+            "its calls to {} fail, too, and those to {} did",
+            now.join(", "),
+            before.join(", ")
+        ),
+    }
+}
+
+/// Whether too many requests of an edge have failed; whether any of its connections came to nothing.
+fn failures(edge: &Edge) -> (bool, bool) {
+    let requests = edge.asked.failed > 0 && edge.asked.failing() >= FAILING;
+    (requests, edge.connections.refused() > 0.0)
+}
+
+/// Whether calls fail, and that is not over.
+fn fails(topology: &Topology, edge: &Edge) -> bool {
+    let (requests, connections) = failures(edge);
+    (requests && over(topology, edge.asked.recovered()).is_none())
+        || (connections && over(topology, edge.connects_again()).is_none())
+}
+
+/// Until when calls failed that do not any more.
+fn fails_no_more(topology: &Topology, edge: &Edge) -> Option<Timestamp> {
+    let (requests, connections) = failures(edge);
+    let requests = over(topology, edge.asked.recovered()).filter(|_| requests);
+    let connections = over(topology, edge.connects_again()).filter(|_| connections);
+    requests.max(connections).filter(|_| !fails(topology, edge))
 }
 
 /// Whom a component calls without its requests being seen, so that nothing is known of how they end.

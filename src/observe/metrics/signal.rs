@@ -131,7 +131,7 @@ impl Metrics {
             "query_resource_metrics" => self.told(call, arguments, "resource").await,
             "query_http_metrics" => self.told(call, arguments, "http").await,
             "query_topology" => {
-                let query = tools::topology(arguments, Timestamp::now());
+                let query = tools::topology(arguments);
                 let window = query.check().map_err(Refusal::Invalid)?;
                 let found = self.topology(call, &window).await?;
                 Ok(drawn::compact(&found, &window.place, TYPICAL))

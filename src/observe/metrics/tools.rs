@@ -4,7 +4,7 @@ use curtain_control::mcp::{Access, Arg, ArgKind, Arguments, Member, Output, Tool
 
 use super::ask::{CostQuery, MetricsQuery, TopologyQuery};
 use super::signal::{FINOPS, METRICS};
-use crate::asked::{Asked, COMPONENT, END, ENVIRONMENT, NAMESPACE, PROJECT, START};
+use crate::asked::{Asked, COMPONENT, END, ENVIRONMENT, NAMESPACE, PROJECT, SINCE, START, UNTIL};
 use crate::spelling::Spelling;
 
 const ONE_ENVIRONMENT: Arg = Arg::required("environment", ArgKind::Text);
@@ -49,8 +49,8 @@ pub(super) static TABLE: [Tool; 6] = [
             Arg::required("project", ArgKind::Text),
             ONE_ENVIRONMENT,
             Arg::optional("component", ArgKind::Text),
-            Arg::optional("start_time", ArgKind::Text).about("RFC 3339; default 15 minutes ago"),
-            Arg::optional("end_time", ArgKind::Text).about("default now"),
+            START,
+            END,
         ],
         actions: &[METRICS],
         access: Access::Read,
@@ -85,8 +85,8 @@ pub(super) static TABLE: [Tool; 6] = [
         args: &[
             NAMESPACE,
             ONE_ENVIRONMENT,
-            START,
-            END,
+            SINCE,
+            UNTIL,
             PROJECT,
             COMPONENT,
             Arg::optional("granularity", ArgKind::Text)
@@ -105,15 +105,12 @@ pub(super) static TABLE: [Tool; 6] = [
         name: "query_recommendations",
         description: "Requests and limits that would be enough: 95th percentile of usage and 20 %.",
         toolsets: &["finops"],
-        args: &[NAMESPACE, ONE_ENVIRONMENT, START, END, PROJECT, COMPONENT],
+        args: &[NAMESPACE, ONE_ENVIRONMENT, SINCE, UNTIL, PROJECT, COMPONENT],
         actions: &[FINOPS],
         access: Access::Read,
         output: Output::Object(&[Member::object("recommendations"), HINT]),
     },
 ];
-
-/// Seconds that an agent is told of who names no time.
-const RECENT: i64 = 15 * 60;
 
 /// The query that the arguments of a tool for a `metric` mean.
 pub(super) fn metrics(arguments: &Arguments, metric: &str) -> MetricsQuery {
@@ -125,17 +122,8 @@ pub(super) fn metrics(arguments: &Arguments, metric: &str) -> MetricsQuery {
 }
 
 /// The same for the topology.
-pub(super) fn topology(arguments: &Arguments, now: jiff::Timestamp) -> TopologyQuery {
-    let mut asked = Asked::of(arguments, 0);
-    if asked.end_time.is_empty() {
-        asked.end_time = now.to_string();
-    }
-    if asked.start_time.is_empty() {
-        let end = asked.end_time.parse().unwrap_or(now);
-        let start = jiff::Timestamp::from_second(end.as_second() - RECENT).unwrap_or(end);
-        asked.start_time = start.to_string();
-    }
-    TopologyQuery { asked, ..TopologyQuery::default() }
+pub(super) fn topology(arguments: &Arguments) -> TopologyQuery {
+    TopologyQuery { asked: Asked::of(arguments, 0), ..TopologyQuery::default() }
 }
 
 /// The same for costs and recommendations.

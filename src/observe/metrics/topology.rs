@@ -26,6 +26,31 @@ pub(super) struct Connections {
     pub(super) forwarded: f64,
     pub(super) denied: f64,
     pub(super) failed: f64,
+    /// None is known to have been denied or to have failed from then on, in seconds since 1970.
+    refused_at: Option<i64>,
+    /// One is known to have been forwarded then or later.
+    forwarded_at: Option<i64>,
+}
+
+impl Connections {
+    /// Adds so many of a verdict, the last of them within `last`.
+    fn add(&mut self, verdict: &str, count: f64, last: Option<Stretch>) {
+        match verdict {
+            "denied" => self.denied += count,
+            "failed" => self.failed += count,
+            _ => {
+                self.forwarded += count;
+                self.forwarded_at = self.forwarded_at.max(last.map(|(begin, _)| begin));
+                return;
+            }
+        }
+        self.refused_at = self.refused_at.max(last.map(|(_, end)| end));
+    }
+
+    /// Those that came to nothing.
+    pub(super) fn refused(&self) -> f64 {
+        self.denied + self.failed
+    }
 }
 
 /// Calls from one end to another.
@@ -63,6 +88,12 @@ impl Edge {
         } else {
             0.0
         }
+    }
+
+    /// Since when no connection came to nothing, if one was made or a request over one was answered well after that.
+    pub(super) fn connects_again(&self) -> Option<i64> {
+        let good = self.connections.forwarded_at.max(self.asked.good_at);
+        self.connections.refused_at.filter(|refused| good >= Some(*refused))
     }
 
     /// Its ends without uids.
@@ -113,7 +144,7 @@ impl Store {
         let place = Place { component: String::new(), ..window.place.clone() };
         self.scan(&place, window.between, wanted, |connection, scan| {
             let mut measured = Measured::default();
-            // Of requests, with the moment of the last ones.
+            // With the moment of the last requests or connections.
             let mut sums: Vec<(Option<Value>, Option<Stretch>)> =
                 vec![(None, None); scan.series.len()];
             let mut newest = 0;
@@ -131,7 +162,12 @@ impl Store {
                         return;
                     }
                     let (sum, last) = &mut sums[series];
-                    if matches!(&value, Value::Requests(requests) if requests.count > 0) {
+                    let any = match &value {
+                        Value::Requests(requests) => requests.count > 0,
+                        Value::Increase(count) => *count > 0.0,
+                        Value::Gauge(_) => false,
+                    };
+                    if any {
                         *last = Some(moment.stretch()).max(*last);
                     }
                     match (sum, value) {
@@ -165,7 +201,7 @@ impl Store {
     }
 }
 
-/// Adds what was seen of one series, of requests with the moment of the last ones.
+/// Adds what was seen of one series, with the moment of the last of it.
 fn add(edges: &mut Edges, owner: &Owner, series: &Series, (sum, last): (&Value, Option<Stretch>)) {
     let (own, peer) = (Node::of(owner), Node::peer(series));
     let comes_in = [HTTP_IN, CONNECTIONS_IN].contains(&series.name.as_str());
@@ -177,11 +213,7 @@ fn add(edges: &mut Edges, owner: &Owner, series: &Series, (sum, last): (&Value, 
             edge.asked.add(series, requests, last);
             edge.protocols.insert(series.label(PROTOCOL).to_owned());
         }
-        Value::Increase(count) => match series.label(VERDICT) {
-            "denied" => edge.connections.denied += count,
-            "failed" => edge.connections.failed += count,
-            _ => edge.connections.forwarded += count,
-        },
+        Value::Increase(count) => edge.connections.add(series.label(VERDICT), *count, last),
         _ => {}
     }
 }

@@ -185,7 +185,7 @@ fn where_no_node_sees_spans_tell_who_calls_whom_and_how_it_went() {
             r#"["gateway:gateway-default","web","http1",0.8,"0%",1.99,""]"#,
             r#"["web","cart","http",1.2,"17%",970.0,"by spans; 404 x1, 503 x1"]"#,
             "no node here sees what goes from pod to pod: connections and policies' denials are not known; \
-             requests of 3 calls are known from spans alone: nothing on the way counts them, and what is not traced is \
+             the requests of 3 rows of calls are known from spans alone: nothing on the way counts them, and what is not traced is \
              missing",
         ]
     );
@@ -255,7 +255,10 @@ fn requests_inside_of_connections_that_nobody_reads_are_those_of_spans() {
             r#"["web","cart","http1",1.4,"0%",1.99,""]"#,
         ]
     );
-    assert!(rows[3].starts_with("requests of 2 calls are known from spans alone"), "{rows:?}");
+    assert!(
+        rows[3].starts_with("the requests of 2 rows of calls are known from spans alone"),
+        "{rows:?}"
+    );
     let topology = world.kept.topology(&window("payment")).expect("asks");
     let of_cart = topology.edges.iter().find(|edge| edge.source == Node::of(&owner("cart")));
     let of_cart = of_cart.map(|edge| (edge.service.as_str(), edge.connections.forwarded));
@@ -306,7 +309,7 @@ fn nobody_is_drawn_who_may_be_one_that_was_seen_to_connect() {
             r#"["web","mail","http",0.2,"0%",4.97,"by spans"]"#,
         ]
     );
-    assert!(rows[3].starts_with("requests of 3 calls"), "{rows:?}");
+    assert!(rows[3].starts_with("the requests of 3 rows of calls"), "{rows:?}");
     assert!(rows[3].contains("asked more than the calls to them say"), "{rows:?}");
     // Whoever asked mail, it was asked, and failed.
     let topology = world.kept.topology(&window("")).expect("asks");
@@ -364,6 +367,65 @@ fn failures_that_only_spans_know_are_over_when_good_answers_came_after_them() {
     assert!(told.contains("starts here") && !told.contains("over"), "{told}");
 }
 
+/// `web` is asked by a gateway and asks cart and mail, in that second and with that status.
+fn all_answer(world: &World, second: i64, status: &str, mail: &str) {
+    let asks = |kind, from| [(HTTP_IN, kind, from, requests(2))];
+    world.measure_at(second, status, "web", &asks("gateway", "gateway-default"));
+    world.measure_at(second, status, "cart", &asks("component", "web"));
+    world.measure_at(second, mail, "mail", &asks("component", "web"));
+}
+
+#[test]
+fn of_the_calls_that_failed_those_that_do_not_any_more_are_told_as_such() {
+    let world = world();
+    all_answer(&world, 5, "503", "503");
+    all_answer(&world, 10, "503", "503");
+    let told = unhealthy(&world, "web");
+    assert!(told.contains("its calls to cart, mail fail, too"), "{told}");
+    for second in [15, 60, 100] {
+        all_answer(&world, second, "200", "503");
+    }
+    let end = Timestamp::from_second(BEGIN + 15).expect("a time");
+    let told = unhealthy(&world, "web");
+    let words =
+        format!("its calls to mail fail, too, and those to cart (until {end}) did; none since");
+    assert!(told.contains(&words), "{told}");
+}
+
+#[test]
+fn connections_that_are_accepted_again_are_told_as_over() {
+    let world = world();
+    let connects = |second: i64, verdict: &str| {
+        let pairs = [
+            (PEER, "component"),
+            (PEER_NAME, "cart"),
+            (PEER_NAMESPACE, "default"),
+            (PEER_PROJECT, "shop"),
+            (PEER_ENVIRONMENT, "development"),
+            (SERVICE, "it"),
+            (VERDICT, verdict),
+        ];
+        let labels = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let value = Value::Increase(3.0);
+        let sample = Sample { name: CONNECTIONS_IN.into(), labels, value };
+        let parts = vec![Part { owner: owner("mail"), samples: vec![sample] }];
+        let time = BEGIN + second;
+        world.kept.samples.ingest(&Batch { time, since: None, parts }, time).expect("stores");
+    };
+    connects(5, "failed");
+    world.measure_at(100, "200", "mail", &[]);
+    let told = unhealthy(&world, "mail");
+    assert!(told.contains("not accepted") && !told.contains("over"), "nothing good came: {told}");
+    connects(15, "forwarded");
+    let end = Timestamp::from_second(BEGIN + 10).expect("a time");
+    let told = unhealthy(&world, "mail");
+    let words =
+        format!("3 connections from cart were not accepted; none since {end}, it seems over");
+    assert!(told.contains(&words), "{told}");
+    connects(100, "failed");
+    assert!(!unhealthy(&world, "mail").contains("over"), "it is not");
+}
+
 #[test]
 fn calls_that_nobody_can_read_are_told_by_spans_and_not_taken_for_good() {
     let world = world();
@@ -373,7 +435,10 @@ fn calls_that_nobody_can_read_are_told_by_spans_and_not_taken_for_good() {
     world.measure("payment", &[asks("checkout"), connects]);
     world.measure_at(INTERVAL, "503", "checkout", &[(HTTP_IN, "component", "web", requests(4))]);
     let told = unhealthy(&world, "checkout");
-    assert!(told.contains("those to payment are encrypted") && !told.contains("starts"), "{told}");
+    assert!(
+        told.contains("those to payment end is not seen") && !told.contains("starts"),
+        "{told}"
+    );
     let rows = world.rows("");
     assert!(rows.iter().any(|row| row.contains("19 connections without a request")), "{rows:?}");
     // Procedures that spans know of are no requests in the clear.
