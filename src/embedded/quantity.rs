@@ -79,6 +79,16 @@ impl Quantity {
         Self { nanos: number as i128 * NANO, form: Form::Decimal }
     }
 
+    /// Thousand-millionths of something.
+    pub(crate) fn nanos(number: u64) -> Self {
+        Self { nanos: i128::from(number), form: Form::Decimal }
+    }
+
+    /// A number of bytes.
+    pub(crate) fn bytes(number: u64) -> Self {
+        Self { nanos: i128::from(number) * NANO, form: Form::Binary }
+    }
+
     pub(crate) fn is_zero(self) -> bool {
         self.nanos == 0
     }
@@ -225,6 +235,8 @@ mod tests {
         assert_eq!(q("1Gi").less(q("1Mi")).to_string(), "1023Mi");
         assert!(q("1Gi") > q("1G") && q("1000m") == q("1"));
         assert!(q("1").less(q("2")).is_negative());
+        let used = (Quantity::nanos(12_500_000).to_string(), Quantity::bytes(3 << 20).to_string());
+        assert_eq!(used, ("12500u".into(), "3Mi".into()));
         assert_eq!(q("500u").millis(), Some(1));
         assert_eq!(q("-1").millis(), None);
     }

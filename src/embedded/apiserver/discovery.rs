@@ -108,7 +108,7 @@ fn resources(catalog: &Catalog, group: &str, version: &str) -> Result<Reply, Api
         if !resource.categories.is_empty() {
             entry["categories"] = json!(resource.categories);
         }
-        if resource.strategy.review.is_none() {
+        if resource.strategy.review.is_none() && resource.strategy.measure.is_none() {
             let mut hash = hash_of(&[&resource.group, &resource.version, &resource.plural]);
             hash.truncate(12);
             entry["storageVersionHash"] = hash.into();

@@ -39,7 +39,8 @@ pub(crate) mod tests;
 
 pub use api::Api;
 pub use node::{
-    LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef, Session, StreamOptions,
+    LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef, Sample, Session,
+    StreamOptions,
 };
 pub use server::{Server, ServerConfig, StartError};
 pub use status::{ApiError, Cause, Details, Qualified};

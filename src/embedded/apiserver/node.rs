@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -121,6 +122,19 @@ pub enum PageError {
     BadRequest(String),
 }
 
+/// What something uses: processor time as the average of a window, and memory at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// Thousand-millionths of a processor.
+    pub nanocores: u64,
+    /// Bytes, without what could be dropped at once.
+    pub memory: u64,
+    /// Length of the window.
+    pub window: Duration,
+    /// Its end.
+    pub ended: Timestamp,
+}
+
 fn not_here(pod: &PodRef, options: &StreamOptions) -> String {
     format!("{} does not run in {}", options.container, pod.name)
 }
@@ -132,6 +146,17 @@ pub trait NodeBackend: Send + Sync {
 
     /// Reads a page.
     fn page(&self, request: PageRequest) -> BoxFuture<'_, Result<Page, PageError>>;
+
+    /// What the whole node uses; `None` while that cannot be told.
+    fn node_sample(&self) -> BoxFuture<'_, Option<Sample>> {
+        Box::pin(async { None })
+    }
+
+    /// What the running containers of each of these pods use, by container name; nothing of a pod that cannot be
+    /// measured.
+    fn pod_samples<'a>(&'a self, pods: &'a [PodRef]) -> BoxFuture<'a, Vec<Vec<(String, Sample)>>> {
+        Box::pin(async move { vec![Vec::new(); pods.len()] })
+    }
 
     /// Whether a container runs here, so that it can be joined.
     fn runs(&self, pod: &PodRef, container: &str) -> bool {

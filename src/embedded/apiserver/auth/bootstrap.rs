@@ -39,6 +39,16 @@ fn part(target: &str, rules: Vec<Value>) -> Value {
     role
 }
 
+/// What whoever may view may read of `metrics.k8s.io`.
+fn metrics() -> Value {
+    let rules = vec![rule(&READ, &["metrics.k8s.io"], &["pods", "nodes"])];
+    let mut role = role("system:aggregated-metrics-reader", rules);
+    for target in ["admin", "edit", "view"] {
+        role["metadata"]["labels"][format!("{AGGREGATE}{target}")] = "true".into();
+    }
+    role
+}
+
 fn urls(urls: &[&str]) -> Value {
     json!({"verbs": ["get"], "nonResourceURLs": urls})
 }
@@ -154,6 +164,7 @@ pub fn roles() -> Vec<Value> {
                 rule(&READ, &["policy"], &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
             ],
         ),
+        metrics(),
         role(
             "system:discovery",
             vec![urls(&[

@@ -83,7 +83,7 @@ fn page(api: &Api, context: &Context, token: Option<&Token>) -> Result<Page, Api
 
 pub(super) fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
     context.check_namespace(api, false)?;
-    let (labels, fields, shape) = (context.labels()?, context.fields()?, context.shape()?);
+    let (labels, fields) = (context.labels()?, context.fields()?);
     let limit = context.query.number::<i64>("limit")?.and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.filter(|limit| *limit > 0);
     let token = match context.query.get("continue") {
@@ -119,11 +119,21 @@ pub(super) fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
             metadata["continue"] = Token { rv, after: last.key.clone() }.encode().into();
         }
     }
+    send(context, metadata, objects)
+}
+
+/// The objects as a list in the shape that the client wants.
+pub(super) fn send(
+    context: &Context,
+    metadata: Value,
+    objects: Vec<Arc<Object>>,
+) -> Result<Reply, ApiError> {
+    let shape = context.shape()?;
     if shape == Shape::Table {
         let rows = show::RowObject::of(context)?;
         let documents: Vec<_> =
             objects.iter().map(|o| show::value(&context.resource, o.value())).collect();
-        let mut table = show::table(&context.resource, &documents, rows, rv.to_string(), true);
+        let mut table = show::table(&context.resource, &documents, rows, String::new(), true);
         table["metadata"] = metadata;
         return Ok(reply::json(200, &table));
     }

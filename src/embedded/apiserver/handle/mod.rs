@@ -4,6 +4,7 @@ mod context;
 mod create;
 mod delete;
 mod list;
+mod measured;
 mod options;
 mod patch;
 mod pipeline;
@@ -52,6 +53,9 @@ async fn handled(api: &Arc<Api>, context: Context, body: Bytes) -> Result<Reply,
             }
             _ => Err(ApiError::method_not_allowed()),
         };
+    }
+    if let Some(measure) = context.resource.strategy.measure {
+        return measured::answer(api, &context, measure).await;
     }
     if !context.path.subresource.is_empty() {
         return subresource::answer(api, context, body).await;

@@ -7,8 +7,8 @@ use curtain_schema::builtin;
 use super::columns::{self, Columns, Printer};
 use super::{Resource, Scale, Schema, Strategy, Subresource, api_version};
 use super::{
-    apps, batch, coordination, core, discovery, events, extensions, networking, policy, rbac,
-    registration, reviews, scheduling, storage,
+    apps, batch, coordination, core, discovery, events, extensions, metrics, networking, policy,
+    rbac, registration, reviews, scheduling, storage,
 };
 
 /// What a line says about a kind; `PLAIN` is a namespaced kind with nothing special.
@@ -52,7 +52,7 @@ pub(super) const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
 pub(super) const ALL: &[&str] = &["all"];
 
-const GROUPS: [(&str, &[Line]); 15] = [
+const GROUPS: [(&str, &[Line]); 16] = [
     ("", core::KINDS),
     (registration::GROUP, registration::KINDS),
     ("apiextensions.k8s.io", extensions::KINDS),
@@ -63,6 +63,7 @@ const GROUPS: [(&str, &[Line]); 15] = [
     ("coordination.k8s.io", coordination::KINDS),
     ("discovery.k8s.io", discovery::KINDS),
     ("events.k8s.io", events::KINDS),
+    (metrics::GROUP, metrics::KINDS),
     ("networking.k8s.io", networking::KINDS),
     ("policy", policy::KINDS),
     (rbac::GROUP, rbac::KINDS),

@@ -17,6 +17,7 @@ mod discovery;
 mod events;
 mod extensions;
 mod meta;
+mod metrics;
 mod networking;
 mod policy;
 mod rbac;
@@ -31,13 +32,14 @@ mod value;
 use std::sync::Arc;
 
 use curtain_schema::{FieldError, Node};
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::Api;
 use super::admission::Admission;
 use super::auth::User;
 use super::status::{ApiError, Qualified};
-use super::store::Table;
+use super::store::{Object, Table};
 
 pub(super) use builtin::resources as builtin_resources;
 pub(super) use catalog::{Catalog, Group, GroupVersion};
@@ -149,6 +151,17 @@ pub(super) struct Kept {
 /// What a create-only kind answers.
 pub(super) type Review = fn(&Api, &User, Value) -> Result<Value, ApiError>;
 
+/// Which objects somebody asked for, by their name, namespace and labels alone.
+pub(super) type Pick<'a> = dyn Fn(&Object) -> bool + Send + Sync + 'a;
+
+/// Makes the objects of a kind that is measured when it is read: those of a namespace, or of all, sorted by key. What is
+/// picked are the stored objects that they are about.
+pub(super) type Measure = for<'a> fn(
+    &'a Api,
+    Option<&'a str>,
+    &'a Pick<'a>,
+) -> BoxFuture<'a, Result<Vec<Arc<Object>>, ApiError>>;
+
 /// Changes or refuses a document; the second one is the live one.
 pub(super) type Admit = fn(&Admission<'_>, &mut Value, Option<&Value>) -> Result<(), ApiError>;
 
@@ -178,6 +191,8 @@ pub(super) struct Strategy {
     pub store: Option<fn(&mut Value)>,
     /// Objects of this kind exist only as answers.
     pub review: Option<Review>,
+    /// Objects of this kind are measured when they are read, and stored nowhere.
+    pub measure: Option<Measure>,
     /// How deletion goes.
     pub deletion: Deletion,
     /// A deletion that does not say what becomes of dependents leaves them, and warns of it with these words.
@@ -206,6 +221,7 @@ impl Strategy {
         serve: None,
         store: None,
         review: None,
+        measure: None,
         deletion: Deletion::Plain,
         orphans: None,
         name: is_dns_subdomain,
@@ -241,6 +257,8 @@ impl Resource {
     pub(super) fn verbs(&self) -> &'static [&'static str] {
         if self.strategy.review.is_some() {
             &["create"]
+        } else if self.strategy.measure.is_some() {
+            &["get", "list"]
         } else {
             &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
         }

@@ -7,6 +7,7 @@ mod durability;
 pub(crate) mod harness;
 mod hooks;
 mod malformed;
+mod metrics;
 mod networking;
 mod objects;
 mod options;

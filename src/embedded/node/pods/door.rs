@@ -24,7 +24,8 @@ use super::logs::Logs;
 use super::stats::Stats;
 use super::streams::Joiner;
 use crate::apiserver::{
-    LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef, Session, StreamOptions,
+    LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef, Sample, Session,
+    StreamOptions,
 };
 
 const JSON: &str = "application/json";
@@ -93,6 +94,14 @@ impl NodeBackend for Door {
 
     fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<TcpStream>> {
         Box::pin(self.ctx.network.reach(address))
+    }
+
+    fn node_sample(&self) -> BoxFuture<'_, Option<Sample>> {
+        Box::pin(self.stats.node_sample())
+    }
+
+    fn pod_samples<'a>(&'a self, pods: &'a [PodRef]) -> BoxFuture<'a, Vec<Vec<(String, Sample)>>> {
+        Box::pin(self.stats.pod_samples(pods))
     }
 
     fn page(&self, request: PageRequest) -> BoxFuture<'_, Result<Page, PageError>> {

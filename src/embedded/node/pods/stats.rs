@@ -1,40 +1,25 @@
 //! The kubelet's Summary of what node, pods and containers use, from control groups and the proxy's counters.
 
-use std::collections::HashMap;
 use std::fs;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::context::{Attempt, Context, Entry};
+use super::rates::Rates;
 use crate::node::cgroup::{Group, Memory, Usage};
 
-/// The shortest time that a rate is taken over.
-const SHORTEST: Duration = Duration::from_secs(1);
-/// A reading is replaced when it is this old, so that clients who ask in turns do not shorten each other's times.
-const WINDOW: Duration = Duration::from_secs(10);
-/// What nobody has asked for in this time is forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 /// The clock of `/proc/stat`.
 const TICK_NS: u64 = 10_000_000;
+/// What the machine's rate is kept under.
+pub(super) const NODE: &str = "node";
 
 /// Reads what is used.
 pub(super) struct Stats {
-    ctx: Arc<Context>,
-    rates: Rates,
-}
-
-/// Rates of processor time, by what it is of.
-#[derive(Default)]
-struct Rates(Mutex<HashMap<String, Reading>>);
-
-/// Processor time at one moment, and the rate that led up to it.
-struct Reading {
-    at: Instant,
-    usage: u64,
-    rate: Option<u64>,
+    pub(super) ctx: Arc<Context>,
+    pub(super) rates: Rates,
 }
 
 impl Stats {
@@ -62,7 +47,7 @@ impl Stats {
         if let Some(booted) = booted() {
             node["startTime"] = time(booted).into();
         }
-        self.put(&mut node, "node", &usage, now);
+        self.put(&mut node, NODE, &usage, now);
         node["network"] = interfaces(&fs::read_to_string("/proc/net/dev").unwrap_or_default(), now);
         node
     }
@@ -74,7 +59,7 @@ impl Stats {
         let usage = |group: &Option<Group>| group.as_ref().map(Group::usage).unwrap_or_default();
         let running = entry.containers.iter().filter(|(_, attempt)| attempt.running);
         let container = |(name, attempt): (&String, &Attempt)| {
-            let path = format!("pods/{uid}/{name}-{}", attempt.number);
+            let path = place(uid, name, attempt);
             let mut container = json!({"name": name});
             if let Some(since) = attempt.since {
                 container["startTime"] = time(since).into();
@@ -106,8 +91,8 @@ impl Stats {
     fn put(&self, into: &mut Value, key: &str, usage: &Usage, now: Timestamp) {
         if let Some(used) = usage.cpu {
             into["cpu"] = json!({"time": time(now), "usageCoreNanoSeconds": used});
-            if let Some(rate) = self.rates.of(key, used, Instant::now()) {
-                into["cpu"]["usageNanoCores"] = rate.into();
+            if let Some(rate) = self.rates.of(key, used, Instant::now(), now) {
+                into["cpu"]["usageNanoCores"] = rate.nanocores.into();
             }
         }
         if let Some(memory) = &usage.memory {
@@ -126,26 +111,9 @@ impl Stats {
     }
 }
 
-impl Rates {
-    /// Nanoseconds of processor time in a second, once there are two readings to take it from.
-    fn of(&self, key: &str, usage: u64, now: Instant) -> Option<u64> {
-        let mut readings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(before) = readings.get_mut(key) else {
-            readings.retain(|_, one| now.saturating_duration_since(one.at) < FORGOTTEN);
-            readings.insert(key.to_owned(), Reading { at: now, usage, rate: None });
-            return None;
-        };
-        let passed = now.saturating_duration_since(before.at);
-        if passed < SHORTEST {
-            return before.rate;
-        }
-        let used = usage.saturating_sub(before.usage) as f64;
-        let rate = (used / passed.as_secs_f64()) as u64;
-        if passed >= WINDOW {
-            *before = Reading { at: now, usage, rate: Some(rate) };
-        }
-        Some(rate)
-    }
+/// The control group of a container; each attempt has one of its own.
+pub(super) fn place(uid: &str, name: &str, attempt: &Attempt) -> String {
+    format!("pods/{uid}/{name}-{}", attempt.number)
 }
 
 /// As the API writes times.
@@ -154,7 +122,7 @@ fn time(at: Timestamp) -> String {
 }
 
 /// What the whole machine uses.
-fn machine() -> Usage {
+pub(super) fn machine() -> Usage {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let vmstat = fs::read_to_string("/proc/vmstat").unwrap_or_default();
@@ -224,22 +192,6 @@ fn network(now: Timestamp, first: &Value, all: &[Value]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_rate_is_taken_over_some_seconds() {
-        let (rates, start) = (Rates::default(), Instant::now());
-        let at =
-            |tenths: u64, usage| rates.of("a", usage, start + Duration::from_millis(100 * tenths));
-        assert_eq!(at(0, 1000), None);
-        assert_eq!(at(5, 9000), None, "too short");
-        assert_eq!(at(20, 3000), Some(1000));
-        assert_eq!(at(100, 51_000), Some(5000), "since the first");
-        assert_eq!(at(105, 99_000), Some(5000), "too short since the last");
-        assert_eq!(at(120, 53_000), Some(1000));
-        assert_eq!(rates.of("b", 7, start), None);
-        rates.of("c", 7, start + FORGOTTEN + Duration::from_secs(11));
-        assert_eq!(rates.0.lock().unwrap().len(), 1, "others are forgotten");
-    }
 
     #[test]
     fn the_machine_is_read() {

@@ -67,6 +67,14 @@ async fn a_collector_sees_what_pods_use_and_who_talks_to_them() {
     assert!(main["startTime"].as_str().unwrap() >= web["startTime"].as_str().unwrap(), "{web}");
     assert!(web["network"]["txBytes"].as_u64().unwrap() >= 43, "{web}");
 
+    // The metrics API tells the same; nobody has asked for long enough, so it takes a moment to measure.
+    let path = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/web";
+    let request = http::Request::get(path).body(Vec::new()).unwrap();
+    let used: Value = client.request(request).await.unwrap();
+    assert_eq!(used["containers"][0]["name"], "main");
+    assert!(used["containers"][0]["usage"]["memory"].is_string(), "{used}");
+    assert!(used["window"].as_str().unwrap().ends_with('s'), "{used}");
+
     let metrics = page(&client, &cluster, "metrics/traffic").await;
     let line = "curtain_http_requests_total{source_pod=\"host\",destination_namespace=\"default\",\
                 destination_pod=\"web\",destination_service=\"web\",port=\"8080\",protocol=\"http1\",\
