@@ -1,4 +1,5 @@
-//! What pods use, in the embedded cluster with kubectl: `top`, and what else reads `metrics.k8s.io`.
+//! What pods use, and how many there are for it, in the embedded cluster with kubectl: `top`, what else reads
+//! `metrics.k8s.io`, and autoscalers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -119,6 +120,101 @@ fn kubectl_sees_what_pods_and_nodes_use() {
         kubectl(&["create", "rolebinding", "eve", "--clusterrole=view", "--user=eve"]).success();
         assert_eq!(kubectl(&list).success().lines().count(), 3);
         refused(kubectl(&["delete", "pods.metrics.k8s.io", "idle"]), "MethodNotAllowed");
+        instance
+            .kubectl(release, &["delete", "namespace", space.name(), "--timeout=60s"])
+            .success();
+    }
+    instance.down();
+}
+
+/// One pod that is as busy as it is let be, which is more than it requests.
+fn busy() -> String {
+    format!(
+        r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: busy}}
+spec:
+  selector: {{matchLabels: {{app: busy}}}}
+  template:
+    metadata: {{labels: {{app: busy}}}}
+    spec:
+      terminationGracePeriodSeconds: 1     # busybox has no handler for SIGTERM
+      containers:
+      - name: main
+        image: {IMAGE}
+        command: [/bin/sh, -c, 'while :; do :; done']
+        resources: {{requests: {{cpu: 10m}}, limits: {{cpu: 200m}}}}
+"#
+    )
+}
+
+/// Waits for a field of the autoscaler.
+fn until(space: &Space<'_>, path: &str, value: &str) {
+    let path = format!("jsonpath={path}");
+    eventually(&format!("{path} to be {value}"), PATIENCE, || {
+        let seen = space.kubectl(&["get", "hpa", "busy", "-o", &path]);
+        if seen.stdout == value {
+            return Ok(());
+        }
+        let told = space.kubectl(&["describe", "hpa", "busy"]);
+        Err(format!("{seen:?} {}", told.stdout))
+    });
+}
+
+#[test]
+fn autoscalers_made_with_kubectl_have_as_many_pods_as_it_takes() {
+    let instance = Instance::up();
+    instance.load_busybox(IMAGE, "from the shelf");
+    for release in Clients::KUBECTLS {
+        let space = instance.space(release);
+        let kubectl = |args: &[&str]| space.kubectl(args);
+        space.apply(&busy());
+        kubectl(&["rollout", "status", "deployment/busy", "--timeout=90s"]).success();
+
+        // Up, as far as it is let go.
+        let share = if release == Clients::KUBECTLS[0] { "--cpu-percent=50" } else { "--cpu=50%" };
+        kubectl(&["autoscale", "deployment", "busy", share, "--min=1", "--max=2"]).success();
+        let quick = r#"{"spec":{"behavior":{"scaleDown":{"stabilizationWindowSeconds":0}}}}"#;
+        kubectl(&["patch", "hpa", "busy", "--type=merge", "-p", quick]).success();
+        let older = ["get", "horizontalpodautoscalers.v1.autoscaling", "busy", "-o", "json"];
+        let older = kubectl(&older).success();
+        assert!(older.contains("\"targetCPUUtilizationPercentage\": 50"), "{older}");
+        until(&space, "{.status.desiredReplicas}", "2");
+        until(&space, "{.status.currentReplicas}", "2");
+        kubectl(&["rollout", "status", "deployment/busy", "--timeout=90s"]).success();
+        let told = |kind: &str| format!("{{.status.conditions[?(@.type==\"{kind}\")].reason}}");
+        until(&space, &told("ScalingLimited"), "TooManyReplicas");
+        until(&space, &told("ScalingActive"), "ValidMetricFound");
+        let listed = kubectl(&["get", "hpa"]).success();
+        let lines: Vec<Vec<&str>> = listed.lines().map(words).collect();
+        let heading = ["NAME", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE"];
+        assert_eq!(lines[0], heading);
+        assert_eq!(lines[1][..3], ["busy", "Deployment/busy", "cpu:"], "{listed}");
+        assert!(lines[1][3].ends_with("%/50%"), "{listed}");
+        assert_eq!(lines[1][4..7], ["1", "2", "2"], "{listed}");
+        let described = kubectl(&["describe", "hpa", "busy"]).success();
+        let words = "cpu resource utilization (percentage of request) above target";
+        for words in ["SuccessfulRescale", "New size: 2; reason: ", words, "% ("] {
+            assert!(described.contains(words), "{words} is not in {described}");
+        }
+
+        // And down again, once there is nothing to do.
+        let idle = r#"[{"op":"replace","path":"/spec/template/spec/containers/0/command","value":["/bin/sh","-c","while :; do sleep 5; done"]}]"#;
+        kubectl(&["patch", "deployment", "busy", "--type=json", "-p", idle]).success();
+        until(&space, "{.status.desiredReplicas}", "1");
+        until(&space, "{.status.currentReplicas}", "1");
+        let described = kubectl(&["describe", "hpa", "busy"]).success();
+        let words = "New size: 1; reason: All metrics below target";
+        assert!(described.contains(words), "{described}");
+
+        // Of metrics that no API here has, it says so.
+        let other = r#"{"spec":{"metrics":[{"type":"Pods","pods":{"metric":{"name":"q"},"target":{"type":"AverageValue","averageValue":"1"}}}]}}"#;
+        kubectl(&["patch", "hpa", "busy", "--type=merge", "-p", other]).success();
+        until(&space, &told("ScalingActive"), "FailedGetPodsMetric");
+        let described = kubectl(&["describe", "hpa", "busy"]).success();
+        let words = "no custom metrics API (custom.metrics.k8s.io) registered";
+        assert!(described.contains(words), "{described}");
         instance
             .kubectl(release, &["delete", "namespace", space.name(), "--timeout=60s"])
             .success();

@@ -1,6 +1,7 @@
 //! The controllers of the embedded cluster.
 //!
-//! Each is an ordinary client of the API server that works off a queue which watches fill; none polls.
+//! Each is an ordinary client of the API server that works off a queue which watches fill; none polls, but `autoscale`
+//! what pods use.
 //! Watched kinds are shared: pods are in memory once, whoever needs them. A write's answer goes into the
 //! cache at once, so that nobody acts twice on what its watch has not told yet.
 //!
@@ -13,6 +14,7 @@
 //! | `daemon_set` | one pod on every node that fits |
 //! | `job` | pods until enough of them have succeeded |
 //! | `cron_job` | Jobs by the clock |
+//! | `autoscale` | how many pods a target has, by what they use |
 //! | `disruption` | how many pods of a budget may be evicted |
 //! | `volume` | claims and volumes: bound, made, protected, removed |
 //! | `scheduler` | binds pods to the node, once their claims have volumes |
@@ -21,6 +23,7 @@
 //! What they decide is in pure functions (`decide.rs`, `rollout.rs`, `graph.rs`, `build.rs`, …), tested
 //! without a server. To add one: write its `register`, and name that in [`CONTROLLERS`]. Entry point: [`run`].
 
+mod autoscale;
 mod cache;
 mod collect;
 mod cron_job;
@@ -56,6 +59,7 @@ use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use autoscale::METRICS_PERIOD;
 use registry::Registry;
 pub use volume::Disk;
 
@@ -66,6 +70,8 @@ pub struct Config {
     pub authority: String,
     /// Where the directories of PersistentVolumes are.
     pub disk: Arc<dyn Disk>,
+    /// How often autoscalers look at what pods use.
+    pub metrics_period: Duration,
 }
 
 /// How each controller is made. What they watch is told to them in this order.
@@ -80,6 +86,7 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     cron_job::register,
     endpoints::register,
     disruption::register,
+    autoscale::register,
     volume::register,
     scheduler::register,
 ];

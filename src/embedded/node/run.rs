@@ -88,7 +88,8 @@ async fn run(
     let manager = client("system:kube-controller-manager", &["system:authenticated"]);
     let scheduler = client("system:kube-scheduler", &["system:authenticated"]);
     let disk = Arc::new(NodeDisk::new(config.clone(), supervisor.clone()));
-    let settings = controllers::Config { authority, disk };
+    let settings =
+        controllers::Config { authority, disk, metrics_period: controllers::METRICS_PERIOD };
     tokio::spawn(controllers::run(manager, scheduler, settings, shutdown.clone()));
 
     let node_user = format!("system:node:{}", config.node_name());

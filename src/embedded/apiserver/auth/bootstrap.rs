@@ -143,6 +143,7 @@ pub fn roles() -> Vec<Value> {
                     ],
                 ),
                 rule(&WRITE, &["apps"], &[&workloads[..], &["deployments/rollback"]].concat()),
+                rule(&WRITE, &["autoscaling"], &["horizontalpodautoscalers"]),
                 rule(&WRITE, &["batch"], &["cronjobs", "jobs"]),
                 rule(&WRITE, &["networking.k8s.io"], &["ingresses", "networkpolicies"]),
                 rule(&WRITE, &["policy"], &["poddisruptionbudgets"]),
@@ -154,6 +155,11 @@ pub fn roles() -> Vec<Value> {
             vec![
                 rule(&READ, &[""], &core_view),
                 rule(&READ, &["apps"], &[&workloads[..], &workloads_view].concat()),
+                rule(
+                    &READ,
+                    &["autoscaling"],
+                    &["horizontalpodautoscalers", "horizontalpodautoscalers/status"],
+                ),
                 rule(&READ, &["batch"], &["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
                 rule(&READ, &["discovery.k8s.io"], &["endpointslices"]),
                 rule(

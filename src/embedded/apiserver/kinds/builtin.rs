@@ -7,8 +7,8 @@ use curtain_schema::builtin;
 use super::columns::{self, Columns, Printer};
 use super::{Resource, Scale, Schema, Strategy, Subresource, api_version};
 use super::{
-    apps, batch, coordination, core, discovery, events, extensions, metrics, networking, policy,
-    rbac, registration, reviews, scheduling, storage,
+    apps, autoscaling, batch, coordination, core, discovery, events, extensions, metrics,
+    networking, policy, rbac, registration, reviews, scheduling, storage,
 };
 
 /// What a line says about a kind; `PLAIN` is a namespaced kind with nothing special.
@@ -52,13 +52,14 @@ pub(super) const CLUSTER: Line = Line { cluster: true, ..PLAIN };
 /// `all` of `kubectl get all`.
 pub(super) const ALL: &[&str] = &["all"];
 
-const GROUPS: [(&str, &[Line]); 16] = [
+const GROUPS: [(&str, &[Line]); 17] = [
     ("", core::KINDS),
     (registration::GROUP, registration::KINDS),
     ("apiextensions.k8s.io", extensions::KINDS),
     ("apps", apps::KINDS),
     ("authentication.k8s.io", reviews::AUTHENTICATION),
     ("authorization.k8s.io", reviews::AUTHORIZATION),
+    ("autoscaling", autoscaling::KINDS),
     ("batch", batch::KINDS),
     ("coordination.k8s.io", coordination::KINDS),
     ("discovery.k8s.io", discovery::KINDS),

@@ -5,6 +5,7 @@
 //! module here with what the line refers to. A custom resource definition produces the same descriptor.
 
 mod apps;
+mod autoscaling;
 mod batch;
 mod builtin;
 mod catalog;

@@ -2,6 +2,7 @@
 
 mod access;
 mod admission;
+mod autoscaling;
 mod custom;
 mod durability;
 pub(crate) mod harness;

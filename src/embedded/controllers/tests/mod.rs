@@ -1,5 +1,6 @@
 //! The controllers against a real API server in this process, with a stand-in for the node.
 
+mod autoscale;
 mod collect;
 mod cron_jobs;
 mod daemon_sets;
@@ -54,7 +55,8 @@ impl World {
         let scheduler =
             cluster.server.local_client("system:kube-scheduler", &["system:authenticated"]);
         let disk = Arc::new(storage::Disk::default());
-        let config = Config { authority: "the CA".into(), disk: disk.clone() };
+        let metrics_period = Duration::from_millis(500);
+        let config = Config { authority: "the CA".into(), disk: disk.clone(), metrics_period };
         tasks.spawn(run(manager, scheduler, config, shutdown.clone()));
         tasks.spawn(kubelet(client.clone()));
         World { cluster, client, disk, tasks, shutdown }
@@ -126,7 +128,7 @@ async fn kubelet(client: Client) {
             let code = i32::from(ends.is_some_and(|phase| phase == "Failed"));
             let ended = json!({"status":{"phase":ends,"containerStatuses":[{"name":"c","image":"i","imageID":"","ready":false,
                 "restartCount":0,"state":{"terminated":{"exitCode":code,"finishedAt":"2026-01-01T00:00:00Z"}}}]}});
-            let running = json!({"status":{"phase":"Running","podIP":format!("10.244.0.{address}"),
+            let running = json!({"status":{"phase":"Running","startTime":"2026-01-01T00:00:00Z","podIP":format!("10.244.0.{address}"),
                 "conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}});
             let status = if ends.is_some() { ended } else { running };
             let _ = api
