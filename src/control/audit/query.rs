@@ -65,6 +65,12 @@ pub struct Numbered {
     pub record: Record,
 }
 
+impl AsRef<Record> for Numbered {
+    fn as_ref(&self) -> &Record {
+        &self.record
+    }
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {

@@ -156,6 +156,12 @@ impl Record {
     }
 }
 
+impl AsRef<Record> for Record {
+    fn as_ref(&self) -> &Record {
+        self
+    }
+}
+
 /// The binding that `decision` rests on, and who granted that.
 pub(super) fn by(decision: &Decision) -> (String, String) {
     match decision {

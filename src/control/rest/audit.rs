@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Api, ApiError, error::Told, extract::Call};
 use crate::{
-    audit::{Audit, Outcome, Query, Record, moment, trail},
+    audit::{Audit, Outcome, Query, Record, moment, sum_up, trail},
     authz::{Attributes, Hierarchy, Question, Via},
     identity::{Caller, SubjectKind},
 };
@@ -23,6 +23,8 @@ const ACTION: &str = "audit:view";
 /// Records of a page when the client does not say, and at most.
 const USUAL: usize = 100;
 const MOST: usize = 1000;
+/// Pages that are read at most for one answer that sums up.
+const MOST_PAGES: usize = 5;
 /// Asking about permissions changes nothing, and shows nothing; other roles do it in their callers' names.
 const ASKING: &str = "/api/v1/authz/";
 
@@ -108,12 +110,34 @@ async fn list(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiErro
         limit: limit.clamp(1, MOST),
     };
     scope(&api, &call, &mut query)?;
+    if call.flag("summed") {
+        return summed(&api, query).await;
+    }
     let found = api.audit.find(query).await.map_err(unavailable)?;
     let mut pagination = json!({});
     if let Some(last) = found.records.last().filter(|_| found.more) {
         pagination["nextCursor"] = json!(last.number.to_string());
     }
     Ok(Json(json!({"items": found.records, "pagination": pagination})))
+}
+
+/// As many entries as are asked for, of the newest records. What is older is asked for by `until`.
+async fn summed(api: &Api, mut query: Query) -> Result<Json<Value>, ApiError> {
+    let wanted = std::mem::replace(&mut query.limit, MOST);
+    let mut records = Vec::new();
+    for _ in 0..MOST_PAGES {
+        let found = api.audit.find(query.clone()).await.map_err(unavailable)?;
+        query.before = found.records.last().map(|last| last.number);
+        records.extend(found.records);
+        // The oldest sum may go on in the next page.
+        if !found.more || sum_up(records.iter().rev()).len() > wanted {
+            break;
+        }
+    }
+    let mut entries = sum_up(records.iter().rev());
+    entries.reverse();
+    entries.truncate(wanted);
+    Ok(Json(json!({"items": entries, "pagination": {}})))
 }
 
 async fn summary(State(api): State<Api>, call: Call) -> Result<Json<Value>, ApiError> {

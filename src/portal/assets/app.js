@@ -26,7 +26,8 @@ function showCopyButtons(root) {
 }
 
 function trouble(part, message) {
-  const line = part.parentElement.querySelector(".trouble");
+  const beside = part.nextElementSibling;
+  const line = beside?.matches(".trouble") ? beside : part.parentElement.querySelector(".trouble");
   if (!line) return;
   line.hidden = !message;
   line.textContent = message || "";

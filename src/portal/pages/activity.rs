@@ -1,4 +1,4 @@
-//! What agents may do, and did: the part of the agents' page that is live.
+//! The agents with what they may do: the part of the agents' page that is live.
 
 use super::parts;
 use crate::backend::User;
@@ -7,26 +7,17 @@ use crate::model::{taken, text};
 use maud::{Markup, html};
 use serde_json::Value;
 
-/// Records shown.
-const RECENT: usize = 20;
-
-/// Agents and kinds of change as the API has them, and what was done last.
+/// Agents and kinds of change as the API has them.
 pub(crate) struct Activity {
     pub(crate) agents: Vec<Value>,
     pub(crate) kinds: Vec<Value>,
-    records: Vec<Value>,
 }
 
 impl Activity {
     /// What the person may see of it.
     pub(crate) async fn read(user: &User<'_>) -> Result<Activity, BackendError> {
         let mut agents = user.get("/agents").await?;
-        let mut audit = user.get(&format!("/audit?limit={RECENT}")).await?;
-        Ok(Activity {
-            agents: taken(&mut agents["items"]),
-            kinds: taken(&mut agents["kinds"]),
-            records: taken(&mut audit["items"]),
-        })
+        Ok(Activity { agents: taken(&mut agents["items"]), kinds: taken(&mut agents["kinds"]) })
     }
 
     /// The live part.
@@ -39,11 +30,6 @@ impl Activity {
                 } @else {
                     ul.cards.wide { @for agent in &self.agents { li { (card(agent, form_key)) } } }
                 }
-            }
-            section {
-                h2.label { "Done last" }
-                @if self.records.is_empty() { p.dim { "Nothing that you may see." } }
-                @else { (records(&self.records)) }
             }
         }
     }
@@ -89,36 +75,4 @@ fn granted(agent: &str, grant: &Value, form_key: &str) -> Markup {
             }
         }
     }
-}
-
-fn records(records: &[Value]) -> Markup {
-    let columns = ["When", "Who", "What", "Result", "On"];
-    let rows = html! {
-        @for record in records {
-            @let result = text(record, "/result");
-            tr {
-                td.dim.since { (parts::moment(text(record, "/time"))) }
-                th.text scope="row" { (text(record, "/actor")) }
-                td.text { code { (first(record, &["/action", "/call"])) } }
-                td {
-                    span.refused[result == "denied"] { (result) }
-                    @if let Some(by) = record["grantedBy"].as_str() { span.dim { " by " (by) } }
-                }
-                td.text {
-                    (parts::long(&record["id"].to_string(), first(record, &["/note", "/object", "/at"])))
-                    @if !text(record, "/environment").is_empty() { " " span.dim { (text(record, "/environment")) } }
-                }
-            }
-        }
-    };
-    parts::table("Done last", &columns, rows)
-}
-
-/// The first of these members that says something.
-fn first<'a>(record: &'a Value, members: &[&str]) -> &'a str {
-    members
-        .iter()
-        .map(|member| text(record, member))
-        .find(|text| !text.is_empty())
-        .unwrap_or_default()
 }

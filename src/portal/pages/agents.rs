@@ -1,6 +1,7 @@
 //! Agents and identity: who you are, what you may do, and how an assistant gets to work here.
 
 use super::activity::Activity;
+use super::done::Done;
 use super::layout::{self, Section};
 use super::{Page, parts};
 use crate::backend::User;
@@ -8,9 +9,10 @@ use crate::error::BackendError;
 use crate::model::{text, title};
 use crate::server::Portal;
 use crate::session::SignedIn;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Html;
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -21,8 +23,25 @@ const CLIENTS: [(&str, &str); 4] = [
     ("Codex", "codex"),
 ];
 
-pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): SignedIn) -> Page {
+/// Seconds until what was done is fetched again.
+const EVERY: u32 = 5;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    /// Present when only what was done is wanted.
+    part: Option<String>,
+}
+
+pub(crate) async fn show(
+    State(portal): State<Arc<Portal>>,
+    SignedIn(session): SignedIn,
+    Query(asked): Query<Asked>,
+) -> Page {
     let user = portal.backend.of(&session.token);
+    let done = Done::read(&user).await?.show();
+    if asked.part.is_some() {
+        return Ok(Html(done.into_string()));
+    }
     let profile = user.get("/authz/profile").await?;
     let bindings = match user.list("/clusterauthzrolebindings").await {
         Ok(bindings) => Some(bindings),
@@ -45,6 +64,7 @@ pub(crate) async fn show(State(portal): State<Arc<Portal>>, SignedIn(session): S
                 (grant_form(&activity, (&environments, &projects), &session.form_key))
             }
         }
+        (parts::fetched("/agents?part", EVERY, done))
         section #connect {
             h2.label { "Connect an assistant" }
             ul.cards.wide {

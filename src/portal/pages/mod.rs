@@ -5,6 +5,7 @@ pub(crate) mod agents;
 pub(crate) mod breaking;
 pub(crate) mod component;
 pub(crate) mod deploy;
+pub(crate) mod done;
 pub(crate) mod environments;
 pub(crate) mod incident;
 pub(crate) mod incidents;

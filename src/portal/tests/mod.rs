@@ -475,6 +475,20 @@ async fn agents_are_shown_with_what_they_may_and_did_and_a_person_grants_and_rev
     assert!(page.contains("granted by admin@openchoreo.dev") && page.contains("config-fix"));
     assert!(page.contains("ReleaseBinding/&lt;b&gt;web&lt;/b&gt;"), "what an agent names is text");
     assert!(page.contains("set the number of replicas"));
+    // Who has only looked takes no place of what was refused, which is told once; granting comes before all that.
+    let (above, done) = page.split_once("Done last</h2>").unwrap();
+    let (changes, reads) = done.split_once("Looked at last</h2>").unwrap();
+    assert!(
+        above.contains("action=\"/agents/grant\"") && !done.contains("action=\"/agents/grant\"")
+    );
+    assert_eq!((changes.matches("denied").count(), changes.matches("looker").count()), (1, 0));
+    assert_eq!(reads.matches("looker").count(), 5, "{reads}");
+    assert!(
+        reads.contains("41 reads") && reads.contains("logs, &lt;b&gt;traces&lt;/b&gt;"),
+        "{reads}"
+    );
+    let part = browser.page("/agents?part").await;
+    assert!(part.starts_with("<section>") && part.contains("41 reads"), "{part}");
 
     let grant = "agent=claude-1&kind=scale&environment=development&project=&minutes=60";
     let forged = format!("form_key=x&{grant}");

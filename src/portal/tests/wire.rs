@@ -389,12 +389,29 @@ async fn agents() -> Json<Value> {
     }))
 }
 
-async fn audit() -> Json<Value> {
-    Json(json!({"items": [{
+/// Long ago, an agent was refused a change; since then, another one has only looked.
+async fn audit(Query(query): Query<HashMap<String, String>>) -> Json<Value> {
+    let refused = json!({
         "id": 1, "time": "2026-01-02T03:04:05Z", "actor": "claude-1", "actorKind": "agent", "via": "mcp",
         "call": "update_release_binding", "action": "releasebinding:update", "result": "denied",
         "object": "ReleaseBinding/<b>web</b>", "environment": "default/production",
-    }], "pagination": {}}))
+    });
+    let read = |id: u32| {
+        json!({
+            "id": id, "time": "2026-01-02T04:04:05Z", "actor": "looker", "actorKind": "agent", "via": "observer",
+            "call": "query", "action": "logs:view", "result": "allowed", "object": "Component/web",
+            "reads": 41, "kinds": ["logs", "<b>traces</b>"],
+        })
+    };
+    let many: usize = query["limit"].parse().unwrap();
+    let items: Vec<Value> = match (query.get("changes"), query.get("result")) {
+        (None, None) if query.contains_key("summed") => {
+            (2..102).rev().map(read).take(many).collect()
+        }
+        (None, None) => panic!("reads are asked for one by one"),
+        _ => vec![refused],
+    };
+    Json(json!({"items": items, "pagination": {}}))
 }
 
 async fn remove(

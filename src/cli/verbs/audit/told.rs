@@ -3,9 +3,7 @@
 //! Invariant: lines are in the order of time, the newest at the bottom, where a terminal ends; what was only looked at
 //! never stands between two lines as more than one line for each minute and actor.
 
-use std::collections::BTreeMap;
-
-use curtain_control::audit::{Outcome, Record};
+use curtain_control::audit::{Entry, Outcome, Record, sum_up};
 
 use crate::fit::Cut;
 
@@ -17,61 +15,27 @@ pub(super) const CUTS: [Cut; 8] =
 /// Kinds of reads that one line names at most.
 const MOST_KINDS: usize = 4;
 
-/// What somebody looked at.
-struct Looks {
-    /// Which line tells it.
-    line: usize,
-    minute: String,
-    many: usize,
-    /// `logs`, `component`.
-    kinds: Vec<String>,
-}
-
-/// The lines of `records`, the oldest first. Unless `all` are wanted, what one actor only looked at within a minute, and
-/// with nothing else in between, is one line.
+/// The lines of `records`, the oldest first. Unless `all` are wanted, what was only looked at is summed up.
 pub(super) fn lines(records: &[Record], all: bool) -> Vec<Vec<String>> {
-    let mut lines: Vec<Vec<String>> = Vec::new();
-    let mut open: BTreeMap<&str, Looks> = BTreeMap::new();
-    for record in records {
-        let actor = record.actor.as_str();
-        if all || !record.is_read() || record.result != Outcome::Allowed {
-            open.remove(actor);
-            lines.push(line(record));
-            continue;
-        }
-        let time = record.time.to_string();
-        let minute = time.get(..16).unwrap_or_default();
-        let kind =
-            record.action.split(':').next().filter(|kind| !kind.is_empty()).unwrap_or("other");
-        match open.get_mut(actor).filter(|looks| looks.minute == minute) {
-            Some(looks) => {
-                looks.many += 1;
-                if !looks.kinds.iter().any(|known| known == kind) {
-                    looks.kinds.push(kind.to_owned());
-                }
-                lines[looks.line] = summed(&lines[looks.line], looks);
-            }
-            None => {
-                let (line_at, minute) = (lines.len(), minute.to_owned());
-                lines.push(line(record));
-                let kinds = vec![kind.to_owned()];
-                open.insert(actor, Looks { line: line_at, minute, many: 1, kinds });
-            }
-        }
+    if all {
+        return records.iter().map(line).collect();
     }
-    lines
+    sum_up(records).iter().map(summed).collect()
 }
 
-/// The first of several reads, as the line of all of them.
-fn summed(first: &[String], looks: &Looks) -> Vec<String> {
-    let mut kinds = looks.kinds.iter().take(MOST_KINDS).cloned().collect::<Vec<_>>().join(", ");
-    if looks.kinds.len() > MOST_KINDS {
+/// A record, or several reads in one line.
+fn summed(entry: &Entry<&Record>) -> Vec<String> {
+    let mut line = line(entry.record);
+    if entry.reads <= 1 {
+        return line;
+    }
+    let mut kinds = entry.kinds.iter().take(MOST_KINDS).cloned().collect::<Vec<_>>().join(", ");
+    if entry.kinds.len() > MOST_KINDS {
         kinds.push_str(", …");
     }
-    let mut line = vec![String::new(); HEAD.len()];
-    line[..3].clone_from_slice(&first[..3]);
-    line[3] = format!("{} reads", looks.many);
+    line[3] = format!("{} reads", entry.reads);
     line[4] = kinds;
+    line[5..].fill(String::new());
     line
 }
 

@@ -140,6 +140,29 @@ async fn everybody_sees_what_they_did_and_only_who_may_what_others_did() {
 }
 
 #[tokio::test]
+async fn what_was_only_looked_at_is_summed_up_for_who_asks_for_that() {
+    let (platform, _) = shop().await;
+    let (admin, agent) = (platform.token("admin").await, platform.token("one").await);
+    for _ in 0..3 {
+        platform.send(&agent, Method::GET, &format!("{TEAM}/projects/shop"), None).await;
+    }
+    let components = format!("{TEAM}/components");
+    platform.send(&agent, Method::POST, &components, Some(component("web"))).await;
+    platform.send(&agent, Method::GET, &components, None).await;
+    let told = |records: &[Value]| -> Vec<(Value, Value)> {
+        records.iter().map(|one| (one["reads"].clone(), one["result"].clone())).collect()
+    };
+    let entries = records(&platform, &admin, "?summed=true&actor=one").await;
+    let newest_first = [(1, "allowed"), (0, "denied"), (3, "allowed")];
+    let expected = newest_first.map(|(reads, result)| (json!(reads), json!(result)));
+    assert_eq!(told(&entries), expected);
+    assert_eq!(entries[2]["kinds"], json!(["project"]));
+    let first = records(&platform, &admin, "?summed=true&actor=one&limit=1").await;
+    assert_eq!(told(&first), expected[..1]);
+    assert_eq!(records(&platform, &admin, "?actor=one").await.len(), 5);
+}
+
+#[tokio::test]
 async fn a_grant_is_recorded_and_who_granted_is_told_with_what_it_allowed() {
     let (platform, developer) = shop().await;
     let (admin, agent) = (platform.token("admin").await, platform.token("one").await);
