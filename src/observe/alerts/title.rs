@@ -51,6 +51,8 @@ impl Seen {
             (_, "http_error_rate") => format!("{value} %"),
             (_, "http_latency_p99") => latency(&self.value),
             (_, "cpu_usage" | "memory_usage") => format!("{value} % of its limit"),
+            (_, "failures") if value == "1" => "1 pod or release failed".to_owned(),
+            (_, "failures") => format!("{value} pods or releases failed"),
             _ => value,
         }
     }
@@ -108,8 +110,8 @@ mod tests {
             ("p99 latency", "12 s", "metric", "", "http_latency_p99", "12345"),
             ("p99 latency", "250 ms", "metric", "", "http_latency_p99", "250"),
             ("CPU", "93 % of its limit", "metric", "", "cpu_usage", "93.2"),
-            ("failures", "1", "metric", "", "failures", "1"),
-            ("failures", "3", "metric", "", "failures", "3"),
+            ("failures", "1 pod or release failed", "metric", "", "failures", "1"),
+            ("failures", "3 pods or releases failed", "metric", "", "failures", "3"),
             ("\"oh no\" in the logs", "12 times", "log", "oh no", "", "12"),
             ("\"oh no\" in the logs", "once", "log", "oh no", "", "1"),
             ("money spent", "$0.1234", "budget", "", "", "0.1234"),

@@ -1,7 +1,10 @@
 //! A component: what runs of it in every environment, and who may change that.
 
 use super::overrides::overrides;
-use super::{Binding, Override, Status, path, pipeline_path, text, title, titled};
+use super::{
+    Binding, Override, Status, component_named, path, pipeline_path, project_named, text, title,
+    titled,
+};
 use crate::backend::User;
 use crate::error::{BackendError, softly};
 use crate::health::Health;
@@ -48,22 +51,19 @@ pub(crate) async fn component(
     place: &Place,
 ) -> Result<ComponentView, BackendError> {
     let base = format!("/namespaces/{}", encode(&place.namespace));
-    let (project, component) = (encode(&place.project), encode(&place.component));
+    let component = encode(&place.component);
     let paths = (
-        format!("{base}/projects/{project}"),
-        format!("{base}/components/{component}"),
         format!("{base}/releasebindings?component={component}"),
         format!("{base}/workloads?component={component}"),
         format!("{base}/environments"),
     );
     let (project, component, bindings, workloads, environments) = tokio::try_join!(
-        user.get(&paths.0),
-        user.get(&paths.1),
+        project_named(user, &place.namespace, &place.project),
+        component_named(user, place),
+        user.list(&paths.0),
+        user.list(&paths.1),
         user.list(&paths.2),
-        user.list(&paths.3),
-        user.list(&paths.4),
     )?;
-    belongs(&component, place)?;
     let pipeline = user.get(&pipeline_path(&base, &project)).await?;
     let mut lanes = Vec::new();
     for (name, targets) in path(&pipeline) {
@@ -151,18 +151,15 @@ pub(crate) struct Head {
 pub(crate) async fn head(user: &User<'_>, place: &Place) -> Result<Head, BackendError> {
     let base = format!("/namespaces/{}", encode(&place.namespace));
     let paths = (
-        format!("{base}/projects/{}", encode(&place.project)),
-        format!("{base}/components/{}", encode(&place.component)),
         format!("{base}/environments"),
         format!("{base}/workloads?component={}", encode(&place.component)),
     );
     let (project, component, known, workloads) = tokio::try_join!(
-        user.get(&paths.0),
-        user.get(&paths.1),
-        user.list(&paths.2),
-        user.list(&paths.3),
+        project_named(user, &place.namespace, &place.project),
+        component_named(user, place),
+        user.list(&paths.0),
+        user.list(&paths.1),
     )?;
-    belongs(&component, place)?;
     let pipeline = user.get(&pipeline_path(&base, &project)).await?;
     let (image, environments) = (image(&workloads), titled(&pipeline, &known));
     Ok(Head { project: title(&project).to_owned(), component, image, environments })

@@ -2,12 +2,14 @@
 
 mod binding;
 mod component;
+mod named;
 mod overrides;
 mod project;
 mod release;
 
 pub(crate) use binding::{Binding, Endpoint, Status, reason};
 pub(crate) use component::{ComponentView, Head, Lane, belongs, component, head};
+pub(crate) use named::{component_named, project_named};
 pub(crate) use overrides::{Override, Was};
 pub(crate) use project::{ComponentRow, ProjectView, project};
 pub(crate) use release::{is_way_back, releases};

@@ -1,6 +1,6 @@
 //! A project: its components, and how each is doing in every environment.
 
-use super::{Status, pipeline_path, text, titled};
+use super::{Status, pipeline_path, project_named, text, titled};
 use crate::backend::User;
 use crate::error::BackendError;
 use crate::login::encode;
@@ -27,7 +27,7 @@ pub(crate) async fn project(
     name: &str,
 ) -> Result<ProjectView, BackendError> {
     let base = format!("/namespaces/{}", encode(namespace));
-    let project = user.get(&format!("{base}/projects/{}", encode(name))).await?;
+    let project = project_named(user, namespace, name).await?;
     let (pipeline, bindings) = (pipeline_path(&base, &project), format!("{base}/releasebindings"));
     let components = format!("{base}/components?project={}", encode(name));
     let known = format!("{base}/environments");

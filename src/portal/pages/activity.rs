@@ -48,7 +48,7 @@ fn card(agent: &Value, form_key: &str) -> Markup {
                 (parts::counted(number("reads"), "read")) " · " (parts::counted(number("writes"), "write"))
                 @if number("denied") > 0 { " · " (number("denied")) " denied" }
             }
-            @if let Some(seen) = counts["lastSeen"].as_str() { p.dim { "Last seen " (parts::moment(seen)) } }
+            @if let Some(seen) = counts["lastSeen"].as_str() { p.dim.since { "Last seen " (parts::moment(seen)) } }
             @if grants.is_empty() { p.dim { "May read, and change nothing." } }
             @for grant in grants { (granted(name, grant, form_key)) }
         }

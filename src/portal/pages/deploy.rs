@@ -5,8 +5,7 @@ pub(crate) mod command;
 use super::layout::{self, Section};
 use super::{Page, project};
 use crate::error::{BackendError, PageError};
-use crate::login::encode;
-use crate::model::title;
+use crate::model::{project_named, title};
 use crate::server::Portal;
 use crate::session::{Session, SignedIn};
 use crate::wish::{Faults, Wish};
@@ -62,8 +61,7 @@ impl Deploy {
         (namespace, name): (&str, &str),
     ) -> Result<Markup, BackendError> {
         let user = portal.backend.of(&session.token);
-        let path = format!("/namespaces/{}/projects/{}", encode(namespace), encode(name));
-        let found = user.get(&path).await?;
+        let found = project_named(&user, namespace, name).await?;
         let own = project::href(namespace, name);
         // What is wrong is said at the fields.
         let command = match self.faults == Faults::default() {

@@ -5,7 +5,7 @@ use super::{Page, parts, project};
 use crate::error::softly;
 use crate::incidents::{DAYS, all, is_open};
 use crate::login::encode;
-use crate::model::{text, title};
+use crate::model::{project_named, text, title};
 use crate::related::{Above, Cause, Group, Related, relate};
 use crate::server::Portal;
 use crate::session::SignedIn;
@@ -30,9 +30,9 @@ pub(crate) async fn show(
     Query(asked): Query<Asked>,
 ) -> Page {
     let user = portal.backend.of(&session.token);
-    let path = format!("/namespaces/{}/projects/{}", encode(&namespace), encode(&name));
     let everything = asked.show == "all";
-    let (found, incidents) = tokio::join!(user.get(&path), all(&user, &namespace, &name));
+    let (found, incidents) =
+        tokio::join!(project_named(&user, &namespace, &name), all(&user, &namespace, &name));
     let (found, incidents) = (found?, softly(incidents)?);
     let related = match incidents {
         Ok(mut incidents) => {
@@ -117,7 +117,7 @@ pub(crate) fn caused_by(own: &str, cause: &Cause) -> Markup {
 pub(crate) fn at_the_start(incident: &Value) -> Markup {
     html! {
         @let value = text(incident, "/atStart");
-        @if !value.is_empty() { " " span.small.dim { (value) " at the start" } }
+        @if !value.is_empty() { " " span.small.dim { "at the start: " (value) } }
     }
 }
 

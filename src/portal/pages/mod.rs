@@ -37,7 +37,7 @@ pub(crate) fn problem(title: &str, message: &str) -> Markup {
             section.solo {
                 (layout::mark())
                 h1 { (title) }
-                p.problem role="alert" { (message) }
+                p.problem role="alert" { (parts::coded(message)) }
                 p { a.button href="/" { "Go to the projects" } }
             }
         },

@@ -32,7 +32,65 @@ pub(crate) fn apply(instance: &Instance, file: &str) -> Markup {
 
 /// A moment: exact for machines, relative for people once the script runs.
 pub(crate) fn moment(time: &str) -> Markup {
-    html! { time datetime=(time) title=(time) { (time.get(..16).unwrap_or(time).replace('T', " ")) } }
+    html! { time datetime=(time) title=(time) { (written(time, 16)) } }
+}
+
+/// A moment to the second, by which what follows each other is told apart.
+pub(crate) fn exactly(time: &str) -> Markup {
+    html! { time datetime=(time) { (written(time, 19)) } }
+}
+
+/// The first so many letters of a time, and its zone.
+fn written(time: &str, letters: usize) -> String {
+    let Some(shown) = time.get(..letters) else { return time.to_owned() };
+    let rest = &time[letters..];
+    let zone = match rest.rfind(['Z', '+', '-']).map(|at| &rest[at..]) {
+        Some("Z") => " UTC".to_owned(),
+        Some(zone) => format!(" {zone}"),
+        None => String::new(),
+    };
+    format!("{}{zone}", shown.replace('T', " "))
+}
+
+/// Words of our own in which code stands between backticks.
+pub(crate) fn coded(words: &str) -> Markup {
+    let even = words.matches('`').count().is_multiple_of(2);
+    html! {
+        @if !even { (words) } @else {
+            @for (index, part) in words.split('`').enumerate() {
+                @if index % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        }
+    }
+}
+
+/// What a program says went wrong: of a page of HTML, its first line of text, as nobody reads markup here.
+pub(crate) fn said(message: &str) -> String {
+    let lower = message.to_ascii_lowercase();
+    let Some(page) = ["<!doctype", "<html"].iter().filter_map(|start| lower.find(start)).min()
+    else {
+        return message.to_owned();
+    };
+    let (before, page) =
+        (message[..page].trim_end(), without_head(&message[page..], &lower[page..]));
+    let mut text = String::new();
+    for piece in page.split('<') {
+        let (_, words) = piece.split_once('>').unwrap_or_default();
+        text.push('\n');
+        text.push_str(words);
+    }
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let first = first.unwrap_or("a page without text");
+    let first = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
+        .into_iter()
+        .fold(first.to_owned(), |text, (name, is)| text.replace(name, is));
+    if before.is_empty() { first } else { format!("{before} {first}") }
+}
+
+/// What people see of a page. `lower` is the same in small letters.
+fn without_head<'p>(page: &'p str, lower: &str) -> &'p str {
+    let body = lower.find("</head>").or_else(|| lower.find("<body"));
+    body.map_or(page, |at| &page[at..])
 }
 
 /// The live part of a page: replaced whenever the server sends it again.
@@ -103,5 +161,38 @@ pub(crate) fn long(key: &str, text: &str) -> Markup {
 
 /// What could not be shown, and why; the rest of the page is there.
 pub(crate) fn missing(what: &str, why: &str) -> Markup {
-    html! { p.notice role="status" { (what) ": " (why) } }
+    html! { p.notice role="status" { (what) ": " (coded(why)) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{coded, moment, said};
+
+    #[test]
+    fn a_moment_tells_its_zone() {
+        for (time, shown) in [
+            ("2026-12-02T07:11:05.25Z", "2026-12-02 07:11 UTC"),
+            ("2026-12-02T07:11:05+01:00", "2026-12-02 07:11 +01:00"),
+            ("2026-12-02T07:11:05-03:00", "2026-12-02 07:11 -03:00"),
+            ("soon", "soon"),
+        ] {
+            assert!(moment(time).into_string().contains(&format!(">{shown}<")), "{time}");
+        }
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        assert_eq!(coded("do `a <b>` now").into_string(), "do <code>a &lt;b&gt;</code> now");
+        assert_eq!(coded("one ` alone").into_string(), "one ` alone");
+    }
+
+    #[test]
+    fn of_a_page_of_markup_the_first_line_of_text_is_said() {
+        let page = "<!DOCTYPE html><html><head><title>x</title><style>p {}</style></head>\n<body>\n<h1>Cart &amp; more</h1>";
+        assert_eq!(said(page), "Cart & more");
+        assert_eq!(said(&format!("500: {page}")), "500: Cart & more");
+        assert_eq!(said("<HTML><p>gone"), "gone");
+        assert_eq!(said("<html></html>"), "a page without text");
+        assert_eq!(said("cannot read <nil>"), "cannot read <nil>");
+    }
 }

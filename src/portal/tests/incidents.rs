@@ -94,7 +94,7 @@ async fn an_incident_stands_below_that_of_the_component_where_its_cause_is() {
     let list = format!("{SHOP}/incidents");
     let (web, own) = ("web: error rate in &lt;development&gt;", "greeter: half of &lt;b&gt;all");
     let page = browser.page(&list).await;
-    assert!(page.contains("23 &lt;%&gt; at the start"), "{page}");
+    assert!(page.contains("at the start: 23 &lt;%&gt;"), "{page}");
     assert!(page.find(web) < page.find(own) && !page.contains("Also affected"), "{page}");
 
     let report = json!({"alertId": "alert-victim", "reportId": "v", "causeComponent": "greeter"});
@@ -107,6 +107,7 @@ async fn an_incident_stands_below_that_of_the_component_where_its_cause_is() {
     assert!(page.contains("2 open incidents, 1 cause<"), "{page}");
     assert!(page.contains("Also affected: <a href=\"") && page.contains(&victim), "{page}");
     let page = browser.page(ACTIVE).await;
+    assert!(page.contains(&format!("<a href=\"{SHOP}\">Shop</a>")), "as it is called elsewhere");
     assert!(page.contains("Also affected: <a href=\"") && page.contains(&victim), "{page}");
     let page = browser.page(&victim).await;
     assert!(page.contains(&format!("Comes of <a href=\"{ACTIVE}\">greeter: half")), "{page}");

@@ -210,6 +210,20 @@ async fn a_project_shows_its_components_everywhere() {
     assert!(empty.contains("$(curtain kubeconfig --name test)"));
     let missing = browser.get("/namespaces/default/projects/nope").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    for (path, said) in [
+        ("nope", "there is no project &quot;nope&quot;; there are: default, &lt;shop&gt;"),
+        ("nope/incidents", "there is no project &quot;nope&quot;; there are: default"),
+        ("nope/components/greeter", "there is no project &quot;nope&quot;; there are: default"),
+        (
+            "shop/components/greter/logs",
+            "there is no component &quot;greter&quot; in project shop; there are: greeter, mailer",
+        ),
+    ] {
+        let missing = browser.get(&format!("/namespaces/default/projects/{path}")).await;
+        assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+        let missing = text(missing).await;
+        assert!(missing.contains(said), "{path}: {missing}");
+    }
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ impl Wire {
             .route("/api/v1/metrics/query", post(canned))
             .route("/api/v1/events/query", post(canned))
             .route("/api/v1alpha1/traces/{*rest}", post(canned))
+            .route("/api/v1/authz/names", get(names))
             .route("/api/v1/audit/summary", get(summary))
             .route("/api/v1/agents", get(agents))
             .route("/api/v1/audit", get(audit))
@@ -374,6 +375,16 @@ async fn read(
             (StatusCode::NOT_FOUND, Json(body)).into_response()
         }
     }
+}
+
+/// What there is instead of a project or component.
+async fn names(Query(query): Query<HashMap<String, String>>) -> Json<Value> {
+    assert_eq!(query["namespace"], "default");
+    let known = match query.contains_key("component") {
+        true => json!(["greeter", "mailer"]),
+        false => json!(["default", "<shop>"]),
+    };
+    Json(json!({"absent": true, "known": known, "more": false}))
 }
 
 async fn agents() -> Json<Value> {

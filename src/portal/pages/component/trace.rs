@@ -129,7 +129,7 @@ fn row(depth: usize, span: &Value, left: f64, width: f64) -> Markup {
     let owner = text(&span["resourceAttributes"], "/openchoreo.dev~1component");
     let owner =
         if owner.is_empty() { text(&span["resourceAttributes"], "/service.name") } else { owner };
-    let message = text(span, "/status/message");
+    let message = parts::said(text(span, "/status/message"));
     let bad = failed(span);
     html! {
         tr {
@@ -153,7 +153,7 @@ fn row(depth: usize, span: &Value, left: f64, width: f64) -> Markup {
                 }
             }
             td data-label="Took" { (took(span)) }
-            td.text { (result(bad)) @if !message.is_empty() { " " (message) } }
+            td.text { (result(bad)) @if !message.is_empty() { " " (parts::long(text(span, "/spanId"), &message)) } }
         }
     }
 }

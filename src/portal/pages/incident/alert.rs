@@ -4,7 +4,8 @@ use crate::chart::plain;
 use maud::{Markup, html};
 use serde_json::Value;
 
-pub(super) fn rule(alert: &Value) -> Markup {
+/// The rule of `alert`, and what it saw: `seen` in words, if the observer told.
+pub(super) fn rule(alert: &Value, seen: &str) -> Markup {
     let rule = &alert["metadata"]["alertRule"];
     let member = |pointer: &str| match rule.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
@@ -13,7 +14,11 @@ pub(super) fn rule(alert: &Value) -> Markup {
     };
     let asked = [member("/source/query"), member("/source/metric")].concat();
     let value = alert["alertValue"].as_str().unwrap_or_default();
-    let value = value.parse().map_or(value.to_owned(), plain);
+    let value = match seen {
+        "" => value.parse().map_or(value.to_owned(), plain),
+        seen => seen.to_owned(),
+    };
+    let window = member("/condition/window");
     let operator = match member("/condition/operator").as_str() {
         "gt" => "above".to_owned(),
         "gte" => "at least".to_owned(),
@@ -28,9 +33,9 @@ pub(super) fn rule(alert: &Value) -> Markup {
             dt { "Condition" }
             dd {
                 (member("/source/type")) " " code { (asked) } " " (operator) " "
-                (member("/condition/threshold")) " in " (member("/condition/window"))
+                (member("/condition/threshold")) " in " (window)
             }
-            dt { "Value at the start" } dd { (value) }
+            dt { "At the start" } dd { (value) @if !window.is_empty() { ", in the " (window) " before" } }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{BackendError, PageError, softly};
 use crate::health;
 use crate::incidents;
 use crate::login::encode;
-use crate::model::text;
+use crate::model::{project_named, text, title};
 use crate::related::relate;
 use crate::server::Portal;
 use crate::session::{Session, SignedIn};
@@ -130,13 +130,15 @@ async fn page(
     let user: User<'_> = portal.backend.of(&session.token);
     let all = incidents::all(&user, &place.namespace, &place.project).await?;
     let incident = incidents::among(&all, place)?.clone();
-    let (related, alert, now, report) = tokio::join!(
+    let (found, related, alert, now, report) = tokio::join!(
+        project_named(&user, &place.namespace, &place.project),
         relate(&user, (&place.namespace, &place.project), all),
         incidents::alert(&user, place, &incident),
         asked_now(&user, place, &incident),
         report::read(&user, place, &incident, &session.form_key),
     );
-    let (related, alert, now, report) = (related?, softly(alert)?, softly(now)?, report?);
+    let (found, related) = (found?, related?);
+    let (alert, now, report) = (softly(alert)?, softly(now)?, report?);
     let now = now.ok().flatten();
     let heading = list::words(&incident);
     let component = text(&incident, "/labels/componentName");
@@ -163,7 +165,7 @@ async fn page(
             section aria-labelledby="alert" {
                 h2.label #alert { "Alert" }
                 @match alert {
-                    Ok(Some(alert)) => (alert::rule(&alert)),
+                    Ok(Some(alert)) => (alert::rule(&alert, text(&incident, "/atStart"))),
                     Ok(None) => p.dim { "The alert is not kept any more." },
                     Err(reason) => (parts::missing("The alert cannot be shown", &reason)),
                 }
@@ -178,7 +180,7 @@ async fn page(
     };
     let crumbs = [
         ("Projects", "/".to_owned()),
-        (place.project.as_str(), place.project_href()),
+        (title(&found), place.project_href()),
         ("Incidents", format!("{}/incidents", place.project_href())),
     ];
     Ok(layout::page(session, &portal.instance, Section::Projects, &heading, &crumbs, content))

@@ -91,7 +91,7 @@ fn show(place: &Place, report: &Value, proposals: &[Proposed], form_key: &str) -
             @if !timeline.is_empty() {
                 h3 { "Timeline" }
                 ol.events { @for event in &timeline { li {
-                    p { span.dim { (exactly(text(event, "/timestamp"))) } " " (text(event, "/component")) }
+                    p { span.dim { (parts::exactly(text(event, "/timestamp"))) } " " (text(event, "/component")) }
                     p { (told(place, text(event, "/event"))) }
                 } } }
             }
@@ -135,11 +135,6 @@ fn asking(place: &Place, form_key: &str) -> Markup {
     }
 }
 
-/// A moment to the second, by which what follows each other is told apart.
-fn exactly(time: &str) -> Markup {
-    html! { time datetime=(time) { (time.get(..19).unwrap_or(time).replace('T', " ")) } }
-}
-
 fn rationale(place: &Place, one: &Value) -> Markup {
     html! {
         (told(place, text(one, "/description")))
@@ -180,7 +175,7 @@ fn evidence(place: &Place, finding: &Value) -> Markup {
         @if !["", text(finding, "/observation")].contains(&text(evidence, "/summary")) { p.dim { (told(place, text(evidence, "/summary"))) } }
         @if !text(evidence, "/trace_id").is_empty() {
             p { "Trace " code { (text(evidence, "/trace_id")) }
-                @if !text(evidence, "/error_message").is_empty() { ": " (text(evidence, "/error_message")) } }
+                @if !text(evidence, "/error_message").is_empty() { ": " (parts::said(text(evidence, "/error_message"))) } }
         }
         @if !lines.is_empty() {
             div.quoted { @for line in lines { div.line data-level=(text(line, "/level")) {
