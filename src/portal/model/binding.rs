@@ -1,6 +1,6 @@
 //! A component in an environment, read off its release binding.
 
-use super::text;
+use super::{Endpoint, text};
 use serde_json::Value;
 
 /// How far a component's release is deployed in an environment. How what runs is doing is [`crate::health::Health`].
@@ -86,19 +86,6 @@ pub(crate) struct Binding {
     pub(crate) overrides: Value,
 }
 
-/// Where an endpoint answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    pub(crate) name: String,
-    pub(crate) kind: String,
-    /// Open to the browser.
-    pub(crate) external: Option<String>,
-    /// The same without a name below `localhost`, which some systems do not resolve.
-    pub(crate) plain: Option<String>,
-    /// Within the data plane.
-    pub(crate) service: Option<String>,
-}
-
 impl Binding {
     /// Read off a ReleaseBinding.
     pub(crate) fn of(object: &Value) -> Binding {
@@ -133,53 +120,9 @@ fn overrides(object: &Value) -> Value {
     Value::Object(set.collect())
 }
 
-impl Endpoint {
-    fn of(status: &Value) -> Endpoint {
-        let external = ["https", "http", "tls"]
-            .iter()
-            .map(|listener| &status["externalURLs"][*listener])
-            .find(|url| url["host"].is_string());
-        Endpoint {
-            name: text(status, "/name").to_owned(),
-            kind: text(status, "/type").to_owned(),
-            external: external.map(address),
-            plain: external.and_then(plain),
-            service: Some(&status["serviceURL"]).filter(|url| url["host"].is_string()).map(address),
-        }
-    }
-}
-
-fn address(url: &Value) -> String {
-    let mut address = String::new();
-    if let Some(scheme) = url["scheme"].as_str().filter(|scheme| !scheme.is_empty()) {
-        address.push_str(&format!("{scheme}://"));
-    }
-    address.push_str(url["host"].as_str().unwrap_or_default());
-    let usual = matches!(
-        (url["scheme"].as_str(), url["port"].as_i64()),
-        (Some("http"), Some(80)) | (Some("https"), Some(443))
-    );
-    if let Some(port) = url["port"].as_i64().filter(|_| !usual) {
-        address.push_str(&format!(":{port}"));
-    }
-    address.push_str(url["path"].as_str().unwrap_or_default());
-    address
-}
-
-/// `http://localhost:19080/@first-label/path` for a host below `.localhost`.
-fn plain(url: &Value) -> Option<String> {
-    let host = url["host"].as_str()?.strip_suffix(".localhost")?;
-    if url["scheme"].as_str()? != "http" {
-        return None;
-    }
-    let label = host.split('.').next()?;
-    let (port, path) = (url["port"].as_i64()?, url["path"].as_str().unwrap_or_default());
-    Some(format!("http://localhost:{port}/@{label}{path}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Binding, Status};
+    use super::Status;
     use serde_json::json;
 
     #[test]
@@ -195,21 +138,5 @@ mod tests {
         assert_eq!(binding("Active", "False", "EnvironmentNotFound"), Status::Failed);
         assert_eq!(binding("Undeploy", "False", "ResourcesUndeployed"), Status::Undeployed);
         assert_eq!(Status::of(&json!({})), Status::Progressing);
-    }
-
-    #[test]
-    fn addresses_have_a_plain_form_below_localhost() {
-        let binding = Binding::of(&json!({"metadata": {"name": "b"}, "status": {"endpoints": [{
-            "name": "http", "type": "HTTP",
-            "serviceURL": {"scheme": "http", "host": "g.cell.svc.cluster.local", "port": 80},
-            "externalURLs": {"http": {"scheme": "http", "port": 19080, "path": "/greeter-http",
-                "host": "development-default.openchoreoapis.localhost"}},
-        }]}}));
-        let endpoint = &binding.endpoints[0];
-        let external = "http://development-default.openchoreoapis.localhost:19080/greeter-http";
-        assert_eq!(endpoint.external.as_deref(), Some(external));
-        let plain = "http://localhost:19080/@development-default/greeter-http";
-        assert_eq!(endpoint.plain.as_deref(), Some(plain));
-        assert_eq!(endpoint.service.as_deref(), Some("http://g.cell.svc.cluster.local"));
     }
 }

@@ -2,13 +2,15 @@
 
 mod binding;
 mod component;
+mod endpoint;
 mod named;
 mod overrides;
 mod project;
 mod release;
 
-pub(crate) use binding::{Binding, Endpoint, Status, reason};
+pub(crate) use binding::{Binding, Status, reason};
 pub(crate) use component::{ComponentView, Head, Lane, belongs, component, head};
+pub(crate) use endpoint::{Endpoint, Inner};
 pub(crate) use named::{component_named, project_named};
 pub(crate) use overrides::{Override, Was};
 pub(crate) use project::{ComponentRow, ProjectView, project};

@@ -1,6 +1,7 @@
 //! Small pieces that several pages share.
 
 use crate::health::Health;
+use crate::model::Inner;
 use curtain_role::Instance;
 use maud::{Markup, html};
 
@@ -50,6 +51,15 @@ fn written(time: &str, letters: usize) -> String {
         None => String::new(),
     };
     format!("{}{zone}", shown.replace('T', " "))
+}
+
+/// The command that makes a Service of the data plane answer on this machine.
+pub(crate) fn forward(instance: &Instance, to: &Inner) -> Markup {
+    let kubeconfig = instance.command("kubeconfig");
+    let Inner { namespace, service, port } = to;
+    command(&format!(
+        "kubectl --kubeconfig \"$({kubeconfig})\" -n {namespace} port-forward service/{service} :{port}"
+    ))
 }
 
 /// Words of our own in which code stands between backticks.

@@ -326,7 +326,16 @@ async fn a_component_shows_its_lanes_in_order() {
     let button = "<button class=\"primary\" type=\"submit\">Promote to Staging";
     assert!(calm.contains("Healthy</span>") && calm.contains(button), "{calm}");
     assert!(page.contains("http://localhost:19080/@development-default/greeter-http"));
-    assert!(page.contains("Promote to Staging"));
+    assert!(page.contains("Promote to Staging") && !page.contains("port-forward"));
+    browser.wire.change_binding("greeter-development", |binding| {
+        binding["status"]["endpoints"][0]["externalURLs"].take();
+    });
+    let inner = browser.page(GREETER).await;
+    let namespace = "dp-default-shop-development-276893d5";
+    let forward = format!(" -n {namespace} port-forward service/greeter :80</code>");
+    let development = inner.split("id=\"lane-development\"").nth(1).unwrap();
+    let development = development.split("</article>").next().unwrap();
+    assert!(development.contains("greeter.<wbr>") && development.contains(&forward), "{inner}");
     browser.wire.denied.lock().unwrap().push("default/staging".to_owned());
     let page = browser.page(GREETER).await;
     assert!(page.contains("you need releasebinding:update there"));

@@ -21,7 +21,7 @@ pub(crate) fn lanes(
         }
         ol.lanes {
             @for lane in &view.environments {
-                li.lane { (lane_card(place, view, lane, form_key)) }
+                li.lane { (lane_card(instance, place, view, lane, form_key)) }
             }
         }
     }
@@ -43,7 +43,13 @@ fn waiting(instance: &Instance, view: &ComponentView) -> Markup {
     }
 }
 
-fn lane_card(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) -> Markup {
+fn lane_card(
+    instance: &Instance,
+    place: &Place,
+    view: &ComponentView,
+    lane: &Lane,
+    form_key: &str,
+) -> Markup {
     html! {
         article aria-labelledby={ "lane-" (lane.name) } {
             header {
@@ -52,7 +58,7 @@ fn lane_card(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) -
                 (parts::pill(lane.health))
             }
             @match &lane.binding {
-                Some(binding) => (running(place, lane, binding)),
+                Some(binding) => (running(instance, place, lane, binding)),
                 None => p.dim { (not_here(view, lane)) },
             }
             footer { (promotions(place, view, lane, form_key)) (switch(place, lane, form_key)) }
@@ -60,7 +66,7 @@ fn lane_card(place: &Place, view: &ComponentView, lane: &Lane, form_key: &str) -
     }
 }
 
-fn running(place: &Place, lane: &Lane, binding: &Binding) -> Markup {
+fn running(instance: &Instance, place: &Place, lane: &Lane, binding: &Binding) -> Markup {
     html! {
         @if !binding.reason.is_empty() && binding.status != Status::Undeployed {
             p.reason.(binding.status.class()) { (binding.reason) }
@@ -81,7 +87,7 @@ fn running(place: &Place, lane: &Lane, binding: &Binding) -> Markup {
         }
         @if !binding.endpoints.is_empty() {
             h3.label { "Endpoints" }
-            ul.endpoints { @for endpoint in &binding.endpoints { li { (endpoint_line(endpoint)) } } }
+            ul.endpoints { @for endpoint in &binding.endpoints { li { (endpoint_line(instance, lane, endpoint)) } } }
         }
         p { a.logs href={ (place.href()) "/logs?env=" (encode(&lane.name)) } { "Logs" } }
     }
@@ -101,7 +107,7 @@ fn set_here(lane: &Lane, one: &Override) -> Markup {
     }
 }
 
-fn endpoint_line(endpoint: &Endpoint) -> Markup {
+fn endpoint_line(instance: &Instance, lane: &Lane, endpoint: &Endpoint) -> Markup {
     let link = |address: &str, class: &str| {
         html! {
             a.address.(class) href=(address) target="_blank" rel="noopener" {
@@ -119,6 +125,13 @@ fn endpoint_line(endpoint: &Endpoint) -> Markup {
         @if let Some(plain) = &endpoint.plain { (link(plain, "dim")) }
         @if let (None, Some(service)) = (&endpoint.external, &endpoint.service) {
             code.address { (breakable(service)) }
+            @if let Some(inner) = &endpoint.inner {
+                details data-key={ "reach-" (lane.name) "-" (endpoint.name) } {
+                    summary { "Only in the cluster: reach it from here" }
+                    (parts::forward(instance, inner))
+                    p.small.dim { "It answers at the address that this prints, as long as it runs." }
+                }
+            }
         }
     }
 }

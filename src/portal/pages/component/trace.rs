@@ -78,7 +78,7 @@ fn waterfall(trace: &str, spans: &[Value]) -> Markup {
     html! {
         div.heading {
             h2 { "Trace " code { (trace) } }
-            p.dim { (spans.len()) " spans in " (total) @if failed > 0 { ", " (failed) " of them failed" } }
+            p.dim { (parts::counted(spans.len() as u64, "span")) " in " (total) @if failed > 0 { ", " (failed) " of them failed" } }
         }
         (parts::table("Spans", &columns, html! {
             @for (depth, span) in in_order(spans) {

@@ -39,3 +39,23 @@ pub(super) fn rule(alert: &Value, seen: &str) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::rule;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_counted_is_told_with_its_unit_and_when() {
+        let source = json!({"type": "metric", "metric": "failures"});
+        let condition = json!({"operator": "gt", "threshold": 0, "window": "15s"});
+        let alert = json!({"alertValue": "1", "metadata": {"alertRule": {"source": source, "condition": condition}}});
+        let shown = |seen: &str| rule(&alert, seen).into_string();
+        assert!(
+            shown("1 pod or release failed")
+                .contains("<dd>1 pod or release failed, in the 15s before</dd>")
+        );
+        // An observer that says nothing of it.
+        assert!(shown("").contains("<dd>1, in the 15s before</dd>"));
+    }
+}
