@@ -2,6 +2,8 @@
 //!
 //! Invariant: the record in the binding is the command line's, so that each heals what the other broke.
 
+mod image;
+
 use crate::backend::User;
 use crate::error::{BackendError, PageError};
 use crate::forms::Submitted;
@@ -15,6 +17,7 @@ use curtain_demo::{
     ANNOTATION, Change, NAMESPACE, PROJECT, Record, SERVICES, change, find, is_free, pause,
     restore, set,
 };
+use image::Image;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -56,27 +59,37 @@ pub(crate) async fn break_it(
 ) -> Result<Response, PageError> {
     let fault = find(&form.service, Some(&form.fault));
     let fault = fault.map_err(|unknown| BackendError::Refused(unknown.to_string()))?;
-    let Change::Variables(variables) = change(&form.service, fault.name) else {
-        return Err(by_command(&portal, &format!("break {} --fault {}", form.service, fault.name)));
-    };
     let at = (namespace.as_str(), project.as_str());
     let user = portal.backend.of(&session.token);
-    let done = apply(&user, at, (&form.service, &form.environment), |binding| {
+    let path = binding(&user, at, (&form.service, &form.environment)).await?.0;
+    let change = change(&form.service, fault.name);
+    let image = match change {
+        Change::Image => Some(Image::of(&user, &form.service).await?),
+        Change::Variables(_) => None,
+    };
+    let done = write(&user, &path, |binding| {
         let earlier = record(binding);
         let free = is_free(binding, earlier.as_ref(), fault.name).map_err(|other| {
             let why = format!("{} is broken by {other} already; heal it first", form.service);
             BackendError::Refused(why)
         })?;
         if free {
-            let made = set(binding, &variables);
+            let made = match (&change, &image) {
+                (Change::Variables(variables), _) => set(binding, variables),
+                (Change::Image, Some(image)) => image.record(binding)?,
+                (Change::Image, None) => Record::default(),
+            };
             let made = Record { fault: fault.name.to_owned(), ..made };
             binding["metadata"]["annotations"][ANNOTATION] = json!(made.text());
         }
         Ok(free)
     });
     done.await?;
+    if let Some(image) = image {
+        image.break_it(&user).await?;
+    }
     tracing::info!(service = form.service, fault = fault.name, "broken on request");
-    Ok(seen(at, &form.environment))
+    Ok(seen(at, &form.environment, "broken", &form.service))
 }
 
 #[derive(Deserialize)]
@@ -94,14 +107,12 @@ pub(crate) async fn heal(
     find(&form.service, None).map_err(|unknown| BackendError::Refused(unknown.to_string()))?;
     let at = (namespace.as_str(), project.as_str());
     let user = portal.backend.of(&session.token);
-    let by_hand = by_command(&portal, &format!("heal {}", form.service));
-    let mut of_image = false;
-    let done = apply(&user, at, (&form.service, &form.environment), |binding| {
+    let (path, binding) = binding(&user, at, (&form.service, &form.environment)).await?;
+    if let Some(changed) = record(&binding).and_then(|record| record.image) {
+        Image::of(&user, &form.service).await?.heal(&user, &changed).await?;
+    }
+    let done = write(&user, &path, |binding| {
         let Some(record) = record(binding) else { return Ok(false) };
-        of_image = record.image.is_some();
-        if of_image {
-            return Ok(false);
-        }
         restore(binding, &record);
         if let Some(annotations) = binding["metadata"]["annotations"].as_object_mut() {
             annotations.remove(ANNOTATION);
@@ -109,54 +120,57 @@ pub(crate) async fn heal(
         Ok(true)
     });
     done.await?;
-    if of_image {
-        return Err(by_hand);
-    }
     tracing::info!(service = form.service, "healed");
-    Ok(seen(at, &form.environment))
+    Ok(seen(at, &form.environment, "healed", &form.service))
 }
 
-/// A fault of the image is a matter of the workload, which the command line writes.
-fn by_command(portal: &Portal, words: &str) -> PageError {
-    let command = portal.instance.command(&format!("demo {words}"));
-    BackendError::Refused(format!("the image is changed from a terminal: `{command}`")).into()
-}
-
-/// Where one sees what was done.
-fn seen(at: (&str, &str), environment: &str) -> Response {
-    let page = format!("{}?env={}", project::href(at.0, at.1), encode(environment));
+/// Where one sees what was done to a service, and is told.
+fn seen(at: (&str, &str), environment: &str, done: &str, service: &str) -> Response {
+    let (environment, service) = (encode(environment), encode(service));
+    let page = format!("{}?env={environment}&{done}={service}", project::href(at.0, at.1));
     Redirect::to(&page).into_response()
 }
 
-/// Changes the binding of a service in an environment, if `change` says so, and unless somebody else does all the time.
-async fn apply(
+/// The binding of a service in an environment of the sample shop, and its path.
+async fn binding(
     user: &User<'_>,
     at: (&str, &str),
     (service, environment): (&str, &str),
-    mut change: impl FnMut(&mut Value) -> Result<bool, BackendError>,
-) -> Result<(), BackendError> {
+) -> Result<(String, Value), BackendError> {
     if at != (NAMESPACE, PROJECT) {
         return Err(BackendError::NotFound(format!("{} is not the sample shop", at.1)));
     }
-    let all = bindings(user).await?;
-    let binding = all.iter().find(|binding| {
-        text(binding, "/spec/owner/componentName") == service
-            && text(binding, "/spec/environment") == environment
-    });
-    let name = binding.map(|binding| text(binding, "/metadata/name")).ok_or_else(|| {
+    let found =
+        bindings(user).await?.into_iter().find(|binding| is_of(binding, service, environment));
+    let binding = found.ok_or_else(|| {
         BackendError::NotFound(format!("{service} does not run in {environment}"))
     })?;
-    let path = format!("/namespaces/{NAMESPACE}/releasebindings/{}", encode(name));
+    let name = encode(text(&binding, "/metadata/name"));
+    Ok((format!("/namespaces/{NAMESPACE}/releasebindings/{name}"), binding))
+}
+
+/// Whether a binding is that of a service in an environment.
+pub(crate) fn is_of(binding: &Value, service: &str, environment: &str) -> bool {
+    text(binding, "/spec/owner/componentName") == service
+        && text(binding, "/spec/environment") == environment
+}
+
+/// Changes an object, if `change` says so, and unless somebody else does all the time.
+async fn write(
+    user: &User<'_>,
+    path: &str,
+    mut change: impl FnMut(&mut Value) -> Result<bool, BackendError>,
+) -> Result<(), BackendError> {
     let mut tried = 1;
     loop {
-        let (mut binding, version) = user.get_versioned(&path).await?;
-        if !change(&mut binding)? {
+        let (mut object, version) = user.get_versioned(path).await?;
+        if !change(&mut object)? {
             return Ok(());
         }
-        if let Value::Object(map) = &mut binding {
+        if let Value::Object(map) = &mut object {
             map.remove("status");
         }
-        match user.put(&path, &binding, version.as_deref()).await {
+        match user.put(path, &object, version.as_deref()).await {
             Err(BackendError::Conflict(why)) => match pause(tried) {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(BackendError::Conflict(why)),

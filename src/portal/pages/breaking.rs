@@ -1,8 +1,10 @@
 //! "Break something": the faults of the sample shop, each with a button, and what is broken now.
 
+pub(crate) mod notice;
+
 use super::layout::{self, Section};
 use super::{Page, overview, parts, project};
-use crate::breaking::{bindings, is_sample, record};
+use crate::breaking::{bindings, is_of, is_sample, record};
 use crate::error::BackendError;
 use crate::login::encode;
 use crate::model::{self, text, title};
@@ -10,8 +12,7 @@ use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, Query, State};
 use axum::response::Html;
-use curtain_demo::{Change, FAULTS, Fault, Record, SERVICES, change, restore};
-use curtain_role::Instance;
+use curtain_demo::{FAULTS, Fault, Record, SERVICES, restore};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -45,13 +46,13 @@ pub(crate) async fn show(
     let content = html! {
         (project::head(&view.project, &own, "Break something"))
         p.lead { "Trouble in the sample shop, to see how it is found. It is made in settings as people make it, and healing puts back just that." }
-        (broken(instance, &bindings, &form))
+        (broken(&bindings, &form))
         section aria-labelledby="faults" {
             h2.label #faults { "Break something in " (place) }
             @if environments.len() > 1 { (choice(&here, &environments, &environment)) }
             @match may.into_iter().next().unwrap_or(Ok(())) {
                 Err(reason) => (parts::missing("You cannot break anything here", &reason)),
-                Ok(()) => (faults(instance, &bindings, &form)),
+                Ok(()) => (faults(&bindings, &form)),
             }
         }
     };
@@ -83,48 +84,47 @@ fn choice(here: &str, environments: &[(String, String)], shown: &str) -> Markup 
 }
 
 /// What is broken now, in any environment.
-fn broken(instance: &Instance, bindings: &[Value], form: &Form<'_>) -> Markup {
+fn broken(bindings: &[Value], form: &Form<'_>) -> Markup {
     let all: Vec<(&Value, Record)> =
         bindings.iter().filter_map(|binding| Some((binding, record(binding)?))).collect();
     html! {
         @if !all.is_empty() {
             section aria-labelledby="broken" {
                 h2.label #broken { "Broken now" }
-                ul.events { @for (binding, record) in &all { li { (healing(instance, binding, record, form)) } } }
+                ul.events { @for (binding, record) in &all { li { (healing(binding, record, form)) } } }
             }
         }
     }
 }
 
-fn healing(instance: &Instance, binding: &Value, record: &Record, form: &Form<'_>) -> Markup {
+fn healing(binding: &Value, record: &Record, form: &Form<'_>) -> Markup {
     let service = text(binding, "/spec/owner/componentName");
     let environment = text(binding, "/spec/environment");
     let fault = FAULTS.into_iter().find(|fault| fault.name == record.fault);
     let kept = restore(&mut binding.clone(), record);
     html! {
         p { strong { (service) } " in " (environment) ": " (record.fault) }
-        @if let Some(fault) = fault { p.dim { "To see: " (fault.see) } }
+        @if let Some(fault) = fault { p.dim { "To see: " (parts::coded(fault.see)) } }
         @if !kept.is_empty() { p.dim { "Changed by somebody since, and kept: " (kept.join(", ")) } }
-        @if record.image.is_some() {
-            (parts::curtain(instance, &format!("demo heal {service}")))
-        } @else {
-            form.buttons method="post" action={ (form.here) "/heal" } {
-                input type="hidden" name="form_key" value=(form.key);
-                input type="hidden" name="service" value=(service);
-                input type="hidden" name="environment" value=(environment);
-                button type="submit" aria-label={ "Heal " (service) " in " (environment) } { "Heal" }
-            }
+        (heal(form.here, (service, environment), form.key))
+    }
+}
+
+/// The button that heals a service. `here` is the address of this page.
+fn heal(here: &str, (service, environment): (&str, &str), form_key: &str) -> Markup {
+    html! {
+        form.buttons method="post" action={ (here) "/heal" } {
+            input type="hidden" name="form_key" value=(form_key);
+            input type="hidden" name="service" value=(service);
+            input type="hidden" name="environment" value=(environment);
+            button type="submit" aria-label={ "Heal " (service) " in " (environment) } { "Heal" }
         }
     }
 }
 
-fn faults(instance: &Instance, bindings: &[Value], form: &Form<'_>) -> Markup {
-    let runs = |service: &&str| {
-        bindings.iter().any(|binding| {
-            is_in(binding, form.environment)
-                && text(binding, "/spec/owner/componentName") == *service
-        })
-    };
+fn faults(bindings: &[Value], form: &Form<'_>) -> Markup {
+    let runs =
+        |service: &&str| bindings.iter().any(|binding| is_of(binding, service, form.environment));
     let there: Vec<&str> = SERVICES.into_iter().filter(runs).collect();
     parts::table(
         "Faults",
@@ -133,9 +133,9 @@ fn faults(instance: &Instance, bindings: &[Value], form: &Form<'_>) -> Markup {
             @for fault in &FAULTS {
                 tr {
                     th scope="row" { (fault.name) }
-                    td.text { (fault.change) }
-                    td.text { (fault.see) }
-                    (act(instance, fault, &there, form))
+                    td.text { (parts::coded(fault.change)) }
+                    td.text { (parts::coded(fault.see)) }
+                    (act(fault, &there, form))
                 }
             }
         },
@@ -143,15 +143,11 @@ fn faults(instance: &Instance, bindings: &[Value], form: &Form<'_>) -> Markup {
 }
 
 /// The cell with the services that can have the fault, and its button.
-fn act(instance: &Instance, fault: &Fault, there: &[&str], form: &Form<'_>) -> Markup {
+fn act(fault: &Fault, there: &[&str], form: &Form<'_>) -> Markup {
     let services: Vec<&str> =
         there.iter().copied().filter(|service| fault.services.contains(service)).collect();
-    let Some(first) = services.first() else {
+    if services.is_empty() {
         return html! { td.text.dim { "does not run here: " (fault.services.join(", ")) } };
-    };
-    if change(first, fault.name) == Change::Image {
-        let words = format!("demo break {first} --fault {} --env {}", fault.name, form.environment);
-        return html! { td.text { (parts::curtain(instance, &words)) } };
     }
     html! {
         td {

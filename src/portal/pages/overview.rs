@@ -18,11 +18,22 @@ use serde_json::Value;
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Asked {
     env: Option<String>,
+    /// The service of the sample shop that was just broken, or healed.
+    broken: Option<String>,
+    healed: Option<String>,
 }
 
 impl Asked {
     pub(crate) fn environment(&self) -> Option<&str> {
         self.env.as_deref()
+    }
+
+    pub(crate) fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    pub(crate) fn healed(&self) -> Option<&str> {
+        self.healed.as_deref()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A project: what goes on in it now, and how each component is doing in every environment.
 
+use super::breaking::notice;
 use super::layout::{self, Section};
 use super::{Page, overview, parts};
 use crate::breaking::is_sample;
@@ -27,12 +28,21 @@ pub(crate) async fn show(
     let now = Overview::of(view, &user, place, asked.environment()).await?;
     let view = &now.project;
     let own = href(&namespace, &project);
-    let environment = view.environments.get(now.environment).map_or("", |(name, _)| name);
-    let live = format!("{own}/live?env={}", encode(environment));
+    let (environment, shown_title) =
+        view.environments.get(now.environment).cloned().unwrap_or_default();
+    let live = format!("{own}/live?env={}", encode(&environment));
     let heading = title(&view.project).to_owned();
     let sample = is_sample(place, view.components.iter().map(|row| &row.component));
+    let notice = match sample {
+        true => {
+            let shown = (environment.as_str(), shown_title.as_str());
+            notice::read(&user, &portal.instance, &asked, &own, shown, &session.form_key).await?
+        }
+        false => html! {},
+    };
     let content = html! {
         (with_actions(&view.project, &own, "Now", &actions(&own, sample)))
+        (notice)
         (parts::live(&live, self::now(&portal.instance, place, &now)))
     };
     let crumbs = [("Projects", "/".to_owned()), (heading.as_str(), own)];

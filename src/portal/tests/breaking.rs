@@ -46,7 +46,8 @@ async fn a_service_of_the_shop_is_broken_and_healed_as_the_command_line_does_it(
     let page = browser.page(BREAK).await;
     assert!(page.contains("every third request fails") && !page.contains("Broken now"), "{page}");
     assert!(page.contains("<option selected>checkout</option></select>"), "{page}");
-    assert!(page.contains("demo break checkout --fault bad-image --env development --name test"));
+    assert!(page.contains("Break by bad-image") && !page.contains("demo break"), "{page}");
+    assert!(page.contains("logs <code>cannot reach … connection refused</code>"), "{page}");
     assert!(page.contains("does not run here: payment"), "{page}");
 
     let origin = Some("http://localhost:8080");
@@ -55,7 +56,8 @@ async fn a_service_of_the_shop_is_broken_and_healed_as_the_command_line_does_it(
     assert!(browser.wire.written.lock().unwrap().is_empty());
 
     let answer = browser.submit(BREAK, ORDER).await;
-    assert_eq!(location(&answer), format!("{SHOP}?env=development"));
+    let told = format!("{SHOP}?env=development&broken=checkout");
+    assert_eq!(location(&answer), told);
     let body = taken(&browser);
     let value = json!({"key": "TAX_PERCENT", "value": "nineteen"});
     assert_eq!(body["spec"]["workloadOverrides"]["container"]["env"], json!([value]));
@@ -74,13 +76,73 @@ async fn a_service_of_the_shop_is_broken_and_healed_as_the_command_line_does_it(
     assert!(super::text(other).await.contains("broken by bad-config already"));
     assert!(browser.wire.written.lock().unwrap().is_empty());
 
+    let page = browser.page(&told).await;
+    let notice = page.split("<section class=\"notice\"").nth(1).unwrap();
+    let (notice, live) = notice.split_once("data-live").unwrap();
+    for words in [
+        "checkout in Development is broken by bad-config",
+        "Look for: the service answers 500",
+        "half a minute",
+        "action=\"/namespaces/default/projects/shop/break/heal\"",
+        "curtain demo heal checkout --env development --name test",
+    ] {
+        assert!(notice.contains(words) && !live.contains(words), "{words}: {page}");
+    }
+    let elsewhere = browser.page(&told.replace("development", "staging")).await;
+    let unknown = browser.page(&format!("{SHOP}?broken=%3Cb%3E&healed=%3Cb%3E")).await;
+    assert!(!elsewhere.contains("\"notice\"") && !unknown.contains("\"notice\""));
+
     let page = browser.page(BREAK).await;
     assert!(page.contains("Broken now") && page.contains("Heal checkout in development"), "{page}");
     let healed = browser.submit(&format!("{BREAK}/heal"), ORDER).await;
-    assert_eq!(location(&healed), format!("{SHOP}?env=development"));
+    let told = location(&healed).to_owned();
+    assert_eq!(told, format!("{SHOP}?env=development&healed=checkout"));
     let body = taken(&browser);
     assert!(body["spec"].get("workloadOverrides").is_none(), "{body}");
     assert_eq!(body["metadata"]["annotations"], json!({"mine": "stays"}));
+    assert!(browser.page(&told).await.contains("checkout in Development is healed."));
+}
+
+#[tokio::test]
+async fn an_image_is_broken_in_the_workload_where_the_newest_release_runs_and_put_back() {
+    const IMAGE: &str = "service=checkout&environment=development&fault=bad-image";
+    let browser = before_the_shop().await;
+    let (workloads, path) =
+        ("/namespaces/default/workloads", "/namespaces/default/workloads/checkout");
+    let workload =
+        json!({"metadata": {"name": "checkout"}, "spec": {"container": {"image": "shop:1"}}});
+    browser.wire.add(workloads, workload);
+    let change = |status: &str| {
+        browser.wire.change("/namespaces/default/components", "checkout", |component| {
+            component["status"] = json!({"latestRelease": {"name": status}});
+        });
+    };
+    change("checkout-2");
+    let older = browser.submit(BREAK, IMAGE).await;
+    assert_eq!(older.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    change("checkout-1");
+    browser.wire.denied.lock().unwrap().push("workload:update".to_owned());
+    assert_eq!(browser.submit(BREAK, IMAGE).await.status(), StatusCode::FORBIDDEN);
+    browser.wire.denied.lock().unwrap().clear();
+    assert!(browser.wire.written.lock().unwrap().is_empty(), "nothing is half broken");
+
+    // The workload is written last, so that whatever is broken is on record.
+    assert_eq!(browser.submit(BREAK, IMAGE).await.status(), StatusCode::SEE_OTHER);
+    let (_, at, body, _) = browser.wire.written.lock().unwrap().pop().unwrap();
+    assert_eq!(
+        (at.as_str(), &body["spec"]["container"]["image"]),
+        (path, &json!("shop:no-such-tag"))
+    );
+    browser.wire.change(workloads, "checkout", |workload| *workload = body);
+    let record =
+        taken(&browser)["metadata"]["annotations"][ANNOTATION].as_str().unwrap().to_owned();
+    assert!(record.contains("\"before\":\"shop:1\""), "{record}");
+
+    let healed = browser.submit(&format!("{BREAK}/heal"), IMAGE).await;
+    assert_eq!(healed.status(), StatusCode::SEE_OTHER);
+    assert_eq!(taken(&browser)["metadata"]["annotations"], json!({"mine": "stays"}));
+    let (_, at, body, _) = browser.wire.written.lock().unwrap().pop().unwrap();
+    assert_eq!((at.as_str(), &body["spec"]["container"]["image"]), (path, &json!("shop:1")));
 }
 
 #[tokio::test]
@@ -115,11 +177,7 @@ async fn nothing_is_broken_by_who_may_not_or_outside_of_the_shop() {
     ] {
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     }
-    for wrong in
-        [ORDER.replace("bad-config", "bad-image"), ORDER.replace("bad-config", "full-queue")]
-    {
-        let refused = browser.submit(BREAK, &wrong).await;
-        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
-    }
+    let refused = browser.submit(BREAK, &ORDER.replace("bad-config", "full-queue")).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert!(browser.wire.written.lock().unwrap().is_empty());
 }

@@ -1,0 +1,59 @@
+//! The image of a service, which is in its workload: a release follows by itself where the newest one runs.
+
+use super::write;
+use crate::backend::User;
+use crate::error::BackendError;
+use crate::login::encode;
+use crate::model::text;
+use curtain_demo::{Changed, Image as Made, NAMESPACE, PROJECT, Record};
+use serde_json::{Value, json};
+
+/// The workload of a service, and its newest release.
+pub(super) struct Image {
+    path: String,
+    workload: Value,
+    newest: String,
+}
+
+impl Image {
+    /// Read by who may change it.
+    pub(super) async fn of(user: &User<'_>, service: &str) -> Result<Image, BackendError> {
+        let place = json!({"namespace": NAMESPACE, "project": PROJECT, "component": service});
+        let may = user.may(&[("workload:update", place, json!({}))]).await?;
+        may.into_iter().collect::<Result<(), String>>().map_err(BackendError::Forbidden)?;
+        let path = format!("/namespaces/{NAMESPACE}/workloads/{}", encode(service));
+        let component = format!("/namespaces/{NAMESPACE}/components/{}", encode(service));
+        let (workload, component) = tokio::try_join!(user.get(&path), user.get(&component))?;
+        let newest = text(&component, "/status/latestRelease/name").to_owned();
+        Ok(Image { path, workload, newest })
+    }
+
+    /// What becomes of the image. Only where the newest release runs does another one follow by itself.
+    pub(super) fn record(&self, binding: &Value) -> Result<Record, BackendError> {
+        if text(binding, "/spec/releaseName") != self.newest {
+            let service = text(binding, "/spec/owner/componentName");
+            let why = format!(
+                "the newest release of {service} does not run there, so that no other image gets there"
+            );
+            return Err(BackendError::Refused(why));
+        }
+        Ok(Made::break_it(&mut self.workload.clone()))
+    }
+
+    pub(super) async fn break_it(&self, user: &User<'_>) -> Result<(), BackendError> {
+        write(user, &self.path, |workload| {
+            Made::break_it(workload);
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Puts the image back, if it is still the one of the fault.
+    pub(super) async fn heal(
+        &self,
+        user: &User<'_>,
+        changed: &Changed,
+    ) -> Result<(), BackendError> {
+        write(user, &self.path, |workload| Ok(Made::heal(workload, changed) == Made::PutBack)).await
+    }
+}
