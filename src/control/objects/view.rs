@@ -26,6 +26,8 @@ pub fn represent(object: &Object) -> Value {
     put("name", json!(from.name));
     put("namespace", json!(from.namespace));
     put("uid", json!(from.uid));
+    // By which a change that was proposed for the spec as it was is told from one of what it is now.
+    put("generation", json!(from.generation));
     put("creationTimestamp", json!(from.creation_timestamp));
     put("deletionTimestamp", json!(from.deletion_timestamp));
     put("deletionGracePeriodSeconds", json!(from.deletion_grace_period_seconds));
