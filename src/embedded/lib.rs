@@ -31,6 +31,7 @@ mod pki;
 mod quantity;
 mod reach;
 mod registries;
+mod span;
 mod volume;
 
 pub use config::{Cidr, ClusterConfig, FrontDoor};

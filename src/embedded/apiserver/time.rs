@@ -1,7 +1,5 @@
 //! Clock readings in the two forms that objects carry.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
 /// `metav1.Time`: whole seconds, `2026-01-02T03:04:05Z`.
@@ -17,19 +15,6 @@ pub(super) fn seconds(at: Timestamp) -> String {
 /// `metav1.MicroTime`.
 pub(crate) fn micros(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
-}
-
-/// `metav1.Duration`, to the millisecond: `15.02s`, `1m0s`.
-pub(super) fn duration(length: Duration) -> String {
-    let millis = length.as_millis();
-    let (minutes, rest) = (millis / 60_000, millis % 60_000);
-    let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
-    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{seconds}s"),
-        (0, minutes) => format!("{minutes}m{seconds}s"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
-    }
 }
 
 /// `seconds` from now.
@@ -68,19 +53,6 @@ pub(super) fn human(total: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_read_as_go_writes_them() {
-        for (millis, text) in [
-            (0, "0s"),
-            (10_000, "10s"),
-            (15_020, "15.02s"),
-            (60_000, "1m0s"),
-            (3_661_500, "1h1m1.5s"),
-        ] {
-            assert_eq!(duration(Duration::from_millis(millis)), text);
-        }
-    }
 
     #[test]
     fn ages_read_as_kubectl_prints_them() {

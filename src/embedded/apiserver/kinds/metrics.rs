@@ -16,6 +16,7 @@ use crate::apiserver::status::ApiError;
 use crate::apiserver::store::Object;
 use crate::apiserver::time;
 use crate::quantity::Quantity;
+use crate::span::span;
 
 pub(super) const GROUP: &str = "metrics.k8s.io";
 const VERSION: &str = "metrics.k8s.io/v1beta1";
@@ -102,7 +103,7 @@ fn measured(of: &Object, kind: &str, sample: &Sample, mut rest: Value) -> Arc<Ob
     rest["apiVersion"] = VERSION.into();
     rest["metadata"] = metadata;
     rest["timestamp"] = time::seconds(sample.ended).into();
-    rest["window"] = time::duration(sample.window).into();
+    rest["window"] = span(sample.window).into();
     Arc::new(Object::new(0, of.key.clone(), &rest))
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::build::Source;
+use crate::span::span;
 
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(300);
@@ -85,21 +86,6 @@ pub(super) fn present(image: &str, policy: Option<&str>, found: &Source) -> Stri
     }
 }
 
-/// A time as Go writes it, to the millisecond: `1m2.5s`, `340ms`.
-fn span(time: Duration) -> String {
-    let millis = time.as_millis();
-    let (minutes, rest) = (millis / 60_000, millis % 60_000);
-    let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
-    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
-    match (minutes, millis) {
-        (0, 0) => "0s".to_owned(),
-        (0, 1..1000) => format!("{millis}ms"),
-        (0, _) => format!("{seconds}s"),
-        (1..60, _) => format!("{minutes}m{seconds}s"),
-        _ => format!("{}h{}m{seconds}s", minutes / 60, minutes % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,19 +137,5 @@ mod tests {
         assert_eq!((pulls.resting(now), pulls.done_for), (None, Some(3)));
         pulls.fail("no", now);
         assert_eq!(pulls.resting(now), Some(("no", now + FIRST)));
-    }
-
-    #[test]
-    fn times_are_told_as_go_tells_them() {
-        for (millis, expected) in [
-            (0, "0s"),
-            (340, "340ms"),
-            (1000, "1s"),
-            (1234, "1.234s"),
-            (62_500, "1m2.5s"),
-            (3_600_000, "1h0m0s"),
-        ] {
-            assert_eq!(span(Duration::from_millis(millis)), expected);
-        }
     }
 }
