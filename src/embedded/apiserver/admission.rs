@@ -13,7 +13,6 @@
 
 mod amend;
 mod conditions;
-mod derived;
 mod limit_range;
 mod resource_quota;
 mod rules;
@@ -38,6 +37,17 @@ pub(super) enum Operation {
     Create,
     Update,
     Delete,
+}
+
+impl Operation {
+    /// As rules and reviews of others name it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// One write on its way through the station.

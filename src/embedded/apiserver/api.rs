@@ -12,7 +12,7 @@ use super::auth::token::Tokens;
 use super::kinds::{Catalog, DEFINITIONS, Resource, builtin_resources};
 use super::node::NodeBackend;
 use super::quota::Turn;
-use super::store::{Store, Table};
+use super::store::{Derived, Store};
 
 /// The server's state: the store, and what is derived from it.
 pub struct Api {
@@ -28,9 +28,8 @@ pub struct Api {
     /// The tasks that serve WebSockets.
     pub(super) streams: TaskTracker,
     builtin: Vec<Arc<Resource>>,
-    definitions: Table,
-    /// With the resourceVersion of the definitions that it was made from.
-    catalog: RwLock<(u64, Arc<Catalog>)>,
+    /// Made from the definitions.
+    catalog: Derived<Catalog>,
     node: RwLock<Option<Arc<dyn NodeBackend>>>,
 }
 
@@ -43,7 +42,6 @@ impl Api {
         stopping: CancellationToken,
     ) -> Self {
         let builtin = builtin_resources();
-        let catalog = RwLock::new((u64::MAX, Arc::default()));
         let api = Self {
             store,
             rbac: Rbac::default(),
@@ -54,8 +52,7 @@ impl Api {
             stopping,
             streams: TaskTracker::new(),
             builtin,
-            definitions: DEFINITIONS.into(),
-            catalog,
+            catalog: Derived::new(DEFINITIONS),
             node: RwLock::default(),
         };
         for service in api.store.list(&"/services".into(), None).objects {
@@ -66,21 +63,10 @@ impl Api {
 
     /// What is served right now: never older than the definitions that a client can see.
     pub(super) fn catalog(&self) -> Arc<Catalog> {
-        let current = self.store.changed(&self.definitions);
-        {
-            let catalog = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
-            if catalog.0 == current {
-                return catalog.1.clone();
-            }
-        }
-        let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
-        // Read again under the lock: of two changes the later one must win.
-        let current = self.store.changed(&self.definitions);
-        if catalog.0 != current {
-            let definitions = super::kinds::custom_resources(&self.store, &catalog.1);
-            *catalog = (current, Arc::new(Catalog::new(&self.builtin, definitions)));
-        }
-        catalog.1.clone()
+        self.catalog.get(&self.store, |_, known| {
+            let definitions = super::kinds::custom_resources(&self.store, known);
+            Catalog::new(&self.builtin, definitions)
+        })
     }
 
     pub(super) fn node(&self) -> Option<Arc<dyn NodeBackend>> {

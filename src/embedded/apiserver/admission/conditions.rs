@@ -23,11 +23,9 @@ impl Conditions {
         if self.0.is_empty() {
             return Ok(true);
         }
-        let object = seen.object.clone().unwrap_or_default();
-        let old = seen.old.clone().unwrap_or_default();
         let vars = Vars::new()
-            .with("object", &object)
-            .with("oldObject", &old)
+            .with("object", seen.object.as_ref().unwrap_or(&Value::Null))
+            .with("oldObject", seen.old.as_ref().unwrap_or(&Value::Null))
             .with("request", &seen.request);
         let mut wrong = Vec::new();
         for program in &self.0 {

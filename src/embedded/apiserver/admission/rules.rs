@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::kinds::{Resource, ValueExt, is_empty, selects};
 use super::super::status::ApiError;
 use super::super::store::Key;
-use super::{Admission, Operation};
+use super::Admission;
 
 /// Rules and selectors of a hook, as it says them.
 #[derive(Debug)]
@@ -20,6 +20,10 @@ pub(super) struct Interest {
 
 fn has(rule: &Value, field: &str, value: &str) -> bool {
     rule.list(&[field]).iter().any(|item| item == "*" || item == value)
+}
+
+fn labels(object: &Value) -> Value {
+    object.at(&["metadata", "labels"]).cloned().unwrap_or_else(|| json!({}))
 }
 
 impl Interest {
@@ -69,11 +73,6 @@ impl Interest {
     }
 
     fn names(&self, admission: &Admission<'_>, resource: &Resource) -> bool {
-        let operation = match admission.operation {
-            Operation::Create => "CREATE",
-            Operation::Update => "UPDATE",
-            Operation::Delete => "DELETE",
-        };
         self.rules.iter().any(|rule| {
             let scope = match rule.text(&["scope"]) {
                 "Cluster" => !resource.namespaced,
@@ -87,7 +86,7 @@ impl Interest {
                     && (subresource == "*" || subresource == admission.subresource)
             };
             scope
-                && has(rule, "operations", operation)
+                && has(rule, "operations", admission.operation.name())
                 && has(rule, "apiGroups", &resource.group)
                 && has(rule, "apiVersions", &resource.version)
                 && rule.list(&["resources"]).iter().any(about)
@@ -95,9 +94,6 @@ impl Interest {
     }
 
     fn selects_object(&self, document: Option<&Value>, old: Option<&Value>) -> bool {
-        let labels = |object: &Value| {
-            object.at(&["metadata", "labels"]).cloned().unwrap_or_else(|| json!({}))
-        };
         let all = [document, old];
         all.into_iter().flatten().any(|object| selects(&self.objects, &labels(object)))
     }
@@ -113,9 +109,6 @@ impl Interest {
         if (!is_namespace && !resource.namespaced) || is_empty(&self.namespaces) {
             return Ok(true);
         }
-        let labels = |object: &Value| {
-            object.at(&["metadata", "labels"]).cloned().unwrap_or_else(|| json!({}))
-        };
         if let (true, Some(document)) = (is_namespace, document) {
             return Ok(selects(&self.namespaces, &labels(document)));
         }

@@ -25,11 +25,6 @@ impl Seen {
             true => name(admission, document),
             false => admission.namespace,
         };
-        let operation = match admission.operation {
-            Operation::Create => "CREATE",
-            Operation::Update => "UPDATE",
-            Operation::Delete => "DELETE",
-        };
         let user = admission.user;
         let extra: serde_json::Map<String, Value> =
             user.extra.iter().map(|(name, values)| (name.clone(), json!(values))).collect();
@@ -38,7 +33,7 @@ impl Seen {
             "resource": resource(wanted),
             "requestKind": kind(own, admission.subresource),
             "requestResource": resource(own),
-            "operation": operation,
+            "operation": admission.operation.name(),
             "userInfo": {"username": user.name, "groups": user.groups},
             "dryRun": admission.dry_run,
             "options": options(admission),

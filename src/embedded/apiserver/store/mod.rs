@@ -36,6 +36,10 @@ macro_rules! locked {
     };
 }
 
+mod derived;
+
+pub(super) use derived::Derived;
+
 /// Names a kind's objects: `group/plural`, for example `apps/deployments` or `/pods`.
 pub type Table = Arc<str>;
 

@@ -1,6 +1,6 @@
 //! Webhooks: others who are asked about writes, over HTTPS.
 //!
-//! A configuration is read once for each state of its table ([`hook`]). A hook whose rules, selectors and conditions
+//! A configuration is read once for each state of its table ([`hooks`], [`hook`]). A hook whose rules, selectors and conditions
 //! match is sent an `AdmissionReview` ([`review`], [`client`]) wherever it is ([`target`]). First those that may change
 //! the document, one after the other by the names of their configurations; after a change all plugins are asked
 //! again, and those of the hooks that want it. Then, once it is valid, those that may only refuse it, all at once.
@@ -13,6 +13,7 @@
 
 mod client;
 mod hook;
+mod hooks;
 mod mutating;
 mod review;
 mod target;
@@ -20,12 +21,12 @@ mod validating;
 
 use serde_json::Value;
 
-use super::super::bootstrap;
-use super::super::kinds::{REGISTRATION, Resource};
+use super::super::kinds::Resource;
 use super::super::status::ApiError;
 use super::Admission;
 use super::seen::Seen;
 use hook::Hook;
+use hooks::Hooks;
 use review::Answer;
 
 pub(super) use mutating::{Calls, Mutating};
@@ -33,11 +34,6 @@ pub(super) use validating::Validating;
 
 /// More characters than this are not told of a failed call.
 const LONGEST: usize = 1000;
-
-/// Writes that nobody is asked about. Whoever acts as the server without its rights is somebody else.
-fn is_exempt(admission: &Admission<'_>) -> bool {
-    admission.resource.group == REGISTRATION || *admission.user == bootstrap::user()
-}
 
 /// Why a call failed, without what does not belong in messages and logs: it may be in the words of who answered.
 fn brief(why: &str) -> String {

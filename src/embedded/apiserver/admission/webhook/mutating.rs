@@ -4,13 +4,12 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::super::super::status::ApiError;
-use super::super::derived::Derived;
 use super::super::{Admission, Plugin, Round, amend, seen};
 use super::hook::Hook;
-use super::{Asked, ask, is_exempt};
+use super::{Asked, Hooks, ask};
 
 /// Asks one after the other.
-pub(in super::super) struct Mutating(Derived<Hook>);
+pub(in super::super) struct Mutating(Hooks);
 
 /// Who is to be asked in the second round.
 #[derive(Default)]
@@ -31,8 +30,7 @@ impl Calls {
 
 impl Default for Mutating {
     fn default() -> Self {
-        let table = "admissionregistration.k8s.io/mutatingwebhookconfigurations";
-        Self(Derived::new(table, Hook::mutating))
+        Self(Hooks::new("mutatingwebhookconfigurations", Hook::mutating))
     }
 }
 
@@ -45,10 +43,7 @@ impl Plugin for Mutating {
         old: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<(), ApiError>> {
         Box::pin(async move {
-            let hooks = self.0.get(&admission.api.store);
-            if hooks.is_empty() || is_exempt(admission) {
-                return Ok(());
-            }
+            let Some(hooks) = self.0.about(admission) else { return Ok(()) };
             if round.again && round.calls.left.as_ref() != Some(document) {
                 round.calls.changed();
             }
@@ -84,10 +79,7 @@ impl Plugin for Mutating {
             if document.is_some() {
                 return Ok(());
             }
-            let hooks = self.0.get(&admission.api.store);
-            if hooks.is_empty() || is_exempt(admission) {
-                return Ok(());
-            }
+            let Some(hooks) = self.0.about(admission) else { return Ok(()) };
             for hook in hooks.iter() {
                 if let Some(Asked { patch: Some(_), .. }) = ask(hook, admission, None, old).await? {
                     return Err(ApiError::internal(format!(

@@ -4,18 +4,16 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::Value;
 
 use super::super::super::status::ApiError;
-use super::super::derived::Derived;
 use super::super::{Admission, Plugin};
 use super::hook::Hook;
-use super::{ask, is_exempt};
+use super::{Hooks, ask};
 
 /// Asks all of them at once.
-pub(in super::super) struct Validating(Derived<Hook>);
+pub(in super::super) struct Validating(Hooks);
 
 impl Default for Validating {
     fn default() -> Self {
-        let table = "admissionregistration.k8s.io/validatingwebhookconfigurations";
-        Self(Derived::new(table, Hook::validating))
+        Self(Hooks::new("validatingwebhookconfigurations", Hook::validating))
     }
 }
 
@@ -27,10 +25,7 @@ impl Plugin for Validating {
         old: Option<&'a Value>,
     ) -> BoxFuture<'a, Result<(), ApiError>> {
         Box::pin(async move {
-            let hooks = self.0.get(&admission.api.store);
-            if hooks.is_empty() || is_exempt(admission) {
-                return Ok(());
-            }
+            let Some(hooks) = self.0.about(admission) else { return Ok(()) };
             let all = hooks.iter().map(|hook| ask(hook, admission, document, old));
             join_all(all).await.into_iter().try_for_each(|asked| asked.map(drop))
         })
