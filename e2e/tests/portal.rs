@@ -255,6 +255,8 @@ fn a_person_edits_a_proposed_value_and_that_is_what_is_applied() {
     browser.fill(field, "99Mi");
     browser.click("form.values:has(input[data-value]) button");
     browser.wait_for("with other values than proposed");
+    // The other proposal was one of the binding as it was.
+    browser.wait_for("it is out of date");
     shoot(&browser, "edited");
     let path = "jsonpath={.spec.componentTypeEnvironmentConfigs.resources.limits.memory}";
     let get = ["get", "releasebinding", "stock-development", "-o", path];
