@@ -9,10 +9,11 @@
 mod check;
 mod clients;
 mod history;
-mod server;
+#[path = "../process/mod.rs"]
+mod process;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use clients::Run;
 use history::{History, Outcome as Done, Sight, What};
-use server::Server;
+use process::{Server, connect};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -43,7 +44,7 @@ async fn chaos(program: &Path, directory: &Path, rounds: u64, seed: u64) -> Outc
     let mut dice = StdRng::seed_from_u64(seed);
     let mut history = History::default();
     let server = Server::start(program, directory)?;
-    let namespaces = Api::<Namespace>::all(server.client().await?);
+    let namespaces = Api::<Namespace>::all(connect(&server.kubeconfig).await?);
     let namespace: Namespace =
         serde_json::from_value(serde_json::json!({"metadata": {"name": NAMESPACE}}))?;
     namespaces.create(&PostParams::default(), &namespace).await?;
@@ -52,11 +53,12 @@ async fn chaos(program: &Path, directory: &Path, rounds: u64, seed: u64) -> Outc
         let server = Server::start(program, directory)?;
         let mut work = Vec::new();
         for _ in 0..WRITERS {
-            let (run, client) = (run.clone(), server.client().await?);
+            let (run, client) = (run.clone(), connect(&server.kubeconfig).await?);
             let dice = StdRng::seed_from_u64(dice.random());
             work.push(tokio::spawn(async move { run.write(client, dice).await }));
         }
-        let (runs, client, last) = (run.clone(), server.client().await?, last(&history));
+        let (runs, client, last) =
+            (run.clone(), connect(&server.kubeconfig).await?, last(&history));
         let watch = tokio::spawn(async move {
             let mut sights = Vec::new();
             let outcome = runs.watch(client, last, u64::MAX, &mut sights).await;
@@ -72,7 +74,7 @@ async fn chaos(program: &Path, directory: &Path, rounds: u64, seed: u64) -> Outc
     }
     // The watcher has caught up when it sees the last write.
     let server = Server::start(program, directory)?;
-    let (client, last) = (server.client().await?, last(&history));
+    let (client, last) = (connect(&server.kubeconfig).await?, last(&history));
     let end = run.last_write(client.clone(), &mut history.calls).await?;
     let caught_up = run.watch(client.clone(), last, end, &mut history.sights);
     tokio::time::timeout(PATIENCE, caught_up).await??;
@@ -99,15 +101,6 @@ fn writes(history: &History) -> (usize, usize) {
     (count(|done| matches!(done, Done::Done(_))), count(|done| done == Done::Unknown))
 }
 
-/// The example `api`, which lies beside this one.
-fn server_program() -> Outcome<PathBuf> {
-    let program = std::env::current_exe()?.with_file_name("api");
-    match program.exists() {
-        true => Ok(program),
-        false => Err(format!("{} is not there; build the examples", program.display()).into()),
-    }
-}
-
 /// The number after an option.
 fn option(name: &str, default: u64) -> Outcome<u64> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -122,7 +115,7 @@ fn option(name: &str, default: u64) -> Outcome<u64> {
 async fn main() -> Outcome<()> {
     let (rounds, seed) = (option("--rounds", 1000)?, option("--seed", 1)?);
     let directory = std::env::temp_dir().join(format!("chaos-api-{}", std::process::id()));
-    let history = chaos(&server_program()?, &directory, rounds, seed).await?;
+    let history = chaos(&Server::program()?, &directory, rounds, seed).await?;
     let (acknowledged, unanswered) = writes(&history);
     println!(
         "rounds {rounds}, seed {seed}: {acknowledged} writes acknowledged, {unanswered} without an answer, {} requests, \
@@ -151,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_killed_server_keeps_every_acknowledged_write_and_its_watches_go_on() {
-        let program = server_program().expect("built with the tests");
+        let program = Server::program().expect("built with the tests");
         let directory = tempfile::tempdir().expect("a directory");
         let history = chaos(&program, directory.path(), 12, 7).await.expect("runs");
         let (acknowledged, unanswered) = writes(&history);
