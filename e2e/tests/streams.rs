@@ -1,4 +1,4 @@
-//! kubectl joins containers, copies files and forwards ports: its oldest and its newest release.
+//! kubectl joins containers, copies files, forwards ports and debugs pods: its oldest and its newest release.
 
 #![allow(clippy::unwrap_used)]
 
@@ -81,7 +81,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn kubectl_joins_containers_copies_files_and_forwards_ports() {
+fn kubectl_joins_containers_copies_files_forwards_ports_and_debugs() {
     let instance = Instance::up();
     instance.load_busybox(IMAGE, "from the shelf");
     for release in Clients::KUBECTLS {
@@ -95,6 +95,7 @@ fn kubectl_joins_containers_copies_files_and_forwards_ports() {
         forwards(&shell, "pod/web", 8080);
         forwards(&shell, "service/shelf", 80);
         refuses(&shell);
+        debugs(&shell);
     }
     instance.down();
 }
@@ -183,6 +184,31 @@ fn forwards(shell: &Shell<'_>, target: &str, port: u16) {
         let answer = get(&format!("http://127.0.0.1:{local}/")).unwrap();
         assert_eq!(answer.body, "from the shelf\n", "{target}");
     }
+}
+
+fn debugs(shell: &Shell<'_>) {
+    let debug = |options: &str| format!("$K debug web --image={IMAGE} {options}");
+    let look = "cat /proc/1/cmdline; wget -qO- http://127.0.0.1:8080";
+    shell.run(&debug(&format!("--container=look --target=web -- sh -c '{look}'")));
+    let ended = "{.status.ephemeralContainerStatuses[0].state.terminated.exitCode}";
+    shell.run(&format!("$K wait --timeout=30s --for=jsonpath='{ended}'=0 pod/web"));
+    let seen = shell.run("$K logs web -c look");
+    assert!(seen.contains("httpd") && seen.ends_with("from the shelf\n"), "{seen}");
+
+    let talk = "read line; echo \"it was $line\"";
+    let said =
+        shell.run(&format!("echo hello | {}", debug(&format!("-i -c talk -- sh -c '{talk}'"))));
+    assert!(said.contains("it was hello\n"), "{said}");
+    let described = shell.run("$K describe pod web");
+    assert!(described.contains("Ephemeral Containers:"), "{described}");
+
+    // In a copy of the pod, whose containers see each other.
+    shell.run(&debug("--copy-to=copy --share-processes -c look -- sleep 600"));
+    shell.run("$K wait --timeout=30s --for=condition=Ready pod/copy");
+    let processes = shell.run("$K exec copy -c look -- busybox ps");
+    assert!(processes.contains("httpd") && processes.contains("sleep 600"), "{processes}");
+    let unknown = Output::of(shell.line(&debug("-c other --target=none -- true")));
+    assert!(unknown.code == 1 && unknown.stderr.contains("targetContainerName"), "{unknown:?}");
 }
 
 fn refuses(shell: &Shell<'_>) {

@@ -20,6 +20,7 @@ use super::supervisor::{ProcessRecord, read_record};
 use super::testing::TestCluster;
 use crate::{Error, FrontDoor};
 
+mod ephemeral;
 mod pulls;
 mod sidecars;
 mod sight;

@@ -78,7 +78,7 @@ pub(super) async fn create(
         let admission = context.admission(api, Operation::Create);
         admission.change(&mut new, None).await?;
         let reserved = admission.reserved(&new, None);
-        pipeline::validate(context, &new, None)?;
+        pipeline::validate(context, &new, None, Door::Main)?;
         admission.check(Some(&new), None).await?;
         let name = new.text(&["metadata", "name"]).to_owned();
         let key = super::super::store::Key::new(new.text(&["metadata", "namespace"]), &name);

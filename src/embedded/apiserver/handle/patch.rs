@@ -11,7 +11,7 @@ use super::super::status::{ApiError, Cause, Details};
 use super::super::store::WriteError;
 use super::super::{Api, route, time};
 use super::pipeline::{self, Door, Outcome};
-use super::update::{TRIES, same_place, with_status};
+use super::update::{TRIES, same_place};
 use super::{Context, create, show};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +80,7 @@ pub(super) async fn through(
         let warnings = pipeline::conform(context, &mut new, &decoded.duplicates)
             .map_err(|why| misfit(&patch, &why))?;
         same_place(context, &new)?;
-        if door == Door::Status {
-            new = with_status(context, &old, &new);
-        }
+        new = door.admit(context, &old, new);
         pipeline::default(context, &mut new);
         pipeline::keep_identity(&mut new, &old);
         pipeline::book(context, Some(&old), &mut new, door);
@@ -200,9 +198,7 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
         };
         let mut new = new;
         pipeline::typed(context, &mut new, Vec::new())?;
-        if door == Door::Status {
-            new = with_status(context, &old, &new);
-        }
+        new = door.admit(context, &old, new);
         pipeline::default(context, &mut new);
         match pipeline::revise(api, context, &live, &old, new, door, dry_run).await? {
             Err(WriteError::Raced) => {}

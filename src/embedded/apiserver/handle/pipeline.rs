@@ -9,17 +9,17 @@ use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
 use super::super::admission::Operation;
-use super::super::kinds::{Schema, ValueExt, validate_metadata};
+use super::super::kinds::{Part, Schema, ValueExt, validate_metadata};
 use super::super::reply::{self, Reply};
 use super::super::request::body;
 use super::super::request::query::FieldValidation;
 use super::super::status::ApiError;
 use super::super::store::{Key, Object, Write, WriteError};
 use super::super::{Api, quota, time};
-use super::{Context, show};
+use super::{Context, show, update};
 
 /// Which part of the object a write is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Door {
     /// The object itself.
     Main,
@@ -29,6 +29,14 @@ pub(super) enum Door {
     Scale,
     /// `finalize` of a namespace.
     Finalize,
+    /// What a subresource of its kind changes.
+    Part(&'static Part),
+}
+
+impl PartialEq for Door {
+    fn eq(&self, other: &Self) -> bool {
+        self.subresource() == other.subresource()
+    }
 }
 
 impl Door {
@@ -38,6 +46,22 @@ impl Door {
             Door::Status => "status",
             Door::Scale => "scale",
             Door::Finalize => "finalize",
+            Door::Part(part) => part.subresource,
+        }
+    }
+
+    /// What comes through of a client's document: all of it, or the live object with the part that this is for.
+    pub(super) fn admit(self, context: &Context, live: &Value, given: Value) -> Value {
+        match self {
+            Door::Status => update::with_status(context, live, &given),
+            Door::Part(part) => {
+                let mut new = (part.take)(live, &given);
+                if let Some(managers) = given.at(&["metadata", "managedFields"]) {
+                    new["metadata"]["managedFields"] = managers.clone();
+                }
+                new
+            }
+            Door::Main | Door::Scale | Door::Finalize => given,
         }
     }
 }
@@ -218,6 +242,7 @@ pub(super) fn validate(
     context: &Context,
     new: &Value,
     old: Option<&Value>,
+    door: Door,
 ) -> Result<(), ApiError> {
     let resource = &context.resource;
     let mut errors: Vec<FieldError> = Vec::new();
@@ -225,7 +250,10 @@ pub(super) fn validate(
     if let Schema::Structural(schema) = &resource.schema {
         errors.extend(schema.validate(new, old));
     }
-    (resource.strategy.validate)(new, old, &mut errors);
+    match (door, old) {
+        (Door::Part(part), Some(old)) => (part.validate)(new, old, &mut errors),
+        _ => (resource.strategy.validate)(new, old, &mut errors),
+    }
     if errors.is_empty() {
         Ok(())
     } else {
@@ -350,7 +378,7 @@ pub(super) async fn revise(
     let admission = context.admission(api, Operation::Update);
     admission.change(&mut new, Some(old)).await?;
     let reserved = admission.reserved(&new, Some(old));
-    validate(context, &new, Some(old))?;
+    validate(context, &new, Some(old), door)?;
     admission.check(Some(&new), Some(old)).await?;
     if resource.generation && door != Door::Status && specification(&new) != specification(old) {
         new["metadata"]["generation"] =

@@ -77,7 +77,7 @@ pub(super) fn check_uid(context: &Context, new: &Value, old: &Value) -> Result<(
     Ok(())
 }
 
-/// Replaces the object, or through the status door only its status.
+/// Replaces the object, or the part of it that the door is for.
 pub(super) async fn replace(
     api: &Api,
     context: &Context,
@@ -89,10 +89,7 @@ pub(super) async fn replace(
         let live = context.latest(api)?;
         let old = show::value(&context.resource, live.value());
         check_version(context, &value, &old)?;
-        let mut new = match door {
-            Door::Status => with_status(context, &old, &value),
-            _ => value.clone(),
-        };
+        let mut new = door.admit(context, &old, value.clone());
         pipeline::default(context, &mut new);
         pipeline::keep_identity(&mut new, &old);
         pipeline::book(context, Some(&old), &mut new, door);

@@ -42,6 +42,7 @@ use super::auth::User;
 use super::status::{ApiError, Qualified};
 use super::store::{Object, Table};
 
+pub(super) use self::core::EPHEMERAL_CONTAINERS;
 pub(super) use builtin::resources as builtin_resources;
 pub(super) use catalog::{Catalog, Group, GroupVersion};
 pub(super) use check::{is_empty, selects};
@@ -50,7 +51,7 @@ pub(super) use extensions::{CLEANUP, TABLE as DEFINITIONS, custom_resources};
 pub(super) use meta::{is_dns_subdomain, validate_metadata};
 pub(super) use registration::{GROUP as REGISTRATION, compile as compile_condition};
 pub(super) use scheduling::system_classes;
-pub(super) use subresource::Subresource;
+pub(super) use subresource::{CHANGED, Part, Subresource};
 pub(super) use value::ValueExt;
 
 /// One served resource.

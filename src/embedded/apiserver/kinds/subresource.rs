@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use curtain_schema::FieldError;
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use super::Resource;
 use crate::apiserver::Api;
@@ -28,6 +30,15 @@ pub(crate) struct Subresource {
     pub answer: Answer,
 }
 
+/// A part of a kind that changes through a subresource of that name only.
+pub(crate) struct Part {
+    pub subresource: &'static str,
+    /// The live object (first) with that part of the given one.
+    pub take: fn(&Value, &Value) -> Value,
+    /// What is wrong with the new object (first) as a change of the old one.
+    pub validate: fn(&Value, &Value, &mut Vec<FieldError>),
+}
+
 /// A subresource as discovery lists it: name, verbs, and the group, version and kind of what it speaks.
 pub(crate) struct Listed<'a> {
     pub name: &'static str,
@@ -35,7 +46,8 @@ pub(crate) struct Listed<'a> {
     pub kind: (&'a str, &'a str, &'a str),
 }
 
-const CHANGED: &[&str] = &["get", "patch", "update"];
+/// What may be done with a subresource that shows a part of its object.
+pub(crate) const CHANGED: &[&str] = &["get", "patch", "update"];
 
 impl Resource {
     /// All subresources, `status` and `scale` with them.

@@ -26,7 +26,7 @@ pub(super) fn default_spec(spec: &mut Value) {
         spec["serviceAccount"] = name.into();
     }
     let host_network = spec["hostNetwork"] == true;
-    for field in ["initContainers", "containers"] {
+    for field in ["initContainers", "containers", "ephemeralContainers"] {
         for container in spec.items_mut(field) {
             default_container(container, host_network);
         }
@@ -116,6 +116,16 @@ fn default_volume(volume: &mut Value) {
                 field_api_versions(downward);
             }
         }
+    }
+}
+
+/// Validates the pod spec of a template at `path`.
+pub(super) fn validate_template(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    validate_spec(spec, path, errors);
+    let added = "ephemeralContainers";
+    if !spec.list(&[added]).is_empty() {
+        let why = "ephemeral containers not allowed in pod template";
+        errors.push(FieldError::forbidden(format!("{path}.{added}"), why));
     }
 }
 
@@ -217,7 +227,7 @@ fn validate_volumes(
     names
 }
 
-fn validate_container(
+pub(super) fn validate_container(
     container: &Value,
     path: &str,
     volumes: &HashSet<String>,

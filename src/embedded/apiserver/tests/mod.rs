@@ -5,6 +5,7 @@ mod admission;
 mod autoscaling;
 mod custom;
 mod durability;
+mod ephemeral;
 pub(crate) mod harness;
 mod hooks;
 mod malformed;

@@ -3,15 +3,20 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 
 use super::detect::{Controller, Hierarchies, detect};
-use crate::node::sandbox::Limits;
+use crate::node::sandbox::{Limits, sys};
 use crate::{ClusterConfig, Error};
 
 const CPU_PERIOD_US: u64 = 100_000;
+/// Longest time that killed processes are waited for.
+const KILL_LIMIT: Duration = Duration::from_millis(500);
 
 /// The control groups of one instance.
 #[derive(Debug, Clone)]
@@ -138,6 +143,25 @@ impl Group {
         // 0: a process outside our own process namespace, which cannot be ours.
         found.remove(&0);
         found
+    }
+
+    /// Kills all processes in the group and below, and waits for a moment until they are gone.
+    pub(crate) fn kill(&self) {
+        let deadline = Instant::now() + KILL_LIMIT;
+        loop {
+            let left = self.processes();
+            if left.is_empty() || Instant::now() > deadline {
+                return;
+            }
+            for pid in left {
+                // Its id could be another's by now; what the descriptor refers to is checked.
+                let Ok(process) = sys::pidfd_open(Pid::from_raw(pid)) else { continue };
+                if self.processes().contains(&pid) {
+                    let _ = sys::pidfd_signal(process.as_fd(), libc::SIGKILL);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Removes the group and the groups below; the number of directories removed. Fails while processes are in it.

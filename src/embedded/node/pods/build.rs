@@ -3,17 +3,17 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use kube::ResourceExt;
 
 use super::environment::Environment;
 use super::expand::expand;
 use super::volumes::{self, Prepared};
-use super::{resolver, resources};
+use super::{ephemeral, resolver, resources};
 use crate::ClusterConfig;
 use crate::node::images::{self, Image, ImageConfig, ImageError, Reference};
 use crate::node::sandbox::{
-    Capabilities, ContainerSpec, LogSpec, Mount, MountSource, RootFs, UserSpec,
+    Capabilities, ContainerSpec, LogSpec, Mount, MountSource, Processes, RootFs, UserSpec,
 };
 use crate::node::shim::numbered;
 
@@ -227,8 +227,18 @@ pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
         stdin_once: container.stdin_once == Some(true),
         terminal: container.tty == Some(true),
         message_file: Some(places.termination_log(&container.name, attempt)),
+        processes: processes(&spec, container),
         obsolete: obsolete(places, &container.name, attempt),
     })
+}
+
+/// Whose processes a container sees.
+fn processes(spec: &PodSpec, container: &Container) -> Processes {
+    match ephemeral::target(spec, &container.name) {
+        _ if spec.share_process_namespace == Some(true) => Processes::Pod,
+        Some(target) => Processes::Of(target.to_owned()),
+        None => Processes::Own,
+    }
 }
 
 fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {

@@ -62,13 +62,28 @@ impl Recorder {
             namespace: pod.namespace(),
             uid: pod.uid(),
             resource_version: pod.resource_version(),
-            field_path: container.map(|name| format!("spec.containers{{{name}}}")),
+            field_path: container.map(|name| field_path(pod, name)),
         };
         let message = message.into();
         let report = Report { pod: reference, severity, reason, message };
         // The writer ends with the node only.
         let _ = self.sender.send(report);
     }
+}
+
+/// Where a pod has a container.
+fn field_path(pod: &Pod, name: &str) -> String {
+    let spec = pod.spec.as_ref();
+    let init = spec.and_then(|spec| spec.init_containers.as_ref());
+    let added = spec.and_then(|spec| spec.ephemeral_containers.as_ref());
+    let list = if init.into_iter().flatten().any(|one| one.name == name) {
+        "initContainers"
+    } else if added.into_iter().flatten().any(|one| one.name == name) {
+        "ephemeralContainers"
+    } else {
+        "containers"
+    };
+    format!("spec.{list}{{{name}}}")
 }
 
 type Key = (Option<String>, Option<String>, &'static str, String);

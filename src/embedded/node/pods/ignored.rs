@@ -18,11 +18,9 @@ pub(super) fn fields(pod: &Pod) -> BTreeSet<&'static str> {
     note(spec.host_pid == Some(true), "spec.hostPID");
     note(spec.host_ipc == Some(true), "spec.hostIPC");
     note(spec.host_users == Some(false), "spec.hostUsers");
-    note(spec.share_process_namespace == Some(true), "spec.shareProcessNamespace");
     note(spec.set_hostname_as_fqdn == Some(true), "spec.setHostnameAsFQDN");
     note(spec.hostname_override.is_some(), "spec.hostnameOverride");
     note(spec.runtime_class_name.is_some(), "spec.runtimeClassName");
-    note(is_some(&spec.ephemeral_containers), "spec.ephemeralContainers");
     note(is_some(&spec.resource_claims), "spec.resourceClaims");
     note(spec.resources.is_some(), "spec.resources");
     if let Some(context) = &spec.security_context {

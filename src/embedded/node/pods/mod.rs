@@ -13,6 +13,7 @@ mod check;
 mod context;
 mod door;
 mod environment;
+mod ephemeral;
 mod events;
 mod expand;
 mod fields;

@@ -94,8 +94,13 @@ pub(super) enum Restart {
 
 impl Restart {
     /// The rule for a container: the pod's, except that an init container of a pod that restarts is done after
-    /// success, and one with a rule of its own is a sidecar.
-    pub(super) fn of(spec: &PodSpec, container: &Container, init: bool) -> Self {
+    /// success, that one with a rule of its own is a sidecar, and that what was added to the pod runs once.
+    pub(super) fn of(spec: &PodSpec, container: &Container) -> Self {
+        let is = |one: &Container| one.name == container.name;
+        let init = spec.init_containers.iter().flatten().any(is);
+        if !init && !spec.containers.iter().any(is) {
+            return Self::Never;
+        }
         let pod = match spec.restart_policy.as_deref() {
             Some("Never") => Self::Never,
             Some("OnFailure") => Self::OnFailure,

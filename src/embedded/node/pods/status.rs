@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodCondition, PodSpec};
 use serde_json::{Value, json};
 
+use super::ephemeral;
 use super::resources::qos_class;
 use super::runtime::{Runtime, State, Terminated, is_sidecar};
 
@@ -97,6 +98,7 @@ pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
         "Succeeded" | "Failed" if snapshot.runtimes.values().any(Runtime::is_running) => "Running",
         phase => phase,
     };
+    let added = ephemeral::containers(&spec);
     let init = spec.init_containers.unwrap_or_default();
     let mut status = json!({
         "phase": phase,
@@ -109,6 +111,15 @@ pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
     });
     if !init.is_empty() {
         status["initContainerStatuses"] = containers(snapshot, &init);
+    }
+    if !added.is_empty() {
+        let mut statuses = containers(snapshot, &added);
+        for one in statuses.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            // Nobody asks whether they are: they serve nobody.
+            one.insert("ready".to_owned(), false.into());
+            one.remove("started");
+        }
+        status["ephemeralContainerStatuses"] = statuses;
     }
     if snapshot.expired {
         status["reason"] = EXPIRED.0.into();

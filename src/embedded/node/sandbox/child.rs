@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -34,12 +34,14 @@ pub(super) struct Plan<'a> {
     pub(super) filters: Vec<BpfProgram>,
 }
 
-/// Goes all the way; on failure writes the step to the report pipe and ends.
-pub(super) fn become_container(plan: &Plan<'_>, stdio: &Stdio, report: OwnedFd) -> ! {
-    let spec = plan.spec;
-    let result = build(plan)
-        .and_then(|()| drop_privileges_and_execute(plan, &spec.argv, stdio, report.as_fd()));
-    report_failure(result, report)
+/// Goes all the way to the container's program.
+pub(super) fn become_container(
+    plan: &Plan<'_>,
+    stdio: &Stdio,
+    report: BorrowedFd<'_>,
+) -> Result<Infallible, Failure> {
+    build(plan)?;
+    drop_privileges_and_execute(plan, &plan.spec.argv, stdio, report)
 }
 
 /// Writes the failed step where the parent reads it, and ends.

@@ -12,6 +12,8 @@ mod capabilities;
 mod child;
 mod devices;
 mod exec;
+mod init;
+mod join;
 mod mounts;
 mod rootfs;
 mod seccomp;
@@ -24,9 +26,10 @@ mod user;
 pub use capabilities::NAMES as CAPABILITIES;
 pub(crate) use capabilities::drop_all as drop_bounding_set;
 pub(crate) use exec::{ExecSpec, exec};
+pub(crate) use init::init;
 pub(crate) use seccomp::filter_service;
 pub(crate) use spawn::{Process, spawn};
 pub(crate) use spec::{
-    Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, RootFs, UserSpec,
+    Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, Processes, RootFs, UserSpec,
 };
 pub(crate) use stdio::{Ends, Stdio};

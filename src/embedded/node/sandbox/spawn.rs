@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -12,6 +12,7 @@ use nix::sched::CloneFlags;
 use nix::unistd::{Pid, pipe2};
 
 use super::child::{self, Plan};
+use super::join::fork_into;
 use super::spec::ContainerSpec;
 use super::stdio::{Ends, Stdio};
 use super::sys::{self, Forked};
@@ -57,12 +58,14 @@ impl<T, E: ToString> Step<T> for Result<T, E> {
     }
 }
 
-/// Starts a container in new process, mount and control group namespaces; the other namespaces are the caller's.
+/// Starts a container in new mount and control group namespaces, and in a process namespace of its own or that of the
+/// process behind `beside`; the other namespaces are the caller's.
 ///
 /// The caller must be single-threaded.
 pub(crate) fn spawn(
     spec: &ContainerSpec,
     group: Option<&Group>,
+    beside: Option<BorrowedFd<'_>>,
 ) -> Result<(Process, Ends), Failure> {
     if let Some(group) = group {
         group.create(&spec.limits).step("set the limits")?;
@@ -72,7 +75,6 @@ pub(crate) fn spawn(
         true => Stdio::terminal()?,
         false => Stdio::pipes(spec.stdin)?,
     };
-    let report = pipe()?;
     let plan = Plan {
         spec,
         group,
@@ -80,32 +82,50 @@ pub(crate) fn spawn(
             .step("read the capabilities")?,
         filters: filters(spec)?,
     };
+    let process = match beside {
+        None => fork_alone(&plan, &stdio)?,
+        Some(target) => fork_into(target, CloneFlags::CLONE_NEWNS, |report| {
+            child::become_container(&plan, &stdio, report)
+        })?,
+    };
+    drop(stdio);
+    match pending.take() {
+        Ok(ends) => Ok((process, ends)),
+        Err(failure) => {
+            end(process.pid, process.pidfd);
+            Err(failure)
+        }
+    }
+}
+
+/// Forks into a process namespace of its own, whose end is the end of all its processes.
+fn fork_alone(plan: &Plan<'_>, stdio: &Stdio) -> Result<Process, Failure> {
+    let (report, report_write) = pipe()?;
     let namespaces = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
     match sys::clone3(u64::from(namespaces.bits().unsigned_abs())).step("fork")? {
         Forked::Child => {
-            // The other ends must go: a process that has one could not see its parent die.
-            drop((pending, report.0));
-            child::become_container(&plan, &stdio, report.1)
+            // A process that has the other end could not see its parent die.
+            drop(report);
+            let Err(failure) = child::become_container(plan, stdio, report_write.as_fd());
+            child::report_failure(Err(failure), report_write)
         }
         Forked::Parent { pid, pidfd } => {
-            drop((stdio, report.1));
-            let report = report.0;
-            let said = read_report(report).step("wait for the program to start");
-            let ends = match said {
-                Ok(said) if said.is_empty() => pending.take(),
-                Ok(said) => Err(parse_failure(&said)),
-                Err(failure) => Err(failure),
+            drop(report_write);
+            let failure = match read_report(report).step("wait for the program to start") {
+                Ok(said) if said.is_empty() => return Ok(Process { pid, pidfd }),
+                Ok(said) => parse_failure(&said),
+                Err(failure) => failure,
             };
-            match ends {
-                Ok(ends) => Ok((Process { pid, pidfd }, ends)),
-                Err(failure) => {
-                    let _ = sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
-                    let _ = nix::sys::wait::waitpid(pid, None);
-                    Err(failure)
-                }
-            }
+            end(pid, pidfd);
+            Err(failure)
         }
     }
+}
+
+/// Ends a child that is of no use, and waits for it.
+fn end(pid: Pid, pidfd: OwnedFd) {
+    let _ = sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+    let _ = nix::sys::wait::waitpid(pid, None);
 }
 
 /// The system call filters of a container.

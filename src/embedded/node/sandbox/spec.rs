@@ -57,6 +57,9 @@ pub(crate) struct ContainerSpec {
     /// Whether its standard streams are a terminal.
     #[serde(default)]
     pub terminal: bool,
+    /// Whose processes it sees, and is one of.
+    #[serde(default)]
+    pub processes: Processes,
     /// What earlier attempts left and nobody needs any more: directories, and logs with their rotated files.
     pub obsolete: Vec<PathBuf>,
 }
@@ -69,6 +72,19 @@ impl fmt::Debug for ContainerSpec {
             .field("argv", &self.argv.first())
             .finish_non_exhaustive()
     }
+}
+
+/// The process namespace of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Processes {
+    /// One of its own.
+    #[default]
+    Own,
+    /// The pod's, where all its containers are together.
+    Pod,
+    /// That of another container.
+    Of(String),
 }
 
 /// The file system a container starts on.

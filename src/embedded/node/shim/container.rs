@@ -15,7 +15,7 @@ use super::logs::{LogWriter, Stream};
 use super::protocol::{ContainerState, Exit};
 use super::stop::Hook;
 use crate::node::cgroup::Group;
-use crate::node::sandbox::{ContainerSpec, Ends, Process, sys};
+use crate::node::sandbox::{ContainerSpec, Ends, Process, Processes, sys};
 
 /// Most bytes taken from one pipe before others get their turn.
 const READ_SIZE: usize = 16 * 1024;
@@ -192,6 +192,10 @@ impl Container {
         self.stopping = None;
         if let Some(group) = &self.group {
             exit.oom_killed = group.oom_kills() > 0;
+            if self.spec.processes != Processes::Own {
+                // What it has started would live on among the processes of others.
+                group.kill();
+            }
             if let Err(error) = group.remove() {
                 tracing::warn!(container = self.spec.name, %error, "cannot remove the container's control group");
             }

@@ -103,6 +103,9 @@ pub(crate) struct PodSetup {
     pub(crate) dir: PathBuf,
     /// Files that all containers see, in `etc` of that directory: name and text.
     pub(crate) files: Vec<(String, String)>,
+    /// Whether the containers of the pod may see each other's processes.
+    #[serde(default)]
+    pub(crate) shared_processes: bool,
     /// Volumes in memory, shared by the containers of the pod.
     pub(crate) memory_volumes: Vec<MemoryVolume>,
 }

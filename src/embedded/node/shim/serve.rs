@@ -21,7 +21,7 @@ use super::volumes::VolumeSpec;
 use super::{remains, volumes};
 use crate::node::cgroup::Tree;
 use crate::node::network::sandbox as network;
-use crate::node::sandbox::{self, ContainerSpec, sys};
+use crate::node::sandbox::{self, ContainerSpec, Processes, sys};
 use crate::node::wire::{Channel, Received};
 use crate::{ClusterConfig, Error, files};
 
@@ -41,6 +41,7 @@ pub fn run_shim(control_fd: RawFd) -> Result<(), Error> {
         setup: None,
         tree: None,
         sockets: None,
+        init: None,
         containers: BTreeMap::new(),
         programs: BTreeMap::new(),
         hooks: 0,
@@ -54,6 +55,8 @@ pub(super) struct Shim {
     setup: Option<PodSetup>,
     tree: Option<Tree>,
     sockets: Option<KeptSockets>,
+    /// The first of the processes that are together, if the pod's are.
+    init: Option<OwnedFd>,
     pub(super) containers: BTreeMap<String, Container>,
     /// Programs beside a container's own, by the id of the request that started them, or of the hook they are.
     pub(super) programs: BTreeMap<u64, Program>,
@@ -224,6 +227,10 @@ impl Shim {
         let config = ClusterConfig::read(&setup.config).map_err(|error| error.to_string())?;
         self.tree = Tree::of(&config).map_err(|error| error.to_string())?;
         self.sockets = pod::enter(&setup)?;
+        if setup.shared_processes {
+            let first = sandbox::init().map_err(|failure| failure.to_string())?;
+            self.init = Some(first.pidfd);
+        }
         self.setup = Some(setup);
         Ok(Reply::Done)
     }
@@ -251,7 +258,14 @@ impl Shim {
         let group = self.tree.as_ref().map(|tree| tree.group(&spec.cgroup));
         let log = LogWriter::open(spec.log.clone())
             .map_err(|error| format!("cannot open the log {}: {error}", spec.log.path.display()))?;
-        let (process, ends) = sandbox::spawn(&spec, group.as_ref()).map_err(|failure| {
+        let beside = match &spec.processes {
+            Processes::Own => None,
+            Processes::Pod => {
+                Some(self.init.as_ref().ok_or("the pod's processes are not together")?.as_fd())
+            }
+            Processes::Of(name) => Some(self.running(name)?.pidfd()),
+        };
+        let (process, ends) = sandbox::spawn(&spec, group.as_ref(), beside).map_err(|failure| {
             if let Some(group) = &group {
                 let _ = group.remove();
             }

@@ -32,7 +32,7 @@ impl Given {
 }
 
 impl Shim {
-    fn running(&mut self, name: &str) -> Result<&mut Container, String> {
+    pub(super) fn running(&mut self, name: &str) -> Result<&mut Container, String> {
         let found = self.containers.get_mut(name).filter(|one| one.exit.is_none());
         found.ok_or_else(|| format!("container {name} does not run"))
     }

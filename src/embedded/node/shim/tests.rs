@@ -9,9 +9,10 @@ use nix::unistd::dup;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{Exit, MemoryVolume, Payload, PayloadFile, PodSetup, Remains, StopHook, VolumeSpec};
+use crate::node::cgroup::Tree;
 use crate::node::link::{Ended, ShimError, ShimLink};
 use crate::node::sandbox::{
-    Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, RootFs, UserSpec,
+    Capabilities, ContainerSpec, Limits, LogSpec, Mount, MountSource, Processes, RootFs, UserSpec,
 };
 use crate::node::testing::TestCluster;
 use crate::node::wire::Channel;
@@ -45,6 +46,7 @@ impl Pod {
             config: cluster.config.path(),
             dir: cluster.path("pods/p"),
             files: vec![("hosts".into(), "127.0.0.1\tlocalhost\n".into())],
+            shared_processes: true,
             memory_volumes: vec![MemoryVolume {
                 path: cluster.path("pods/p/memory"),
                 size: Some(1 << 20),
@@ -81,6 +83,7 @@ impl Pod {
             stdin_once: false,
             terminal: false,
             message_file: None,
+            processes: Processes::Own,
             obsolete: Vec::new(),
         }
     }
@@ -248,6 +251,33 @@ async fn memory_and_processes_stay_in_their_limits() {
     forks.limits.pids = Some(10);
     assert_eq!(pod.run(forks).await.code, 0);
     assert_eq!(pod.log("forks"), "9");
+}
+
+#[tokio::test]
+async fn what_runs_beside_a_container_takes_along_what_it_has_started() {
+    let mut pod = Pod::new("beside").await;
+    let mut forks = pod.spec("forks", &["forks"]);
+    forks.processes = Processes::Of("main".into());
+    forks.limits.pids = Some(5);
+    let refused = pod.link.start(forks.clone()).await.unwrap_err().to_string();
+    assert!(refused.contains("container main does not run"), "{refused}");
+
+    pod.link.start(pod.spec("main", &["wait"])).await.unwrap();
+    assert_eq!(pod.run(forks).await.code, 0);
+    assert_eq!(pod.log("forks"), "4");
+    // The same where all containers are together, and then the pod's first process is there, too.
+    let mut look = pod.spec("look", &["list", "/proc"]);
+    look.processes = Processes::Pod;
+    let mut all = pod.spec("all", &["wait"]);
+    all.processes = Processes::Pod;
+    pod.link.start(all).await.unwrap();
+    assert_eq!(pod.run(look).await.code, 0);
+    let seen = pod.log("look");
+    assert_eq!(seen.lines().filter(|name| name.parse::<u32>().is_ok()).count(), 3, "{seen}");
+
+    let group = |path| Tree::of(&pod.cluster.config).unwrap().unwrap().group(path);
+    assert_eq!(group("pods/p/forks").processes().len(), 0);
+    assert_eq!(group("pods/p/main").processes().len(), 1);
 }
 
 #[tokio::test]

@@ -79,9 +79,10 @@ pub(super) fn container(context: &Context, pod: &Value) -> Result<String, ApiErr
         pod.list(&["spec", field]).iter().map(|c| c.text(&["name"]).to_owned()).collect()
     };
     let (containers, inits) = (names("containers"), names("initContainers"));
+    let added = names("ephemeralContainers");
     let pod_name = &context.path.name;
     match (context.query.get("container"), containers.as_slice()) {
-        (Some(name), _) if containers.iter().chain(&inits).any(|c| c == name) => {
+        (Some(name), _) if containers.iter().chain(&inits).chain(&added).any(|c| c == name) => {
             Ok(name.to_owned())
         }
         (Some(name), _) => {

@@ -1,6 +1,7 @@
 //! Subresources: `status` and `scale` of every kind that has them, and what kinds declare beside.
 
 mod binding;
+mod ephemeral_containers;
 mod eviction;
 mod finalize;
 mod log;
@@ -24,6 +25,7 @@ use crate::apiserver::status::ApiError;
 use crate::apiserver::store::WriteError;
 
 pub(in crate::apiserver) use binding::BINDING;
+pub(in crate::apiserver) use ephemeral_containers::EPHEMERAL_CONTAINERS;
 pub(in crate::apiserver) use eviction::EVICTION;
 pub(in crate::apiserver) use finalize::FINALIZE;
 pub(in crate::apiserver) use log::LOG;
@@ -43,7 +45,9 @@ pub(super) async fn answer(
     let resource = context.resource.clone();
     let name = context.path.subresource.as_str();
     match name {
-        "status" if resource.has_status => return status(api, &context, &body).await,
+        "status" if resource.has_status => {
+            return part(api, &context, &body, Door::Status).await;
+        }
         "scale" if resource.scale.is_some() => return scale::answer(api, &context, &body).await,
         _ => {}
     }
@@ -64,15 +68,21 @@ pub(super) async fn answer(
     Err(ApiError::no_such_path())
 }
 
-async fn status(api: &Arc<Api>, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
+/// A part of the object, as the whole object.
+async fn part(
+    api: &Arc<Api>,
+    context: &Context,
+    body: &Bytes,
+    door: Door,
+) -> Result<Reply, ApiError> {
     match context.method {
         Method::GET => list::get(api, context),
         Method::PUT => {
             let (value, warnings) = pipeline::decode(context, body)?;
             same_place(context, &value)?;
-            update::replace(api, context, value, Door::Status).await?.reply(context, 200, &warnings)
+            update::replace(api, context, value, door).await?.reply(context, 200, &warnings)
         }
-        Method::PATCH => patch::through(api, context, body, Door::Status).await,
+        Method::PATCH => patch::through(api, context, body, door).await,
         _ => Err(ApiError::method_not_allowed()),
     }
 }

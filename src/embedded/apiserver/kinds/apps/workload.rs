@@ -52,7 +52,7 @@ pub(super) fn validate_template(object: &Value, errors: &mut Vec<FieldError>) {
     validate_labels(labels, "spec.template.metadata.labels", errors);
     match object.at(&["spec", "template", "spec"]) {
         None => errors.push(FieldError::required("spec.template.spec.containers", "")),
-        Some(spec) => template::validate_spec(spec, "spec.template.spec", errors),
+        Some(spec) => template::validate_template(spec, "spec.template.spec", errors),
     }
 }
 

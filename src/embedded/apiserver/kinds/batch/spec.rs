@@ -128,7 +128,7 @@ fn validate_pods(spec: &Value, at: &str, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::required(format!("{path}.containers"), ""));
         return;
     };
-    template::validate_spec(pod, &path, errors);
+    template::validate_template(pod, &path, errors);
     let policy = pod.text(&["restartPolicy"]);
     let place = format!("{path}.restartPolicy");
     match policy {

@@ -12,6 +12,8 @@ mod resource_quota;
 mod service;
 mod volume;
 
+pub(in crate::apiserver) use pod::EPHEMERAL_CONTAINERS;
+
 use super::builtin::{ALL, CLUSTER, Line, PLAIN};
 use super::columns::CREATED;
 use crate::apiserver::handle::subresource;
@@ -74,6 +76,7 @@ pub(super) const KINDS: &[Line] = &[
         subresources: &[
             subresource::ATTACH,
             subresource::BINDING,
+            subresource::EPHEMERAL_CONTAINERS,
             subresource::EVICTION,
             subresource::EXEC,
             subresource::LOG,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
+
 use super::Worker;
 use super::containers::starts_slowly;
 use super::sandbox::Sandbox;
@@ -15,8 +17,7 @@ impl Worker {
     /// Starts from what the API and, if the pod still runs, its shim tell.
     pub(super) async fn adopt(&mut self, shim: Option<OwnedFd>) {
         let status = self.pod.status.clone().unwrap_or_default();
-        let statuses = status.container_statuses.iter().flatten();
-        for one in statuses.chain(status.init_container_statuses.iter().flatten()) {
+        for one in statuses(&status) {
             self.runtimes.insert(one.name.clone(), Runtime::from_status(one));
         }
         let mut confirmed = BTreeSet::new();
@@ -29,8 +30,7 @@ impl Worker {
                 }
             }
         }
-        let containers = self.spec.init_containers.iter().flatten().chain(&self.spec.containers);
-        for container in containers.cloned().collect::<Vec<_>>() {
+        for container in self.containers() {
             let runtime = self.runtimes.entry(container.name.clone()).or_insert_with(Runtime::new);
             let lost = runtime.is_running() && !confirmed.contains(&container.name);
             if lost {
@@ -73,18 +73,12 @@ impl Worker {
     }
 
     async fn adopt_containers(&mut self, state: PodState) {
-        let statuses = self.pod.status.clone().unwrap_or_default();
-        let statuses: Vec<_> = statuses
-            .container_statuses
-            .into_iter()
-            .chain(statuses.init_container_statuses)
-            .flatten()
-            .collect();
+        let status = self.pod.status.clone().unwrap_or_default();
         for found in state.containers {
-            let Some((container, _)) = self.find(&found.name) else {
+            let Some(container) = self.find(&found.name) else {
                 continue;
             };
-            let known = statuses.iter().find(|one| one.name == found.name);
+            let known = statuses(&status).find(|one| one.name == found.name);
             let mut runtime = known.map_or_else(Runtime::new, Runtime::from_status);
             if runtime.finished().is_some() && found.exit.is_some() {
                 continue;
@@ -108,4 +102,16 @@ impl Worker {
             }
         }
     }
+}
+
+/// What the API knows of all containers.
+fn statuses(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
+    [
+        &status.init_container_statuses,
+        &status.container_statuses,
+        &status.ephemeral_container_statuses,
+    ]
+    .into_iter()
+    .flatten()
+    .flatten()
 }

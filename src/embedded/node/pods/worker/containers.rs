@@ -11,6 +11,7 @@ use crate::node::link::Ended;
 use crate::node::pods::build::{self, Inputs, Source};
 use crate::node::pods::check::Target;
 use crate::node::pods::environment;
+use crate::node::pods::ephemeral;
 use crate::node::pods::events::Severity;
 use crate::node::pods::hooks;
 use crate::node::pods::probe::{self, Kind, News, What};
@@ -22,12 +23,16 @@ const CONFIG_AGAIN: Duration = Duration::from_secs(1);
 const LOG_TAIL: u64 = 2048;
 
 impl Worker {
-    /// Starts init containers one after the other, then all others.
+    /// Starts what was added to the pod, and init containers one after the other, then all others.
     pub(super) async fn start_due(&mut self) {
         // A wait that is over must not wake us again while the container waits for another one.
         let now = Instant::now();
         for runtime in self.runtimes.values_mut() {
             runtime.start_at = runtime.start_at.filter(|at| *at > now);
+        }
+        for container in ephemeral::containers(&self.spec) {
+            self.runtimes.entry(container.name.clone()).or_insert_with(Runtime::new);
+            self.start_if_due(&container).await;
         }
         let init = self.spec.init_containers.clone().unwrap_or_default();
         for container in &init {
@@ -188,7 +193,7 @@ impl Worker {
                     .runtimes
                     .get(&name)
                     .is_some_and(|runtime| runtime.is_running() && runtime.attempt == attempt);
-                let Some((container, _)) = self.find(&name).filter(|_| current) else {
+                let Some(container) = self.find(&name).filter(|_| current) else {
                     return;
                 };
                 let message = self.last_words(&container, attempt, &exit);
@@ -216,8 +221,7 @@ impl Worker {
             let message = "Pod sandbox changed, it will be killed and re-created.";
             self.ctx.events.report(&self.pod, None, Severity::Normal, "SandboxChanged", message);
         }
-        let containers = self.spec.init_containers.iter().flatten().chain(&self.spec.containers);
-        for container in containers.cloned().collect::<Vec<_>>() {
+        for container in self.containers() {
             if self.runtime(&container).is_some_and(Runtime::is_running) {
                 let message = "The container ended with the pod's sandbox";
                 self.apply_end(&container, Terminated::unseen("Error", message, 137));
@@ -227,11 +231,9 @@ impl Worker {
 
     /// A container has ended: it waits for its next start, or is finished.
     pub(super) fn apply_end(&mut self, container: &Container, terminated: Terminated) {
-        let init = self.spec.init_containers.iter().flatten().any(|one| one.name == container.name);
-        let restart = if self.ending.is_some() {
-            Restart::Never
-        } else {
-            Restart::of(&self.spec, container, init)
+        let restart = match self.ending {
+            Some(_) => Restart::Never,
+            None => Restart::of(&self.spec, container),
         };
         self.probing.remove(&container.name);
         let name = container.name.as_str();
@@ -278,7 +280,7 @@ impl Worker {
     /// News from a probe.
     pub(super) async fn probed(&mut self, news: News) {
         let News { container: name, attempt, kind, what } = news;
-        let Some((container, _)) = self.find(&name) else {
+        let Some(container) = self.find(&name) else {
             return;
         };
         let Some(runtime) = self.runtimes.get_mut(&name) else {

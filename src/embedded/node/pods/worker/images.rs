@@ -99,8 +99,7 @@ impl Worker {
 
     /// A pull has ended.
     pub(super) fn pulled(&mut self, (name, image, answer): PullNews) {
-        let (Some((container, _)), Some(runtime)) = (self.find(&name), self.runtimes.get(&name))
-        else {
+        let (Some(container), Some(runtime)) = (self.find(&name), self.runtimes.get(&name)) else {
             return;
         };
         let attempt = runtime.attempt;

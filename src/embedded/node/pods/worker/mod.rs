@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use super::build::Places;
 use super::context::{Attempt, Context, Entry};
+use super::ephemeral;
 use super::fields::Fields;
 use super::objects::Objects;
 use super::probe::{News, Probing};
@@ -212,11 +213,14 @@ impl Worker {
         }
     }
 
-    fn find(&self, name: &str) -> Option<(Container, bool)> {
-        let init = self.spec.init_containers.iter().flatten().map(|one| (one, true));
-        let main = self.spec.containers.iter().map(|one| (one, false));
-        let mut all = init.chain(main);
-        all.find(|(one, _)| one.name == name).map(|(one, init)| (one.clone(), init))
+    /// All containers: those that come first, the pod's own, and those that were added later.
+    fn containers(&self) -> Vec<Container> {
+        let own = self.spec.init_containers.iter().flatten().chain(&self.spec.containers);
+        own.cloned().chain(ephemeral::containers(&self.spec)).collect()
+    }
+
+    fn find(&self, name: &str) -> Option<Container> {
+        self.containers().into_iter().find(|one| one.name == name)
     }
 
     /// Tells readers which attempts there are.

@@ -123,6 +123,7 @@ impl Worker {
                 &self.pod,
                 shown,
             ),
+            shared_processes: self.spec.share_process_namespace == Some(true),
             memory_volumes: volumes::in_memory(&self.spec, &self.places.volumes()),
         };
         let sandbox = Sandbox { link, ended, ip };

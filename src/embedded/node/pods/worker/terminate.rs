@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Preconditions};
 
 use super::Worker;
+use crate::node::pods::ephemeral;
 use crate::node::pods::events::Severity;
 use crate::node::pods::runtime::{Runtime, is_sidecar};
 use crate::node::pods::status::EXPIRED;
@@ -171,7 +172,9 @@ fn ending_now(
     overdue: bool,
 ) -> Vec<Container> {
     let runs = |one: &Container| runtimes.get(&one.name).is_some_and(Runtime::is_running);
-    let mut due: Vec<Container> = spec.containers.iter().filter(|one| runs(one)).cloned().collect();
+    let added = ephemeral::containers(spec);
+    let mut due: Vec<Container> =
+        spec.containers.iter().cloned().chain(added).filter(runs).collect();
     for container in spec.init_containers.iter().flatten().rev().filter(|one| runs(one)) {
         if due.is_empty() || overdue || !is_sidecar(container) {
             due.push(container.clone());

@@ -1,6 +1,7 @@
 //! Pods: defaults, QoS, what an update may change, and the priority and service account that admission adds.
 
 mod columns;
+mod ephemeral;
 
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use crate::apiserver::status::{ApiError, Qualified};
 use crate::apiserver::store::Key;
 
 pub(super) use columns::POD as COLUMNS;
+pub(in crate::apiserver) use ephemeral::EPHEMERAL_CONTAINERS;
 
 pub(super) const POD: Strategy = Strategy {
     default,
@@ -85,6 +87,9 @@ fn validate(pod: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     match pod.at(&["spec"]) {
         Some(spec) => template::validate_spec(spec, "spec", errors),
         None => errors.push(FieldError::required("spec.containers", "")),
+    }
+    if old.is_none() && !pod["spec"].list(&["ephemeralContainers"]).is_empty() {
+        errors.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
     }
     if let Some(old) = old
         && fixed(pod) != fixed(old)
