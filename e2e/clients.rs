@@ -117,6 +117,11 @@ impl Clients {
         self.0.join("mcp/bin/python")
     }
 
+    /// A Python that has the Kubernetes client.
+    pub fn kubernetes_python(&self) -> PathBuf {
+        self.0.join("kubernetes/bin/python")
+    }
+
     /// A Python that has the OpenTelemetry SDK.
     pub fn telemetry_python(&self) -> PathBuf {
         self.0.join("telemetry/bin/python")

@@ -21,6 +21,7 @@ use super::testing::TestCluster;
 use crate::{Error, FrontDoor};
 
 mod ephemeral;
+mod kube_rs;
 mod pulls;
 mod sidecars;
 mod sight;
