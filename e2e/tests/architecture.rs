@@ -57,9 +57,9 @@ const UNSAFE: &str = "src/embedded/node/";
 /// The rooms that may speak to the operating system itself; the others ask `machine`.
 const KNOWS_SYSTEMS: [&str; 2] = ["machine", "embedded"];
 /// Crates that speak to it.
-const SYSTEM: [&str; 5] = ["fs4", "libc", "nix", "sysinfo", "windows-sys"];
+const SYSTEM: [&str; 6] = ["fs4", "libc", "nix", "rustix", "sysinfo", "windows-sys"];
 /// Paths in code that do.
-const SYSTEM_PATHS: [&str; 3] = ["std::os::", "nix::", "libc::"];
+const SYSTEM_PATHS: [&str; 4] = ["std::os::", "nix::", "libc::", "rustix::"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

@@ -8,8 +8,8 @@
 //! everything comes in through [`ClusterConfig`].
 //!
 //! Entry points: [`init`] (directories, keys, kubeconfig), `start` (the supervisor as a daemon), `stop`,
-//! `destroy`, `residue` (what a destroy would still find), `images` (the content store), and the four process
-//! entries a binary dispatches to before it starts any thread: `supervise`, `run_node`, `run_shim`, `store_image`.
+//! `halt`, `destroy`, `residue` (what a destroy would still find), `images` (the content store), [`snapshot`] (its whole
+//! state as one file), and the four process entries a binary dispatches to before it starts any thread: `supervise`, `run_node`, `run_shim`, `store_image`.
 //!
 //! The binary re-executes itself. It must map these argument vectors to the functions above:
 //!
@@ -31,14 +31,15 @@ mod pki;
 mod quantity;
 mod reach;
 mod registries;
+pub mod snapshot;
 mod span;
 mod volume;
 
 pub use config::{Cidr, ClusterConfig, FrontDoor};
 pub use error::Error;
 pub use node::{
-    Leftover, Removed, destroy, images, registry, residue, run_node, run_shim, running, start,
-    stop, store_image, supervise,
+    Leftover, Removed, destroy, halt, images, registry, residue, run_node, run_shim, running,
+    start, stop, store_image, supervise,
 };
 pub use pki::{PkiPaths, init};
 pub use reach::Reach;

@@ -160,6 +160,20 @@ pub fn stop(config: &ClusterConfig, timeout: Duration) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Timeout`] when killed processes do not end, [`Error::File`] when files cannot be removed.
 pub fn destroy(config: &ClusterConfig) -> Result<Removed, Error> {
+    let mut removed = halt(config)?;
+    removed.home = config.home.exists();
+    files::remove_tree(&config.home)?;
+    Ok(removed)
+}
+
+/// Ends the cluster's processes at once and without grace, and removes its control groups; its home stays. For a state
+/// that is replaced: nobody reads what its pods would still write.
+///
+/// May be repeated, and after any crash.
+///
+/// # Errors
+/// [`Error::Timeout`] when killed processes do not end.
+pub fn halt(config: &ClusterConfig) -> Result<Removed, Error> {
     let group = Tree::of(config)?.map(|tree| tree.group(""));
     let pids = || Ok(processes(config)?.into_iter().map(|(pid, _)| pid).collect());
     let mut removed = Removed { processes: end_all(config, pids)?, ..Removed::default() };
@@ -167,8 +181,6 @@ pub fn destroy(config: &ClusterConfig) -> Result<Removed, Error> {
         removed.control_groups = retry_busy(KILL_LIMIT, || group.remove())
             .map_err(Error::system("remove the cluster's control groups"))?;
     }
-    removed.home = config.home.exists();
-    files::remove_tree(&config.home)?;
     Ok(removed)
 }
 

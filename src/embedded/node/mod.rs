@@ -35,7 +35,7 @@ mod tests;
 mod wire;
 
 pub use images::store_image;
-pub use lifecycle::{Leftover, Removed, destroy, residue, running, start, stop};
+pub use lifecycle::{Leftover, Removed, destroy, halt, residue, running, start, stop};
 pub use run::run_node;
 pub use sandbox::CAPABILITIES;
 pub use shim::run_shim;

@@ -9,7 +9,7 @@ use super::ImageError;
 const LARGEST: u64 = 4 << 20;
 
 /// How much is read for headers.
-pub(super) struct Headers<'a> {
+pub(crate) struct Headers<'a> {
     /// What they are of.
     part: &'a str,
     /// While some are read.
@@ -17,18 +17,18 @@ pub(super) struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    pub(super) fn of(part: &'a str) -> Self {
+    pub(crate) fn of(part: &'a str) -> Self {
         Self { part, left: Cell::new(None) }
     }
 
     /// The bytes of an archive.
-    pub(super) fn bound<R>(&'a self, content: R) -> Bound<'a, R> {
+    pub(crate) fn bound<R>(&'a self, content: R) -> Bound<'a, R> {
         Bound { content, headers: self }
     }
 
     /// Looks for the next entry; the content of the one before must have been read. What comes of the archive meanwhile is
     /// bounded.
-    pub(super) fn next<T>(&self, next: impl FnOnce() -> T) -> T {
+    pub(crate) fn next<T>(&self, next: impl FnOnce() -> T) -> T {
         self.left.set(Some(LARGEST));
         let result = next();
         self.left.set(None);
@@ -37,7 +37,7 @@ impl<'a> Headers<'a> {
 }
 
 /// Bytes that are counted while they are of headers. The error of too many holds an [`ImageError`].
-pub(super) struct Bound<'a, R> {
+pub(crate) struct Bound<'a, R> {
     content: R,
     headers: &'a Headers<'a>,
 }

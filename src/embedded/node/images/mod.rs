@@ -25,6 +25,7 @@ pub(super) mod tests;
 pub(super) use budget::{free, reserve};
 pub(super) use decode::Digest;
 pub use error::ImageError;
+pub(crate) use headers::Headers;
 pub use manifest::ImageConfig;
 pub(super) use manifest::{ConfigDocument, Descriptor, Index, Manifest, machine};
 pub(super) use receive::Outcome;
