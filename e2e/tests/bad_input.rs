@@ -29,6 +29,10 @@ fn an_unknown_instance_is_named_and_down_of_it_is_fine() {
         &["mcp", "uninstall"],
         &["pause"],
         &["resume"],
+        &["snapshot", "save"],
+        &["snapshot", "restore", "step-1"],
+        &["snapshot", "list"],
+        &["snapshot", "remove", "step-1"],
         &["support-bundle", "none.tar.gz"],
     ] {
         let output = nobody.curtain(args);

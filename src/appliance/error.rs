@@ -33,6 +33,8 @@ pub enum Kind {
     Unreachable,
     /// The caller may not do this.
     Denied,
+    /// Somebody wanted it to end.
+    Interrupted,
     /// Anything else.
     Other,
 }
@@ -57,6 +59,73 @@ pub enum Error {
     BadAgent {
         /// The name that was given.
         name: String,
+    },
+    /// Not a name a snapshot can have.
+    #[error(
+        "{name:?} cannot be the name of a snapshot: use 1 to 63 lower-case letters, digits and dashes, \
+         with a letter or digit at both ends"
+    )]
+    BadSnapshot {
+        /// The name that was given.
+        name: String,
+    },
+    /// There is no such snapshot.
+    #[error("there is no snapshot {name:?} of this instance; there {}", listed(known))]
+    UnknownSnapshot {
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// There is a snapshot already.
+    #[error("{file} is there already; choose another name, or replace it by --replace", file = .file.display())]
+    SnapshotExists {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A snapshot that another build made.
+    #[error(
+        "{file} was saved by another build of curtain ({there}; this instance is of {here}), and only that one knows its \
+         state; restore it into an instance of that build", file = .file.display()
+    )]
+    SnapshotBuild {
+        /// The file.
+        file: PathBuf,
+        /// The build that made it.
+        there: String,
+        /// The build of the instance.
+        here: String,
+    },
+    /// A snapshot of something else.
+    #[error(
+        "{file} cannot be restored into instance {instance}: {why}, and names, paths and addresses are in its state; \
+         `curtain snapshot list` shows those of this instance", file = .file.display()
+    )]
+    OtherSnapshot {
+        /// The file.
+        file: PathBuf,
+        /// The instance.
+        instance: String,
+        /// What differs.
+        why: String,
+    },
+    /// An instance that was stopped for a moment, and does not go on.
+    #[error(
+        "{done}, and the instance did not start again: {source}; nothing of it is lost, `curtain resume` tries again"
+    )]
+    NotAgain {
+        /// What became of what was to be done.
+        done: String,
+        /// Why it does not start.
+        source: Box<Error>,
+    },
+    /// An instance that does not start from a snapshot.
+    #[error("the instance did not start from the snapshot: {source}; {}", gone_back(.back.as_deref()))]
+    NotRestored {
+        /// Why it does not.
+        source: Box<Error>,
+        /// What kept it from being as it was before, if it is not.
+        back: Option<Box<Error>>,
     },
     /// Somebody else has this name.
     #[error("{name} is a {kind} of this instance; choose another name for the agent")]
@@ -433,6 +502,8 @@ impl Error {
         match self {
             Self::BadName { .. }
             | Self::BadAgent { .. }
+            | Self::BadSnapshot { .. }
+            | Self::OtherSnapshot { .. }
             | Self::TooLong { .. }
             | Self::Client { .. }
             | Self::Image { .. } => Kind::BadInput,
@@ -440,6 +511,7 @@ impl Error {
             | Self::UnknownClient { .. }
             | Self::UnknownIdentity { .. }
             | Self::UnknownAgent { .. }
+            | Self::UnknownSnapshot { .. }
             | Self::UnknownProject { .. }
             | Self::UnknownPlace { .. }
             | Self::UnknownComponent { .. }
@@ -449,11 +521,12 @@ impl Error {
             | Self::NotDeployed { .. } => Kind::NotFound,
             Self::NoLinuxProgram => Kind::Unmet,
             Self::Exists { .. }
+            | Self::SnapshotExists { .. }
             | Self::Foreign { .. }
             | Self::Taken { .. }
             | Self::Wired { .. } => Kind::Exists,
             Self::Busy { .. } | Self::FolderBusy { .. } => Kind::Busy,
-            Self::VersionMismatch { .. } => Kind::VersionMismatch,
+            Self::VersionMismatch { .. } | Self::SnapshotBuild { .. } => Kind::VersionMismatch,
             Self::Timeout { .. } | Self::Unheard { .. } => Kind::Timeout,
             Self::Unreachable { .. } | Self::Paused { .. } => Kind::Unreachable,
             Self::Answered { status, .. } if *status >= 500 => Kind::Unreachable,
@@ -461,13 +534,17 @@ impl Error {
             Self::Full { .. } => Kind::DiskFull,
             Self::File { source, .. } if full(source) => Kind::DiskFull,
             Self::File { source, .. } if forbidden(source) => Kind::Unmet,
-            Self::Step { source, .. } | Self::Nodes { source, .. } => source.kind(),
+            Self::Step { source, .. }
+            | Self::Nodes { source, .. }
+            | Self::NotAgain { source, .. }
+            | Self::NotRestored { source, .. } => source.kind(),
             Self::Provider(error) => match error.kind() {
                 curtain_provider::Kind::PortInUse => Kind::PortInUse,
                 curtain_provider::Kind::DiskFull => Kind::DiskFull,
                 curtain_provider::Kind::BadInput => Kind::BadInput,
                 curtain_provider::Kind::Timeout => Kind::Timeout,
                 curtain_provider::Kind::Unmet => Kind::Unmet,
+                curtain_provider::Kind::Interrupted => Kind::Interrupted,
                 curtain_provider::Kind::Other => Kind::Other,
             },
             Self::Bundle(error) => match error.kind() {
@@ -497,6 +574,16 @@ fn aftermath(evidence: Option<&std::path::Path>, taken_back: bool) -> String {
         text.push_str("\nwhat was made is removed again; --keep leaves the nodes to be looked at");
     }
     text
+}
+
+/// What became of the state of before.
+fn gone_back(back: Option<&Error>) -> String {
+    match back {
+        None => "it is as it was before".to_owned(),
+        Some(error) => format!(
+            "what it was before is whole, and does not start either: {error}; `curtain resume` tries again"
+        ),
+    }
 }
 
 fn full(error: &io::Error) -> bool {

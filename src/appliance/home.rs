@@ -139,6 +139,16 @@ impl Home {
         self.path.join("cluster")
     }
 
+    /// Where a state is unpacked before it takes the place of [`Self::cluster`], and where that one is then until it goes.
+    pub(crate) fn restoring(&self) -> PathBuf {
+        self.path.join("cluster.restoring")
+    }
+
+    /// The folder of its snapshots.
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.path.join("snapshots")
+    }
+
     /// The instance's own kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.path.join("kubeconfig")

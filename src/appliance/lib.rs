@@ -7,7 +7,7 @@
 //! - nothing here prints, exits, or reads the environment: folders and options come from the caller.
 //!
 //! Entry points: [`Homes`], [`up()`], [`down()`], [`pause()`], [`reap()`], [`instances()`], [`status()`], [`doctor()`], [`collect()`],
-//! [`clients`], [`access`].
+//! [`snapshot`], [`clients`], [`access`].
 
 pub mod access;
 mod agents;
@@ -39,6 +39,7 @@ mod pause;
 mod plan;
 pub mod progress;
 mod reap;
+pub mod snapshot;
 mod status;
 mod steps;
 mod support;

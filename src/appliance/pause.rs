@@ -12,7 +12,7 @@ use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Home, Homes,
+    Error, Home, Homes, Instance,
     home::{remove, write_atomic},
     status::{existing, held},
 };
@@ -49,6 +49,18 @@ pub async fn pause(homes: &Homes, home: &Home, timeout: Duration) -> Result<Paus
     let started = Instant::now();
     let _lock = held(homes, home, timeout).await?;
     let instance = existing(homes, home)?;
+    let left = timeout.saturating_sub(started.elapsed());
+    let (since, ended) = stop(home, &instance, left).await?;
+    Ok(Paused { instance: instance.name.to_string(), since, ended })
+}
+
+/// As [`pause`], for whoever holds the instance; returns since when it is paused, and how many processes were ended.
+pub(crate) async fn stop(
+    home: &Home,
+    instance: &Instance,
+    timeout: Duration,
+) -> Result<(Timestamp, usize), Error> {
+    let started = Instant::now();
     let spec = instance.cluster(home);
     let provider = curtain_provider::by_name(&instance.provider)?;
     let before = processes(&*provider, &spec).await?;
@@ -71,15 +83,16 @@ pub async fn pause(homes: &Homes, home: &Home, timeout: Duration) -> Result<Paus
         end(home)?;
         return Err(error);
     }
-    Ok(Paused { instance: instance.name.to_string(), since, ended: before })
+    Ok((since, before))
 }
 
-async fn processes(provider: &dyn Provider, spec: &ClusterSpec) -> Result<usize, Error> {
+/// How many processes there are of a cluster on this machine.
+pub(crate) async fn processes(provider: &dyn Provider, spec: &ClusterSpec) -> Result<usize, Error> {
     Ok(provider.residue(spec).await?.iter().filter(|left| left.kind == "process").count())
 }
 
 /// Records that the instance is paused, if it is not yet, and returns since when.
-fn mark(home: &Home) -> Result<Timestamp, Error> {
+pub(crate) fn mark(home: &Home) -> Result<Timestamp, Error> {
     if let Some(since) = since(home)? {
         return Ok(since);
     }

@@ -10,6 +10,7 @@ use curtain_machine::files::remove_marked_folder;
 use curtain_provider::{AUTO, Choice, Request, Settings, choose};
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use crate::{
     Endpoints, Error, FaultPlan, Home, Homes, Instance, NodePorts, TakeDown, carried,
@@ -158,8 +159,41 @@ pub async fn up(
         Before::Present => held(homes, home, patience).await?,
         Before::Any | Before::Absent => Lock::take(home, patience).await?,
     };
-    let recorded = home.ledger().exists();
     options.before.holds(homes, home)?;
+    // A restore that died may have left it.
+    remove(&home.restoring())?;
+    bring((homes, home), options, (choice, build), (started, timeout), progress).await
+}
+
+/// As [`up`], for whoever holds the instance, which must exist.
+pub(crate) async fn again(
+    homes: &Homes,
+    home: &Home,
+    options: &Up,
+    progress: &dyn Progress,
+) -> Result<Facts, Error> {
+    let started = Instant::now();
+    let provider = existing(homes, home)?.provider;
+    let usual = curtain_provider::by_name(&provider)?.patience();
+    let timeout = options.timeout.unwrap_or(usual);
+    let program = options.program.clone();
+    let build = tokio::task::spawn_blocking(move || build_id(&program));
+    bring((homes, home), options, (None, build), (started, timeout), progress).await
+}
+
+/// This program's build and size, which are being found out.
+type Build = JoinHandle<Result<(String, u64), Error>>;
+
+/// Brings up what the caller holds: what cluster was chosen, if none was before, and who this program is, within the time
+/// that is left.
+async fn bring(
+    (homes, home): (&Homes, &Home),
+    options: &Up,
+    (choice, build): (Option<Choice>, Build),
+    (started, timeout): (Instant, Duration),
+    progress: &dyn Progress,
+) -> Result<Facts, Error> {
+    let recorded = home.ledger().exists();
     // Nothing is made for a while without a record that it is for a while. One that is there without anything else is
     // that of an instance whose `down` died.
     if !recorded
@@ -281,14 +315,7 @@ async fn settle(
     progress: &dyn Progress,
 ) -> Result<Instance, Error> {
     if let Some(instance) = Instance::read(home)? {
-        if instance.build != build {
-            return Err(Error::VersionMismatch {
-                instance: home.name().to_string(),
-                there: instance.build,
-                here: build.to_owned(),
-                binary: home.binary(),
-            });
-        }
+        of_build(home, &instance, build)?;
         return Ok(instance);
     }
     let choice = match choice {
@@ -317,6 +344,19 @@ async fn settle(
     };
     instance.write(home)?;
     Ok(instance)
+}
+
+/// Checks that `build` made the instance in `home`.
+pub(crate) fn of_build(home: &Home, instance: &Instance, build: &str) -> Result<(), Error> {
+    if instance.build == build {
+        return Ok(());
+    }
+    Err(Error::VersionMismatch {
+        instance: home.name().to_string(),
+        there: instance.build.clone(),
+        here: build.to_owned(),
+        binary: home.binary(),
+    })
 }
 
 /// The plan: bundles in parallel as far as their requirements allow, and the wait for each as soon as it is applied.

@@ -112,7 +112,7 @@ mod tests {
         // As wide as without a terminal, wherever the test runs.
         let mut cli = Cli::command().term_width(100);
         cli.build();
-        for verb in ["run", "pause", "resume", "support-bundle"] {
+        for verb in ["run", "pause", "resume", "snapshot", "support-bundle"] {
             let help = cli.find_subcommand_mut(verb).unwrap().render_help().to_string();
             insta::assert_snapshot!(format!("help_of_{verb}"), help);
         }

@@ -61,6 +61,7 @@ impl From<curtain_appliance::Error> for Failure {
             Kind::VersionMismatch => Exit::VersionMismatch,
             Kind::Unreachable => Exit::Unreachable,
             Kind::Denied => Exit::Denied,
+            Kind::Interrupted => Exit::Interrupted,
             Kind::Other => Exit::Failed,
         };
         let failure = Self::new(exit, error.to_string());

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 #[cfg(target_os = "linux")]
-use curtain_embedded::node::images::ImageError;
+use curtain_embedded::{node::images::ImageError, snapshot::SnapshotError};
 
 /// The class of an error; the command line has an exit code for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Kind {
     Timeout,
     /// The machine lacks something.
     Unmet,
+    /// Somebody wanted it to end.
+    Interrupted,
     /// Anything else.
     Other,
 }
@@ -342,6 +344,30 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// The state of the provider's clusters cannot be saved.
+    #[error(
+        "an instance on {provider} can be neither saved nor restored: {why}; `curtain pause` keeps all of it in its \
+         place, and an instance made by `curtain up --provider embedded`, on Linux, has snapshots"
+    )]
+    NoSnapshots {
+        /// The provider.
+        provider: &'static str,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A snapshot could not be made or used.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A snapshot takes longer than it may.
+    #[error("it took longer than {:.0} s; `--timeout` gives it longer", .limit.as_secs_f32())]
+    SnapshotLate {
+        /// How long it had.
+        limit: Duration,
+    },
+    /// Somebody wanted it to end.
+    #[error("interrupted")]
+    Interrupted,
     /// A blocking task of this program was lost.
     #[error("an internal task failed: {0}")]
     Task(String),
@@ -374,6 +400,7 @@ impl Error {
             | Self::NotANodeImage { .. }
             | Self::NotOurs { .. }
             | Self::NoNodes { .. }
+            | Self::NoSnapshots { .. }
             | Self::NotAdmitted { .. }
             | Self::Archive { .. } => Kind::BadInput,
             Self::NotRoot { .. }
@@ -391,6 +418,7 @@ impl Error {
             | Self::KubernetesSilent { .. }
             | Self::RegistrySilent { .. }
             | Self::NotStopped { .. }
+            | Self::SnapshotLate { .. }
             | Self::StillThere { .. } => Kind::Timeout,
             Self::Program { said, .. } if said.contains("no space left") => Kind::DiskFull,
             Self::Engine { source, .. } if source.to_string().contains("no space left") => {
@@ -398,6 +426,9 @@ impl Error {
             }
             #[cfg(target_os = "linux")]
             Self::Embedded { source, .. } => embedded(source),
+            Self::Interrupted => Kind::Interrupted,
+            #[cfg(target_os = "linux")]
+            Self::Snapshot(source) => snapshot(source),
             #[cfg(target_os = "linux")]
             Self::Image(ImageError::NoRoom { .. }) => Kind::DiskFull,
             #[cfg(target_os = "linux")]
@@ -419,6 +450,19 @@ fn embedded(error: &curtain_embedded::Error) -> Kind {
         curtain_embedded::Error::Listen { .. } => Kind::PortInUse,
         curtain_embedded::Error::Timeout { .. } => Kind::Timeout,
         _ => Kind::Other,
+    }
+}
+
+/// The class of an error of a snapshot.
+#[cfg(target_os = "linux")]
+fn snapshot(error: &SnapshotError) -> Kind {
+    match error {
+        SnapshotError::NoRoom { .. } => Kind::DiskFull,
+        SnapshotError::Damaged { .. } => Kind::BadInput,
+        SnapshotError::Stopped => Kind::Interrupted,
+        SnapshotError::File { .. } if disk_full(error) => Kind::DiskFull,
+        SnapshotError::File { action: "open", .. } => Kind::BadInput,
+        SnapshotError::File { .. } => Kind::Other,
     }
 }
 

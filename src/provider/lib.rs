@@ -21,6 +21,7 @@ mod choose;
 #[cfg(target_os = "linux")]
 mod embedded;
 mod error;
+mod keeper;
 mod kind;
 mod local;
 mod ports;
@@ -41,6 +42,7 @@ pub use choose::{AUTO, Choice, Request, choose};
 #[cfg(target_os = "linux")]
 pub use embedded::Embedded;
 pub use error::{Error, Kind};
+pub use keeper::{Contents, Head, Keeper, Stop};
 pub use kind::Kind as KindProvider;
 pub use local::{LocalImage, local_image};
 pub use spec::{ClusterSpec, Door, Settings};
@@ -222,6 +224,12 @@ pub trait Provider: Send + Sync {
         spec: &'a ClusterSpec,
         timeout: Duration,
     ) -> Boxed<'a, Result<(), Error>>;
+
+    /// What saves the state of its clusters as one file and brings it back.
+    ///
+    /// # Errors
+    /// [`Error::NoSnapshots`] where that state is not in this program's hands.
+    fn keeper(&self) -> Result<&dyn Keeper, Error>;
 
     /// What of the cluster is still on this machine.
     ///

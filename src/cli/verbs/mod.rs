@@ -16,6 +16,7 @@ mod open;
 mod pause;
 mod plan;
 mod run;
+mod snapshot;
 mod status;
 mod support_bundle;
 mod token;
@@ -49,6 +50,9 @@ pub(crate) enum Verb {
     /// Start a paused instance again
     #[command(after_help = pause::RESUME_EXAMPLES)]
     Resume,
+    /// Save the whole instance in one file, and bring it back to that
+    #[command(subcommand, after_help = snapshot::EXAMPLES)]
+    Snapshot(snapshot::Verb),
     /// List the instances on this machine
     #[command(visible_alias = "ls", after_help = list::EXAMPLES)]
     List,
@@ -119,6 +123,7 @@ impl Verb {
         match self {
             Self::Run(_) => true,
             Self::Down(args) => args.ends_another(),
+            Self::Snapshot(verb) => verb.stops_it(),
             _ => false,
         }
     }
@@ -180,6 +185,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::Run(args) => run::run(args, context).await.map(|_| Exit::Ok),
         Verb::Pause => pause::pause(context).await,
         Verb::Resume => pause::resume(context).await,
+        Verb::Snapshot(verb) => snapshot::run(verb, context).await,
         Verb::SupportBundle(args) => support_bundle::run(&args, context).await,
         Verb::Status(args) => context.within(USUAL, status::run(&args, context)).await,
         Verb::List => context.within(USUAL, list::run(context)).await,

@@ -6,6 +6,7 @@
 
 mod api;
 mod checks;
+mod keeper;
 mod registries;
 
 use std::{
@@ -21,8 +22,8 @@ use curtain_embedded::{
 };
 
 use crate::{
-    Admit, Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
-    Surroundings, WHOLE, Watch, api::answers,
+    Admit, Boxed, Check, ClusterSpec, Error, Image, Keeper, Leftover, Provider, Removal, Removed,
+    Stage, Surroundings, WHOLE, Watch, api::answers,
 };
 
 /// Makes clusters out of this program and the Linux kernel.
@@ -153,6 +154,10 @@ impl Provider for Embedded {
             )?;
             Ok(())
         })
+    }
+
+    fn keeper(&self) -> Result<&dyn Keeper, Error> {
+        Ok(self)
     }
 
     fn remove<'a>(

@@ -38,8 +38,8 @@ pub(crate) use machine::Machine;
 pub(crate) use node_image::{DEFAULT as DEFAULT_IMAGE, DOWNLOAD, available, present};
 
 use crate::{
-    Admit, Boxed, Check, ClusterSpec, Error, Image, Leftover, Provider, Removal, Removed, Stage,
-    Surroundings, Watch, api,
+    Admit, Boxed, Check, ClusterSpec, Error, Image, Keeper, Leftover, Provider, Removal, Removed,
+    Stage, Surroundings, Watch, api,
 };
 
 /// Makes clusters out of containers of a Docker Engine.
@@ -230,6 +230,14 @@ impl Provider for Kind {
             tokio::time::timeout(timeout, nodes::stop(&engine, spec))
                 .await
                 .map_err(|_| Error::NotStopped { waited: timeout })?
+        })
+    }
+
+    fn keeper(&self) -> Result<&dyn Keeper, Error> {
+        Err(Error::NoSnapshots {
+            provider: "kind",
+            why: "objects, volumes and images are inside of the node containers, in layers and volumes that the Docker \
+                  Engine keeps and gives to nobody whole",
         })
     }
 
