@@ -14,6 +14,7 @@ use axum::response::Html;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[derive(Debug, Deserialize)]
@@ -130,17 +131,19 @@ pub(crate) fn unrelated(related: &Related) -> Markup {
     }
 }
 
-/// The components of some incidents, each with the way to its incident.
+/// The components of some incidents, each once, with the way to the first of its incidents.
 pub(crate) fn names(own: &str, incidents: &[Value]) -> Markup {
+    let mut seen = BTreeSet::new();
+    let first = incidents.iter().filter(|incident| seen.insert(component(incident)));
     html! {
-        @for (index, incident) in incidents.iter().enumerate() {
+        @for (index, incident) in first.enumerate() {
             @if index > 0 { ", " }
             a href=(href(own, incident)) title=(words(incident)) { (component(incident)) }
         }
     }
 }
 
-fn component(incident: &Value) -> &str {
+pub(crate) fn component(incident: &Value) -> &str {
     text(incident, "/labels/componentName")
 }
 

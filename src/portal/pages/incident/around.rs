@@ -2,7 +2,7 @@
 
 use super::Place;
 use crate::model::text;
-use crate::pages::incidents::{caused_by, href, names, unrelated, words};
+use crate::pages::incidents::{caused_by, component, href, names, unrelated, words};
 use crate::related::{Above, Related};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -15,7 +15,9 @@ pub(super) fn show(place: &Place, related: &Related) -> Markup {
     else {
         return html! {};
     };
-    let others: Vec<Value> = group.affected.iter().filter(|one| !is_it(one)).cloned().collect();
+    let of = group.incidents().find(is_it).map(component).unwrap_or_default();
+    let others: Vec<Value> =
+        group.affected.iter().filter(|one| component(one) != of).cloned().collect();
     html! {
         (unrelated(related))
         @match &group.above {
