@@ -55,9 +55,13 @@ pub(crate) fn spend(count: usize) -> Result<(), ExecutionError> {
                 scope.iterations_left = left;
                 Ok(())
             }
-            None => Err(ExecutionError::InternalError(format!(
-                "the expression takes more than {MAX_ITERATIONS} loop steps, or builds as much"
-            ))),
+            None => {
+                // Loops go on after an error that a later step may override: nothing more is to be had.
+                scope.iterations_left = 0;
+                Err(ExecutionError::InternalError(format!(
+                    "the expression takes more than {MAX_ITERATIONS} loop steps, or builds as much"
+                )))
+            }
         }
     })
 }

@@ -3,8 +3,8 @@
 //!
 //! - The range of every comprehension goes through `@items`, which counts it against the budget
 //!   and sorts the keys of a map.
-//! - What is collected in lists and maps goes through `@kept`, which counts its size; `replace` and
-//!   `join` go through bounded functions.
+//! - What is collected in lists and maps goes through `@kept`, which counts its size; `replace`,
+//!   `join` and `lists.range` go through bounded functions.
 //! - `+` goes through `@add`, the other arithmetic through its like where numbers may mix.
 //! - Calls of the caller's functions become `@call(name, [arguments])`.
 
@@ -174,6 +174,9 @@ impl Pass<'_> {
                 if self.env.0.known.contains(full.as_str()) {
                     // A namespace is not a variable: leave the target unvisited.
                     let args = self.all(args)?;
+                    if full == "lists.range" && args.len() == 1 {
+                        return Ok(call("@range", args).expr);
+                    }
                     return Ok(Expr::Call(CallExpr {
                         func_name,
                         target: Some(target.clone()),

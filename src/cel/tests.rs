@@ -246,3 +246,11 @@ fn the_table_of_names_is_complete() {
         assert!(!undeclared, "`{name}` is listed but not registered");
     }
 }
+
+#[test]
+fn a_loop_that_goes_on_after_its_bound_does_nothing_more() {
+    let loops = "lists.range(100000).all(i, lists.range(100000).all(j, j >= 0))";
+    assert!(fails(loops, json!({})).contains("loop steps"));
+    assert_eq!(eval("lists.range(3)", json!({})), json!([0, 1, 2]));
+    assert!(fails("lists.range(-1)", json!({})).contains("negative"));
+}

@@ -1,17 +1,18 @@
 //! Operations whose result may be far larger than their operands, behind a bound. The rewriting
 //! pass puts them in place of the interpreter's.
 
-use super::{Args, Outcome, items, string, text};
+use super::{Args, Outcome, failed, int, items, string, text};
 use crate::budget;
 use cel::common::types::{
     CelBytes, CelInt, CelList, CelMap, CelOptional, CelString, DYN_TYPE, INT_TYPE, LIST_TYPE,
     STRING_TYPE,
 };
-use cel::common::value::Val;
+use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
 pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload("@kept", "@kept", vec![DYN_TYPE], kept)?;
+    env.add_overload("@range", "@range", vec![INT_TYPE], range)?;
     let three = || vec![STRING_TYPE, STRING_TYPE, STRING_TYPE];
     env.add_overload("@replace", "@replace", three(), replace)?;
     let mut four = three();
@@ -28,9 +29,22 @@ fn kept<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     Ok(value)
 }
 
+/// The numbers below one, after their size was taken from the budget.
+fn range<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let end = int(&args, 0);
+    let count =
+        usize::try_from(end).map_err(|_| failed("lists.range", "the size cannot be negative"))?;
+    budget::fits("lists.range", count)?;
+    budget::keep(count.saturating_mul(OVERHEAD))?;
+    let items = (0..end).map(|item| Box::new(CelInt::from(item)) as Box<dyn Val + 'v>);
+    Ok(CowVal::owned(CelList::from(items.collect::<Vec<_>>())))
+}
+
+/// Of each value, whatever is in it.
+const OVERHEAD: usize = 32;
+
 /// About the bytes a value takes.
 fn size(value: &dyn Val) -> usize {
-    const OVERHEAD: usize = 32;
     let content = if let Some(text) = value.downcast_ref::<CelString>() {
         text.inner().len()
     } else if let Some(bytes) = value.downcast_ref::<CelBytes>() {
