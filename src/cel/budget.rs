@@ -37,6 +37,11 @@ impl Guard {
     pub(crate) fn enter(scope: Scope) -> Guard {
         Guard(CURRENT.with(|current| current.borrow_mut().replace(scope)))
     }
+
+    /// What is left of the current scope's loop steps.
+    pub(crate) fn left(&self) -> u64 {
+        CURRENT.with(|current| current.borrow().as_ref().map_or(0, |scope| scope.iterations_left))
+    }
 }
 
 impl Drop for Guard {

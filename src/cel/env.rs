@@ -18,6 +18,14 @@ pub(crate) struct Alias {
     pub(crate) takes_key: bool,
 }
 
+/// A receiver some or all of whose fields are variables of their own.
+#[derive(Clone)]
+pub(crate) struct Group {
+    pub(crate) receiver: String,
+    /// All fields where it names none.
+    pub(crate) field: Option<String>,
+}
+
 /// An immutable set of functions and rules to compile and evaluate with. Cloning shares it.
 #[derive(Clone)]
 pub struct Env(pub(crate) Arc<Inner>);
@@ -26,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) cel: Arc<cel::Env>,
     pub(crate) functions: Arc<BTreeMap<String, Function>>,
     pub(crate) aliases: Vec<Alias>,
+    pub(crate) groups: Vec<Group>,
     pub(crate) known: Arc<BTreeSet<&'static str>>,
     pub(crate) mixed_numbers: bool,
 }
@@ -49,7 +58,12 @@ impl Env {
 
     /// Starts from [`Env::kubernetes`]'s libraries.
     pub fn builder() -> EnvBuilder {
-        EnvBuilder { functions: BTreeMap::new(), aliases: Vec::new(), mixed_numbers: false }
+        EnvBuilder {
+            functions: BTreeMap::new(),
+            aliases: Vec::new(),
+            groups: Vec::new(),
+            mixed_numbers: false,
+        }
     }
 
     /// The libraries, built once for the process: every dialect has the same.
@@ -84,6 +98,7 @@ fn libraries() -> Result<cel::Env, DeclarationError> {
 pub struct EnvBuilder {
     functions: BTreeMap<String, Function>,
     aliases: Vec<Alias>,
+    groups: Vec<Group>,
     mixed_numbers: bool,
 }
 
@@ -123,6 +138,22 @@ impl EnvBuilder {
         self
     }
 
+    /// Makes every field of `receiver` a variable of its own, named `receiver.field`: it is found undeclared when an
+    /// expression is compiled, and looked up when it is reached. The receiver itself is none.
+    #[must_use]
+    pub fn variables_of(mut self, receiver: &str) -> Self {
+        self.groups.push(Group { receiver: receiver.to_owned(), field: None });
+        self
+    }
+
+    /// Makes one field of a variable a variable of its own, named `receiver.field`.
+    #[must_use]
+    pub fn variable_of(mut self, receiver: &str, field: &str) -> Self {
+        let (receiver, field) = (receiver.to_owned(), Some(field.to_owned()));
+        self.groups.push(Group { receiver, field });
+        self
+    }
+
     /// Lets `+ - * / %` mix int and double, and `list[1.0]` index, as contexts that went through
     /// JSON need.
     #[must_use]
@@ -139,6 +170,7 @@ impl EnvBuilder {
             known,
             functions: Arc::new(self.functions),
             aliases: self.aliases,
+            groups: self.groups,
             mixed_numbers: self.mixed_numbers,
         }))
     }

@@ -62,6 +62,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// What is wrong, without the expression.
+    pub fn message(&self) -> String {
+        match self {
+            Error::Syntax { message, .. } | Error::Evaluation { message, .. } => message.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// At most 120 characters of an expression, on one line.
 fn shorten(expression: &str) -> String {
     let line = expression.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,12 +1,14 @@
 //! Compiled expressions.
 
-use crate::budget::{Guard, MAX_ITERATIONS, Scope};
+use crate::budget::{self, Guard, Scope};
 use crate::env::Env;
 use crate::error::describe;
-use crate::value::to_value;
+use crate::functions::size;
+use crate::value::{keep, to_value};
 use crate::{Error, Value, Vars, rewrite};
 use cel::Context;
 use cel::common::ast::IdedExpr;
+use cel::common::value::Val;
 use cel::parser::PrattParser;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -75,6 +77,31 @@ impl Program {
         &self.variables
     }
 
+    /// How many levels evaluating it nests.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Makes room for variables that are computed when they are needed: the deepest of those that it uses takes so
+    /// many levels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Syntax`] if that is too deep.
+    pub fn above(mut self, levels: usize) -> Result<Program, Error> {
+        self.depth += levels;
+        if self.depth <= rewrite::MAX_DEPTH {
+            return Ok(self);
+        }
+        Err(Error::Syntax {
+            message: format!(
+                "with the variables that it uses it nests more than {} levels",
+                rewrite::MAX_DEPTH
+            ),
+            expression: self.source,
+        })
+    }
+
     /// Whether it uses a variable, as `oldSelf` in a transition rule.
     pub fn uses(&self, variable: &str) -> bool {
         self.variables.contains(variable)
@@ -116,16 +143,40 @@ impl Program {
     }
 
     fn run(&self, vars: &Vars<'_>) -> Result<Value, Error> {
-        let _guard = Guard::enter(Scope {
-            iterations_left: MAX_ITERATIONS,
+        let guard = Guard::enter(Scope {
+            iterations_left: vars.left(),
             functions: Arc::clone(&self.env.0.functions),
             mixed_numbers: self.env.0.mixed_numbers,
         });
+        let result = self.give(vars, to_value);
+        vars.spent(guard.left());
+        result
+    }
+
+    /// Its value for a variable of an evaluation that is under way, from whose loop steps it takes.
+    pub(crate) fn keep(&self, vars: &Vars<'_>) -> Result<Box<dyn Val>, Error> {
+        self.give(vars, |value| {
+            budget::keep(size(value))?;
+            keep(value)
+        })
+    }
+
+    fn give<T>(
+        &self,
+        vars: &Vars<'_>,
+        take: impl FnOnce(&dyn Val) -> Result<T, cel::ExecutionError>,
+    ) -> Result<T, Error> {
         let mut context = Context::with_env(Arc::clone(&self.env.0.cel));
         context.set_variable_resolver(vars);
-        cel::Value::resolve_val(&self.expression, &context)
-            .and_then(|value| to_value(value.as_ref()))
-            .map_err(|error| self.failed(&describe(&error)))
+        let value = cel::Value::resolve_val(&self.expression, &context);
+        value.and_then(|value| take(value.as_ref())).map_err(|error| {
+            if let cel::ExecutionError::UndeclaredReference(name) = &error
+                && let Some(why) = vars.failure(name)
+            {
+                return self.failed(&format!("{name} cannot be computed: {}", why.message()));
+            }
+            self.failed(&describe(&error))
+        })
     }
 
     fn failed(&self, message: &str) -> Error {

@@ -6,6 +6,7 @@
 //! - What is collected in lists and maps goes through `@kept`, which counts its size; `replace`,
 //!   `join` and `lists.range` go through bounded functions.
 //! - `+` goes through `@add`, the other arithmetic through its like where numbers may mix.
+//! - A field that is a variable of its own becomes one name, as `variables.owner`.
 //! - Calls of the caller's functions become `@call(name, [arguments])`.
 
 use crate::env::{Alias, Env};
@@ -69,6 +70,16 @@ impl Pass<'_> {
                 Expr::Ident(name)
             }
             Expr::Select(mut select) => {
+                if let Some(name) = self.grouped(&select) {
+                    self.mention(&name);
+                    return Ok(IdedExpr {
+                        id,
+                        expr: match select.test {
+                            true => Expr::Literal(LiteralValue::Boolean(true.into())),
+                            false => Expr::Ident(name),
+                        },
+                    });
+                }
                 select.operand = Box::new(self.expr(*select.operand)?);
                 Expr::Select(select)
             }
@@ -213,6 +224,18 @@ impl Pass<'_> {
             return Err(Problem::UnknownFunction(func_name));
         }
         Ok(Expr::Call(CallExpr { func_name, target, args }))
+    }
+
+    /// The name of the variable that a field is.
+    fn grouped(&self, select: &SelectExpr) -> Option<String> {
+        let Expr::Ident(receiver) = &select.operand.expr else { return None };
+        if self.bound.contains(receiver) {
+            return None;
+        }
+        let named = |field: &Option<String>| field.as_ref().is_none_or(|f| *f == select.field);
+        let mut groups = self.env.0.groups.iter();
+        let group = groups.find(|group| group.receiver == *receiver && named(&group.field))?;
+        Some(format!("{}.{}", group.receiver, select.field))
     }
 
     fn alias(&self, target: &IdedExpr, method: &str, args: usize) -> Option<Alias> {

@@ -240,7 +240,9 @@ fn the_table_of_names_is_complete() {
             vec![format!("{name}()"), format!("''.{name}()")]
         };
         let undeclared = calls.iter().all(|call| {
-            let result = Program::compile(&Env::kubernetes(), call).unwrap().eval(&Vars::new());
+            // A method may have a name that no function can have, as `namespace`.
+            let Ok(program) = Program::compile(&Env::kubernetes(), call) else { return true };
+            let result = program.eval(&Vars::new());
             matches!(result, Err(error) if error.to_string().contains("undeclared reference"))
         });
         assert!(!undeclared, "`{name}` is listed but not registered");

@@ -151,6 +151,53 @@ fn owned(json: Json) -> Box<dyn Val> {
     }
 }
 
+/// The value as one that borrows nothing.
+pub(crate) fn keep(value: &dyn Val) -> Result<Box<dyn Val>, ExecutionError> {
+    if let Some(text) = value.downcast_ref::<CelString>() {
+        return Ok(Box::new(CelString::from(text.inner().to_owned())));
+    }
+    if let Some(bytes) = value.downcast_ref::<CelBytes>() {
+        return Ok(Box::new(CelBytes::from(bytes.inner().to_vec())));
+    }
+    if let Some(list) = value.downcast_ref::<CelList>() {
+        let items = list.inner().iter().map(|item| keep(item.as_ref()));
+        return Ok(Box::new(CelList::from(items.collect::<Result<Vec<_>, _>>()?)));
+    }
+    if let Some(map) = value.downcast_ref::<CelMap>() {
+        let entries = map.inner().iter().map(|(key, item)| {
+            let key = match key {
+                CelMapKey::String(text) => {
+                    CelMapKey::String(CelString::from(text.inner().to_owned()))
+                }
+                CelMapKey::Bool(key) => CelMapKey::Bool(*key),
+                CelMapKey::Int(key) => CelMapKey::Int(*key),
+                CelMapKey::UInt(key) => CelMapKey::UInt(*key),
+            };
+            Ok((key, keep(item.as_ref())?))
+        });
+        let entries = entries.collect::<Result<HashMap<_, _>, ExecutionError>>()?;
+        return Ok(Box::new(CelMap::from(entries)));
+    }
+    if let Some(optional) = value.downcast_ref::<CelOptional>() {
+        return Ok(Box::new(match optional.option() {
+            Some(inner) => CelOptional::of(keep(inner)?),
+            None => CelOptional::none(),
+        }));
+    }
+    macro_rules! plain {
+        ($($kind:ty),*) => {
+            $(if let Some(value) = value.downcast_ref::<$kind>() {
+                return Ok(value.clone_as_boxed());
+            })*
+        };
+    }
+    plain!(CelNull, CelBool, CelInt, CelUInt, CelDouble, CelTimestamp, CelDuration, CelType, Omit);
+    crate::kubernetes::keep(value).ok_or_else(|| {
+        let name = value.get_type().name();
+        ExecutionError::InternalError(format!("a value of type {name} cannot be a variable"))
+    })
+}
+
 /// The interpreter's value as a result.
 pub(crate) fn to_value(value: &dyn Val) -> Result<Value, ExecutionError> {
     if value.downcast_ref::<Omit>().is_some() {

@@ -1,7 +1,8 @@
-//! Admission webhooks of somebody else in the embedded cluster, seen by kubectl.
+//! Who decides about writes in the embedded cluster, webhooks of somebody else and policies, seen by kubectl.
 
 #![allow(clippy::unwrap_used)]
 
+mod policies;
 mod reviewer;
 
 use curtain_e2e::{Clients, Instance};

@@ -44,7 +44,7 @@ fn range<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
 const OVERHEAD: usize = 32;
 
 /// About the bytes a value takes.
-fn size(value: &dyn Val) -> usize {
+pub(crate) fn size(value: &dyn Val) -> usize {
     let content = if let Some(text) = value.downcast_ref::<CelString>() {
         text.inner().len()
     } else if let Some(bytes) = value.downcast_ref::<CelBytes>() {

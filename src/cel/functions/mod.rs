@@ -10,6 +10,8 @@ use cel::common::types::{CelBool, CelInt, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
+pub(crate) use bounded::size;
+
 pub(crate) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     collections::register(env)?;
     arithmetic::register(env)?;

@@ -1,8 +1,9 @@
-//! The libraries Kubernetes adds to CEL: quantities, URLs, IP addresses, formats and versions.
+//! The libraries Kubernetes adds to CEL: quantities, URLs, IP addresses, formats, versions, and what somebody may do.
 //!
 //! Each of its types is a value of its own to the interpreter: it can be compared for equality and
 //! handed to the functions made for it, nothing else.
 
+mod authz;
 mod escape;
 mod format;
 mod ip;
@@ -14,6 +15,7 @@ use crate::functions::{Args, Outcome, boolean, failed, text};
 use cel::common::types::STRING_TYPE;
 use cel::{DeclarationError, Env};
 
+pub use authz::{Authorizer, Check};
 pub use escape::escape_property;
 
 #[cfg(test)]
@@ -24,7 +26,28 @@ pub(crate) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     url::register(env)?;
     ip::register(env)?;
     format::register(env)?;
-    semver::register(env)
+    semver::register(env)?;
+    authz::register(env)
+}
+
+/// The value, if it is of a type that is made here.
+pub(crate) fn keep(
+    value: &dyn cel::common::value::Val,
+) -> Option<Box<dyn cel::common::value::Val>> {
+    let all = [
+        authz::Asking::kept,
+        authz::PathCheck::kept,
+        authz::GroupCheck::kept,
+        authz::ResourceCheck::kept,
+        authz::Decision::kept,
+        format::Format::kept,
+        ip::Cidr::kept,
+        ip::Ip::kept,
+        quantity::Quantity::kept,
+        semver::Version::kept,
+        url::Url::kept,
+    ];
+    all.into_iter().find_map(|keep| keep(value))
 }
 
 /// Declares a type of the interpreter around a Rust type that can be compared and cloned.
@@ -58,6 +81,13 @@ macro_rules! value_type {
         impl cel::common::value::StaticVal for $name {}
 
         impl $name {
+            /// The value, if it is one.
+            pub(super) fn kept(
+                value: &dyn cel::common::value::Val,
+            ) -> Option<Box<dyn cel::common::value::Val>> {
+                Some(Box::new(value.downcast_ref::<$name>()?.clone()))
+            }
+
             /// The value of an argument. Overloads are picked by type, so it is one.
             fn arg<'a>(
                 args: &'a [cel::common::value::CowVal<'_, '_>],

@@ -97,3 +97,63 @@ fn versions() {
         "isSemver('1.0.0') && !isSemver('1.0') && !isSemver('v1.0.0') && !isSemver('01.0.0')",
     ]);
 }
+
+#[test]
+fn an_authorizer_is_asked_what_an_expression_says() {
+    use crate::{Authorizer, Check};
+    use std::sync::{Arc, Mutex};
+    let asked = Arc::<Mutex<Vec<Check>>>::default();
+    let kept = asked.clone();
+    let authorizer = Authorizer::new(move |check| {
+        kept.lock().unwrap().push(check.clone());
+        (check.verb == "get").then(|| "it is so".to_owned())
+    });
+    let env = Env::builder().variable_of("authorizer", "requestResource").build();
+    let own = Check { resource: "pods".into(), name: "p".into(), ..Check::default() };
+    let mut vars = Vars::new();
+    vars.insert_authorizer("authorizer", authorizer.clone());
+    vars.insert_authorizer("authorizer.requestResource", authorizer.about(own.clone()));
+    let eval = |source: &str| Program::compile(&env, source).unwrap().eval(&vars);
+    let last = || asked.lock().unwrap().pop().unwrap();
+
+    let long = "authorizer.group('apps').resource('deployments').subresource('scale').namespace('n').name('d').fieldSelector('a=b').check('get').allowed()";
+    assert_eq!(eval(long).unwrap().as_bool(), Some(true));
+    let expected = Check {
+        verb: "get".into(),
+        group: "apps".into(),
+        resource: "deployments".into(),
+        subresource: "scale".into(),
+        namespace: "n".into(),
+        name: "d".into(),
+        ..Check::default()
+    };
+    assert_eq!(last(), expected);
+    let path = "authorizer.serviceAccount('n', 'a').path('/healthz').check('post')";
+    assert_eq!(
+        eval(&format!("{path}.allowed() || {path}.errored()")).unwrap().as_bool(),
+        Some(false)
+    );
+    let expected = Check {
+        account: Some(("n".into(), "a".into())),
+        path: "/healthz".into(),
+        verb: "post".into(),
+        ..Check::default()
+    };
+    assert_eq!(last(), expected);
+    let reason = eval("authorizer.requestResource.check('get').reason()").unwrap();
+    assert_eq!(reason.as_str(), Some("it is so"));
+    assert_eq!(last(), Check { verb: "get".into(), ..own });
+    for (wrong, why) in [
+        ("authorizer.path(' ')", "path must not be empty"),
+        ("authorizer.group('').resource('')", "resource must not be empty"),
+        ("authorizer.serviceAccount('N', 'a')", "Invalid service account namespace"),
+        ("authorizer.serviceAccount('n', 'a..b')", "Invalid service account name"),
+        ("authorizer", "has no JSON representation"),
+        ("authorizer.resource('pods')", "no matching overload"),
+    ] {
+        let error = eval(wrong).unwrap_err().to_string();
+        assert!(error.contains(why), "{wrong}: {error}");
+    }
+    let many = "lists.range(5000).all(i, !authorizer.requestResource.check('list').allowed())";
+    assert!(eval(many).unwrap_err().to_string().contains("loop steps"));
+}

@@ -5,7 +5,7 @@
 //! first: what the kind itself admits, the plugins, and what the kind settles once nothing changes any more. Only
 //! plugins wait for anything.
 //!
-//! Others than the server are asked by [`webhook`]. When they have changed the document, everybody is asked again, once.
+//! What a cluster's administrator has to say of writes is in [`policy`]; others than the server are asked by [`webhook`]. When they have changed the document, everybody is asked again, once.
 //!
 //! What a write is about is in [`Admission`]: a deletion has no document but an old one, and what is posted to
 //! `binding` or `token` is a document of its own kind. Through `scale` the document is the one that is scaled.
@@ -13,7 +13,9 @@
 
 mod amend;
 mod conditions;
+mod expressions;
 mod limit_range;
+mod policy;
 mod resource_quota;
 mod rules;
 mod seen;
@@ -115,6 +117,7 @@ pub(super) fn plugins() -> Vec<Box<dyn Plugin>> {
     vec![
         Box::new(limit_range::LimitRanger),
         Box::<webhook::Mutating>::default(),
+        Box::<policy::Policies>::default(),
         Box::<webhook::Validating>::default(),
         Box::new(resource_quota::Quotas),
     ]

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 /// One entry of `details.causes`: which field is wrong, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// Machine-readable cause, for example `FieldValueInvalid`.
+    /// Machine-readable cause, for example `FieldValueInvalid`; empty where there is none.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub reason: Cow<'static, str>,
     /// The sentence, without the field path.
     pub message: String,

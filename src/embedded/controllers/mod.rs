@@ -17,6 +17,7 @@
 //! | `autoscale` | how many pods a target has, by what they use |
 //! | `disruption` | how many pods of a budget may be evicted |
 //! | `volume` | claims and volumes: bound, made, protected, removed |
+//! | `policy_status` | that admission policies were looked at |
 //! | `scheduler` | binds pods to the node, once their claims have volumes |
 //! | `endpoints` | EndpointSlices and Endpoints |
 //!
@@ -40,6 +41,7 @@ mod node_fit;
 mod owners;
 mod pod_control;
 mod pods;
+mod policy_status;
 mod queue;
 mod registry;
 mod replica_set;
@@ -88,6 +90,7 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     disruption::register,
     autoscale::register,
     volume::register,
+    policy_status::register,
     scheduler::register,
 ];
 

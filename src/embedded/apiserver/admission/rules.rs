@@ -1,4 +1,5 @@
-//! Which writes a hook is about: by operation, resource and scope, by labels, and in which version of the resource.
+//! Which writes a hook or a policy is about: by operation, resource, name and scope, by labels, and in which version of
+//! the resource.
 
 use std::sync::Arc;
 
@@ -7,12 +8,14 @@ use serde_json::{Value, json};
 use super::super::kinds::{Resource, ValueExt, is_empty, selects};
 use super::super::status::ApiError;
 use super::super::store::Key;
-use super::Admission;
+use super::{Admission, seen};
 
-/// Rules and selectors of a hook, as it says them.
+/// Rules and selectors of a hook or a policy, as it says them.
 #[derive(Debug)]
 pub(super) struct Interest {
-    rules: Vec<Value>,
+    /// `None`: everything.
+    rules: Option<Vec<Value>>,
+    excluded: Vec<Value>,
     equivalent: bool,
     namespaces: Value,
     objects: Value,
@@ -26,13 +29,56 @@ fn labels(object: &Value) -> Value {
     object.at(&["metadata", "labels"]).cloned().unwrap_or_else(|| json!({}))
 }
 
+/// The resource as it is served right now.
+fn served(admission: &Admission<'_>, resource: &Resource) -> Option<Arc<Resource>> {
+    let catalog = admission.api.catalog();
+    catalog.resource(&resource.group, &resource.version, &resource.plural).cloned()
+}
+
+/// Does a rule name the write, taken as one of this resource?
+fn names(rules: &[Value], admission: &Admission<'_>, resource: &Resource, name: &str) -> bool {
+    rules.iter().any(|rule| {
+        let scope = match rule.text(&["scope"]) {
+            "Cluster" => !resource.namespaced,
+            "Namespaced" => resource.namespaced,
+            _ => true,
+        };
+        let about = |item: &Value| {
+            let item = item.as_str().unwrap_or_default();
+            let (plural, subresource) = item.split_once('/').unwrap_or((item, ""));
+            (plural == "*" || plural == resource.plural)
+                && (subresource == "*" || subresource == admission.subresource)
+        };
+        let only = rule.list(&["resourceNames"]);
+        scope
+            && has(rule, "operations", admission.operation.name())
+            && has(rule, "apiGroups", &resource.group)
+            && has(rule, "apiVersions", &resource.version)
+            && rule.list(&["resources"]).iter().any(about)
+            && (only.is_empty() || only.iter().any(|item| item == name))
+    })
+}
+
 impl Interest {
     pub(super) fn of(hook: &Value) -> Self {
+        Self { rules: Some(hook.list(&["rules"]).to_vec()), ..Self::selectors(hook) }
+    }
+
+    /// That of a policy or its binding.
+    pub(super) fn of_resources(matches: &Value) -> Self {
+        let rules = matches.list(&["resourceRules"]).to_vec();
+        let excluded = matches.list(&["excludeResourceRules"]).to_vec();
+        let rules = Some(rules).filter(|rules| !rules.is_empty());
+        Self { rules, excluded, ..Self::selectors(matches) }
+    }
+
+    fn selectors(of: &Value) -> Self {
         Self {
-            rules: hook.list(&["rules"]).to_vec(),
-            equivalent: hook["matchPolicy"] != "Exact",
-            namespaces: hook["namespaceSelector"].clone(),
-            objects: hook["objectSelector"].clone(),
+            rules: None,
+            excluded: Vec::new(),
+            equivalent: of["matchPolicy"] != "Exact",
+            namespaces: of["namespaceSelector"].clone(),
+            objects: of["objectSelector"].clone(),
         }
     }
 
@@ -43,7 +89,15 @@ impl Interest {
         document: Option<&Value>,
         old: Option<&Value>,
     ) -> Result<Option<Arc<Resource>>, ApiError> {
-        let Some(version) = self.version(admission) else { return Ok(None) };
+        let name = seen::name(admission, document);
+        let version = match &self.rules {
+            Some(rules) => self.version(rules, admission, name),
+            None => served(admission, admission.resource),
+        };
+        let Some(version) = version else { return Ok(None) };
+        if !self.excluded.is_empty() && self.version(&self.excluded, admission, name).is_some() {
+            return Ok(None);
+        }
         if !self.selects_object(document, old) || !self.selects_namespace(admission, document)? {
             return Ok(None);
         }
@@ -51,46 +105,26 @@ impl Interest {
     }
 
     /// The version that is written, if a rule names it; else another one that a rule names.
-    fn version(&self, admission: &Admission<'_>) -> Option<Arc<Resource>> {
+    fn version(
+        &self,
+        rules: &[Value],
+        admission: &Admission<'_>,
+        name: &str,
+    ) -> Option<Arc<Resource>> {
         let own = admission.resource;
-        let catalog = admission.api.catalog();
-        let find = |resource: &Resource| {
-            let names = (&*resource.group, &*resource.version, &*resource.plural);
-            catalog.resource(names.0, names.1, names.2).cloned()
-        };
-        if self.names(admission, own) {
-            return find(own);
+        if names(rules, admission, own, name) {
+            return served(admission, own);
         }
         if !self.equivalent {
             return None;
         }
+        let catalog = admission.api.catalog();
         let all = catalog.groups().iter().flat_map(|group| &group.versions);
         let others = all.flat_map(|version| &version.resources);
         others
             .filter(|other| other.table == own.table)
-            .find(|other| self.names(admission, other))
+            .find(|other| names(rules, admission, other, name))
             .cloned()
-    }
-
-    fn names(&self, admission: &Admission<'_>, resource: &Resource) -> bool {
-        self.rules.iter().any(|rule| {
-            let scope = match rule.text(&["scope"]) {
-                "Cluster" => !resource.namespaced,
-                "Namespaced" => resource.namespaced,
-                _ => true,
-            };
-            let about = |item: &Value| {
-                let item = item.as_str().unwrap_or_default();
-                let (plural, subresource) = item.split_once('/').unwrap_or((item, ""));
-                (plural == "*" || plural == resource.plural)
-                    && (subresource == "*" || subresource == admission.subresource)
-            };
-            scope
-                && has(rule, "operations", admission.operation.name())
-                && has(rule, "apiGroups", &resource.group)
-                && has(rule, "apiVersions", &resource.version)
-                && rule.list(&["resources"]).iter().any(about)
-        })
     }
 
     fn selects_object(&self, document: Option<&Value>, old: Option<&Value>) -> bool {

@@ -58,7 +58,8 @@ impl Seen {
     }
 }
 
-fn name<'a>(admission: &Admission<'a>, document: Option<&'a Value>) -> &'a str {
+/// Of the object that is written, empty as long as it has none.
+pub(super) fn name<'a>(admission: &Admission<'a>, document: Option<&'a Value>) -> &'a str {
     match admission.name {
         "" => document.map_or("", |document| document.text(&["metadata", "name"])),
         name => name,

@@ -300,6 +300,30 @@ pub struct Rbac {
     cached: Mutex<([u64; 4], Arc<Policy>)>,
 }
 
+fn may_everything(user: &User) -> bool {
+    user.groups.iter().any(|group| group == "system:masters")
+}
+
+/// Roles and bindings at one moment.
+#[derive(Clone)]
+pub struct Roles(Arc<Policy>);
+
+impl Roles {
+    /// `Some(reason)` when the user may.
+    pub fn allow(&self, user: &User, wanted: &Attributes) -> Option<String> {
+        if may_everything(user) {
+            return Some(String::new());
+        }
+        let mut grants = self
+            .0
+            .grants_of(user)
+            .filter(|grant| grant.namespace.as_ref().is_none_or(|ns| *ns == wanted.namespace));
+        grants
+            .find(|grant| grant.rules.iter().any(|rule| rule.allows(wanted)))
+            .map(|grant| format!("RBAC: allowed by binding {:?} of {}", grant.binding, grant.role))
+    }
+}
+
 impl Default for Rbac {
     fn default() -> Self {
         let tables = TABLES.map(|plural| format!("rbac.authorization.k8s.io/{plural}").into());
@@ -368,17 +392,18 @@ impl Rbac {
         policy
     }
 
+    /// The decision function, as it is now and stays.
+    pub fn now(&self, api: &Api) -> Roles {
+        Roles(self.policy(api))
+    }
+
     /// `Some(reason)` when the user may.
     pub fn allows(&self, api: &Api, user: &User, wanted: &Attributes) -> Option<String> {
-        if user.groups.iter().any(|group| group == "system:masters") {
+        // Without a look at roles: most writes are of such.
+        if may_everything(user) {
             return Some(String::new());
         }
-        let policy = self.policy(api);
-        policy
-            .grants_of(user)
-            .filter(|grant| grant.namespace.as_ref().is_none_or(|ns| *ns == wanted.namespace))
-            .find(|grant| grant.rules.iter().any(|rule| rule.allows(wanted)))
-            .map(|grant| format!("RBAC: allowed by binding {:?} of {}", grant.binding, grant.role))
+        self.now(api).allow(user, wanted)
     }
 
     /// The same, for a resource.
@@ -406,7 +431,7 @@ impl Rbac {
 
     /// Everything that the user may do in the namespace.
     pub fn rules_for(&self, api: &Api, user: &User, namespace: &str) -> Vec<Rule> {
-        if user.groups.iter().any(|group| group == "system:masters") {
+        if may_everything(user) {
             let all = || vec!["*".to_owned()];
             return vec![
                 Rule { verbs: all(), groups: all(), resources: all(), ..Rule::default() },

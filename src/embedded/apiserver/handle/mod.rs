@@ -24,6 +24,7 @@ use super::status::ApiError;
 
 pub(super) use context::Context;
 pub(super) use pipeline::{keep_identity, tidy};
+pub(super) use show::value as served;
 pub(super) use subresource::scale;
 
 /// Answers a request on a resource that has passed authorization, with what admission has to say beside.

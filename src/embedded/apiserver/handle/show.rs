@@ -48,7 +48,7 @@ pub(super) fn bytes(resource: &Resource, object: &Object) -> Bytes {
 }
 
 /// A stored document as this version serves it.
-pub(super) fn value(resource: &Resource, mut value: Value) -> Value {
+pub(in crate::apiserver) fn value(resource: &Resource, mut value: Value) -> Value {
     if let Some(convert) = resource.strategy.serve {
         convert(&mut value);
     }

@@ -49,7 +49,9 @@ pub(super) use check::{is_empty, selects};
 pub(super) use columns::{Column, Columns};
 pub(super) use extensions::{CLEANUP, TABLE as DEFINITIONS, custom_resources};
 pub(super) use meta::{is_dns_subdomain, validate_metadata};
-pub(super) use registration::{GROUP as REGISTRATION, compile as compile_condition};
+pub(super) use registration::{
+    BINDINGS, GROUP as REGISTRATION, POLICIES, Scope as ExpressionScope, resource_of, variable,
+};
 pub(super) use scheduling::system_classes;
 pub(super) use subresource::{CHANGED, Part, Subresource};
 pub(super) use value::ValueExt;

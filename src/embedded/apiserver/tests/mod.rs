@@ -18,5 +18,7 @@ mod protocol;
 mod proxy;
 mod storage;
 mod streams;
+mod validating;
+mod validating_params;
 mod webhook;
 mod workloads;

@@ -6,6 +6,7 @@ mod cron_jobs;
 mod daemon_sets;
 mod disruption;
 mod jobs;
+mod policies;
 mod stateful_sets;
 mod storage;
 mod workloads;

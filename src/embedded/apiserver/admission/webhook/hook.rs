@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-use super::super::super::kinds::ValueExt;
+use super::super::super::kinds::{ExpressionScope, ValueExt};
 use super::super::conditions::Conditions;
 use super::super::rules::Interest;
 
@@ -82,7 +82,10 @@ impl Hook {
             mutates,
             place,
             interest: Interest::of(hook),
-            conditions: Conditions::of(hook.list(&["matchConditions"])),
+            conditions: Conditions::of(
+                hook.list(&["matchConditions"]),
+                &ExpressionScope::of_conditions(false),
+            ),
             fails: hook["failurePolicy"] != "Ignore",
             timeout: Duration::from_secs(seconds),
             again: hook["reinvocationPolicy"] == "IfNeeded",

@@ -56,7 +56,7 @@ async fn ask(
 ) -> Result<Option<Asked>, ApiError> {
     let Some(wanted) = hook.interest.finds(admission, document, old)? else { return Ok(None) };
     let seen = Seen::new(admission, &wanted, document, old);
-    match hook.conditions.hold(&seen) {
+    match hook.conditions.hold_for(admission, &seen) {
         Ok(true) => {}
         Ok(false) => return Ok(None),
         Err(why) if hook.fails => {

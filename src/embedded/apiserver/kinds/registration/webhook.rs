@@ -7,7 +7,7 @@ use super::super::columns::{Printer, name, old};
 use super::super::meta::is_dns_subdomain;
 use super::super::template::one_of;
 use super::super::{Strategy, ValueExt, check};
-use super::{client, condition, rule};
+use super::{Scope, client, condition, rule};
 
 pub(super) const VALIDATING: Strategy = Strategy { default, validate, ..Strategy::PLAIN };
 pub(super) const MUTATING: Strategy =
@@ -92,7 +92,8 @@ fn validate_hook(hook: &Value, path: &str, errors: &mut Vec<FieldError>) {
     }
     client::validate(&hook["clientConfig"], &at("clientConfig"), errors);
     versions(hook.list(&["admissionReviewVersions"]), &at("admissionReviewVersions"), errors);
-    condition::validate(hook.list(&["matchConditions"]), &at("matchConditions"), errors);
+    let (conditions, scope) = (hook.list(&["matchConditions"]), Scope::of_conditions(false));
+    condition::validate(conditions, &scope, &at("matchConditions"), errors);
 }
 
 fn versions(versions: &[Value], path: &str, errors: &mut Vec<FieldError>) {
@@ -176,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(errors(change), [format!("webhooks[0].{expected}")]);
         }
-        let wrong = json!({"matchConditions": [{"name": "a", "expression": "authorizer.x"}]});
+        let wrong = json!({"matchConditions": [{"name": "a", "expression": "params.x"}]});
         let found = errors(wrong);
         assert!(found[0].contains("which is not in scope"), "{found:?}");
     }
