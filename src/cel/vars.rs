@@ -4,6 +4,7 @@ use crate::budget::MAX_ITERATIONS;
 use crate::kubernetes::Authorizer;
 use crate::value::from_json;
 use crate::{Error, Program};
+use cel::common::types::CelOptional;
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use serde_json::Value as Json;
@@ -44,6 +45,13 @@ impl<'a> Vars<'a> {
     /// Adds or replaces a variable.
     pub fn insert(&mut self, name: &str, value: &'a Json) {
         self.own.insert(name.to_owned(), from_json(value));
+    }
+
+    /// Adds or replaces an optional variable.
+    pub fn insert_optional(&mut self, name: &str, value: Option<&'a Json>) {
+        let optional = value.map(|value| CelOptional::of(from_json(value)));
+        let optional = optional.unwrap_or_else(CelOptional::none);
+        self.own.insert(name.to_owned(), Box::new(optional));
     }
 
     /// Adds or replaces a variable that is what `program` gives, with the variables that are here. It must not need

@@ -1,8 +1,8 @@
 //! `x-kubernetes-validations`: CEL rules, compiled once with the schema.
 //!
 //! A rule that names `oldSelf` is about change: it runs only where the old value can be told, which is
-//! everywhere but in lists without keys. A rule on a value that an update leaves alone only counts when it
-//! is about change.
+//! everywhere but in lists without keys; with `optionalOldSelf` it runs everywhere, and is told where there is none. A
+//! rule on a value that an update leaves alone only counts when it is about change.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -21,6 +21,8 @@ static ENV: LazyLock<Env> = LazyLock::new(Env::kubernetes);
 pub(crate) struct Rule {
     program: Program,
     about_change: bool,
+    /// `oldSelf` is an optional.
+    optional: bool,
     /// Names properties in their escaped form, so `self` has to be given in it.
     escaped: bool,
     message: String,
@@ -47,10 +49,6 @@ fn one(rule: &Value, path: &str) -> Result<Rule, FieldError> {
     let source = text("rule");
     if source.trim().is_empty() {
         return Err(FieldError::required(format!("{path}.rule"), "rule is not specified"));
-    }
-    if rule.get("optionalOldSelf") == Some(&Value::Bool(true)) {
-        let detail = "optionalOldSelf is not supported by this server: guard the rule with its absence on create";
-        return Err(FieldError::forbidden(format!("{path}.optionalOldSelf"), detail));
     }
     let program = |name: &str| {
         let source = text(name);
@@ -82,12 +80,19 @@ fn one(rule: &Value, path: &str) -> Result<Rule, FieldError> {
         }
     };
     let compiled = program("rule")?;
+    let optional = rule.get("optionalOldSelf").filter(|optional| !optional.is_null());
+    if let Some(optional) = optional.filter(|_| !compiled.uses("oldSelf")) {
+        let detail = "may not be set if oldSelf is not used in rule";
+        let path = format!("{path}.optionalOldSelf");
+        return Err(FieldError::invalid(path, optional.clone(), detail));
+    }
     let message_expression = match text("messageExpression") {
         "" => None,
         _ => Some(program("messageExpression")?),
     };
     Ok(Rule {
         about_change: compiled.uses("oldSelf"),
+        optional: optional == Some(&Value::Bool(true)),
         program: compiled,
         escaped: source.contains("__") || text("messageExpression").contains("__"),
         message: match text("message").trim() {
@@ -121,7 +126,7 @@ fn walk(
         if !rule.about_change && old == Some(value) {
             continue;
         }
-        if !rule.about_change || old.is_some() {
+        if !rule.about_change || rule.optional || old.is_some() {
             errors.extend(rule.check(value, old, node, path));
         }
     }
@@ -162,8 +167,10 @@ impl Rule {
         let given = |value| if self.escaped { escape(value, node) } else { Cow::Borrowed(value) };
         let (value, old) = (given(value), old.map(given));
         let mut vars = Vars::new().with("self", &value);
-        if let Some(old) = &old {
-            vars.insert("oldSelf", old);
+        match &old {
+            old if self.optional => vars.insert_optional("oldSelf", old.as_deref()),
+            Some(old) => vars.insert("oldSelf", old),
+            None => {}
         }
         let detail = match self.program.eval_bool(&vars) {
             Ok(true) => return None,

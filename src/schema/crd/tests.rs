@@ -297,6 +297,31 @@ fn rules_see_self_and_the_old_value() {
 }
 
 #[test]
+fn a_rule_may_be_told_that_there_is_no_old_value() {
+    let schema = spec(json!({"type":"object","properties":{
+        "kept":{"type":"string","x-kubernetes-validations":[{"optionalOldSelf":true,
+            "rule":"oldSelf.hasValue() ? self == oldSelf.value() : self != 'late'"}]},
+        "list":{"type":"array","items":{"type":"string","x-kubernetes-validations":[{"optionalOldSelf":true,
+            "rule":"oldSelf.orValue(self) == self && self != 'x'"}]}}}}));
+    let failed = "spec.kept: Invalid value: \"string\": failed rule: oldSelf.hasValue() ? self == oldSelf.value() : self != 'late'";
+    assert_eq!(findings(&schema, json!({"kept":"a","list":["b"]}), None), [] as [&str; 0]);
+    assert_eq!(findings(&schema, json!({"kept":"late"}), None), [failed]);
+    assert_eq!(findings(&schema, json!({"kept":"b"}), Some(json!({"kept":"a"}))), [failed]);
+    assert_eq!(findings(&schema, json!({"kept":"a"}), Some(json!({"kept":"a"}))), [] as [&str; 0]);
+    // Items of lists without keys have no old values.
+    let words = "spec.list[0]: Invalid value: \"string\": failed rule: oldSelf.orValue(self) == self && self != 'x'";
+    assert_eq!(findings(&schema, json!({"list":["x"]}), Some(json!({"list":["b"]}))), [words]);
+
+    let rule = json!([{"rule":"self != ''","optionalOldSelf":true}]);
+    let schema = json!({"type":"object","properties":{"spec":{"type":"string","x-kubernetes-validations":rule}}});
+    let errors = CrdSchema::compile(&schema, "s").unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "s.properties[spec].x-kubernetes-validations[0].optionalOldSelf: Invalid value: true: may not be set if oldSelf is not used in rule"
+    );
+}
+
+#[test]
 fn an_update_that_leaves_a_wrong_value_alone_passes() {
     let schema = spec(json!({"type":"object","properties":{
         "old":{"type":"string","maxLength":1},"new":{"type":"string","maxLength":1},
