@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::{prune, rules, validate};
+use crate::error::FieldError;
 use crate::node::Node;
 
 pub(super) fn apply(value: &mut Value, node: Node<'_>) {
@@ -39,6 +41,37 @@ pub(super) fn apply(value: &mut Value, node: Node<'_>) {
         }
         _ => {}
     }
+}
+
+/// Defaults that the schema itself would not let pass. `path` is where the node stands in its definition.
+pub(super) fn check(node: Node<'_>, path: &str, errors: &mut Vec<FieldError>) {
+    // Below what is open or built in there are no defaults of the schema, and maybe no end.
+    if node.limits().is_none() {
+        return;
+    }
+    if let Some(default) = node.default().filter(|default| !default.is_null()) {
+        errors.extend(wrong(default, node, &format!("{path}.default")));
+    }
+    for (name, below) in node.fields() {
+        check(below, &format!("{path}.properties[{name}]"), errors);
+    }
+    if let Some(below) = node.item() {
+        check(below, &format!("{path}.items"), errors);
+    }
+}
+
+fn wrong(default: &Value, node: Node<'_>, path: &str) -> Vec<FieldError> {
+    let mut pruned = default.clone();
+    match prune::apply(&mut pruned, node) {
+        Err(why) => return vec![FieldError::invalid(path, default.clone(), why.to_string())],
+        Ok(unknown) if !unknown.is_empty() => {
+            let why = "must not have unknown fields";
+            return vec![FieldError::invalid(path, default.clone(), why)];
+        }
+        Ok(_) => {}
+    }
+    let errors = validate::check_at(default, node, path);
+    if errors.is_empty() { rules::check_at(default, node, path) } else { errors }
 }
 
 /// A null where null is no value: also in maps, and where nothing is said about the type.

@@ -46,6 +46,13 @@ impl CrdSchema {
         default::apply(object, self.root());
     }
 
+    /// Defaults that would not pass themselves. `path` is as in [`CrdSchema::compile`]. What is stored may have such.
+    pub fn check_defaults(&self, path: &str) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        default::check(self.root(), path, &mut errors);
+        errors
+    }
+
     /// Drops fields the schema does not have and returns their paths, such as `spec.nonsense`, for
     /// `unknown field "…"`.
     ///

@@ -111,6 +111,13 @@ pub(super) fn check(new: &Value, old: Option<&Value>, root: Node<'_>) -> Vec<Fie
     errors
 }
 
+/// A value that is at `path` of something else.
+pub(super) fn check_at(value: &Value, node: Node<'_>, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    walk(value, None, node, path, &mut errors);
+    errors
+}
+
 fn walk(
     value: &Value,
     old: Option<&Value>,

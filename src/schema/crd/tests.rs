@@ -322,6 +322,38 @@ fn a_rule_may_be_told_that_there_is_no_old_value() {
 }
 
 #[test]
+fn a_default_passes_its_own_schema() {
+    let schema = spec(json!({"type":"object","properties":{
+        "color":{"type":"string","enum":["red"],"default":"blue"},
+        "size":{"type":"integer","default":"big"},
+        "list":{"type":"array","items":{"type":"object","properties":{"n":{"type":"integer","maximum":3,"default":4}}}},
+        "part":{"type":"object","properties":{"a":{"type":"string"}},"default":{"a":"b","c":"d"}},
+        "ruled":{"type":"string","default":"x","x-kubernetes-validations":[{"rule":"self != 'x'"}]},
+        "null":{"type":"string","nullable":true,"default":null},
+        "any":{"x-kubernetes-preserve-unknown-fields":true,"default":[{"a":1}]},
+        "open":{"type":"array","items":{"x-kubernetes-preserve-unknown-fields":true}},
+        "fine":{"type":"object","default":{},"properties":{"a":{"type":"string","default":"b"}}}}}));
+    let found: Vec<String> = schema.check_defaults("s").iter().map(ToString::to_string).collect();
+    let at = "s.properties[spec].properties";
+    assert_eq!(
+        found,
+        [
+            format!("{at}[color].default: Unsupported value: \"blue\": supported values: \"red\""),
+            format!(
+                "{at}[list].items.properties[n].default: Invalid value: 4: {at}[list].items.properties[n].default in body should be less than or equal to 3"
+            ),
+            format!(
+                "{at}[part].default: Invalid value: {{\"a\":\"b\",\"c\":\"d\"}}: must not have unknown fields"
+            ),
+            format!("{at}[ruled].default: Invalid value: \"string\": failed rule: self != 'x'"),
+            format!(
+                "{at}[size].default: Invalid value: \"string\": {at}[size].default in body must be of type integer: \"string\""
+            ),
+        ]
+    );
+}
+
+#[test]
 fn an_update_that_leaves_a_wrong_value_alone_passes() {
     let schema = spec(json!({"type":"object","properties":{
         "old":{"type":"string","maxLength":1},"new":{"type":"string","maxLength":1},

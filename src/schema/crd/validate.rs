@@ -15,6 +15,13 @@ pub(super) fn check(new: &Value, old: Option<&Value>, root: Node<'_>) -> Vec<Fie
     checker.errors
 }
 
+/// A value that is at `path` of something else.
+pub(super) fn check_at(value: &Value, node: Node<'_>, path: &str) -> Vec<FieldError> {
+    let mut checker = Checker { errors: Vec::new() };
+    checker.value(value, None, node, path);
+    checker.errors
+}
+
 struct Checker {
     errors: Vec<FieldError>,
 }

@@ -176,10 +176,10 @@ fn validate_version(version: &Value, path: &str, errors: &mut Vec<FieldError>) {
             "schemas are required",
         )),
         Some(schema) => {
-            if let Err(found) =
-                CrdSchema::compile(schema, &format!("{path}.schema.openAPIV3Schema"))
-            {
-                errors.extend(found);
+            let path = format!("{path}.schema.openAPIV3Schema");
+            match CrdSchema::compile(schema, &path) {
+                Ok(schema) => errors.extend(schema.check_defaults(&path)),
+                Err(found) => errors.extend(found),
             }
         }
     }
