@@ -150,6 +150,10 @@ pub(crate) fn shim(fd: &str) -> Outcome {
     curtain_embedded::run_shim(number(fd)?).map_err(|error| error.to_string())
 }
 
+pub(crate) fn pause() -> Outcome {
+    curtain_embedded::run_pause().map_err(|error| error.to_string())
+}
+
 pub(crate) fn store(path: &str, fd: &str) -> Outcome {
     curtain_embedded::store_image(Path::new(path), number(fd)?).map_err(|error| error.to_string())
 }

@@ -45,6 +45,7 @@ fn run(name: &str, words: &[&str]) -> Outcome {
         (_, ["node", "supervise", "--config", path]) => cluster::supervise(path),
         (_, ["node", "run", "--config", path, "--control-fd", fd]) => cluster::node(path, fd),
         (_, ["node", "shim", "--control-fd", fd]) => cluster::shim(fd),
+        (_, ["node", "pause"]) => cluster::pause(),
         (_, ["node", "store", "--config", path, "--control-fd", fd]) => cluster::store(path, fd),
         ("entrypoint", _) => init::run(),
         ("join-server", _) => join::serve(),

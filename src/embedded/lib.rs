@@ -9,7 +9,8 @@
 //!
 //! Entry points: [`init`] (directories, keys, kubeconfig), `start` (the supervisor as a daemon), `stop`,
 //! `halt`, `destroy`, `residue` (what a destroy would still find), `images` (the content store), [`snapshot`] (its whole
-//! state as one file), and the four process entries a binary dispatches to before it starts any thread: `supervise`, `run_node`, `run_shim`, `store_image`.
+//! state as one file), and the five process entries a binary dispatches to before it starts any thread: `supervise`,
+//! `run_node`, `run_shim`, `run_pause`, `store_image`.
 //!
 //! The binary re-executes itself. It must map these argument vectors to the functions above:
 //!
@@ -17,6 +18,7 @@
 //! <binary> node supervise --config <path>            → supervise(path)
 //! <binary> node run --config <path> --control-fd <n> → run_node(path, n)
 //! <binary> node shim --control-fd <n>                → run_shim(n)
+//! <binary> node pause                                → run_pause()
 //! <binary> node store --config <path> --control-fd <n> → store_image(path, n)
 //! ```
 
@@ -38,8 +40,8 @@ mod volume;
 pub use config::{Cidr, ClusterConfig, FrontDoor};
 pub use error::Error;
 pub use node::{
-    Leftover, Removed, destroy, halt, images, registry, residue, run_node, run_shim, running,
-    start, stop, store_image, supervise,
+    Leftover, Removed, destroy, halt, images, registry, residue, run_node, run_pause, run_shim,
+    running, start, stop, store_image, supervise,
 };
 pub use pki::{PkiPaths, init};
 pub use reach::Reach;

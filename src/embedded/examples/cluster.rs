@@ -24,9 +24,10 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        // These four come first: they must run before there is a second thread.
+        // These five come first: they must run before there is a second thread.
         ["node", "supervise", "--config", config] => embedded::supervise(Path::new(config)),
         ["node", "shim", "--control-fd", fd] => embedded::run_shim(number(fd)),
+        ["node", "pause"] => embedded::run_pause(),
         ["node", "store", "--config", config, "--control-fd", fd] => {
             embedded::store_image(Path::new(config), number(fd))
         }

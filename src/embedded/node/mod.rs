@@ -38,5 +38,5 @@ pub use images::store_image;
 pub use lifecycle::{Leftover, Removed, destroy, halt, residue, running, start, stop};
 pub use run::run_node;
 pub use sandbox::CAPABILITIES;
-pub use shim::run_shim;
+pub use shim::{run_pause, run_shim};
 pub use supervisor::supervise;

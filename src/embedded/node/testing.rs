@@ -27,6 +27,7 @@ extern "C" fn dispatch() {
         ["node", "shim", "--control-fd", fd] => {
             finish(crate::run_shim(fd.parse().expect("a number")))
         }
+        ["node", "pause"] => finish(crate::run_pause()),
         ["node", "store", "--config", path, "--control-fd", fd] => {
             finish(crate::store_image(Path::new(path), fd.parse().expect("a number")))
         }
@@ -99,6 +100,12 @@ fn run(words: &[&str]) -> i32 {
                 made += 1;
             }
             writeln!(out, "{made}").unwrap();
+        }
+        ["leave", "writer"] => {
+            // SAFETY: this process has one thread.
+            if unsafe { nix::unistd::fork() }.unwrap().is_child() {
+                while out.write_all(b"on and on\n").is_ok() {}
+            }
         }
         ["serve", port] => {
             let listener = std::net::TcpListener::bind(format!("0.0.0.0:{port}")).unwrap();

@@ -145,22 +145,36 @@ impl Group {
         found
     }
 
-    /// Kills all processes in the group and below, and waits for a moment until they are gone.
+    /// Kills all processes in the group and below, and waits for a moment until they are gone. Where the kernel does not do
+    /// it by itself, whoever makes processes faster than they are found lives on.
     pub(crate) fn kill(&self) {
         let deadline = Instant::now() + KILL_LIMIT;
         loop {
-            let left = self.processes();
-            if left.is_empty() || Instant::now() > deadline {
+            if !self.kill_by_kernel() {
+                self.kill_each(deadline);
+            }
+            if self.processes().is_empty() || Instant::now() > deadline {
                 return;
             }
-            for pid in left {
-                // Its id could be another's by now; what the descriptor refers to is checked.
-                let Ok(process) = sys::pidfd_open(Pid::from_raw(pid)) else { continue };
-                if self.processes().contains(&pid) {
-                    let _ = sys::pidfd_signal(process.as_fd(), libc::SIGKILL);
-                }
-            }
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Version 2 kills all at once, what is being made included.
+    fn kill_by_kernel(&self) -> bool {
+        matches!(self.hierarchies, Hierarchies::V2 { .. })
+            && self.dirs().iter().all(|(dir, _)| write(dir, "cgroup.kill", "1").is_ok())
+    }
+
+    fn kill_each(&self, deadline: Instant) {
+        let open = |pid: i32| Some((pid, sys::pidfd_open(Pid::from_raw(pid)).ok()?));
+        let in_time = |_: &i32| Instant::now() < deadline;
+        let found: Vec<_> =
+            self.processes().into_iter().take_while(in_time).filter_map(open).collect();
+        // An id could be another's by the time it is opened: what is here still is what was opened.
+        let here = self.processes();
+        for (_, process) in found.iter().filter(|(pid, _)| here.contains(pid)) {
+            let _ = sys::pidfd_signal(process.as_fd(), libc::SIGKILL);
         }
     }
 

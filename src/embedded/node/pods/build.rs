@@ -233,7 +233,7 @@ pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
 }
 
 /// Whose processes a container sees.
-fn processes(spec: &PodSpec, container: &Container) -> Processes {
+pub(super) fn processes(spec: &PodSpec, container: &Container) -> Processes {
     match ephemeral::target(spec, &container.name) {
         _ if spec.share_process_namespace == Some(true) => Processes::Pod,
         Some(target) => Processes::Of(target.to_owned()),

@@ -94,7 +94,7 @@ pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
     let phase = match phase(pod, snapshot.runtimes) {
         _ if snapshot.expired => "Failed",
         _ if snapshot.gone => last_phase(&spec, snapshot.runtimes),
-        // Its sidecars are about to end.
+        // Its sidecars, and what was added to it, are about to end.
         "Succeeded" | "Failed" if snapshot.runtimes.values().any(Runtime::is_running) => "Running",
         phase => phase,
     };

@@ -8,10 +8,11 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl;
 use nix::unistd::Pid;
 
 use super::child::report_failure;
-use super::spawn::{Failure, Process, Step, parse_failure, pipe, read_report};
+use super::spawn::{Failure, Process, Step, end, parse_failure, pipe, read_report};
 use super::sys::{self, Forked};
 
 /// Forks into the process namespace of the process behind `target`, with the other new namespaces of `flags`. The child
@@ -27,23 +28,25 @@ pub(super) fn fork_into(
             drop(report);
             helper(target, flags, become_program, report_write)
         }
-        Forked::Parent { pid: helper, .. } => {
+        Forked::Parent { pid: helper, pidfd: helper_fd } => {
             drop(report_write);
-            let said = read_report(report).step("wait for the program to start");
-            let _ = nix::sys::wait::waitpid(helper, None);
-            let said = said?;
+            let (said, late) = read_report(report);
+            // It has done its part, or never will.
+            end(helper, helper_fd);
             let (pid, failure) = parse(&said);
             let Some(pid) = pid else {
-                return Err(failure
-                    .unwrap_or_else(|| Failure::new("run the program", "no process was made")));
+                let none = || Failure::new("run the program", "no process was made");
+                return Err(late.or(failure).unwrap_or_else(none));
             };
-            if let Some(failure) = failure {
-                let _ = nix::sys::wait::waitpid(pid, None);
-                return Err(failure);
-            }
             // Our own child that nobody has waited for: the id cannot have been given away.
             let pidfd = sys::pidfd_open(pid).step("refer to the program")?;
-            Ok(Process { pid, pidfd })
+            match late.or(failure) {
+                None => Ok(Process { pid, pidfd }),
+                Some(failure) => {
+                    end(pid, pidfd);
+                    Err(failure)
+                }
+            }
         }
     }
 }
@@ -64,6 +67,8 @@ fn helper(
     report: OwnedFd,
 ) -> ! {
     let run = || {
+        // Before it is the program, nobody in there may look into it: it has the shim's memory and descriptors still.
+        prctl::set_dumpable(false).step("close the process to others")?;
         setns(target, CloneFlags::CLONE_NEWPID).step("join the container's processes")?;
         // The program waits until its id is reported, so that the id always comes first.
         let (gate_read, gate_write) = nix::unistd::pipe().step("make a pipe")?;

@@ -12,7 +12,6 @@ mod capabilities;
 mod child;
 mod devices;
 mod exec;
-mod init;
 mod join;
 mod mounts;
 mod rootfs;
@@ -26,7 +25,6 @@ mod user;
 pub use capabilities::NAMES as CAPABILITIES;
 pub(crate) use capabilities::drop_all as drop_bounding_set;
 pub(crate) use exec::{ExecSpec, exec};
-pub(crate) use init::init;
 pub(crate) use seccomp::filter_service;
 pub(crate) use spawn::{Process, spawn};
 pub(crate) use spec::{

@@ -111,10 +111,10 @@ fn fork_alone(plan: &Plan<'_>, stdio: &Stdio) -> Result<Process, Failure> {
         }
         Forked::Parent { pid, pidfd } => {
             drop(report_write);
-            let failure = match read_report(report).step("wait for the program to start") {
-                Ok(said) if said.is_empty() => return Ok(Process { pid, pidfd }),
-                Ok(said) => parse_failure(&said),
-                Err(failure) => failure,
+            let failure = match read_report(report) {
+                (said, None) if said.is_empty() => return Ok(Process { pid, pidfd }),
+                (said, None) => parse_failure(&said),
+                (_, Some(late)) => late,
             };
             end(pid, pidfd);
             Err(failure)
@@ -123,7 +123,7 @@ fn fork_alone(plan: &Plan<'_>, stdio: &Stdio) -> Result<Process, Failure> {
 }
 
 /// Ends a child that is of no use, and waits for it.
-fn end(pid: Pid, pidfd: OwnedFd) {
+pub(super) fn end(pid: Pid, pidfd: OwnedFd) {
     let _ = sys::pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
     let _ = nix::sys::wait::waitpid(pid, None);
 }
@@ -142,11 +142,16 @@ pub(super) fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
     pipe2(OFlag::O_CLOEXEC).step("make a pipe")
 }
 
-/// Reads a report until its writers have executed, ended or failed.
-pub(super) fn read_report(report: OwnedFd) -> std::io::Result<String> {
+/// Reads a report until its writers have executed, ended or failed: what they said, and why they were not heard out.
+pub(super) fn read_report(report: OwnedFd) -> (String, Option<Failure>) {
+    let mut said = Vec::new();
+    let heard = hear(report, &mut said).step("wait for the program to start");
+    (String::from_utf8_lossy(&said).into_owned(), heard.err())
+}
+
+fn hear(report: OwnedFd, said: &mut Vec<u8>) -> std::io::Result<()> {
     let deadline = Instant::now() + START_LIMIT;
     let mut file = File::from(report);
-    let mut said = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -163,7 +168,7 @@ pub(super) fn read_report(report: OwnedFd) -> std::io::Result<String> {
             ));
         }
         match file.read(&mut buffer)? {
-            0 => return Ok(String::from_utf8_lossy(&said).into_owned()),
+            0 => return Ok(()),
             count => said.extend_from_slice(&buffer[..count]),
         }
     }

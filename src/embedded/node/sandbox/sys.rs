@@ -99,13 +99,6 @@ pub(crate) fn close_on_exec_from(first: RawFd) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Closes every descriptor from `first` on.
-pub(crate) fn close_from(first: RawFd) {
-    // SAFETY: takes three integers. The owners of the descriptors are never used again: callers are forked processes that
-    // go on without any.
-    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
-}
-
 /// Has the kernel drop a signal.
 pub(crate) fn ignore(signal: Signal) -> nix::Result<()> {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());

@@ -20,6 +20,9 @@ use crate::node::sandbox::{ContainerSpec, Ends, Process, Processes, sys};
 /// Most bytes taken from one pipe before others get their turn.
 const READ_SIZE: usize = 16 * 1024;
 
+/// No pipe holds more.
+const LARGEST_PIPE: usize = 4 << 20;
+
 /// Most bytes of a program's last words.
 const MESSAGE_LIMIT: u64 = 4096;
 
@@ -135,12 +138,12 @@ impl Container {
         }
     }
 
-    /// Moves output that is there into the log, and to who reads along. With `all`, until the pipes are empty: nobody
-    /// writes any more.
+    /// Moves output that is there into the log, and to who reads along. With `all`, all that is there now: somebody may
+    /// write on, whom a machine without control groups has let live.
     pub(super) fn copy_output(&mut self, all: bool) {
         self.copies.flush(Instant::now());
         let mut buffer = [0; READ_SIZE];
-        let mut index = 0;
+        let (mut index, mut rest) = (0, LARGEST_PIPE);
         while let Some(output) = self.outputs.get_mut(index) {
             let now = Timestamp::now();
             let stream = output.stream;
@@ -150,8 +153,9 @@ impl Container {
             }
             let written = match output.pipe.read(&mut buffer) {
                 Ok(count) if count > 0 => {
-                    if !all {
-                        index += 1;
+                    rest = rest.saturating_sub(count);
+                    if !all || rest == 0 {
+                        (index, rest) = (index + 1, LARGEST_PIPE);
                     }
                     self.copies.write(stream, &buffer[..count], Instant::now());
                     self.log.write(stream, &buffer[..count], now)
@@ -183,6 +187,13 @@ impl Container {
             return None;
         }
         let mut exit = wait(self.pidfd.as_fd(), self.started_at)?;
+        if let Some(group) = &self.group {
+            exit.oom_killed = group.oom_kills() > 0;
+            if self.spec.processes != Processes::Own {
+                // What it has started would live on among the processes of others, and write on.
+                group.kill();
+            }
+        }
         self.copy_output(true);
         self.outputs.clear();
         self.copies.finish(Stream::Stdout);
@@ -190,20 +201,20 @@ impl Container {
         (self.stdin, self.terminal) = (None, None);
         self.kill_at = None;
         self.stopping = None;
-        if let Some(group) = &self.group {
-            exit.oom_killed = group.oom_kills() > 0;
-            if self.spec.processes != Processes::Own {
-                // What it has started would live on among the processes of others.
-                group.kill();
-            }
-            if let Err(error) = group.remove() {
-                tracing::warn!(container = self.spec.name, %error, "cannot remove the container's control group");
-            }
+        if let Some(group) = &self.group
+            && let Err(error) = group.remove()
+        {
+            tracing::warn!(container = self.spec.name, %error, "cannot remove the container's control group");
         }
         exit.message = self.spec.message_file.as_deref().and_then(last_words);
         self.exit = Some(exit.clone());
         Some(exit)
     }
+}
+
+/// Whether the child behind `pidfd` has ended; it is collected then.
+pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    wait(pidfd, Timestamp::UNIX_EPOCH).is_some()
 }
 
 /// How the child behind `pidfd` ended, if it has.

@@ -12,6 +12,7 @@ mod container;
 mod copies;
 mod logs;
 mod ownership;
+mod pause;
 mod payload;
 mod pod;
 mod protocol;
@@ -25,6 +26,7 @@ mod volumes;
 
 pub(crate) use logs::numbered;
 pub(crate) use ownership::GroupOwner;
+pub use pause::run_pause;
 pub(crate) use protocol::{
     Event, Exit, PodSetup, PodState, Remains, Reply, Request, StopHook, Streams, ToNode, ToShim,
     VERSION,

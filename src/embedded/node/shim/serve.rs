@@ -13,8 +13,9 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 
-use super::container::{self, Container};
+use super::container::{self, Container, has_ended};
 use super::logs::LogWriter;
+use super::pause;
 use super::pod::{self, KeptSockets};
 use super::protocol::{Event, PodSetup, PodState, Reply, Request, ToNode, ToShim, Versioned};
 use super::volumes::VolumeSpec;
@@ -41,7 +42,7 @@ pub fn run_shim(control_fd: RawFd) -> Result<(), Error> {
         setup: None,
         tree: None,
         sockets: None,
-        init: None,
+        first: None,
         containers: BTreeMap::new(),
         programs: BTreeMap::new(),
         hooks: 0,
@@ -55,8 +56,8 @@ pub(super) struct Shim {
     setup: Option<PodSetup>,
     tree: Option<Tree>,
     sockets: Option<KeptSockets>,
-    /// The first of the processes that are together, if the pod's are.
-    init: Option<OwnedFd>,
+    /// The first of the pod's processes, if they are together.
+    first: Option<OwnedFd>,
     pub(super) containers: BTreeMap<String, Container>,
     /// Programs beside a container's own, by the id of the request that started them, or of the hook they are.
     pub(super) programs: BTreeMap<u64, Program>,
@@ -80,6 +81,13 @@ impl Shim {
                 container.copy_output(false);
             }
             self.reap();
+            if self.first.as_ref().is_some_and(|first| has_ended(first.as_fd())) {
+                // No process can be started beside it any more; the pod gets another shim.
+                tracing::warn!(
+                    "the first of the pod's processes has ended, and all others with it"
+                );
+                return Ok(());
+            }
             self.enforce_deadlines();
             loop {
                 match self.channel.receive::<ToShim>() {
@@ -101,7 +109,8 @@ impl Shim {
         let running = || self.containers.values().filter(|one| one.exit.is_none());
         let fds = std::iter::once(self.channel.as_fd())
             .chain(running().flat_map(|one| one.pipes().chain([one.pidfd()])))
-            .chain(self.programs.values().map(|program| program.pidfd.as_fd()));
+            .chain(self.programs.values().map(|program| program.pidfd.as_fd()))
+            .chain(self.first.iter().map(AsFd::as_fd));
         let fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         // A container that has ended may still be read by who was attached to it.
         let copies = || self.containers.values().map(|one| &one.copies);
@@ -228,8 +237,7 @@ impl Shim {
         self.tree = Tree::of(&config).map_err(|error| error.to_string())?;
         self.sockets = pod::enter(&setup)?;
         if setup.shared_processes {
-            let first = sandbox::init().map_err(|failure| failure.to_string())?;
-            self.init = Some(first.pidfd);
+            self.first = Some(pause::start(&setup, &config, self.tree.as_ref())?);
         }
         self.setup = Some(setup);
         Ok(Reply::Done)
@@ -261,7 +269,7 @@ impl Shim {
         let beside = match &spec.processes {
             Processes::Own => None,
             Processes::Pod => {
-                Some(self.init.as_ref().ok_or("the pod's processes are not together")?.as_fd())
+                Some(self.first.as_ref().ok_or("the pod's processes are not together")?.as_fd())
             }
             Processes::Of(name) => Some(self.running(name)?.pidfd()),
         };

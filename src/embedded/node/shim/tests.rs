@@ -275,9 +275,43 @@ async fn what_runs_beside_a_container_takes_along_what_it_has_started() {
     let seen = pod.log("look");
     assert_eq!(seen.lines().filter(|name| name.parse::<u32>().is_ok()).count(), 3, "{seen}");
 
-    let group = |path| Tree::of(&pod.cluster.config).unwrap().unwrap().group(path);
-    assert_eq!(group("pods/p/forks").processes().len(), 0);
+    // Whoever writes on does not keep the end of its container from being seen.
+    let mut leaves = pod.spec("leaves", &["leave", "writer"]);
+    leaves.processes = Processes::Pod;
+    assert_eq!(pod.run(leaves).await.code, 0);
+
+    let group = |path: &str| Tree::of(&pod.cluster.config).unwrap().unwrap().group(path);
+    for ended in ["forks", "look", "leaves"] {
+        assert_eq!(group(&format!("pods/p/{ended}")).processes().len(), 0, "{ended}");
+    }
     assert_eq!(group("pods/p/main").processes().len(), 1);
+}
+
+#[tokio::test]
+async fn the_first_of_a_pods_processes_is_worth_nothing_to_who_takes_it_and_its_end_is_the_shims() {
+    let mut pod = Pod::new("first").await;
+    let mut look = pod.spec("look", &["list", "/proc/1/root"]);
+    look.processes = Processes::Pod;
+    look.capabilities.add = vec!["SYS_PTRACE".into()];
+    assert_eq!(pod.run(look.clone()).await.code, 0);
+    let mut seen: Vec<String> = pod.log("look").lines().map(str::to_owned).collect();
+    seen.sort();
+    assert_eq!(seen, ["curtain", "dev", "proc", "sys", "tmp"]);
+    look.name = "rights".into();
+    look.log.path = pod.log_path("rights");
+    look.argv = ["/curtain", "program", "cat", "/proc/1/status"].map(str::to_owned).to_vec();
+    assert_eq!(pod.run(look).await.code, 0);
+    let status = pod.log("rights");
+    for line in ["CapPrm:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"] {
+        assert!(status.contains(line), "{status}");
+    }
+    assert!(status.contains("Uid:\t65535\t65535") && status.contains("Seccomp:\t2"), "{status}");
+
+    let group = Tree::of(&pod.cluster.config).unwrap().unwrap().group("pods/p/.pause");
+    let first = group.processes().into_iter().next().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), nix::sys::signal::SIGKILL).unwrap();
+    let ended = async { while !matches!(pod.ended.recv().await, Some(Ended::Shim) | None) {} };
+    tokio::time::timeout(PATIENCE, ended).await.expect("the shim ends");
 }
 
 #[tokio::test]

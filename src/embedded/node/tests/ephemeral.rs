@@ -40,6 +40,25 @@ async fn what_is_added_to_a_pod_sees_the_processes_it_names_and_ends_alone() {
     assert_eq!(status.phase.as_deref(), Some("Running"));
     assert_eq!(status.container_statuses.unwrap()[0].restart_count, 0);
 
+    // What it is to look at may come later.
+    let mut early = pod("early", &["wait"]);
+    early["spec"]["initContainers"] =
+        json!([{"name": "init", "image": "curtain:test", "args": ["program", "wait"]}]);
+    create(&client, early).await;
+    let look = json!({"name": "look", "image": "curtain:test", "targetContainerName": "main",
+        "args": ["program", "wait"]});
+    add(&api, "early", look).await.unwrap();
+    let message = eventually("it waits", async || {
+        let status = api.get("early").await.unwrap().status?;
+        let waiting = status.ephemeral_container_statuses?[0].state.clone()?.waiting?;
+        (waiting.reason.as_deref() == Some("CreateContainerError")).then_some(waiting.message?)
+    })
+    .await;
+    assert!(message.contains("\"main\"") && message.contains("does not run"), "{message}");
+    api.delete("early", &DeleteParams::default().grace_period(0)).await.unwrap();
+    let gone = async || api.get_opt("early").await.unwrap().is_none().then_some(());
+    eventually("the early pod is gone", gone).await;
+
     // It ends with its pod.
     let wait = json!({"name": "wait", "image": "curtain:test", "targetContainerName": "main",
         "args": ["program", "wait"]});

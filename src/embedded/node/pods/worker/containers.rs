@@ -16,7 +16,7 @@ use crate::node::pods::events::Severity;
 use crate::node::pods::hooks;
 use crate::node::pods::probe::{self, Kind, News, What};
 use crate::node::pods::runtime::{Restart, Runtime, State, Terminated, is_sidecar};
-use crate::node::sandbox::ContainerSpec;
+use crate::node::sandbox::{ContainerSpec, Processes};
 use crate::node::shim::Exit;
 
 const CONFIG_AGAIN: Duration = Duration::from_secs(1);
@@ -76,6 +76,12 @@ impl Worker {
         let Some(source) = self.image(container).await else {
             return;
         };
+        if let Processes::Of(other) = build::processes(&self.spec, container)
+            && !self.runtimes.get(&other).is_some_and(Runtime::is_running)
+        {
+            let why = format!("container {other:?}, whose processes it is to see, does not run");
+            return self.hold(container, "CreateContainerError", &why);
+        }
         let attempt = self.runtime(container).map_or(0, |runtime| runtime.attempt);
         let spec = match self.build(container, attempt, &source).await {
             Ok(spec) => spec,

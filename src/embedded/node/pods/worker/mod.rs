@@ -173,7 +173,7 @@ impl Worker {
         }
         self.expire();
         if self.is_finished() {
-            // Only sidecars can run still.
+            // Only sidecars can run still, and what was added to the pod.
             self.end_within(self.grace());
         }
         if self.ending.is_some() {
