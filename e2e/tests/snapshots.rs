@@ -11,6 +11,8 @@ use serde_json::Value;
 
 const KUBECTL: &str = "kubectl-1.37";
 const LIMIT: Duration = Duration::from_secs(60);
+/// Exchanged, and not started.
+const AFTER: &str = "snapshot/exchange:after-do:fail";
 const IMAGE: &str = "docker.io/library/shelf:1";
 
 /// A pod with a volume, which writes there when it starts.
@@ -224,7 +226,7 @@ fn whoever_dies_on_the_way_leaves_one_state_or_the_other() {
         ("snapshot:after-do:fail", false, "2"),
         ("snapshot/exchange:before-do:fail", false, "2"),
         ("snapshot/exchange:after-do:fail", false, "2"),
-        ("binary:before-do:fail", false, "1"),
+        ("snapshot/exchange:after-do:fail,snapshot/back:before-do:fail", false, "2"),
         ("snapshot:before-do:kill", true, "2"),
         ("snapshot:after-do:kill", true, "2"),
         ("snapshot/exchange:before-do:kill", true, "2"),
@@ -238,8 +240,17 @@ fn whoever_dies_on_the_way_leaves_one_state_or_the_other() {
             assert!([0, Exit::Unreachable as i32].contains(&status.code), "{fault}: {status:?}");
             let up = if fault.contains("exchange") { "resume" } else { "up" };
             instance.curtain(&[up]).success();
-        } else if then == "2" {
+        } else {
             assert_eq!(ended.code, Exit::Failed as i32, "{fault}: {ended:?}");
+        }
+        if fault.contains("snapshot/back") {
+            // What it was before is beside, whole, until a state was seen to start.
+            assert!(ended.stderr.contains("cluster.restoring"), "{ended:?}");
+            assert!(half.exists());
+            let again = Output::of(instance.command(&["up"]).env("CURTAIN_FAULT", AFTER));
+            assert_eq!(again.code, Exit::Failed as i32, "{again:?}");
+            assert!(again.stderr.contains("`curtain resume --name"), "{again:?}");
+            instance.curtain(&["resume"]).success();
         }
         assert_eq!(step(&instance), then, "{fault}");
         assert!(!half.exists(), "{fault}");
@@ -251,6 +262,16 @@ fn whoever_dies_on_the_way_leaves_one_state_or_the_other() {
     assert!(half.exists());
     snapshot("", &["restore", "step-1"]).success();
     assert!(step(&instance) == "1" && !half.exists());
+    // Before anything else it decides what one that died has left undecided: here the state of before is put back first.
+    set_step(&instance, "2");
+    assert_eq!(snapshot(&AFTER.replace("fail", "kill"), &["restore", "step-1"]).code, -1);
+    assert!(half.exists());
+    let broken = snapshot("", &["restore", "--from", "/etc/hostname"]);
+    assert_eq!(broken.code, Exit::BadInput as i32, "{broken:?}");
+    let refused = snapshot("snapshot:before-do:fail", &["restore", "step-1"]);
+    assert_eq!(refused.code, Exit::Failed as i32, "{refused:?}");
+    instance.curtain(&["resume"]).success();
+    assert!(step(&instance) == "2" && !half.exists());
     assert_eq!(snapshot("snapshot/exchange:after-do:kill", &["restore", "step-1"]).code, -1);
     assert!(half.exists());
     instance.down();

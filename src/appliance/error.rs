@@ -3,7 +3,7 @@
 //! Commands stand in backticks and without the instance: [`crate::InstanceName::in_commands`] adds it where they are
 //! shown.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 /// What each refusal of the control plane begins with.
 const DENIED: &str = "denied: ";
@@ -37,6 +37,45 @@ pub enum Kind {
     Interrupted,
     /// Anything else.
     Other,
+}
+
+/// What became of the state of before, where an instance did not start from a snapshot.
+#[derive(Debug)]
+pub enum Back {
+    /// The instance runs from it again, or is paused as it was.
+    Running,
+    /// It is in its place, and was not started.
+    InPlace,
+    /// It is in its place, and does not start either.
+    Stopped(Box<Error>),
+    /// It could not be brought into its place.
+    Beside {
+        /// Where it is.
+        path: PathBuf,
+        /// Why it is there still.
+        source: Box<Error>,
+    },
+}
+
+impl fmt::Display for Back {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("it is as it was before"),
+            Self::InPlace => f.write_str(
+                "what it was before is in its place again, and `curtain resume` starts it",
+            ),
+            Self::Stopped(error) => write!(
+                f,
+                "what it was before is in its place again, whole, and does not start either: {error}; `curtain resume` \
+                 tries again"
+            ),
+            Self::Beside { path, source } => write!(
+                f,
+                "what it was before is whole, in {}, and could not be put back: {source}; `curtain resume` tries again",
+                path.display()
+            ),
+        }
+    }
 }
 
 /// A failed operation on an instance.
@@ -120,12 +159,12 @@ pub enum Error {
         source: Box<Error>,
     },
     /// An instance that does not start from a snapshot.
-    #[error("the instance did not start from the snapshot: {source}; {}", gone_back(.back.as_deref()))]
+    #[error("the instance did not start from the snapshot: {source}; {back}")]
     NotRestored {
         /// Why it does not.
         source: Box<Error>,
-        /// What kept it from being as it was before, if it is not.
-        back: Option<Box<Error>>,
+        /// What became of the state of before.
+        back: Back,
     },
     /// Somebody else has this name.
     #[error("{name} is a {kind} of this instance; choose another name for the agent")]
@@ -574,16 +613,6 @@ fn aftermath(evidence: Option<&std::path::Path>, taken_back: bool) -> String {
         text.push_str("\nwhat was made is removed again; --keep leaves the nodes to be looked at");
     }
     text
-}
-
-/// What became of the state of before.
-fn gone_back(back: Option<&Error>) -> String {
-    match back {
-        None => "it is as it was before".to_owned(),
-        Some(error) => format!(
-            "what it was before is whole, and does not start either: {error}; `curtain resume` tries again"
-        ),
-    }
 }
 
 fn full(error: &io::Error) -> bool {

@@ -49,7 +49,7 @@ mod world;
 pub use agents::{add_agent, remove_agent};
 pub use doctor::doctor;
 pub use down::{Down, TakeDown, down};
-pub use error::{Error, Kind};
+pub use error::{Back, Error, Kind};
 pub use fault::FaultPlan;
 pub use home::{Home, Homes};
 pub use identity::{Identity, find};

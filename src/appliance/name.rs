@@ -67,13 +67,21 @@ impl FromStr for InstanceName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let good = (1..=LONGEST).contains(&text.len())
-            && text.chars().all(inner)
-            && !text.starts_with('-')
-            && !text.ends_with('-');
-        if good { Ok(Self(text.to_owned())) } else { Err(Error::BadName { name: text.to_owned() }) }
+        if is_label(text, LONGEST) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::BadName { name: text.to_owned() })
+        }
     }
+}
+
+/// Whether `text` is a DNS label of at most `longest` characters, and so a file's name everywhere.
+pub(crate) fn is_label(text: &str, longest: usize) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=longest).contains(&text.len())
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 impl TryFrom<String> for InstanceName {

@@ -26,6 +26,7 @@ use crate::{
     pause,
     plan::{self, Node},
     progress::Progress,
+    snapshot::proof::decided,
     status::{existing, held},
     steps::{
         binary::BinaryStep,
@@ -160,9 +161,8 @@ pub async fn up(
         Before::Any | Before::Absent => Lock::take(home, patience).await?,
     };
     options.before.holds(homes, home)?;
-    // A restore that died may have left it.
-    remove(&home.restoring())?;
-    bring((homes, home), options, (choice, build), (started, timeout), progress).await
+    let work = bring((homes, home), options, (choice, build), (started, timeout), progress);
+    decided(home, &options.faults, progress, work).await
 }
 
 /// As [`up`], for whoever holds the instance, which must exist.
@@ -178,7 +178,8 @@ pub(crate) async fn again(
     let timeout = options.timeout.unwrap_or(usual);
     let program = options.program.clone();
     let build = tokio::task::spawn_blocking(move || build_id(&program));
-    bring((homes, home), options, (None, build), (started, timeout), progress).await
+    let work = bring((homes, home), options, (None, build), (started, timeout), progress);
+    decided(home, &options.faults, progress, work).await
 }
 
 /// This program's build and size, which are being found out.

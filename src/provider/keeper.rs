@@ -138,6 +138,15 @@ pub trait Keeper: Send + Sync {
     /// # Errors
     /// A file system that cannot do that; everything is as it was then.
     fn exchange(&self, spec: &ClusterSpec, other: &Path) -> Result<(), Error>;
+
+    /// Whether the cluster's state was seen to start, if it is one that was unpacked.
+    fn is_proven(&self, spec: &ClusterSpec) -> bool;
+
+    /// It was.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    fn prove(&self, spec: &ClusterSpec) -> Result<(), Error>;
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@
 //! Invariants:
 //! - whatever fails or dies, the state of before or the one of the snapshot is there, whole, and `curtain up`, `resume` and
 //!   `down` work on it;
+//! - the state of before goes once the one of the snapshot was seen to start, and is back if it does not (see
+//!   [`mod@proof`]); one that was paused is not started, and is taken as it is;
 //! - nothing is touched before a snapshot was unpacked beside the state and found to be whole and this instance's;
 //! - one command at a time: the instance is held from the beginning to the end;
 //! - an instance that ran runs again afterwards, one that was paused stays so.
@@ -23,6 +25,7 @@
 mod agents;
 mod head;
 mod name;
+pub(crate) mod proof;
 mod restore;
 mod save;
 mod shelf;

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, name::is_label};
 
 /// The name of a snapshot: a DNS label, so that it is a file's name everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,12 +30,7 @@ impl FromStr for SnapshotName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let good = (1..=LONGEST).contains(&text.len())
-            && text.starts_with(plain)
-            && text.ends_with(plain)
-            && text.chars().all(|c| plain(c) || c == '-');
-        if good {
+        if is_label(text, LONGEST) {
             return Ok(Self(text.to_owned()));
         }
         Err(Error::BadSnapshot { name: text.to_owned() })

@@ -9,11 +9,13 @@ use curtain_provider::Stop;
 use serde::Serialize;
 
 use super::{
-    Head, STEP, Snapshot, SnapshotName, agents, shelf,
+    Head, STEP, Snapshot, SnapshotName, agents,
+    proof::{END, EXCHANGE, go_back, proven},
+    shelf,
     state::{State, at, shown},
 };
 use crate::{
-    Endpoints, Error, Home, Homes, Up, fault::When, home::remove, pause, progress::Progress,
+    Back, Endpoints, Error, Home, Homes, Up, fault::When, home::remove, pause, progress::Progress,
 };
 
 /// Which snapshot an instance is to be brought back to.
@@ -49,13 +51,8 @@ pub struct Restored {
     pub endpoints: Endpoints,
 }
 
-/// How long the processes of a state that goes may take to end: they are killed.
-const END: Duration = Duration::from_secs(20);
 /// How long what is recorded beside the state may take to be brought in line with it.
 const SETTLE: Duration = Duration::from_secs(20);
-/// The step of exchanging the states, for faults.
-const EXCHANGE: &str = "snapshot/exchange";
-
 /// Brings the instance in `home` back to a snapshot, and starts it unless it was paused.
 ///
 /// # Errors
@@ -104,32 +101,43 @@ async fn restored(
     let faults = &how.up.faults;
     let keeper = state.keeper()?;
     let beside = state.home.restoring();
-    // One that died may have left it.
+    if !keeper.is_proven(&state.spec) {
+        // One that died has left it undecided what the state of now is, and that comes first.
+        at(progress, "finishing an earlier one");
+        match state.runs().await? {
+            true => state.start().await?,
+            false => go_back(state.home, keeper, &state.spec, faults).await?,
+        }
+    }
     remove(&beside)?;
     at(progress, "unpacking");
     let unpacked = async {
         faults.at(STEP, When::BeforeDo)?;
         keeper.unpack(file, &beside, &head.contents, stop).await?;
         faults.at(STEP, When::AfterDo)?;
-        Ok(stop.check()?)
+        stop.check()?;
+        state.runs().await
     };
-    if let Err(error) = unpacked.await {
-        let _ = remove(&beside);
-        return Err(error);
-    }
-
+    let ran = match unpacked.await {
+        Ok(ran) => ran,
+        Err(error) => {
+            let _ = remove(&beside);
+            return Err(error);
+        }
+    };
     // From here on it takes a moment, and is not given up on.
     at(progress, "stopping the instance");
-    let ran = state.runs().await?;
-    // Written first: whoever finds nobody at home knows why.
-    pause::mark(state.home)?;
     let exchanged = async {
+        // Written first: whoever finds nobody at home knows why.
+        pause::mark(state.home)?;
         keeper.halt(&state.spec, END).await?;
         faults.at(EXCHANGE, When::BeforeDo)?;
         Ok(keeper.exchange(&state.spec, &beside)?)
     };
     if let Err(error) = exchanged.await {
-        let _ = remove(&beside);
+        if keeper.is_proven(&state.spec) {
+            let _ = remove(&beside);
+        }
         return Err(match state.go_on(ran).await {
             Ok(()) => error,
             Err(source) => {
@@ -139,19 +147,11 @@ async fn restored(
         });
     }
     at(progress, "starting it");
-    let started = async {
-        faults.at(EXCHANGE, When::AfterDo)?;
-        if state.was_paused() { Ok(()) } else { state.start().await }
-    };
-    if let Err(error) = started.await {
+    if state.was_paused() {
+        proven(state.home, keeper, &state.spec, progress)?;
+    } else if let Err(error) = state.start().await {
         at(progress, "going back");
-        let back = back(state, &beside, ran).await.err();
-        return Err(Error::NotRestored { source: Box::new(error), back: back.map(Box::new) });
-    }
-    if let Err(error) = remove(&beside) {
-        progress.note(&format!(
-            "the former state is still there: {error}; the next restore removes it"
-        ));
+        return Err(went_on(state, error, ran).await);
     }
     let settled = agents::settle(state, &head.agents, SETTLE, faults);
     if let Err(error) = settled.await {
@@ -163,12 +163,16 @@ async fn restored(
     Ok(())
 }
 
-/// Puts the state of before, which is in `beside`, back into its place.
-async fn back(state: &State<'_>, beside: &Path, ran: bool) -> Result<(), Error> {
-    let keeper = state.keeper()?;
-    pause::mark(state.home)?;
-    keeper.halt(&state.spec, END).await?;
-    keeper.exchange(&state.spec, beside)?;
-    let _ = remove(beside);
-    state.go_on(ran).await
+/// Lets the instance go on from the state of before, if that is in its place again after `error`.
+async fn went_on(state: &State<'_>, error: Error, ran: bool) -> Error {
+    match error {
+        Error::NotRestored { source, back: Back::InPlace } => {
+            let back = match state.go_on(ran).await {
+                Ok(()) => Back::Running,
+                Err(error) => Back::Stopped(Box::new(error)),
+            };
+            Error::NotRestored { source, back }
+        }
+        error => error,
+    }
 }

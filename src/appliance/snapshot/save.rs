@@ -92,7 +92,9 @@ async fn saved(
     at(progress, "stopping the instance");
     let written = async {
         stop.check()?;
-        pause::stop(state.home, &state.instance, stop.left()).await?;
+        if ran {
+            pause::stop(state.home, &state.instance, stop.left()).await?;
+        }
         stop.check()?;
         at(progress, "writing");
         how.up.faults.at(STEP, When::BeforeDo)?;

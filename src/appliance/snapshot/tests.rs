@@ -6,7 +6,7 @@ use curtain_provider::{Settings, Stop};
 
 use super::{Restore, Save, SnapshotName, Source, list, remove, restore, save};
 use crate::{
-    Before, Error, FaultPlan, Home, Homes, Instance, Kind, NodePorts, Ports, Stay, Up,
+    Back, Before, Error, FaultPlan, Home, Homes, Instance, Kind, NodePorts, Ports, Stay, Up,
     home::create_private, instance::build_id, lock::Lock, progress::Silent,
 };
 
@@ -144,8 +144,11 @@ async fn whoever_could_not_start_it_again_does_not_stop_it() {
 #[test]
 fn what_could_not_be_restored_says_what_there_is_now() {
     let source = || Box::new(Error::Injected { at: "x".to_owned() });
-    let gone_back = Error::NotRestored { source: source(), back: None }.to_string();
-    assert!(gone_back.ends_with("; it is as it was before"), "{gone_back}");
-    let stuck = Error::NotRestored { source: source(), back: Some(source()) }.to_string();
-    assert!(stuck.contains("whole") && stuck.contains("`curtain resume`"), "{stuck}");
+    let said = |back: Back| Error::NotRestored { source: source(), back }.to_string();
+    assert!(said(Back::Running).ends_with("; it is as it was before"));
+    assert!(said(Back::InPlace).ends_with("in its place again, and `curtain resume` starts it"));
+    let beside = Back::Beside { path: "/x/cluster.restoring".into(), source: source() };
+    for stuck in [said(Back::Stopped(source())), said(beside)] {
+        assert!(stuck.contains("whole") && stuck.contains("`curtain resume`"), "{stuck}");
+    }
 }

@@ -20,9 +20,11 @@
 //! Invariants:
 //! - nothing in a file is trusted: what is unpacked stays in its directory, no link is followed on the way, no name is
 //!   taken twice, and there is as much of it as the head promises, or there is an error;
-//! - a state is brought into place by one exchange of two directories: after a crash one or the other is there, whole.
+//! - a state is brought into place by one exchange of two directories: after a crash one or the other is there, whole;
+//! - what was unpacked says so itself ([`is_proven`]) until somebody has seen it start: so whoever finds two states knows
+//!   which one is the former.
 //!
-//! Entry points: [`write()`], [`head()`], [`unpack()`], [`exchange()`].
+//! Entry points: [`write()`], [`head()`], [`unpack()`], [`exchange()`], [`is_proven()`], [`prove()`].
 
 mod attributes;
 mod path;
@@ -36,9 +38,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use serde::{Deserialize, Serialize};
 
 pub use read::head;
+use unpack::sync;
 pub use unpack::unpack;
 pub use write::write;
 
@@ -48,7 +50,7 @@ pub const HEAD: &str = "curtain-snapshot.json";
 pub const FOLDER: &str = "cluster";
 
 /// How much a snapshot holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contents {
     /// Directories, files and links.
     pub entries: u64,
@@ -117,14 +119,40 @@ impl SnapshotError {
     }
 }
 
+/// The file in a state that was unpacked and that nobody has seen start.
+const UNPROVEN: &str = "unproven";
+
 /// Lets two directories beside each other, both there, take each other's place; on the disk when it returns.
 ///
 /// # Errors
-/// A file system that cannot.
+/// A file system that cannot; both are where they were then.
 pub fn exchange(one: &Path, other: &Path) -> Result<(), SnapshotError> {
-    let swap = || -> io::Result<()> {
-        renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?;
-        std::fs::File::open(one.parent().unwrap_or(Path::new("/")))?.sync_all()
+    let swap = || renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE);
+    let exchanged = || -> io::Result<()> {
+        let above = std::fs::File::open(one.parent().unwrap_or(Path::new("/")))?;
+        swap()?;
+        above.sync_all().or_else(|error| {
+            swap()?;
+            Err(error)
+        })
     };
-    swap().map_err(SnapshotError::file("exchange the folder beside", one))
+    exchanged().map_err(SnapshotError::file("exchange the folder beside", one))
+}
+
+/// Whether the state in `home` is one that was seen to start, if it is one that was unpacked.
+pub fn is_proven(home: &Path) -> bool {
+    std::fs::symlink_metadata(home.join(UNPROVEN)).is_err()
+}
+
+/// The state in `home` was seen to start.
+///
+/// # Errors
+/// A disk that fails.
+pub fn prove(home: &Path) -> Result<(), SnapshotError> {
+    let removed = || match std::fs::remove_file(home.join(UNPROVEN)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync(home),
+    };
+    removed().map_err(SnapshotError::file("finish", home))
 }

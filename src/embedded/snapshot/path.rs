@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::FOLDER;
+use super::{FOLDER, UNPROVEN};
 
 /// The path of an entry relative to the cluster's home, empty for the home itself; why not, if it is not below it or not
 /// plain.
@@ -45,7 +45,7 @@ pub(super) fn left_out(path: &Path) -> bool {
         .collect();
     matches!(
         names.as_slice(),
-        ["run" | "config.json" | "admin.kubeconfig"]
+        ["run" | "config.json" | "admin.kubeconfig" | UNPROVEN]
             | ["images", "pulls"]
             | ["pods", _, "containers"]
     )
@@ -91,8 +91,14 @@ mod tests {
 
     #[test]
     fn what_is_made_anew_is_left_out_and_nothing_else() {
-        for out in ["run", "config.json", "admin.kubeconfig", "images/pulls", "pods/1-2/containers"]
-        {
+        for out in [
+            "run",
+            "config.json",
+            "admin.kubeconfig",
+            "images/pulls",
+            "pods/1-2/containers",
+            UNPROVEN,
+        ] {
             assert!(left_out(Path::new(out)), "{out}");
         }
         for kept in [

@@ -13,7 +13,7 @@ use nix::unistd::{geteuid, mkfifo};
 use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
 use tar::{EntryType, Header};
 
-use super::{Contents, HEAD, SnapshotError, exchange, head, unpack, write};
+use super::{Contents, HEAD, SnapshotError, exchange, head, is_proven, prove, unpack, write};
 
 const GOES_ON: &dyn Fn() -> bool = &|| false;
 
@@ -41,7 +41,7 @@ impl World {
     }
 
     fn write(&self) -> Result<Contents, SnapshotError> {
-        let head = |contents: &Contents| Ok(serde_json::to_vec(contents)?);
+        let head = |contents: &Contents| Ok(format!("{contents:?}").into_bytes());
         write(&self.home, (File::create(&self.file).unwrap(), &self.file), head, GOES_ON)
     }
 
@@ -142,7 +142,7 @@ fn everything_that_a_file_has_comes_back() {
     let contents = world.write().unwrap();
     assert_eq!((contents.pods, contents.volumes, contents.images), (1, 1, 0));
     assert!(contents.bytes > 3 << 20 && contents.room < 1 << 20, "{contents:?}");
-    assert_eq!(head(&world.file).unwrap(), serde_json::to_vec(&contents).unwrap());
+    assert_eq!(head(&world.file).unwrap(), format!("{contents:?}").into_bytes());
     assert!(world.file.metadata().unwrap().len() < 64 << 10, "zeros are small");
     world.unpack(&contents).unwrap();
 
@@ -180,7 +180,13 @@ fn everything_that_a_file_has_comes_back() {
         .into_iter()
         .filter(|line| !out.iter().any(|out| line.contains(out)))
         .collect();
-    assert_eq!(seen(&world.into), expected);
+    assert!(is_proven(&world.home) && !is_proven(&world.into));
+    let mut unpacked = seen(&world.into);
+    unpacked.retain(|line| !line.contains("\"unproven\""));
+    assert_eq!(unpacked, expected);
+    prove(&world.into).unwrap();
+    assert!(is_proven(&world.into));
+    prove(&world.into).unwrap();
     assert_eq!(expected.iter().any(|line| line.contains("2570 0:4000000000")), is_root);
     let meta = |path: &str| world.into.join(path).metadata().unwrap();
     assert_eq!(meta("volumes/pvc-1/hard").nlink(), 2);
@@ -245,6 +251,14 @@ fn nothing_in_a_snapshot_leads_out_of_its_folder() {
         fs::remove_file(outside.join("x")).unwrap();
     }
     world.hostile(|archive| raw(archive, "cluster/h", Link, None, b""));
+    // What says of itself that it was not seen to start is written by nobody else.
+    for kind in [Symlink, Regular] {
+        let target = (kind == Symlink).then(|| format!("{outside_text}/x"));
+        world.hostile(|archive| raw(archive, "cluster/unproven", kind, target.as_deref(), b""));
+    }
+    // Content where there is none to be.
+    let said = world.hostile(|archive| raw(archive, "cluster/l", Fifo, None, b"x"));
+    assert!(said.contains("has content"), "{said}");
     // Devices, and what no snapshot has.
     world.hostile(|archive| raw(archive, "cluster/null", Char, None, b""));
     world.hostile(|archive| raw(archive, "cluster/odd", Continuous, None, b""));

@@ -17,7 +17,7 @@ use tar::EntryType;
 use super::attributes::Attributes;
 use super::path::inside;
 use super::read::{damaged, head_of, none, open};
-use super::{Contents, SnapshotError, Stop};
+use super::{Contents, SnapshotError, Stop, UNPROVEN};
 use crate::node::images::Headers;
 
 /// Bytes that are looked at together: where all are zero, a file gets a hole.
@@ -65,8 +65,6 @@ pub fn unpack(
             return Err(none(file, "it holds more than it says"));
         }
         tree.add(&mut entry, file)?;
-        // What is no file may have content all the same: it is no part of the next entry's headers.
-        io::copy(&mut entry, &mut io::sink()).map_err(damaged(file))?;
     }
     // To the checksum at its end.
     let rest = io::copy(&mut (&mut plain).take(TAIL), &mut io::sink()).map_err(damaged(file))?;
@@ -118,6 +116,9 @@ impl Tree<'_> {
         let raw = entry.path_bytes().into_owned();
         let path = inside(&raw).map_err(|why| none(file, &why))?;
         let kind = entry.header().entry_type();
+        if kind != EntryType::Regular && entry.size() != 0 {
+            return Err(none(file, &format!("{} has content and is no file", path.display())));
+        }
         if path.as_os_str().is_empty() {
             if kind != EntryType::Directory || self.own.is_some() {
                 return Err(none(file, "its folder is none, or is there twice"));
@@ -131,8 +132,12 @@ impl Tree<'_> {
         let Some(name) = path.file_name().map(OsStr::to_owned) else {
             return Err(refused("no name"));
         };
-        self.enter(path.parent().unwrap_or(Path::new("")))
-            .map_err(|_| refused("in no folder of the snapshot"))?;
+        self.enter(path.parent().unwrap_or(Path::new(""))).map_err(|error| {
+            match is_missing(&error) {
+                true => refused("in no folder of the snapshot"),
+                false => SnapshotError::file("open the folder of", &shown)(error),
+            }
+        })?;
         let parent = self.parent.as_ref().map_or(&self.root, |(_, parent)| parent);
         let dir = parent.as_fd();
         let private = Mode::from_bits_truncate(0o600);
@@ -166,9 +171,11 @@ impl Tree<'_> {
             EntryType::Link => {
                 let target = target(entry).map_err(|why| refused(&why))?;
                 let target = inside(target.as_bytes()).map_err(|why| none(file, &why))?;
-                let found = self
-                    .find(&target, OFlag::O_NOFOLLOW)
-                    .map_err(|_| refused("a link to what is not there"))?;
+                let found = self.find(&target, OFlag::O_NOFOLLOW);
+                let found = found.map_err(|error| match is_missing(&error) {
+                    true => refused("a link to what is not there"),
+                    false => SnapshotError::file("open", &self.into.join(&target))(error),
+                })?;
                 let found = format!("/proc/self/fd/{}", found.as_raw_fd());
                 linkat(CWD, found.as_str(), dir, name.as_os_str(), AtFlags::AT_SYMLINK_FOLLOW)
                     .map_err(|errno| taken(errno.into()))?;
@@ -225,12 +232,26 @@ impl Tree<'_> {
             set().map_err(failed)?;
         }
         let set = || -> io::Result<()> {
+            // Not over what the snapshot itself brought by that name.
+            let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+            drop(openat(&self.root, UNPROVEN, flags, Mode::S_IRUSR)?);
             let above = open_dir(shown.parent().unwrap_or(Path::new("/")))?;
             own.apply(above.as_fd(), shown.file_name().unwrap_or_default(), false)?;
             Ok(rustix::fs::syncfs(&self.root)?)
         };
         set().map_err(SnapshotError::file("finish", &shown))
     }
+}
+
+/// Waits until what is in a directory is on the disk.
+pub(super) fn sync(directory: &Path) -> io::Result<()> {
+    File::from(open_dir(directory)?).sync_all()
+}
+
+/// Whether a path leads nowhere, or not to where only entries of the snapshot lead.
+fn is_missing(error: &io::Error) -> bool {
+    let known = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::EXDEV];
+    error.raw_os_error().is_some_and(|code| known.contains(&code))
 }
 
 /// Where a link leads.

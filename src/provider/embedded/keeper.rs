@@ -65,6 +65,14 @@ impl Keeper for Embedded {
     fn exchange(&self, spec: &ClusterSpec, other: &Path) -> Result<(), Error> {
         Ok(snapshot::exchange(&spec.home, other)?)
     }
+
+    fn is_proven(&self, spec: &ClusterSpec) -> bool {
+        snapshot::is_proven(&spec.home)
+    }
+
+    fn prove(&self, spec: &ClusterSpec) -> Result<(), Error> {
+        Ok(snapshot::prove(&spec.home)?)
+    }
 }
 
 fn why(error: SnapshotError, stop: &Stop) -> Error {
