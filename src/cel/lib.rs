@@ -40,7 +40,7 @@ mod vars;
 pub use budget::MAX_ITERATIONS;
 pub use env::{Env, EnvBuilder};
 pub use error::Error;
-pub use kubernetes::{Authorizer, Check, escape_property};
+pub use kubernetes::{Authorizer, Check, escape_property, is_reserved};
 pub use program::{MAX_EXPRESSION, Program};
 pub use value::Value;
 pub use vars::Vars;

@@ -1,33 +1,40 @@
 //! Property names as CEL spells them.
 
+/// Words that CEL keeps to itself.
+const RESERVED: [&str; 21] = [
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+];
+
+/// Whether CEL keeps a word to itself, so that nothing can be called like it.
+pub fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
 /// The name by which CEL selects a property whose own name is not an identifier, or `None` when
 /// the property is not reachable. As Kubernetes has it: `__`, `.`, `-`, `/` and CEL's
 /// keywords are spelled out between double underscores.
 pub fn escape_property(name: &str) -> Option<String> {
-    const RESERVED: &[&str] = &[
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ];
-    if RESERVED.contains(&name) {
+    if is_reserved(name) {
         return Some(format!("__{name}__"));
     }
     if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {

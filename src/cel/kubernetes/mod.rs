@@ -16,7 +16,7 @@ use cel::common::types::STRING_TYPE;
 use cel::{DeclarationError, Env};
 
 pub use authz::{Authorizer, Check};
-pub use escape::escape_property;
+pub use escape::{escape_property, is_reserved};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@
 //! first: what the kind itself admits, the plugins, and what the kind settles once nothing changes any more. Only
 //! plugins wait for anything.
 //!
-//! What a cluster's administrator has to say of writes is in [`policy`]; others than the server are asked by [`webhook`]. When they have changed the document, everybody is asked again, once.
+//! What a cluster's administrator has to say of writes is in [`policy`]; others than the server are asked by [`webhook`].
+//! When webhooks have changed the document, everybody is asked again, once.
 //!
 //! What a write is about is in [`Admission`]: a deletion has no document but an old one, and what is posted to
 //! `binding` or `token` is a document of its own kind. Through `scale` the document is the one that is scaled.

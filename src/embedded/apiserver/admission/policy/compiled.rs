@@ -57,9 +57,13 @@ impl Policy {
         let param_kind = spec.at(&["paramKind"]).cloned();
         let mut scope = ExpressionScope::of_conditions(param_kind.is_some());
         let conditions = Conditions::of(spec.list(&["matchConditions"]), &scope);
-        let mut variables = Vec::new();
+        let mut variables: Vec<(String, Program)> = Vec::new();
         for declared in spec.list(&["variables"]) {
             let name = declared.text(&["name"]);
+            if variables.iter().any(|(known, _)| *known == variable(name)) {
+                // A second one of that name could need itself.
+                continue;
+            }
             let program = scope.compile(declared.text(&["expression"]));
             scope.declare(name, program.as_ref().ok());
             // What uses one that is none fails, and says so.

@@ -119,7 +119,13 @@ fn ask(
         return Ok(());
     }
     let seen = Seen::new(admission, &wanted, document, old);
-    let namespace = namespace_object(admission)?;
+    let namespace = match namespace_object(admission) {
+        Ok(namespace) => namespace,
+        Err(why) => {
+            verdict.misconfigured(policy, None, &why.message);
+            return Ok(());
+        }
+    };
     let mut write = expressions::vars(admission, &seen);
     write.insert("namespaceObject", &namespace);
     for (binding, params) in &evaluations {

@@ -40,30 +40,6 @@ pub(super) const COLUMNS: Printer = Printer(
 
 const MOST_ANNOTATIONS: usize = 20;
 const LONGEST_ANNOTATION: usize = 5 << 10;
-/// Words that CEL keeps to itself.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 fn default(policy: &mut Value) {
     let spec = policy.sub("spec");
@@ -161,7 +137,7 @@ fn is_identifier(name: &str) -> bool {
     let letter = |c: char| c == '_' || c.is_ascii_alphabetic();
     name.starts_with(letter)
         && name.chars().all(|c| letter(c) || c.is_ascii_digit())
-        && !RESERVED.contains(&name)
+        && !curtain_cel::is_reserved(name)
 }
 
 fn declare(variable: &Value, path: &str, scope: &mut Scope, errors: &mut Vec<FieldError>) {
