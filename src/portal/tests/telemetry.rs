@@ -83,6 +83,19 @@ async fn a_trace_is_a_waterfall_of_its_spans() {
     assert!(top < child && page.contains("2 spans in 100 ms, 1 of them failed"), "{page}");
     assert!(page.contains("class=\"bad\" x=\"50.00%\" width=\"25.00%\""), "{page}");
     assert!(page.contains("/&lt;x&gt;") && !page.contains("style="), "{page}");
+    assert!(!page.contains("data-fetch"), "nothing is expected of what was long ago: {page}");
+
+    let now = jiff::Timestamp::now().to_string();
+    let first = span("top", "", &now, 100_000_000, "ok");
+    let path = "/api/v1alpha1/traces/ab12/spans/query";
+    observe(&browser, path, json!({"spans": [first]}));
+    let page = browser.page(&link).await;
+    assert!(page.contains("1 span in 100 ms") && !page.contains("data-done"), "{page}");
+    let part = page.split("data-fetch=\"").nth(1).unwrap().split('"').next().unwrap();
+    let late = span("late", "top", &now, 1_000_000, "ok");
+    observe(&browser, path, json!({"spans": [first, late]}));
+    let part = browser.page(&part.replace("&amp;", "&")).await;
+    assert!(part.starts_with("<div") && part.contains("2 spans in 100 ms"), "{part}");
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
 //! One request as a waterfall: its spans below those that caused them, each where it was in time.
+//!
+//! Programs send their spans at different times, so the page of a request that just ended is fetched again until it is
+//! unlikely that any is still missing.
 
 use super::frame::{Asked, Frame, Tab};
 use super::traces::{result, took};
@@ -10,7 +13,8 @@ use crate::pages::parts;
 use crate::server::Portal;
 use crate::session::SignedIn;
 use axum::extract::{Path, Query, State};
-use jiff::Timestamp;
+use axum::response::Html;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,6 +23,10 @@ use std::sync::Arc;
 
 /// Spans shown.
 const MOST: usize = 500;
+/// Seconds until they are fetched again.
+const EVERY: u32 = 5;
+/// How long after a trace's end its last spans are here: exporters send what they have every few seconds.
+const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 /// Deeper ones stand no further to the right.
 const DEEPEST: usize = 12;
 
@@ -50,16 +58,30 @@ pub(crate) async fn show(
     if found.is_err() {
         found = softly(user.observed(&path, &question(&frame.place.component)).await)?;
     }
+    let spans = found.map(|mut answer| taken(&mut answer["spans"]));
+    let settled = spans.as_ref().is_ok_and(|spans| is_settled(spans, Timestamp::now()));
+    let part = match spans {
+        Err(reason) => parts::missing("The trace cannot be shown", &reason),
+        Ok(spans) if spans.is_empty() => html! {
+            p.dim { "Nothing of trace " code { (trace) } " is known in this time and environment." }
+        },
+        Ok(spans) => html! { div data-done[settled] { (waterfall(&trace, &spans)) } },
+    };
+    if asked.is_part() {
+        return Ok(Html(part.into_string()));
+    }
+    let address = format!("{}&part", frame.href(&format!("/traces/{}", encode(&trace))));
     let content = html! {
         p.back { a href=(frame.href("/traces")) { "All traces" } }
-        @match found.map(|mut answer| taken(&mut answer["spans"])) {
-            Err(reason) => (parts::missing("The trace cannot be shown", &reason)),
-            Ok(spans) if spans.is_empty() => p.dim {
-                "Nothing of trace " code { (trace) } " is known in this time and environment." },
-            Ok(spans) => (waterfall(&trace, &spans)),
-        }
+        @if settled { (part) } @else { (parts::fetched(&address, EVERY, part)) }
     };
     Ok(frame.page(&portal, &session, Tab::Traces, content))
+}
+
+/// Whether it is long ago that the last of these spans ended.
+fn is_settled(spans: &[Value], now: Timestamp) -> bool {
+    let end = spans.iter().map(times).map(|(start, took)| start + took).max();
+    end.is_some_and(|end| now.as_nanosecond() - end > SETTLED.as_nanos())
 }
 
 /// A span's place in time, in nanoseconds.
@@ -134,7 +156,7 @@ fn row(depth: usize, span: &Value, left: f64, width: f64) -> Markup {
     html! {
         tr {
             th.span.{ "d" (depth.min(DEEPEST)) } scope="row" {
-                details {
+                details data-key=(text(span, "/spanId")) {
                     summary { (text(span, "/spanName")) " " span.tag { (owner) } }
                     dl {
                         dt { "Kind" } dd { (text(span, "/spanKind")) }
