@@ -30,6 +30,15 @@ struct Pod {
 
 impl Pod {
     async fn new(name: &str) -> Self {
+        Self::with(name, false).await
+    }
+
+    /// One whose containers see each other's processes.
+    async fn together(name: &str) -> Self {
+        Self::with(name, true).await
+    }
+
+    async fn with(name: &str, shared_processes: bool) -> Self {
         let cluster = TestCluster::new(name);
         let (ours, theirs) = Channel::pair().unwrap();
         let inherited: OwnedFd = dup(&theirs).unwrap();
@@ -46,7 +55,7 @@ impl Pod {
             config: cluster.config.path(),
             dir: cluster.path("pods/p"),
             files: vec![("hosts".into(), "127.0.0.1\tlocalhost\n".into())],
-            shared_processes: true,
+            shared_processes,
             memory_volumes: vec![MemoryVolume {
                 path: cluster.path("pods/p/memory"),
                 size: Some(1 << 20),
@@ -255,7 +264,7 @@ async fn memory_and_processes_stay_in_their_limits() {
 
 #[tokio::test]
 async fn what_runs_beside_a_container_takes_along_what_it_has_started() {
-    let mut pod = Pod::new("beside").await;
+    let mut pod = Pod::together("beside").await;
     let mut forks = pod.spec("forks", &["forks"]);
     forks.processes = Processes::Of("main".into());
     forks.limits.pids = Some(5);
@@ -289,7 +298,7 @@ async fn what_runs_beside_a_container_takes_along_what_it_has_started() {
 
 #[tokio::test]
 async fn the_first_of_a_pods_processes_is_worth_nothing_to_who_takes_it_and_its_end_is_the_shims() {
-    let mut pod = Pod::new("first").await;
+    let mut pod = Pod::together("first").await;
     let mut look = pod.spec("look", &["list", "/proc/1/root"]);
     look.processes = Processes::Pod;
     look.capabilities.add = vec!["SYS_PTRACE".into()];
@@ -451,28 +460,38 @@ async fn a_program_can_be_run_beside_the_container() {
     assert!(pod.link.exec("main", words(&["exit", "0"]), limit).await.is_err());
 }
 
-#[tokio::test]
-async fn another_node_finds_everything_as_it_was() {
-    let mut pod = Pod::new("adopt").await;
-    pod.link.start(pod.spec("main", &["wait"])).await.unwrap();
-    pod.run(pod.spec("done", &["exit", "5"])).await;
-    let before = pod.link.state().await.unwrap();
-
-    // The first node is gone, without a word.
-    let (link, ended) = ShimLink::new(pod.spare.duplicate().unwrap()).unwrap();
-    pod.link = link;
-    pod.ended = ended;
-    let after = pod.link.state().await.unwrap();
-    assert_eq!(after.setup, before.setup);
-    let find = |name: &str| after.containers.iter().find(|one| one.name == name).unwrap();
-    assert_eq!(find("done").exit.as_ref().unwrap().code, 5);
-    assert_eq!(
-        find("main").pid,
-        before.containers.iter().find(|one| one.name == "main").unwrap().pid
-    );
-    assert!(pod.link.sockets().await.unwrap().dial.len() > 1);
-    pod.link.stop("main", 9, Duration::ZERO, None).await.unwrap();
-    assert_eq!(pod.end_of("main").await.code, 137);
+#[test]
+fn another_node_finds_everything_as_it_was() {
+    let runtime = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap()
+    };
+    let first = runtime();
+    let (mut pod, before) = first.block_on(async {
+        let mut pod = Pod::new("adopt").await;
+        pod.link.start(pod.spec("main", &["wait"])).await.unwrap();
+        pod.run(pod.spec("done", &["exit", "5"])).await;
+        let before = pod.link.state().await.unwrap();
+        (pod, before)
+    });
+    // The first node is gone, without a word, and who read for it.
+    drop(first);
+    runtime().block_on(async {
+        let (link, ended) = ShimLink::new(pod.spare.duplicate().unwrap()).unwrap();
+        pod.link = link;
+        pod.ended = ended;
+        let after = pod.link.state().await.unwrap();
+        assert_eq!(after.setup, before.setup);
+        let find = |name: &str| after.containers.iter().find(|one| one.name == name).unwrap();
+        assert_eq!(find("done").exit.as_ref().unwrap().code, 5);
+        assert_eq!(
+            find("main").pid,
+            before.containers.iter().find(|one| one.name == "main").unwrap().pid
+        );
+        assert!(pod.link.sockets().await.unwrap().dial.len() > 1);
+        pod.link.stop("main", 9, Duration::ZERO, None).await.unwrap();
+        assert_eq!(pod.end_of("main").await.code, 137);
+    });
 }
 
 #[tokio::test]
