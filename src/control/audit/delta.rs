@@ -50,7 +50,10 @@ impl Differences {
             return self.note(path, before, after);
         };
         let keys: BTreeSet<Key<'a>> = old.keys().chain(new.keys()).copied().collect();
-        for key in keys {
+        // Labels follow from what is asked for: of an object they come last.
+        let (last, first): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|key| path.is_empty() && *key == Key::Member("metadata"));
+        for key in first.into_iter().chain(last) {
             let of = |all: &BTreeMap<Key<'a>, &'a Value>| all.get(&key).copied();
             path.push(key);
             self.compare(path, of(&old).unwrap_or(&Value::Null), of(&new).unwrap_or(&Value::Null));
@@ -162,6 +165,13 @@ mod tests {
              spec.gone: removed; spec.on: none → true; spec.threshold: 1 → 3"
         );
         assert_eq!(delta(&before, &before), "");
+    }
+
+    #[test]
+    fn what_is_asked_for_comes_before_what_is_said_about_it() {
+        let of =
+            |value: u32| json!({"metadata": {"labels": {"x": value}}, "spec": {"replicas": value}});
+        assert_eq!(delta(&of(1), &of(2)), "spec.replicas: changed; metadata.labels.x: changed");
     }
 
     #[test]
