@@ -65,7 +65,7 @@ Examples:
   curtain mcp uninstall cursor
   curtain mcp uninstall             # every client")]
     Uninstall {
-        /// claude-code, vscode, cursor or codex; all if none is given
+        /// claude-code (or claude), vscode, cursor or codex; all if none is given
         client: Option<String>,
     },
 }
@@ -88,7 +88,7 @@ impl Verb {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
-    /// claude-code, vscode, cursor or codex
+    /// claude-code (or claude), vscode, cursor or codex
     client: String,
     /// Configure one project instead of the user
     #[arg(long, value_name = "FOLDER")]

@@ -73,16 +73,18 @@ pub(super) async fn show(context: &Context) -> Result<Exit, Failure> {
     let mut rows =
         vec![["AGENT", "MAY", "WHERE", "LEFT", "GRANTED BY"].map(str::to_owned).to_vec()];
     for agent in shown {
-        if agent.grants.is_empty() {
-            rows.push(vec![agent.name, "read".to_owned()]);
-            continue;
-        }
+        rows.push(reads(&agent.name).to_vec());
         for grant in &agent.grants {
             rows.push(row(&agent.name, grant).to_vec());
         }
     }
     output::line(table(&rows).trim_end());
     Ok(Exit::Ok)
+}
+
+/// What every agent may, with and without grants.
+fn reads(agent: &str) -> [String; 5] {
+    [agent, "read", "everywhere but secrets", "for good", "-"].map(str::to_owned)
 }
 
 fn row(agent: &str, grant: &Granted) -> [String; 5] {
