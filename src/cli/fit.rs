@@ -20,6 +20,8 @@ pub(crate) enum Cut {
     Start,
     /// Its end.
     End,
+    /// Its end, and nothing of it as long as something can go elsewhere.
+    EndLast,
 }
 
 /// How wide the terminal is that stdout is, if it is one.
@@ -31,7 +33,7 @@ pub(crate) fn columns() -> Option<usize> {
     terminal_size_of(stdout).map(|(Width(width), _)| usize::from(width)).filter(|width| *width > 0)
 }
 
-/// Cuts the widest of the columns that `cuts` lets, until the rows fit into `width` or nothing can be cut any more;
+/// Cuts the widest of the columns that `cuts` lets, those that come last after all others, until the rows fit into `width` or nothing can be cut any more;
 /// returns whether anything was.
 pub(crate) fn fit(rows: &mut [Vec<String>], cuts: &[Cut], width: usize) -> bool {
     let widest = |column: usize| {
@@ -40,11 +42,13 @@ pub(crate) fn fit(rows: &mut [Vec<String>], cuts: &[Cut], width: usize) -> bool 
     let mut widths: Vec<usize> =
         (0..cuts.len()).map(|column| widest(column).unwrap_or(0)).collect();
     let gaps = GAP * cuts.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > width {
-        let can = widths.iter_mut().zip(cuts).filter(|(_, cut)| **cut != Cut::Never);
-        match can.map(|(width, _)| width).max() {
-            Some(widest) if *widest > LEAST => *widest -= 1,
-            _ => break,
+    for now in [&[Cut::Start, Cut::End][..], &[Cut::EndLast]] {
+        while widths.iter().sum::<usize>() + gaps > width {
+            let can = widths.iter_mut().zip(cuts).filter(|(_, cut)| now.contains(cut));
+            match can.map(|(width, _)| width).max() {
+                Some(widest) if *widest > LEAST => *widest -= 1,
+                _ => break,
+            }
         }
     }
     let mut any = false;
@@ -58,7 +62,7 @@ pub(crate) fn fit(rows: &mut [Vec<String>], cuts: &[Cut], width: usize) -> bool 
             let kept = width.saturating_sub(1);
             *cell = match how {
                 Cut::Start => format!("…{}", cell.chars().skip(long - kept).collect::<String>()),
-                Cut::End | Cut::Never => {
+                Cut::End | Cut::EndLast | Cut::Never => {
                     format!("{}…", cell.chars().take(kept).collect::<String>())
                 }
             };
@@ -94,6 +98,14 @@ mod tests {
         assert!(text.lines().all(|line| line.chars().count() <= 50), "{text}");
         assert_eq!(cut[1], ["claude-1", "ReleaseBinding/wéb…", "…shop/component/web"]);
         assert_eq!(cut[0], rows()[0], "headings stay");
+    }
+
+    #[test]
+    fn what_comes_last_is_whole_until_the_others_are_short() {
+        let cuts = [Cut::Never, Cut::EndLast, Cut::Start];
+        let mut cut = rows();
+        assert!(fit(&mut cut, &cuts, 50));
+        assert_eq!(cut[1], ["claude-1", "ReleaseBinding/wéb-developm…", "…ent/web"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use curtain_appliance::access::{Access, encode};
 use curtain_control::audit::Record;
 use http::Method;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     fit::fit,
     output::{self, table},
 };
-use told::{CUTS, HEAD, lines};
+use told::{CUTS, HEAD, lines, without_today};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -94,6 +95,9 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<Exit, Failure>
     let mut all = lines(&records, args.all);
     let hidden = all.len().saturating_sub(usize::from(args.limit));
     all.drain(..hidden);
+    if context.columns().is_some() {
+        without_today(&mut all, Timestamp::now());
+    }
     let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
     rows.append(&mut all);
     let cut = context.columns().is_some_and(|width| fit(&mut rows, &CUTS, width));

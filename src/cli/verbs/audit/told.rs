@@ -4,14 +4,17 @@
 //! never stands between two lines as more than one line for each minute and actor.
 
 use curtain_control::audit::{Entry, Outcome, Record, sum_up};
+use jiff::Timestamp;
 
 use crate::fit::Cut;
 
 pub(super) const HEAD: [&str; 8] =
-    ["TIME", "WHO", "RESULT", "ACTION", "OBJECT", "WHERE", "ALLOWED BY", "WHAT"];
-/// What of each column goes where the terminal is narrow: of a place, the end tells most.
+    ["TIME (UTC)", "WHO", "RESULT", "ACTION", "OBJECT", "WHERE", "ALLOWED BY", "WHAT"];
+/// What of each column goes where the terminal is narrow: of a place, the end tells most; what was done, most of all.
 pub(super) const CUTS: [Cut; 8] =
-    [Cut::Never, Cut::End, Cut::Never, Cut::End, Cut::End, Cut::Start, Cut::End, Cut::End];
+    [Cut::Never, Cut::End, Cut::Never, Cut::End, Cut::End, Cut::Start, Cut::End, Cut::EndLast];
+/// The day of a time, and what is between it and the hour.
+const DAY: &str = "%Y-%m-%d ";
 /// Kinds of reads that one line names at most.
 const MOST_KINDS: usize = 4;
 
@@ -21,6 +24,14 @@ pub(super) fn lines(records: &[Record], all: bool) -> Vec<Vec<String>> {
         return records.iter().map(line).collect();
     }
     sum_up(records).iter().map(summed).collect()
+}
+
+/// Leaves the day out where all `lines` are of `today`.
+pub(super) fn without_today(lines: &mut [Vec<String>], today: Timestamp) {
+    let day = today.strftime(DAY).to_string();
+    if lines.iter().all(|line| line[0].starts_with(&day)) {
+        lines.iter_mut().for_each(|line| line[0].replace_range(..day.len(), ""));
+    }
 }
 
 /// A record, or several reads in one line.
@@ -131,5 +142,13 @@ mod tests {
         assert!(fit(&mut rows, &CUTS, 140));
         assert!(table(&rows).trim_end().chars().count() <= 140, "{rows:?}");
         assert!(rows[0][0].ends_with("03:04:00") && rows[0][5].ends_with("web development"));
+        assert_eq!(rows[0][7], change, "what was done is whole");
+        let today = rows[0][0][..10].to_owned() + "T23:00:00Z";
+        let today: Timestamp = today.parse().expect("a time");
+        without_today(&mut rows, today);
+        assert_eq!(rows[0][0], "03:04:00");
+        rows[0][0] = "2026-01-01 03:04:00".to_owned();
+        without_today(&mut rows, today);
+        assert_eq!(rows[0][0], "2026-01-01 03:04:00", "another day is told");
     }
 }
