@@ -126,6 +126,16 @@ spec:
 {{- end }}
 "#;
 
+/// Tables of what a release consists of, as the server makes them.
+const SHOWN: [(&str, &str); 6] = [
+    ("v1/Service", "NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE"),
+    ("v1/Deployment", "NAME READY UP-TO-DATE AVAILABLE AGE"),
+    ("v1/StatefulSet", "NAME READY AGE"),
+    ("v1/Job", "NAME STATUS COMPLETIONS DURATION AGE"),
+    ("v1/Pod(related)", "NAME READY STATUS RESTARTS AGE"),
+    ("v1/Shelf", "NAME AGE"),
+];
+
 #[test]
 fn helm_installs_upgrades_rolls_back_and_uninstalls() {
     let instance = Instance::up();
@@ -163,8 +173,14 @@ fn helm_installs_upgrades_rolls_back_and_uninstalls() {
         assert_eq!(replicas(), "1 1");
         let tested = helm(&["test", release, "--timeout", "30s"]);
         assert!(tested.contains("TEST SUITE:") && tested.contains("Succeeded"), "{tested}");
-        let status = helm(&["status", release]);
+        let status = helm(&["status", release, "--show-resources"]);
         assert!(status.contains("STATUS: deployed"), "{status}");
+        for (kind, columns) in SHOWN {
+            let table = status.split(&format!("==> {kind}\n")).nth(1).unwrap_or_default();
+            let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            assert_eq!(lines.next().unwrap_or_default().join(" "), columns, "{status}");
+            assert!(lines.next().is_some_and(|row| row[0].starts_with(release)), "{status}");
+        }
         helm(&[&["upgrade", release, chart, "--set", "replicas=2"][..], &wait].concat());
         assert_eq!(replicas(), "2 2");
         helm(&[&["rollback", release, "1"][..], &wait].concat());
