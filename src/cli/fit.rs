@@ -105,7 +105,10 @@ mod tests {
         let cuts = [Cut::Never, Cut::EndLast, Cut::Start];
         let mut cut = rows();
         assert!(fit(&mut cut, &cuts, 50));
-        assert_eq!(cut[1], ["claude-1", "ReleaseBinding/wéb-developm…", "…ent/web"]);
+        assert_eq!(cut[1], ["claude-1", "ReleaseBinding/wéb-development", "…ent/web"]);
+        let mut narrower = rows();
+        assert!(fit(&mut narrower, &cuts, 40));
+        assert_eq!(narrower[1], ["claude-1", "ReleaseBinding/wéb…", "…ent/web"]);
     }
 
     #[test]

@@ -171,7 +171,7 @@ mod tests {
     fn what_is_asked_for_comes_before_what_is_said_about_it() {
         let of =
             |value: u32| json!({"metadata": {"labels": {"x": value}}, "spec": {"replicas": value}});
-        assert_eq!(delta(&of(1), &of(2)), "spec.replicas: changed; metadata.labels.x: changed");
+        assert_eq!(delta(&of(1), &of(2)), "spec.replicas: 1 → 2; metadata.labels.x: changed");
     }
 
     #[test]
