@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `collect` | deletes what has lost its owners; empties namespaces |
 //! | `service_account` | `default` account and `kube-root-ca.crt` in every namespace |
+//! | `account_token` | tokens of ServiceAccounts in Secrets |
 //! | `deployment`, `replica_set` | rolling updates, pods |
 //! | `stateful_set` | pods with names and claims of their own, one after the other |
 //! | `daemon_set` | one pod on every node that fits |
@@ -24,6 +25,7 @@
 //! What they decide is in pure functions (`decide.rs`, `rollout.rs`, `graph.rs`, `build.rs`, …), tested
 //! without a server. To add one: write its `register`, and name that in [`CONTROLLERS`]. Entry point: [`run`].
 
+mod account_token;
 mod autoscale;
 mod cache;
 mod collect;
@@ -80,6 +82,7 @@ pub struct Config {
 const CONTROLLERS: &[fn(&mut Registry)] = &[
     collect::register,
     service_account::register,
+    account_token::register,
     deployment::register,
     replica_set::register,
     stateful_set::register,

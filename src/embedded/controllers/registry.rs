@@ -48,8 +48,8 @@ type Told<K> = Box<dyn Fn(&Change<K>) + Send>;
 
 #[derive(Clone)]
 struct Watched<K> {
-    /// The one name that is watched, empty for all objects.
-    name: &'static str,
+    /// The field selector of what is watched, empty for all objects.
+    fields: &'static str,
     cache: Arc<Cache<K>>,
     told: Arc<Mutex<Vec<Told<K>>>>,
 }
@@ -60,9 +60,9 @@ trait Watch: Any + Send {
 
 impl<K: Kind> Watch for Watched<K> {
     fn start(self: Box<Self>, client: Client, synced: Box<dyn FnOnce() + Send>) -> Work {
-        let selection = match self.name {
+        let selection = match self.fields {
             "" => Selection::default(),
-            name => Selection::default().fields(&format!("metadata.name={name}")),
+            fields => Selection::default().fields(fields),
         };
         let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
         let changed = move |change| told.iter().for_each(|told| told(&change));
@@ -76,13 +76,13 @@ impl Registry {
         Registry { client, scheduler, config, opened: CancellationToken::new(), watches, work }
     }
 
-    fn watched<K: Kind>(&mut self, name: &'static str) -> Watched<K> {
+    fn watched<K: Kind>(&mut self, fields: &'static str) -> Watched<K> {
         let known = self.watches.iter().find_map(|watch| {
             let watch: &dyn Any = watch.as_ref();
-            watch.downcast_ref::<Watched<K>>().filter(|watched| watched.name == name).cloned()
+            watch.downcast_ref::<Watched<K>>().filter(|watched| watched.fields == fields).cloned()
         });
         known.unwrap_or_else(|| {
-            let watched = Watched::<K> { name, cache: Cache::new(), told: Arc::default() };
+            let watched = Watched::<K> { fields, cache: Cache::new(), told: Arc::default() };
             self.watches.push(Box::new(watched.clone()));
             watched
         })
@@ -93,9 +93,9 @@ impl Registry {
         self.cache_of("")
     }
 
-    /// The objects of one name, one a namespace.
-    pub(super) fn cache_of<K: Kind>(&mut self, name: &'static str) -> Arc<Cache<K>> {
-        self.watched(name).cache
+    /// The objects of a kind that a field selector finds.
+    pub(super) fn cache_of<K: Kind>(&mut self, fields: &'static str) -> Arc<Cache<K>> {
+        self.watched(fields).cache
     }
 
     /// Tells a controller of every change of a kind.
@@ -107,15 +107,15 @@ impl Registry {
         self.tell_of("", controller, changed);
     }
 
-    /// Tells a controller of every change of the objects of one name.
+    /// Tells a controller of every change of the objects that a field selector finds.
     pub(super) fn tell_of<K: Kind, C: Send + Sync + 'static>(
         &mut self,
-        name: &'static str,
+        fields: &'static str,
         controller: &Arc<C>,
         changed: fn(&C, &Change<K>),
     ) {
         let controller = controller.clone();
-        let told = self.watched(name).told;
+        let told = self.watched(fields).told;
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         told.push(Box::new(move |change| changed(&controller, change)));
     }

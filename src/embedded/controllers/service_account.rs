@@ -18,6 +18,7 @@ use super::registry::Registry;
 const DEFAULT: &str = "default";
 /// The ConfigMap that pods mount beside their token.
 const ROOT_CA: &str = "kube-root-ca.crt";
+const ROOT_CA_FIELDS: &str = "metadata.name=kube-root-ca.crt";
 const DESCRIPTION: &str = "kubernetes.io/description";
 
 struct Controller {
@@ -37,13 +38,13 @@ pub(super) fn register(registry: &mut Registry) {
         client: registry.client.clone(),
         authority: registry.config.authority.clone(),
         namespaces: registry.cache(),
-        accounts: registry.cache_of(DEFAULT),
-        authorities: registry.cache_of(ROOT_CA),
+        accounts: registry.cache(),
+        authorities: registry.cache_of(ROOT_CA_FIELDS),
         queue: Queue::new(),
     });
     registry.tell(&controller, Controller::namespace_changed);
-    registry.tell_of(DEFAULT, &controller, Controller::account_changed);
-    registry.tell_of(ROOT_CA, &controller, Controller::authority_changed);
+    registry.tell(&controller, Controller::account_changed);
+    registry.tell_of(ROOT_CA_FIELDS, &controller, Controller::authority_changed);
     registry.work(async move { controller.work().await });
 }
 
@@ -55,7 +56,9 @@ impl Controller {
     }
 
     fn account_changed(&self, change: &Change<ServiceAccount>) {
-        if let (Some(account), None) = (&change.old, &change.new) {
+        if let (Some(account), None) = (&change.old, &change.new)
+            && account.name_any() == DEFAULT
+        {
             self.queue.add(account.namespace().unwrap_or_default().into());
         }
     }

@@ -1,7 +1,7 @@
 //! Service account tokens: ES256 JWTs bound to an account and, if asked for, to a pod.
 
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD as BASE64};
 use curtain_schema::FieldError;
 use jiff::Timestamp;
 use ring::rand::SystemRandom;
@@ -122,7 +122,8 @@ impl Tokens {
         };
         if !alive("serviceaccounts", "serviceaccount")
             || (bound.at(&["pod"]).is_some() && !alive("pods", "pod"))
-            || (bound.at(&["secret"]).is_some() && !alive("secrets", "secret"))
+            || (bound.at(&["secret"]).is_some()
+                && !(alive("secrets", "secret") && is_kept(api, bound, token)))
         {
             return Err(TokenError::Invalidated);
         }
@@ -144,6 +145,15 @@ impl Tokens {
         extra("pod-uid", bound.text(&["pod", "uid"]));
         Ok((user, audiences))
     }
+}
+
+/// Whether the Secret that a token is bound to has it in it, if it is of the type that has.
+fn is_kept(api: &Api, bound: &Value, token: &str) -> bool {
+    let key = Key::new(bound.text(&["namespace"]), bound.text(&["secret", "name"]));
+    api.store.get(&"/secrets".into(), &key).is_some_and(|secret| {
+        secret.field(&["type"]) != "kubernetes.io/service-account-token"
+            || secret.field(&["data", "token"]) == BASE64_STANDARD.encode(token)
+    })
 }
 
 /// A new token.

@@ -1,5 +1,6 @@
 //! The controllers against a real API server in this process, with a stand-in for the node.
 
+mod account_tokens;
 mod autoscale;
 mod collect;
 mod cron_jobs;
