@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(cut[1], ["claude-1", "ReleaseBinding/wéb-development", "…ent/web"]);
         let mut narrower = rows();
         assert!(fit(&mut narrower, &cuts, 40));
-        assert_eq!(narrower[1], ["claude-1", "ReleaseBinding/wéb…", "…ent/web"]);
+        assert_eq!(narrower[1], ["claude-1", "ReleaseBinding/wéb-…", "…ent/web"]);
     }
 
     #[test]
