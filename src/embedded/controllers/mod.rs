@@ -65,6 +65,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use autoscale::METRICS_PERIOD;
 use registry::Registry;
+pub(crate) use selector::matches as selects;
 pub use volume::Disk;
 
 /// What the controllers need to know.

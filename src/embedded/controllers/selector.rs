@@ -8,7 +8,7 @@ use kube::Resource;
 type Labels = BTreeMap<String, String>;
 
 /// Whether labels match a selector. An empty selector matches everything; a malformed one nothing.
-pub(super) fn matches(selector: &LabelSelector, labels: Option<&Labels>) -> bool {
+pub(crate) fn matches(selector: &LabelSelector, labels: Option<&Labels>) -> bool {
     let empty = Labels::new();
     let labels = labels.unwrap_or(&empty);
     let equal = selector.match_labels.iter().flatten().all(|(k, v)| labels.get(k) == Some(v));

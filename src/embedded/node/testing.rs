@@ -115,6 +115,8 @@ fn run(words: &[&str]) -> i32 {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
             }
         }
+        ["reach", address] => writeln!(out, "{}", reach(address)).unwrap(),
+        ["resolve", server, name] => writeln!(out, "{}", resolve(server, name)).unwrap(),
         ["wait"] => std::thread::sleep(Duration::from_secs(600)),
         ["stdin"] => {
             let mut text = String::new();
@@ -132,6 +134,41 @@ fn run(words: &[&str]) -> i32 {
         other => panic!("no program {other:?}"),
     }
     0
+}
+
+/// What a program that is served by `serve` says, or that nobody says anything.
+fn reach(address: &str) -> String {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    match ask() {
+        Ok(answer) => answer.lines().last().unwrap_or("silence").to_owned(),
+        Err(_) => "refused".to_owned(),
+    }
+}
+
+/// The address that a name server has for a name; it has a second to tell.
+fn resolve(server: &str, name: &str) -> String {
+    use hickory_proto::op::{Message, MessageType, OpCode, Query};
+    use hickory_proto::rr::{Name, RecordType};
+    let mut query = Message::new(7, MessageType::Query, OpCode::Query);
+    query.add_query(Query::query(Name::from_ascii(name).unwrap(), RecordType::A));
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    socket.send_to(&query.to_vec().unwrap(), server).unwrap();
+    let mut buffer = [0; 512];
+    match socket.recv(&mut buffer) {
+        Ok(length) => {
+            let answer = Message::from_vec(&buffer[..length]).unwrap();
+            answer.answers.first().map_or("none".to_owned(), |record| record.data.to_string())
+        }
+        Err(_) => "silence".to_owned(),
+    }
 }
 
 /// Columns and rows of the terminal that standard output is.

@@ -22,6 +22,7 @@ use crate::{Error, FrontDoor};
 
 mod ephemeral;
 mod kube_rs;
+mod policy;
 mod pulls;
 mod sidecars;
 mod sight;

@@ -1,7 +1,7 @@
 //! Where a connection goes, or why it does not.
 //!
 //! Every connection and every UDP session passes [`decide`] once, with its
-//! true source: this is the one place where a policy can speak.
+//! true source; what it finds is then put before the policies, by `policy`.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -65,12 +65,18 @@ pub enum Refusal {
     /// Loopback, multicast and reserved ranges.
     #[error("this address cannot be routed")]
     NotRoutable,
+    /// Not among what the source may ask for.
+    #[error("the NetworkPolicies that select the source do not let it out")]
+    EgressDenied,
+    /// Not among whom the destination may be asked by.
+    #[error("the NetworkPolicies that select the destination do not let it in")]
+    IngressDenied,
 }
 
 impl Refusal {
     /// Whether the node said no, where there might have been somebody.
     pub(super) fn denies(self) -> bool {
-        matches!(self, Self::NotRoutable)
+        matches!(self, Self::NotRoutable | Self::EgressDenied | Self::IngressDenied)
     }
 }
 

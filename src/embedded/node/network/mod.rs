@@ -8,7 +8,8 @@
 //! Invariants:
 //! - the source of a connection is the listener that accepted it; an address
 //!   in a packet is never believed;
-//! - every connection passes [`decide::decide`] once;
+//! - every connection passes [`decide::decide`] once, and then the NetworkPolicies, as `policy` says: again whenever
+//!   they change;
 //! - an address inside the pod or Service range without an owner is refused,
 //!   never dialled through the host;
 //! - every connection is seen, counted and never changed, as `sight` says;
@@ -31,6 +32,7 @@ mod nft;
 mod object;
 mod packet;
 mod pods;
+mod policy;
 mod pool;
 mod proxy;
 mod relay;
@@ -51,6 +53,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
+use k8s_openapi::api::core::v1::Pod as CorePod;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -67,9 +70,11 @@ use self::decide::{Destination, Refusal, Route, Source, Spread};
 use self::gate::Gate;
 use self::index::Index;
 use self::pods::{Pod, Pods};
+use self::policy::{Policies, Rules};
 use self::pool::Pool;
 use self::sandbox::PodSockets;
 use self::sight::Sight;
+use self::watch::Listing;
 
 /// The node's side of the pod network. Clones share it.
 #[derive(Clone)]
@@ -84,13 +89,14 @@ struct Shared {
     /// Counts connections, so that a Service's endpoints take turns.
     turn: AtomicUsize,
     affinity: Affinity,
+    policies: Policies,
     /// Told when Services have changed.
     changed: Notify,
     gate: Gate,
     /// What is seen of connections; none where it is off.
     sight: Option<Arc<Sight>>,
-    /// Kept until Services, then EndpointSlices, have been listed.
-    listing: Mutex<(Option<Hold>, Option<Hold>)>,
+    /// Kept until everything that decides on connections has been listed.
+    listing: Mutex<Listing>,
 }
 
 impl Network {
@@ -98,7 +104,7 @@ impl Network {
     /// has listed the Services.
     pub fn new(settings: Settings) -> Self {
         let gate = Gate::new();
-        let listing = Mutex::new((Some(gate.hold()), Some(gate.hold())));
+        let listing = Mutex::new(Listing::new(&gate));
         Self(Arc::new(Shared {
             sight: settings.sight.then(Sight::new),
             settings,
@@ -107,6 +113,7 @@ impl Network {
             sessions: udp::Sessions::default(),
             turn: AtomicUsize::new(0),
             affinity: Affinity::default(),
+            policies: Policies::default(),
             changed: Notify::new(),
             gate,
             listing,
@@ -115,8 +122,8 @@ impl Network {
 
     /// Keep connections waiting in their queues until the result is dropped:
     /// while pods of an earlier run are attached again, a connection to one of
-    /// them must not be refused. Nothing is served before Services and
-    /// EndpointSlices have been listed in any case.
+    /// them must not be refused. Nothing is served before Services,
+    /// EndpointSlices, namespaces and policies have been listed in any case.
     pub fn hold(&self) -> Hold {
         self.0.gate.hold()
     }
@@ -126,16 +133,31 @@ impl Network {
         self.0.gate.passed().await;
     }
 
-    /// Follow Services and EndpointSlices through `client` and keep node ports
-    /// open, until `shutdown`.
+    /// Follow Services, EndpointSlices, namespaces and NetworkPolicies through
+    /// `client` and keep node ports open, until `shutdown`.
     pub async fn run(&self, client: kube::Client, shutdown: CancellationToken) {
         let shared = || self.0.clone();
         tokio::select! {
             () = watch::services(shared(), client.clone()) => {}
-            () = watch::slices(shared(), client) => {}
+            () = watch::slices(shared(), client.clone()) => {}
+            () = watch::namespaces(shared(), client.clone()) => {}
+            () = watch::policies(shared(), client) => {}
             () = host::node_ports(shared()) => {}
             () = shutdown.cancelled() => {}
         }
+    }
+
+    /// Know what a pod is to the policies, before it is attached and whenever its object changes.
+    pub(crate) fn know(&self, pod: &CorePod) {
+        self.0.change_rules(|rules| rules.put_pod(pod));
+    }
+
+    /// A pod's object is gone; what it was counts for as long as it is attached.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.0.change_rules(|rules| {
+            rules.remove_pod(uid);
+            false
+        });
     }
 
     /// Serve a pod: everything it connects to from now on, and what waits in
@@ -157,6 +179,10 @@ impl Network {
         if let Some(sight) = &self.0.sight {
             sight.pod_here(&identity.uid);
         }
+        self.0.change_rules(|rules| {
+            rules.attach(&identity);
+            false
+        });
         let pod = Arc::new(Pod::new(identity, Pool::new(sockets.dial, refill), sockets.raw));
         self.0.pods.insert(pod.clone());
         tokio::spawn(proxy::serve_pod(self.0.clone(), pod.clone(), listener));
@@ -181,6 +207,10 @@ impl Network {
                 sight.pod_gone(uid);
             }
             self.0.sessions.forget_pod(pod.identity.ip);
+            self.0.change_rules(|rules| {
+                rules.detach(uid);
+                false
+            });
         }
     }
 
@@ -259,14 +289,22 @@ impl Network {
 }
 
 impl Shared {
-    /// Services have been listed.
-    fn services_listed(&self) {
-        self.listing.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
+    /// A kind of objects has been listed.
+    fn listed(&self, kind: watch::Kind) {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner).done(kind);
     }
 
-    /// EndpointSlices have been listed.
-    fn slices_listed(&self) {
-        self.listing.lock().unwrap_or_else(PoisonError::into_inner).1 = None;
+    /// Whether `source` may go on its `route`.
+    fn admit(&self, source: Source, route: Route, protocol: Protocol) -> Result<(), Refusal> {
+        self.policies.admit(&self.settings, source, route, protocol)
+    }
+
+    /// Change what verdicts depend on; where they may be other ones then, what is no longer allowed ends. `change` says
+    /// whether they may.
+    fn change_rules(&self, change: impl FnOnce(&mut Rules) -> bool) {
+        if self.policies.change(change) {
+            self.sessions.retain(|source, route| self.admit(source, route, Protocol::Udp).is_ok());
+        }
     }
 
     fn index(&self) -> RwLockReadGuard<'_, Index> {

@@ -11,11 +11,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::decide::{Destination, Route, Source};
+use super::decide::{Destination, Refusal, Route, Source};
 use super::dns;
 use super::index::Protocol;
 use super::pods::Pod;
-use super::relay::{relay, reset};
+use super::policy::Changes;
+use super::relay::{ResetUnlessDone, relay, reset};
 use super::sight::Flow;
 
 /// How long the world outside may take to accept.
@@ -80,8 +81,8 @@ async fn serve(
     }
 }
 
-/// Carry one connection to its end, from a pod or, without one, from the host. A refusal, a failed dial and a
-/// connection that breaks all reach the client as a reset.
+/// Carry one connection to its end, from a pod or, without one, from the host. A refusal, a failed dial, a connection
+/// that breaks and one that policies no longer allow all reach the client as a reset.
 async fn connection(
     shared: &Shared,
     from: Option<&Arc<Pod>>,
@@ -90,35 +91,47 @@ async fn connection(
     source_gone: &CancellationToken,
 ) {
     let source = from.map_or(Source::Host, |pod| Source::Pod(pod.identity.ip));
+    let changes = shared.policies.changes();
     let decided = shared.decide(source, &destination, Protocol::Tcp);
+    let admitted =
+        decided.and_then(|route| shared.admit(source, route, Protocol::Tcp).map(|()| route));
     let into = match decided {
         Ok(Route::Pod(target)) => shared.pods.by_ip(*target.ip()),
         _ => None,
     };
-    let flow = shared.flow(from, &destination, decided, into.as_ref(), Protocol::Tcp);
+    let verdict = (decided, admitted.err());
+    let flow = shared.flow(from, &destination, verdict, into.as_ref(), Protocol::Tcp);
     let seen = flow.as_deref();
-    let route = match decided {
+    let route = match admitted {
         Ok(route) => route,
         Err(refusal) => {
             tracing::debug!(?source, ?destination, %refusal, "connection refused");
             return reset(&stream);
         }
     };
-    let done = match route {
-        Route::Dns => {
-            tokio::select! {
-                done = dns::serve_stream(shared, &stream) => done,
-                () = source_gone.cancelled() => Ok(()),
+    let serve = async {
+        match route {
+            Route::Dns => {
+                tokio::select! {
+                    done = dns::serve_stream(shared, &stream) => done,
+                    () = source_gone.cancelled() => Ok(()),
+                }
             }
+            Route::Pod(target) => match into {
+                Some(pod) => {
+                    into_pod(shared, source, &pod, target.port(), &stream, source_gone, seen).await
+                }
+                None => Err(io::ErrorKind::ConnectionRefused.into()),
+            },
+            Route::Api(target) => outside(target, &stream, source_gone, seen).await,
+            Route::Outside(target) => outside(target.into(), &stream, source_gone, seen).await,
         }
-        Route::Pod(target) => match into {
-            Some(pod) => {
-                into_pod(shared, source, &pod, target.port(), &stream, source_gone, seen).await
-            }
-            None => Err(io::ErrorKind::ConnectionRefused.into()),
-        },
-        Route::Api(target) => outside(target, &stream, source_gone, seen).await,
-        Route::Outside(target) => outside(target.into(), &stream, source_gone, seen).await,
+    };
+    let done = tokio::select! {
+        done = serve => done,
+        refusal = forbidden(shared, changes, source, route) => {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, refusal))
+        }
     };
     if let Err(error) = done {
         tracing::debug!(?source, ?destination, %error, "connection reset");
@@ -126,6 +139,19 @@ async fn connection(
             flow.broke(&error);
         }
         reset(&stream);
+    }
+}
+
+/// Wait until the policies no longer allow a connection.
+async fn forbidden(shared: &Shared, mut changes: Changes, source: Source, route: Route) -> Refusal {
+    loop {
+        if source == Source::Host || changes.changed().await.is_err() {
+            // Nothing forbids what comes from the host, and nothing changes any more when the network is gone.
+            std::future::pending::<()>().await;
+        }
+        if let Err(refusal) = shared.admit(source, route, Protocol::Tcp) {
+            return refusal;
+        }
     }
 }
 
@@ -160,6 +186,7 @@ async fn into_pod(
         Source::Host => shared.settings.node,
     };
     let upstream = dial(pod, from, port).await?;
+    let orderly = ResetUnlessDone::new(&upstream);
     if let Some(flow) = flow {
         flow.forwarded();
     }
@@ -168,9 +195,9 @@ async fn into_pod(
         () = drained(source_gone) => Err(io::ErrorKind::ConnectionAborted.into()),
         () = drained(&pod.gone) => Err(io::ErrorKind::ConnectionAborted.into()),
     };
-    match ended {
-        Ok(()) => pod.pool.recycle(upstream),
-        Err(_) => reset(&upstream),
+    if ended.is_ok() {
+        orderly.done();
+        pod.pool.recycle(upstream);
     }
     ended
 }
@@ -187,6 +214,7 @@ async fn outside(
         () = source_gone.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
     };
     upstream.set_nodelay(true)?;
+    let orderly = ResetUnlessDone::new(&upstream);
     if let Some(flow) = flow {
         flow.forwarded();
     }
@@ -194,8 +222,8 @@ async fn outside(
         ended = relay(stream, &upstream, flow) => ended,
         () = drained(source_gone) => Err(io::ErrorKind::ConnectionAborted.into()),
     };
-    if ended.is_err() {
-        reset(&upstream);
+    if ended.is_ok() {
+        orderly.done();
     }
     ended
 }

@@ -33,6 +33,28 @@ pub(super) fn reset(stream: &impl AsFd) {
     let _ = setsockopt(&stream.as_fd(), sockopt::Linger, &now);
 }
 
+/// Resets a connection unless it is [`done`](Self::done) before.
+pub(super) struct ResetUnlessDone<'a>(Option<&'a TcpStream>);
+
+impl<'a> ResetUnlessDone<'a> {
+    pub(super) fn new(stream: &'a TcpStream) -> Self {
+        Self(Some(stream))
+    }
+
+    /// It has ended in order.
+    pub(super) fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ResetUnlessDone<'_> {
+    fn drop(&mut self) {
+        if let Some(stream) = self.0 {
+            reset(stream);
+        }
+    }
+}
+
 /// A connection that waits holds no buffer: one is taken when data is there.
 async fn pump(from: &TcpStream, to: &TcpStream, seen: Option<(&Flow, Side)>) -> io::Result<()> {
     loop {

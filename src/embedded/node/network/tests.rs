@@ -11,6 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::sandbox::{self, PodSockets};
 use super::*;
 
+mod policy;
 mod sight;
 
 /// Longer than any answer takes on a busy machine; an answer that is lost fails the test all the same.
@@ -107,8 +108,21 @@ fn network() -> Network {
 
 /// Say that the watches have listed everything.
 fn list(network: &Network) {
-    network.0.services_listed();
-    network.0.slices_listed();
+    use super::watch::Kind;
+    for kind in [Kind::Services, Kind::Slices, Kind::Namespaces, Kind::Policies] {
+        network.0.listed(kind);
+    }
+}
+
+fn metrics(network: &Network) -> Vec<String> {
+    let pieces: Vec<_> = network.metrics().unwrap().collect();
+    let text = String::from_utf8(pieces.concat()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn flows(network: &Network, cursor: u64) -> serde_json::Value {
+    let pieces: Vec<_> = network.flows(cursor).unwrap().collect();
+    serde_json::from_slice(&pieces.concat()).unwrap()
 }
 
 /// Send `text`, close, and read everything.

@@ -14,6 +14,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Shared;
 use super::decide::{Destination, Route, Source};
@@ -45,6 +46,8 @@ struct Table {
 
 struct Session {
     way: Way,
+    /// What was decided on it.
+    route: Route,
     used: Instant,
     flow: Seen,
 }
@@ -55,7 +58,11 @@ type Seen = Option<Arc<Flow>>;
 #[derive(Clone)]
 enum Way {
     Pod(SocketAddrV4),
-    Outside(Arc<UdpSocket>),
+    /// A socket of the host; what brings its answers back ends with the last of these.
+    Outside {
+        socket: Arc<UdpSocket>,
+        _open: Arc<DropGuard>,
+    },
 }
 
 impl Sessions {
@@ -87,10 +94,10 @@ impl Sessions {
     }
 
     /// Remember a way; `false` when there is no room.
-    fn remember(&self, ends: Ends, way: Way, flow: Seen) -> bool {
+    fn remember(&self, ends: Ends, (route, way): (Route, Way), flow: Seen) -> bool {
         let mut table = self.table();
         if table.forward.len() >= MOST {
-            table.forget(|session| session.used.elapsed() > IDLE);
+            table.forget(|_, session| session.used.elapsed() > IDLE);
         }
         if table.forward.len() >= MOST {
             return false;
@@ -98,8 +105,13 @@ impl Sessions {
         if let Way::Pod(endpoint) = way {
             table.back.insert((endpoint, ends.0), ends.1);
         }
-        table.forward.insert(ends, Session { way, used: Instant::now(), flow });
+        table.forward.insert(ends, Session { way, route, used: Instant::now(), flow });
         true
+    }
+
+    /// Forget what is not to be kept, by its source and its route.
+    pub(super) fn retain(&self, keep: impl Fn(Source, Route) -> bool) {
+        self.table().forget(|(client, _), session| !keep(Source::Pod(*client.ip()), session.route));
     }
 
     /// Forget everything that leads from or to this pod.
@@ -118,14 +130,14 @@ impl Sessions {
 }
 
 impl Table {
-    fn forget(&mut self, is_old: impl Fn(&Session) -> bool) {
+    fn forget(&mut self, is_over: impl Fn(&Ends, &Session) -> bool) {
         let Self { forward, back } = self;
-        forward.retain(|(client, _), session| {
-            let old = is_old(session);
-            if let (true, Way::Pod(endpoint)) = (old, &session.way) {
-                back.remove(&(*endpoint, *client));
+        forward.retain(|ends, session| {
+            let over = is_over(ends, session);
+            if let (true, Way::Pod(endpoint)) = (over, &session.way) {
+                back.remove(&(*endpoint, ends.0));
             }
-            !old
+            !over
         });
     }
 }
@@ -215,7 +227,7 @@ async fn datagram(
     match way {
         Way::Pod(endpoint) => deliver(shared, client, endpoint, payload),
         // Full buffers lose datagrams, as on any network.
-        Way::Outside(socket) => drop(socket.try_send(payload)),
+        Way::Outside { socket, .. } => drop(socket.try_send(payload)),
     }
 }
 
@@ -230,12 +242,15 @@ async fn open(
 ) -> Option<(Way, Seen)> {
     let source = Source::Pod(pod.identity.ip);
     let destination = Destination::Address(target);
-    let route = shared.decide(source, &destination, Protocol::Udp);
-    let into = match route {
+    let decided = shared.decide(source, &destination, Protocol::Udp);
+    let route =
+        decided.and_then(|route| shared.admit(source, route, Protocol::Udp).map(|()| route));
+    let into = match decided {
         Ok(Route::Pod(endpoint)) => shared.pods.by_ip(*endpoint.ip()),
         _ => None,
     };
-    let flow = shared.flow(Some(pod), &destination, route, into.as_ref(), Protocol::Udp);
+    let verdict = (decided, route.err());
+    let flow = shared.flow(Some(pod), &destination, verdict, into.as_ref(), Protocol::Udp);
     let way = match route {
         Ok(Route::Dns) => {
             let (shared, pod, query) = (shared.clone(), pod.clone(), payload.to_vec());
@@ -248,7 +263,7 @@ async fn open(
         }
         Ok(Route::Pod(endpoint)) => Way::Pod(endpoint),
         Ok(Route::Outside(address)) => {
-            Way::Outside(outside(shared, pod, client, address, flow.clone()).await.ok()?)
+            outside(shared, pod, client, address, flow.clone()).await.ok()?
         }
         Ok(Route::Api(_)) => return None,
         Err(refusal) => {
@@ -256,7 +271,13 @@ async fn open(
             return None;
         }
     };
-    let room = shared.sessions.remember((client, target), way.clone(), flow.clone());
+    let leads = (route.ok()?, way.clone());
+    let mut room = shared.sessions.remember((client, target), leads, flow.clone());
+    if room && shared.admit(source, route.ok()?, Protocol::Udp).is_err() {
+        // The rules have changed while the socket was made, and what they end was looked for without this.
+        shared.sessions.forget((client, target));
+        room = false;
+    }
     if let (true, Some(flow)) = (room, &flow) {
         flow.forwarded();
     }
@@ -276,24 +297,28 @@ fn deliver(shared: &Shared, source: SocketAddrV4, target: SocketAddrV4, payload:
 }
 
 /// A socket of the host for one session, with a task that brings answers back
-/// until the session has been idle for [`IDLE`].
+/// until the session has been idle for [`IDLE`], or is forgotten.
 async fn outside(
     shared: &Arc<Shared>,
     pod: &Arc<Pod>,
     client: SocketAddrV4,
     target: SocketAddrV4,
     flow: Seen,
-) -> io::Result<Arc<UdpSocket>> {
+) -> io::Result<Way> {
     let socket = Arc::new(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?);
     socket.connect(target).await?;
     // A new socket is not known to be writable before the runtime has looked.
     socket.writable().await?;
     let (shared, pod, answers) = (shared.clone(), pod.clone(), socket.clone());
+    let forgotten = CancellationToken::new();
+    let _open = Arc::new(forgotten.clone().drop_guard());
     tokio::spawn(async move {
         loop {
             let readable = tokio::select! {
-                readable = timeout(IDLE, answers.readable()) => readable,
+                biased;
+                () = forgotten.cancelled() => return,
                 () = pod.gone.cancelled() => break,
+                readable = timeout(IDLE, answers.readable()) => readable,
             };
             match readable {
                 Ok(Ok(())) => {
@@ -310,7 +335,7 @@ async fn outside(
         }
         shared.sessions.forget((client, target));
     });
-    Ok(socket)
+    Ok(Way::Outside { socket, _open })
 }
 
 impl Sessions {

@@ -145,6 +145,7 @@ impl Agent {
                 self.workers.retain(|uid, worker| {
                     let known = listed.contains(uid);
                     if !known {
+                        self.ctx.network.forget(uid);
                         let _ = worker.send(Message::Removed);
                     }
                     known
@@ -166,7 +167,9 @@ impl Agent {
             }
             Event::Apply(pod) => self.update(pod),
             Event::Delete(pod) => {
-                if let Some(worker) = self.workers.remove(&pod.uid().unwrap_or_default()) {
+                let uid = pod.uid().unwrap_or_default();
+                self.ctx.network.forget(&uid);
+                if let Some(worker) = self.workers.remove(&uid) {
                     let _ = worker.send(Message::Removed);
                 }
             }
@@ -175,6 +178,8 @@ impl Agent {
 
     fn update(&mut self, pod: Pod) {
         let uid = pod.uid().unwrap_or_default();
+        // Before its first connection, and not when its worker comes to it.
+        self.ctx.network.know(&pod);
         let pod = Arc::new(pod);
         if let Some(worker) = self.workers.get(&uid)
             && worker.send(Message::Update(pod.clone())).is_ok()

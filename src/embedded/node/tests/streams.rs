@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
-fn program<'a>(words: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn program<'a>(words: &[&'a str]) -> Vec<&'a str> {
     [&["/curtain", "program"], words].concat()
 }
 
@@ -14,7 +14,7 @@ async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it took too long")
 }
 
-async fn rest(stream: Option<impl AsyncRead + Unpin>) -> String {
+pub(super) async fn rest(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut text = String::new();
     within(stream.unwrap().read_to_string(&mut text)).await.unwrap();
     text

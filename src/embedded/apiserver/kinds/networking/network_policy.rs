@@ -1,4 +1,4 @@
-//! NetworkPolicies. They are kept, not enforced.
+//! NetworkPolicies. The node enforces them: see `node::network`.
 
 use curtain_schema::FieldError;
 use serde_json::{Value, json};

@@ -28,10 +28,10 @@
 //! | `source_namespace`, `source_pod` | the pod that connected; `source_pod="host"` without a namespace is a process of the machine |
 //! | `destination_namespace`, `destination_pod` | the pod that was reached |
 //! | `destination_service` | the Service that was asked for, in `destination_namespace`; left out where a pod was |
-//! | `destination_host` | an address outside of the cluster, or one inside that nobody has; `host` is the API server |
+//! | `destination_host` | an address outside of the cluster, or one inside that no pod has; `host` is the API server |
 //! | `port` | the destination's own, which may differ from its Service's; the one asked for where nothing was reached |
 //! | `protocol` | `tcp`, `udp`, `http1`, `http2`, `grpc` |
-//! | `verdict` | of connections and sessions: `forwarded`, `denied` (the node said no), `failed` (nobody is there, or nobody accepted) |
+//! | `verdict` | of connections and sessions: `forwarded`, `denied` (the node or a NetworkPolicy said no), `failed` (nobody is there, or nobody accepted) |
 //! | `method`, `route` | of requests: the path with numbers, digests and keys as `{id}`; gRPC's as it is; `{other}` beyond what is counted apart |
 //! | `status` | HTTP's; gRPC's number for gRPC; `none` where the connection ended without an answer |
 
@@ -104,13 +104,14 @@ impl Sight {
 }
 
 impl Shared {
-    /// Begins to look at a connection or a session of datagrams about which this was decided. `None` where sight is
-    /// off, and for the name server, which is the node itself.
+    /// Begins to look at a connection or a session of datagrams about which this was decided, and then that it goes
+    /// nowhere if there is a `refusal`. `None` where sight is off, and for what the name server answers, which is the
+    /// node itself.
     pub(super) fn flow(
         &self,
         from: Option<&Arc<Pod>>,
         destination: &Destination,
-        decided: Result<Route, Refusal>,
+        (decided, refusal): (Result<Route, Refusal>, Option<Refusal>),
         to: Option<&Arc<Pod>>,
         protocol: Protocol,
     ) -> Option<Arc<Flow>> {
@@ -122,7 +123,8 @@ impl Shared {
         };
         let elsewhere = |at: &SocketAddrV4| (Peer::Elsewhere(*at.ip()), at.port());
         let (reached, port) = match (decided, destination) {
-            (Ok(Route::Dns), _) => return None,
+            (Ok(Route::Dns), _) if refusal.is_none() => return None,
+            (Ok(Route::Dns), _) => elsewhere(&self.settings.dns_service),
             (Ok(Route::Pod(at)), _) => {
                 (to.map_or(Peer::Nobody, |pod| Peer::Pod(pod.identity.clone())), at.port())
             }
@@ -134,7 +136,7 @@ impl Shared {
         let source = from.map_or(Peer::Host, |pod| Peer::Pod(pod.identity.clone()));
         let ends = Ends { protocol, source, destination: reached, service, port };
         let pods = [from, to].map(|pod| pod.cloned());
-        Some(Flow::open(sight, ends, pods, decided.err()))
+        Some(Flow::open(sight, ends, pods, refusal))
     }
 }
 

@@ -38,17 +38,6 @@ fn ask(address: &str, paths: &[&str]) {
     }
 }
 
-fn metrics(network: &Network) -> Vec<String> {
-    let pieces: Vec<_> = network.metrics().unwrap().collect();
-    let text = String::from_utf8(pieces.concat()).unwrap();
-    text.lines().map(str::to_owned).collect()
-}
-
-fn flows(network: &Network, cursor: u64) -> serde_json::Value {
-    let pieces: Vec<_> = network.flows(cursor).unwrap().collect();
-    serde_json::from_slice(&pieces.concat()).unwrap()
-}
-
 /// The flows that have ended since `cursor`, once there are so many.
 async fn ended(network: &Network, cursor: u64, count: usize) -> Vec<serde_json::Value> {
     let all = async {
