@@ -45,6 +45,31 @@ fn fails(url: &str, status: u16, why: &str) {
     });
 }
 
+/// The policies of its components let in who has to come: the gateway, each other, and who reads their numbers.
+fn nobody_is_kept_out(instance: &Instance, cell: &str) {
+    let policies = kubectl(instance, &["get", "networkpolicies", "-n", cell, "-o", "name"]);
+    assert_eq!(policies.lines().count(), 2 * 11, "of each component and its numbers: {policies}");
+    let node = kubectl(instance, &["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]);
+    let page = format!("/api/v1/nodes/{node}/proxy/flows");
+    eventually("the collector reads the numbers of a pod that no gateway reaches", LIMIT, || {
+        let flows: Value =
+            serde_json::from_str(&kubectl(instance, &["get", "--raw", &page])).unwrap();
+        let ended = flows["flows"].as_array().unwrap();
+        let denied: Vec<_> = ended.iter().filter(|flow| flow["verdict"] == "denied").collect();
+        assert!(denied.is_empty(), "{denied:?}");
+        let by = |flow: &&Value, end: &str, name: &str| {
+            flow[end]["name"].as_str().is_some_and(|pod| pod.starts_with(name))
+        };
+        let mut forwarded = ended.iter().chain(flows["open"].as_array().unwrap());
+        let read = forwarded.any(|flow| {
+            flow["verdict"] == "forwarded"
+                && by(&flow, "source", "collector-")
+                && by(&flow, "destination", "catalog-")
+        });
+        if read { Ok(()) } else { Err(format!("{} flows", ended.len())) }
+    });
+}
+
 #[test]
 fn the_shop_sells_breaks_heals_and_goes() {
     let instance = Instance::up();
@@ -76,6 +101,8 @@ fn the_shop_sells_breaks_heals_and_goes() {
     for pod in pods {
         assert_eq!(pod["metadata"]["annotations"]["prometheus.io/port"], "9090", "{pod}");
     }
+
+    nobody_is_kept_out(&instance, &cell);
 
     // A bad setting, found where anybody would look for it.
     let before = binding(&instance, "checkout");
