@@ -125,7 +125,10 @@ impl Sessions {
     }
 
     fn forget(&self, ends: Ends) {
-        self.table().forward.remove(&ends);
+        let mut table = self.table();
+        if let Some(Session { way: Way::Pod(endpoint), .. }) = table.forward.remove(&ends) {
+            table.back.remove(&(endpoint, ends.0));
+        }
     }
 }
 
