@@ -2,7 +2,7 @@
 //!
 //! Two pods' namespaces, one proxy on a current-thread runtime as in the node,
 //! and a Service in an API server of its own. Then two such pairs, one with sight and one without, in turns: what
-//! looking at requests costs. Needs root.
+//! looking at requests costs. In the end, connections under many NetworkPolicies. Needs root.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -36,6 +36,8 @@ const RESPONSE: &[u8] =
 const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000000\r\n\r\n";
 const TIME: Duration = Duration::from_secs(2);
 const CONNECTIONS: usize = 16;
+/// On each end of a connection, of which the last lets it through.
+const POLICIES: usize = 100;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -226,6 +228,50 @@ fn connects(target: SocketAddr) -> usize {
     count
 }
 
+/// Whether a connection gets an answer.
+fn answers(target: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<()> {
+        let mut stream = TcpStream::connect(target)?;
+        stream.write_all(b"x")?;
+        stream.read_exact(&mut [0])
+    };
+    ask().is_ok()
+}
+
+/// Waits until policies have come into force.
+async fn until(pod: &Pod, target: SocketAddr, answered: bool) {
+    let start = Instant::now();
+    while pod.run(move || answers(target)).await != answered {
+        assert!(start.elapsed() < Duration::from_secs(60), "the policies are not in force");
+    }
+}
+
+/// Connections under [`POLICIES`] policies, against `before` without any.
+async fn policies(client: &kube::Client, pod: &Pod, target: SocketAddr, before: f64) {
+    let post = async |path: &str, body: Value| -> Value {
+        let request = http::Request::post(path).header("content-type", "application/json");
+        client.request(request.body(body.to_string().into_bytes()).unwrap()).await.unwrap()
+    };
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    post("/api/v1/namespaces", namespace).await;
+    for nth in 1..=POLICIES {
+        let port = if nth == POLICIES { PORT } else { 1 };
+        let rules = json!([{"ports": [{"port": port, "protocol": "TCP"}]}]);
+        let policy = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": format!("p{nth}")},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"],
+                "ingress": rules, "egress": rules}});
+        post("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies", policy).await;
+        if nth == POLICIES - 1 {
+            until(pod, target, false).await;
+        }
+    }
+    until(pod, target, true).await;
+    let opened = pod.run(move || connects(target)).await as f64 / TIME.as_secs_f64();
+    line(&format!("proxied_connects_{POLICIES}_policies"), opened, "1/s");
+    line("policies_connects_ratio", opened / before, "");
+}
+
 /// Measure a client inside `pod` against `target`.
 async fn measure(pod: &Pod, name: &str, target: SocketAddr) -> [f64; 4] {
     let mut times = pod.run(move || round_trips(target)).await;
@@ -314,6 +360,7 @@ async fn run() {
     line("echo_ratio", proxied[2] / direct[2], "");
     line("connects_ratio", proxied[3] / direct[3], "");
     sight(&client, &config, &stop).await;
+    policies(&client, &a, format!("{address}:80").parse().unwrap(), proxied[3]).await;
     stop.cancel();
 }
 
