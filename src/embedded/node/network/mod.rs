@@ -207,11 +207,12 @@ impl Network {
                 sight.pod_gone(uid);
             }
             self.0.sessions.forget_pod(pod.identity.ip);
-            self.0.change_rules(|rules| {
-                rules.detach(uid);
-                false
-            });
         }
+        // Also of one whose address another has by now.
+        self.0.change_rules(|rules| {
+            rules.detach(uid);
+            false
+        });
     }
 
     /// Everything that is counted, in Prometheus' text format, piece by piece; none where sight is off. Names, units
