@@ -1,4 +1,4 @@
-//! `ctr`, `crictl images` and `containerd config dump`, on the embedded cluster's image store.
+//! `ctr`, `crictl` for images and `containerd config dump`, on the embedded cluster's image store.
 
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -23,6 +23,7 @@ pub(crate) fn ctr(words: &[&str]) -> Outcome {
     match rest {
         ["images" | "image" | "i", "import", flags @ .., "-"] => import(flags),
         ["images" | "image" | "i", "ls" | "list", rest @ ..] => list(rest),
+        ["images" | "image" | "i", "rm" | "remove" | "delete", name] => remove(&[name.to_string()]),
         _ => Err(format!("ctr: unknown command {rest:?}")),
     }
 }
@@ -79,6 +80,28 @@ pub(crate) fn crictl(words: &[&str]) -> Outcome {
         })
         .collect();
     println!("{:#}", json!({"images": images}));
+    Ok(())
+}
+
+/// `crictl ps`. Containers are not known by their images here: that those are in use, the store itself says.
+pub(crate) fn running() -> Outcome {
+    println!("{:#}", json!({"containers": []}));
+    Ok(())
+}
+
+/// `crictl rmi`: every name of an image goes.
+pub(crate) fn remove_image(id: &str) -> Outcome {
+    let names: Vec<String> =
+        stored()?.into_iter().filter(|(_, image)| image.id == id).map(|(name, _)| name).collect();
+    if names.is_empty() {
+        return Err(format!("crictl rmi: no such image {id}"));
+    }
+    remove(&names)
+}
+
+fn remove(names: &[String]) -> Outcome {
+    store::remove(Path::new(HOME), names).map_err(|error| error.to_string())?;
+    names.iter().for_each(|name| println!("Deleted: {name}"));
     Ok(())
 }
 

@@ -52,6 +52,8 @@ fn run(name: &str, words: &[&str]) -> Outcome {
         ("kubeadm", words) => kubeadm::run(words),
         ("ctr", words) => images::ctr(words),
         ("crictl", ["images", rest @ ..]) => images::crictl(rest),
+        ("crictl", ["ps", "--output=json"]) => images::running(),
+        ("crictl", ["rmi", id]) => images::remove_image(id),
         ("containerd", ["config", "dump" | "default"]) => images::containerd_config(),
         ("journalctl", words) => journal::journalctl(words),
         ("systemctl", words) => journal::systemctl(words),

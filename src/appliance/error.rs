@@ -583,6 +583,7 @@ impl Error {
                 curtain_provider::Kind::BadInput => Kind::BadInput,
                 curtain_provider::Kind::Timeout => Kind::Timeout,
                 curtain_provider::Kind::Unmet => Kind::Unmet,
+                curtain_provider::Kind::NotFound => Kind::NotFound,
                 curtain_provider::Kind::Interrupted => Kind::Interrupted,
                 curtain_provider::Kind::Other => Kind::Other,
             },

@@ -26,6 +26,7 @@ mod fault;
 mod home;
 mod http;
 mod identity;
+pub mod images;
 mod instance;
 mod instances;
 mod lease;

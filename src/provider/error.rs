@@ -18,6 +18,8 @@ pub enum Kind {
     Timeout,
     /// The machine lacks something.
     Unmet,
+    /// What was asked for is not there.
+    NotFound,
     /// Somebody wanted it to end.
     Interrupted,
     /// Anything else.
@@ -304,6 +306,18 @@ pub enum Error {
         /// What the registry says.
         why: String,
     },
+    /// An image that is to be removed and is not there.
+    #[error("the cluster has no image {reference}; `curtain image list` shows those it has")]
+    NoSuchImage {
+        /// The image.
+        reference: String,
+    },
+    /// An image that is to be removed and is needed.
+    #[error("a container of the cluster runs from the image {reference}; remove its pod first")]
+    ImageInUse {
+        /// The image.
+        reference: String,
+    },
     /// A registry that does not say whether it has an image: it cannot be reached, is slow, or cannot serve now.
     #[error("whether there is an image {image} cannot be found out: {why}")]
     RegistrySilent {
@@ -426,6 +440,7 @@ impl Error {
             }
             #[cfg(target_os = "linux")]
             Self::Embedded { source, .. } => embedded(source),
+            Self::NoSuchImage { .. } => Kind::NotFound,
             Self::Interrupted => Kind::Interrupted,
             #[cfg(target_os = "linux")]
             Self::Snapshot(source) => snapshot(source),

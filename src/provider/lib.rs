@@ -61,6 +61,32 @@ pub struct Image {
     pub id: String,
     /// Size of all layers, unpacked, in bytes.
     pub size: u64,
+    /// Whether the platform or the cluster itself is made of it: nobody removes it.
+    #[serde(skip)]
+    pub own: bool,
+}
+
+/// How images are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removing {
+    /// All of them or none: one that is not there, or that a container runs from, is an error.
+    Named,
+    /// As far as no container runs from them, with whatever else nothing needs any more.
+    Unused,
+    /// Nothing is removed: what [`Removing::Unused`] would remove is told.
+    Dry,
+}
+
+/// What removing images came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Freed {
+    /// Full references that are gone.
+    pub removed: Vec<String>,
+    /// Those that a container runs from, and that stay therefore.
+    pub kept: Vec<String>,
+    /// Bytes of content that nothing needed any more.
+    pub bytes: u64,
 }
 
 /// Who is asked before a cluster is given images, once: gets every name that they would be kept by, and the images that
@@ -204,6 +230,17 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// A store that cannot be read.
     fn images<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<Vec<Image>, Error>>;
+
+    /// Removes the images of these full references from the cluster's nodes, and the content that no other image needs.
+    ///
+    /// # Errors
+    /// With [`Removing::Named`], [`Error::NoSuchImage`] and [`Error::ImageInUse`]; a store that cannot be changed.
+    fn remove_images<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        references: &'a [String],
+        how: Removing,
+    ) -> Boxed<'a, Result<Freed, Error>>;
 
     /// Where `door` of the cluster answers from this machine, for example `http://localhost:8080`.
     ///

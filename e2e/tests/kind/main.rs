@@ -73,6 +73,18 @@ fn the_platform_comes_up_on_nodes_works_is_paused_and_goes() {
     let wait = ["wait", "deployment/shelf", "--for=condition=Available", "--timeout=60s"];
     instance.kubectl("kubectl-1.32", &wait).success();
 
+    // What pods use stays on the nodes, and the platform.
+    let archive = instance.scratch().join("idle.tar");
+    busybox_archive(&archive, "docker.io/library/idle:1", "idle").unwrap();
+    instance.curtain(&["image", "load", &archive.to_string_lossy()]).success();
+    let used = code(&instance.curtain(&["image", "remove", "idle:1", "shelf:1"]), 1);
+    assert!(used.contains("pod default/shelf-"), "{used}");
+    let pruned = instance.curtain(&["image", "prune"]).success();
+    assert!(pruned.contains("removed docker.io/library/idle:1"), "{pruned}");
+    let left = instance.curtain(&["image", "list"]).success();
+    assert!(left.contains(IMAGE) && left.contains("library/curtain:"), "{left}");
+    assert!(!left.contains("idle"), "{left}");
+
     // What the nodes held is there again after they were stopped.
     instance.curtain(&["pause"]).success();
     assert_eq!(engine.docker(&["ps", "--quiet"]).success(), "");

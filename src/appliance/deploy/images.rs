@@ -207,7 +207,7 @@ mod tests {
     const MINE: &str = "docker.io/library/mine:1";
 
     fn image(reference: &str, id: &str) -> Image {
-        Image { references: vec![reference.to_owned()], id: id.to_owned(), size: 1 }
+        Image { references: vec![reference.to_owned()], id: id.to_owned(), size: 1, own: false }
     }
 
     fn rule(others: &[&str]) -> Rule {

@@ -1,5 +1,7 @@
 //! `curtain image`.
 
+mod remove;
+
 use std::{
     fs::File,
     io::Read,
@@ -7,7 +9,9 @@ use std::{
 };
 
 use clap::Subcommand;
+use curtain_appliance::{access::Access, images::Uses};
 use curtain_provider::{ClusterSpec, Image};
+use serde::Serialize;
 
 use crate::{
     context::Context,
@@ -18,7 +22,9 @@ use crate::{
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  curtain image load app.tar";
+  curtain image load app.tar
+  curtain image list
+  curtain image prune --dry-run";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -31,12 +37,32 @@ Examples:
         /// The archive, or - for stdin
         archive: PathBuf,
     },
-    /// List the images the cluster has
+    /// List the images the cluster has, and how many pods use each
     #[command(after_help = "\
 Examples:
   curtain image list
   curtain image list -o json")]
     List,
+    /// Remove images that no pod uses from the cluster
+    #[command(after_help = "\
+Examples:
+  curtain image remove app:1
+  curtain image remove app:1 docker.io/library/app:2")]
+    Remove {
+        /// Images by name, as `curtain image list` shows them or shorter
+        #[arg(required = true, value_name = "REF")]
+        references: Vec<String>,
+    },
+    /// Remove all images that no pod uses; the platform's own stay
+    #[command(after_help = "\
+Examples:
+  curtain image prune --dry-run
+  curtain image prune")]
+    Prune {
+        /// Only tell what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// What can be loaded.
@@ -51,15 +77,31 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
     match verb {
         Verb::Load { archive } => {
             let images = context.within(USUAL, load(&spec, &archive)).await?;
-            print(&images, context, "loaded ");
+            told(&images, context);
         }
-        Verb::List => {
-            let provider = curtain_provider::by_name(&spec.provider)?;
-            let images = async { Ok(provider.images(&spec).await?) };
-            print(&context.within(super::USUAL, images).await?, context, "");
-        }
+        Verb::List => listed(&context.within(super::USUAL, list(&access)).await?, context),
+        Verb::Remove { references } => remove::remove(&access, &references, context).await?,
+        Verb::Prune { dry_run } => remove::prune(&access, dry_run, context).await?,
     }
     Ok(Exit::Ok)
+}
+
+/// An image, and how many pods use it; `None` where nobody can say because the API does not answer.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    image: Image,
+    pods: Option<usize>,
+}
+
+async fn list(access: &Access) -> Result<Vec<Listed>, Failure> {
+    let spec = access.cluster();
+    let images = curtain_provider::by_name(&spec.provider)?.images(&spec).await?;
+    // The images of a paused instance can be looked at, too.
+    let uses = Uses::of(access).await.ok();
+    let listed =
+        |image: Image| Listed { pods: uses.as_ref().map(|all| all.pods(&image).len()), image };
+    Ok(images.into_iter().map(listed).collect())
 }
 
 /// An archive for reading, or stdin for `-`.
@@ -97,24 +139,32 @@ async fn load(spec: &ClusterSpec, archive: &Path) -> Result<Vec<Image>, Failure>
     })
 }
 
-fn print(images: &[Image], context: &Context, verb: &str) {
+fn listed(images: &[Listed], context: &Context) {
     if context.is_json() {
-        output::json(&images);
-    } else if verb.is_empty() {
-        let mut rows = vec![["IMAGE", "ID", "SIZE MB"].map(str::to_owned).to_vec()];
-        rows.extend(images.iter().map(|image| {
-            let id = image.id.trim_start_matches("sha256:").chars().take(12).collect();
-            vec![image.references.join(","), id, format!("{:.1}", image.size as f64 / 1e6)]
-        }));
-        output::line(table(&rows).trim_end());
-    } else {
-        for image in images {
-            let name = if image.references.is_empty() {
-                image.id.clone()
-            } else {
-                image.references.join(", ")
-            };
-            output::line(&format!("{verb}{name}"));
-        }
+        return output::json(&images);
     }
+    let mut rows = vec![["IMAGE", "ID", "SIZE MB", "PODS"].map(str::to_owned).to_vec()];
+    rows.extend(images.iter().map(|Listed { image, pods }| {
+        let id = image.id.trim_start_matches("sha256:").chars().take(12).collect();
+        let pods = pods.map_or_else(|| "-".to_owned(), |pods| pods.to_string());
+        vec![image.references.join(","), id, megabytes(image.size), pods]
+    }));
+    output::line(table(&rows).trim_end());
+}
+
+fn told(images: &[Image], context: &Context) {
+    if context.is_json() {
+        return output::json(&images);
+    }
+    for image in images {
+        let name = match image.references.is_empty() {
+            true => image.id.clone(),
+            false => image.references.join(", "),
+        };
+        output::line(&format!("loaded {name}"));
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
 }

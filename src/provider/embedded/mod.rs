@@ -22,8 +22,8 @@ use curtain_embedded::{
 };
 
 use crate::{
-    Admit, Boxed, Check, ClusterSpec, Error, Image, Keeper, Leftover, Provider, Removal, Removed,
-    Stage, Surroundings, WHOLE, Watch, api::answers,
+    Admit, Boxed, Check, ClusterSpec, Error, Freed, Image, Keeper, Leftover, Provider, Removal,
+    Removed, Removing, Stage, Surroundings, WHOLE, Watch, api::answers,
 };
 
 /// Makes clusters out of this program and the Linux kernel.
@@ -139,6 +139,29 @@ impl Provider for Embedded {
         Box::pin(async move {
             let stored = images::list(&spec.home)?;
             Ok(grouped(stored.into_iter().map(|(reference, one)| (reference, one.id, one.size))))
+        })
+    }
+
+    fn remove_images<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        references: &'a [String],
+        how: Removing,
+    ) -> Boxed<'a, Result<Freed, Error>> {
+        Box::pin(async move {
+            let (home, references) = (spec.home.clone(), references.to_vec());
+            let freed = blocking(move || match how {
+                Removing::Named => images::remove(&home, &references),
+                Removing::Unused => images::prune(&home, &references, false),
+                Removing::Dry => images::prune(&home, &references, true),
+            });
+            let images::Freed { references, held, bytes, .. } =
+                freed.await?.map_err(|error| match error {
+                    images::ImageError::Absent { reference } => Error::NoSuchImage { reference },
+                    images::ImageError::Held { reference } => Error::ImageInUse { reference },
+                    other => other.into(),
+                })?;
+            Ok(Freed { removed: references, kept: held, bytes })
         })
     }
 
@@ -274,7 +297,7 @@ fn grouped(stored: impl Iterator<Item = (String, String, u64)>) -> Vec<Image> {
     for (reference, id, size) in stored {
         match images.iter_mut().find(|known| known.id == id) {
             Some(known) => known.references.push(reference),
-            None => images.push(Image { references: vec![reference], id, size }),
+            None => images.push(Image { references: vec![reference], id, size, own: false }),
         }
     }
     images

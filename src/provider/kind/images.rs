@@ -81,18 +81,36 @@ struct One {
     repo_tags: Vec<String>,
     #[serde(default)]
     size: String,
+    /// Whether the node needs it for every pod.
+    #[serde(default)]
+    pinned: bool,
 }
+
+/// What the images of the node image itself are called: some are needed now and then only, and no registry may be there.
+const NODES_OWN: [&str; 2] = ["docker.io/kindest/", "registry.k8s.io/pause:"];
 
 /// The images that the control plane has; the others have the same.
 pub(crate) async fn list(engine: &Engine, spec: &ClusterSpec) -> Result<Vec<Image>, Error> {
-    let node = names::control_plane(spec);
-    let text = engine.run(&node, &["crictl", "images", "--output=json"]).await?;
+    of_node(engine, spec, &names::control_plane(spec)).await
+}
+
+/// The images that a node has.
+pub(super) async fn of_node(
+    engine: &Engine,
+    spec: &ClusterSpec,
+    node: &str,
+) -> Result<Vec<Image>, Error> {
+    let text = engine.run(node, &["crictl", "images", "--output=json"]).await?;
     let listed: Listed = serde_json::from_str(&text).map_err(|error| Error::NodeFile {
-        node,
+        node: node.to_owned(),
         path: "crictl images",
         why: error.to_string(),
     })?;
+    let own = |name: &String| {
+        *name == spec.image || NODES_OWN.iter().any(|prefix| name.starts_with(prefix))
+    };
     let image = |one: One| Image {
+        own: one.pinned || one.repo_tags.iter().any(own),
         references: one.repo_tags,
         id: one.id,
         size: one.size.parse().unwrap_or(0),

@@ -23,6 +23,7 @@ mod node_image;
 mod nodes;
 mod platform_image;
 mod ports;
+mod removal;
 #[cfg(test)]
 mod testing;
 
@@ -38,8 +39,8 @@ pub(crate) use machine::Machine;
 pub(crate) use node_image::{DEFAULT as DEFAULT_IMAGE, DOWNLOAD, available, present};
 
 use crate::{
-    Admit, Boxed, Check, ClusterSpec, Error, Image, Keeper, Leftover, Provider, Removal, Removed,
-    Stage, Surroundings, Watch, api,
+    Admit, Boxed, Check, ClusterSpec, Error, Freed, Image, Keeper, Leftover, Provider, Removal,
+    Removed, Removing, Stage, Surroundings, Watch, api,
 };
 
 /// Makes clusters out of containers of a Docker Engine.
@@ -218,6 +219,17 @@ impl Provider for Kind {
 
     fn images<'a>(&'a self, spec: &'a ClusterSpec) -> Boxed<'a, Result<Vec<Image>, Error>> {
         Box::pin(async move { images::list(&Engine::of(spec).await?, spec).await })
+    }
+
+    fn remove_images<'a>(
+        &'a self,
+        spec: &'a ClusterSpec,
+        references: &'a [String],
+        how: Removing,
+    ) -> Boxed<'a, Result<Freed, Error>> {
+        Box::pin(
+            async move { removal::remove(&Engine::of(spec).await?, spec, references, how).await },
+        )
     }
 
     fn pause<'a>(

@@ -70,6 +70,18 @@ pub enum ImageError {
         /// What was said.
         why: String,
     },
+    /// A name that the store does not have.
+    #[error("there is no image {reference} here; `curtain image list` shows those there are")]
+    Absent {
+        /// The name.
+        reference: String,
+    },
+    /// An image that a container runs from.
+    #[error("a container runs from the image {reference}; remove its pod first")]
+    Held {
+        /// The image.
+        reference: String,
+    },
     /// A name that is not one.
     #[error("{reference:?} is not an image reference: {reason}")]
     Reference {

@@ -22,9 +22,9 @@ const VERSION: u32 = 1;
 pub(crate) const INDEX: &str = "index.json";
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Index {
+pub(super) struct Index {
     version: u32,
-    images: BTreeMap<String, Image>,
+    pub(super) images: BTreeMap<String, Image>,
 }
 
 impl Default for Index {
@@ -137,7 +137,7 @@ pub(crate) fn store_dir(home: &Path) -> PathBuf {
     home.join("images")
 }
 
-fn read_index(dir: &Path) -> Result<Index, ImageError> {
+pub(super) fn read_index(dir: &Path) -> Result<Index, ImageError> {
     let path = dir.join(INDEX);
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::default()),
@@ -148,13 +148,13 @@ fn read_index(dir: &Path) -> Result<Index, ImageError> {
 }
 
 /// The locked store: one writer at a time, whatever process it is in.
-struct Store {
-    dir: PathBuf,
+pub(super) struct Store {
+    pub(super) dir: PathBuf,
     _lock: Flock<File>,
 }
 
 impl Store {
-    fn lock(home: &Path) -> Result<Self, ImageError> {
+    pub(super) fn lock(home: &Path) -> Result<Self, ImageError> {
         let dir = store_dir(home);
         make_dir(&dir.join("layers"))?;
         let path = dir.join("lock");
@@ -262,17 +262,22 @@ impl Store {
                 );
             }
         }
+        self.write_index(&index)?;
+        Ok(loaded)
+    }
+
+    /// Replaces the index; on the disk when it returns.
+    pub(super) fn write_index(&self, index: &Index) -> Result<(), ImageError> {
         let path = self.dir.join(INDEX);
-        let bytes = serde_json::to_vec(&index)
+        let bytes = serde_json::to_vec(index)
             .map_err(|source| ImageError::Document { part: path.display().to_string(), source })?;
         files::write_for_group(&path, &bytes).map_err(|error| match error {
             crate::Error::File { source, .. } => ImageError::store(path)(source),
             other => ImageError::store(path)(io::Error::other(other.to_string())),
-        })?;
-        Ok(loaded)
+        })
     }
 
-    fn layer(&self, name: &str) -> PathBuf {
+    pub(super) fn layer(&self, name: &str) -> PathBuf {
         self.dir.join("layers").join(name)
     }
 }
@@ -287,13 +292,13 @@ fn same(there: &Path, wanted: &Digest) -> Result<(), ImageError> {
     }
 }
 
-/// A directory for one load; the store's lock makes it the only one. Removed at the end, or by the next load.
-struct Staging {
-    dir: PathBuf,
+/// A directory for one load or removal; the store's lock makes it the only one. Removed at the end, or by the next.
+pub(super) struct Staging {
+    pub(super) dir: PathBuf,
 }
 
 impl Staging {
-    fn new(store: &Path) -> Result<Self, ImageError> {
+    pub(super) fn new(store: &Path) -> Result<Self, ImageError> {
         let dir = store.join("staging");
         match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -317,7 +322,7 @@ fn make_dir(path: &Path) -> Result<(), ImageError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(ImageError::store(path))
 }
 
-fn size_of_tree(dir: &Path) -> u64 {
+pub(super) fn size_of_tree(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else {
         return 0;
     };

@@ -44,6 +44,14 @@ impl Source {
         Ok(found.map(|image| Self::Stored(Box::new(image))))
     }
 
+    /// Whether the container's image is still what it was when this was found.
+    pub(super) fn is_there(&self, config: &ClusterConfig, container: &Container) -> bool {
+        let Self::Stored(image) = self else { return true };
+        let reference = container.image.as_deref().unwrap_or_default().parse();
+        let found = reference.ok().and_then(|one| Self::find(config, &one).ok()?);
+        matches!(found, Some(Self::Stored(now)) if now.layers == image.layers)
+    }
+
     pub(super) fn config(&self) -> ImageConfig {
         match self {
             Self::Own => {

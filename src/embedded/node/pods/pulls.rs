@@ -3,7 +3,7 @@
 //! A pull has a thread of its own, so that hashing and writing keep nothing else of the node waiting. What it brings is
 //! sent to a process of root's, which stores it; see `images`. Few run at the same time, the others wait their turn.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,8 +100,20 @@ impl Inner {
         let asked = Instant::now();
         let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
         let begun = Instant::now();
-        let size = self.bring(question).await?;
+        let held = self.layers();
+        let mut brought = self.bring(question).await;
+        if brought.is_err() && !self.layers().is_superset(&held) {
+            // What the store had need not come along, and some of it was removed meanwhile.
+            brought = self.bring(question).await;
+        }
+        let size = brought?;
         Ok(Done { size, took: begun.elapsed(), with_wait: asked.elapsed() })
+    }
+
+    /// The layers that the store has now; none if it cannot be read.
+    fn layers(&self) -> BTreeSet<String> {
+        let stored = images::list(&self.config.home).unwrap_or_default();
+        stored.into_values().flat_map(|image| image.layers).collect()
     }
 
     async fn bring(&self, question: &Question) -> Result<u64, String> {

@@ -3,7 +3,7 @@
 //! It travels over a socket or in a memory file, never on a disk or a command line: its environment may hold secrets.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,16 @@ pub(crate) struct ContainerSpec {
     pub processes: Processes,
     /// What earlier attempts left and nobody needs any more: directories, and logs with their rotated files.
     pub obsolete: Vec<PathBuf>,
+}
+
+impl ContainerSpec {
+    /// The layers of images that it needs while it runs, each with the directory they are in.
+    pub(crate) fn layers(&self) -> Vec<(&Path, &[String])> {
+        match &self.root {
+            RootFs::Overlay { store, layers } => vec![(store.as_path(), layers.as_slice())],
+            RootFs::Own { .. } => Vec::new(),
+        }
+    }
 }
 
 impl fmt::Debug for ContainerSpec {

@@ -49,6 +49,8 @@ pub(super) struct Container {
     pub(super) terminal: Option<OwnedFd>,
     log: LogWriter,
     log_failed: bool,
+    /// The layers of its images, which nobody removes while it runs.
+    layers: Vec<File>,
 }
 
 struct Output {
@@ -60,9 +62,9 @@ impl Container {
     pub(super) fn new(
         spec: ContainerSpec,
         group: Option<Group>,
-        process: Process,
-        ends: Ends,
+        (process, ends): (Process, Ends),
         log: LogWriter,
+        layers: Vec<File>,
     ) -> io::Result<Self> {
         let output = |stream, fd: OwnedFd| -> io::Result<Output> {
             fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -96,6 +98,7 @@ impl Container {
             terminal,
             log,
             log_failed: false,
+            layers,
         })
     }
 
@@ -201,6 +204,7 @@ impl Container {
         (self.stdin, self.terminal) = (None, None);
         self.kill_at = None;
         self.stopping = None;
+        self.layers.clear();
         if let Some(group) = &self.group
             && let Err(error) = group.remove()
         {

@@ -21,6 +21,7 @@ use super::protocol::{Event, PodSetup, PodState, Reply, Request, ToNode, ToShim,
 use super::volumes::VolumeSpec;
 use super::{remains, volumes};
 use crate::node::cgroup::Tree;
+use crate::node::images;
 use crate::node::network::sandbox as network;
 use crate::node::sandbox::{self, ContainerSpec, Processes, sys};
 use crate::node::wire::{Channel, Received};
@@ -273,7 +274,8 @@ impl Shim {
             }
             Processes::Of(name) => Some(self.running(name)?.pidfd()),
         };
-        let (process, ends) = sandbox::spawn(&spec, group.as_ref(), beside).map_err(|failure| {
+        let layers = hold_layers(&spec)?;
+        let started = sandbox::spawn(&spec, group.as_ref(), beside).map_err(|failure| {
             if let Some(group) = &group {
                 let _ = group.remove();
             }
@@ -281,7 +283,7 @@ impl Shim {
         })?;
         let name = spec.name.clone();
         let container =
-            Container::new(spec, group, process, ends, log).map_err(|error| error.to_string())?;
+            Container::new(spec, group, started, log, layers).map_err(|error| error.to_string())?;
         let reply = Reply::Started { pid: container.pid(), at: container.started_at.to_string() };
         self.containers.insert(name, container);
         Ok(reply)
@@ -309,6 +311,12 @@ impl Shim {
 }
 
 /// An empty file that every user of the container may write.
+/// Keeps what a container runs from on this machine while it runs.
+fn hold_layers(spec: &ContainerSpec) -> Result<Vec<std::fs::File>, String> {
+    let held = spec.layers().into_iter().map(|(store, layers)| images::hold(store, layers));
+    Ok(held.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
 fn make_message_file(spec: &ContainerSpec, file: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(&spec.dir)?;
     std::fs::write(file, "")?;

@@ -111,6 +111,10 @@ impl Worker {
             }
             Err(error) => {
                 let message = error.to_string();
+                if !source.is_there(&self.ctx.config, container) {
+                    // It was removed after it was found: the next look pulls it, or says why not.
+                    return self.hold(container, "CreateContainerError", &message);
+                }
                 tell(Severity::Warning, "Failed", format!("Error: {message}"));
                 let terminated = Terminated::unseen("StartError", &message, 128);
                 self.apply_end(container, terminated);
