@@ -107,6 +107,19 @@ fn run(words: &[&str]) -> i32 {
                 while out.write_all(b"on and on\n").is_ok() {}
             }
         }
+        // A server that writes down what it is asked, and refuses it.
+        ["note", port, path] => {
+            let listener = std::net::TcpListener::bind(format!("0.0.0.0:{port}")).unwrap();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).unwrap_or(0);
+                if length > 0 {
+                    std::fs::write(path, &request[..length]).unwrap();
+                }
+                let _ = stream.write_all(b"HTTP/1.1 503 no\r\ncontent-length: 0\r\n\r\n");
+            }
+        }
         ["serve", port] => {
             let listener = std::net::TcpListener::bind(format!("0.0.0.0:{port}")).unwrap();
             for stream in listener.incoming() {
@@ -117,6 +130,7 @@ fn run(words: &[&str]) -> i32 {
         }
         ["reach", address] => writeln!(out, "{}", reach(address)).unwrap(),
         ["resolve", server, name] => writeln!(out, "{}", resolve(server, name)).unwrap(),
+        ["health", port] => crate::node::pods::serve_health(port.parse().unwrap()),
         ["wait"] => std::thread::sleep(Duration::from_secs(600)),
         ["stdin"] => {
             let mut text = String::new();

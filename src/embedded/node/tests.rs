@@ -405,11 +405,94 @@ async fn hooks_run_after_the_start_and_before_the_end() {
         .await;
     assert!(cluster.path("seen/stopping").exists());
 
-    let mut bad = pod("bad", &["wait"]);
-    bad["spec"]["containers"][0]["lifecycle"] = json!({"postStart": command(&["exit", "7"])});
-    create(&client, bad).await;
-    let ended = in_phase(&api, "bad", "Failed").await;
-    assert!(!ready(&ended));
+    for (name, hook) in
+        [("bad", command(&["exit", "7"])), ("none", json!({"tcpSocket": {"port": 80}}))]
+    {
+        let mut bad = pod(name, &["wait"]);
+        bad["spec"]["containers"][0]["lifecycle"] = json!({"postStart": hook});
+        create(&client, bad).await;
+        let ended = in_phase(&api, name, "Failed").await;
+        assert!(!ready(&ended));
+    }
+}
+
+#[tokio::test]
+async fn a_program_is_asked_for_its_health_by_grpc() {
+    let cluster = TestCluster::new("grpc");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let asked = |name: &str, service: Option<&str>| {
+        let mut asked = pod(name, &["health", "9000"]);
+        asked["spec"]["containers"][0]["readinessProbe"] =
+            json!({"grpc": {"port": 9000, "service": service}, "periodSeconds": 1});
+        asked
+    };
+    let api = create(&client, asked("well", None)).await;
+    create(&client, asked("sick", Some("sick"))).await;
+    eventually("the pod is ready", async || ready(&api.get("well").await.ok()?).then_some(()))
+        .await;
+    let events: Api<Event> = Api::default_namespaced(client);
+    eventually("the sick one is told", async || {
+        let events = events.list(&ListParams::default()).await.ok()?.items;
+        let said = "Readiness probe failed: service unhealthy (responded with \"NOT_SERVING\")";
+        events.iter().any(|event| event.message.as_deref() == Some(said)).then_some(())
+    })
+    .await;
+    assert!(!ready(&api.get("sick").await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_request_before_the_end_is_made_once_and_whatever_answers_is_content() {
+    let cluster = TestCluster::new("asks");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let asking = |name: &str, hook: serde_json::Value| {
+        let note = format!("/seen/{name}");
+        let mut asking = pod(name, &["note", "8080", &note]);
+        asking["spec"]["terminationGracePeriodSeconds"] = 600.into();
+        asking["spec"]["volumes"] = json!([{"name": "v", "hostPath": {
+            "path": cluster.path("seen"), "type": "DirectoryOrCreate"}}]);
+        let container = &mut asking["spec"]["containers"][0];
+        container["volumeMounts"] = json!([{"name": "v", "mountPath": "/seen"}]);
+        // It has no handler of the usual signal.
+        container["lifecycle"] = json!({"preStop": hook, "stopSignal": "SIGKILL"});
+        container["readinessProbe"] = json!({"tcpSocket": {"port": 8080}});
+        asking["spec"]["os"] = json!({"name": "linux"});
+        asking
+    };
+    let get = json!({"httpGet": {"port": 8080, "path": "/bye",
+        "httpHeaders": [{"name": "X-Who", "value": "kubelet"}]}});
+    let api = create(&client, asking("good", get)).await;
+    create(&client, asking("refused", json!({"httpGet": {"port": 1}}))).await;
+    create(&client, asking("none", json!({"tcpSocket": {"port": 8080}}))).await;
+    let begun = std::time::Instant::now();
+    for name in ["good", "refused", "none"] {
+        eventually("the pod is ready", async || ready(&api.get(name).await.ok()?).then_some(()))
+            .await;
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+        eventually("the pod is gone", async || {
+            api.get_opt(name).await.ok()?.is_none().then_some(())
+        })
+        .await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(300), "nobody waits for the grace period");
+    let seen = std::fs::read_to_string(cluster.path("seen/good")).unwrap();
+    assert!(seen.starts_with("GET /bye HTTP/1.1\r\n"), "{seen}");
+    assert!(seen.to_lowercase().contains("\r\nx-who: kubelet\r\n"), "{seen}");
+    assert!(seen.contains("kube-lifecycle/"), "{seen}");
+    let events: Api<Event> = Api::default_namespaced(client);
+    for (name, why) in [("refused", "Get \"10.244."), ("none", "invalid handler: tcpSocket")] {
+        eventually("the failed hook is told", async || {
+            let events = events.list(&ListParams::default()).await.ok()?.items;
+            let told = |event: &&Event| {
+                event.reason.as_deref() == Some("FailedPreStopHook")
+                    && event.involved_object.name.as_deref() == Some(name)
+            };
+            let message = events.iter().find(told)?.message.clone()?;
+            message.starts_with(&format!("PreStopHook failed: {why}")).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

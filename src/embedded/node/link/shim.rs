@@ -205,12 +205,22 @@ impl ShimLink {
         grace: Duration,
         hook: Option<StopHook>,
     ) -> Result<(), ShimError> {
-        let request = Request::Stop {
-            name: name.to_owned(),
-            signal,
-            grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
-            hook,
-        };
+        let (name, hook_over) = (name.to_owned(), false);
+        let request = Request::Stop { name, signal, grace_ms: millis(grace), hook, hook_over };
+        self.call(request, &[]).await.map(|_| ())
+    }
+
+    /// What the time was for that was to pass before a container is asked to end has been done. A shim of an earlier
+    /// build lets the time pass.
+    pub(crate) async fn hook_over(
+        &self,
+        name: &str,
+        signal: i32,
+        grace: Duration,
+    ) -> Result<(), ShimError> {
+        let (name, hook_over) = (name.to_owned(), true);
+        let request =
+            Request::Stop { name, signal, grace_ms: millis(grace), hook: None, hook_over };
         self.call(request, &[]).await.map(|_| ())
     }
 
@@ -226,7 +236,7 @@ impl ShimLink {
         let request = Request::Exec {
             container: container.to_owned(),
             exec: ExecSpec { argv },
-            timeout_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+            timeout_ms: millis(limit),
         };
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, exit) = oneshot::channel();
@@ -261,12 +271,16 @@ impl ShimLink {
 
     /// Ends all containers, then the shim. Its end is reported as [`Ended::Shim`].
     pub(crate) async fn shut_down(&self, grace: Duration) -> Result<(), ShimError> {
-        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let grace_ms = millis(grace);
         match self.call(Request::Shutdown { grace_ms }, &[]).await {
             Ok(_) | Err(ShimError::Gone) => Ok(()),
             Err(error) => Err(error),
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Shared {

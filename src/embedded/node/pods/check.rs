@@ -1,17 +1,17 @@
 //! One try of a probe.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
-use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
+use k8s_openapi::api::core::v1::{Container, GRPCAction, HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tokio::net::TcpStream;
 
-use super::insecure;
+use super::{grpc, insecure};
 use crate::node::link::ShimLink;
 use crate::node::network::Network;
 
@@ -78,12 +78,40 @@ pub(super) async fn check(probe: &Probe, target: &Target, limit: Duration) -> Re
         } else {
             shorten(&text)
         })
+    } else if let Some(action) = &probe.grpc {
+        ask(action, target, limit).await
     } else {
-        Err("this kind of probe is not supported; httpGet, tcpSocket and exec are".to_owned())
+        Err("missing probe handler: one of httpGet, tcpSocket, exec and grpc is needed".to_owned())
     }
 }
 
+async fn ask(action: &GRPCAction, target: &Target, limit: Duration) -> Result<(), String> {
+    let port = u16::try_from(action.port)
+        .map_err(|_| format!("the container has no port {}", action.port))?;
+    let address = SocketAddr::from((target.pod_ip.unwrap_or(Ipv4Addr::LOCALHOST), port));
+    let service = action.service.as_deref().unwrap_or_default();
+    grpc::check(target.dial(port), &address.to_string(), service, limit).await
+}
+
 async fn http_get(get: &HTTPGetAction, target: &Target) -> Result<(), String> {
+    let (status, body) = fetch(get, target, "kube-probe/1.36").await?;
+    if (200..400).contains(&status) {
+        return Ok(());
+    }
+    let body = body.trim();
+    let tail = if body.is_empty() { String::new() } else { format!(": {}", shorten(body)) };
+    Err(format!("HTTP probe failed with statuscode: {status}{tail}"))
+}
+
+/// Sends a request; the status of the answer, and its beginning.
+///
+/// # Errors
+/// The sentence for the event: there is no answer.
+pub(super) async fn fetch(
+    get: &HTTPGetAction,
+    target: &Target,
+    agent: &str,
+) -> Result<(u16, String), String> {
     let port = target.port(&get.port)?;
     let path = get.path.as_deref().filter(|path| !path.is_empty()).unwrap_or("/");
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
@@ -93,7 +121,7 @@ async fn http_get(get: &HTTPGetAction, target: &Target) -> Result<(), String> {
     });
     let mut request = http::Request::get(&path)
         .header(http::header::HOST, &host)
-        .header(http::header::USER_AGENT, "kube-probe/1.36")
+        .header(http::header::USER_AGENT, agent)
         .header(http::header::ACCEPT, "*/*");
     for header in get.http_headers.iter().flatten() {
         if header.name.eq_ignore_ascii_case("host")
@@ -114,13 +142,7 @@ async fn http_get(get: &HTTPGetAction, target: &Target) -> Result<(), String> {
     } else {
         send(stream, request).await
     };
-    let (status, body) = status.map_err(|error| fail(error.to_string()))?;
-    if (200..400).contains(&status) {
-        return Ok(());
-    }
-    let body = body.trim();
-    let tail = if body.is_empty() { String::new() } else { format!(": {}", shorten(body)) };
-    Err(format!("HTTP probe failed with statuscode: {status}{tail}"))
+    status.map_err(|error| fail(error.to_string()))
 }
 
 async fn send(

@@ -76,15 +76,6 @@ fn of_container(container: &Container, note: &mut impl FnMut(bool, &'static str)
         let proc_mount = context.proc_mount.as_deref().unwrap_or("Default");
         note(proc_mount != "Default", "spec.containers.securityContext.procMount");
     }
-    if let Some(lifecycle) = &container.lifecycle {
-        let tcp = |handler: &Option<k8s_openapi::api::core::v1::LifecycleHandler>| {
-            handler.as_ref().is_some_and(|handler| handler.tcp_socket.is_some())
-        };
-        note(tcp(&lifecycle.post_start), "spec.containers.lifecycle.postStart.tcpSocket");
-        note(tcp(&lifecycle.pre_stop), "spec.containers.lifecycle.preStop.tcpSocket");
-        let http = lifecycle.pre_stop.as_ref().is_some_and(|handler| handler.http_get.is_some());
-        note(http, "spec.containers.lifecycle.preStop.httpGet");
-    }
     let resources = container.resources.as_ref();
     let limits = resources.and_then(|resources| resources.limits.as_ref());
     for name in limits.into_iter().flat_map(|limits| limits.keys()) {
@@ -133,14 +124,14 @@ mod tests {
     fn what_has_no_effect_is_named_once() {
         let container = json!({"name": "c", "image": "app:1", "imagePullPolicy": "Always",
             "ports": [{"containerPort": 80, "hostPort": 80}],
-            "lifecycle": {"preStop": {"httpGet": {"port": 80}}}});
+            "volumeMounts": [{"name": "a", "mountPath": "/a", "mountPropagation": "Bidirectional"}]});
         let spec = json!({"hostPID": true, "containers": [container, container],
             "volumes": [{"name": "a", "emptyDir": {"sizeLimit": "1Mi"}}]});
         assert_eq!(
             of(spec),
             [
-                "spec.containers.lifecycle.preStop.httpGet",
                 "spec.containers.ports.hostPort",
+                "spec.containers.volumeMounts.mountPropagation",
                 "spec.hostPID",
                 "spec.volumes.emptyDir.sizeLimit",
             ]

@@ -17,6 +17,7 @@ mod ephemeral;
 mod events;
 mod expand;
 mod fields;
+mod grpc;
 mod hooks;
 mod ignored;
 mod insecure;
@@ -51,6 +52,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::context::Context;
+#[cfg(test)]
+pub(super) use self::grpc::tests::serve_health;
 use self::worker::{Message, Worker};
 use super::cgroup::Tree;
 use super::link::SupervisorLink;

@@ -118,11 +118,14 @@ async fn watch(probe: &Probe, kind: Kind, target: &Target, tell: &impl Fn(Kind, 
     };
     let limit = seconds(probe.timeout_seconds, 1).max(Duration::from_millis(100));
     let delay = seconds(probe.initial_delay_seconds, 0);
+    // One by gRPC tells itself what it waited for.
+    let patience = if probe.grpc.is_some() { limit + FIRST_GAP } else { limit };
     tokio::time::sleep(delay).await;
     let mut counter = Counter::new(probe, kind);
     loop {
         let began = Instant::now();
-        let result = match tokio::time::timeout(limit, check::check(probe, target, limit)).await {
+        let result = match tokio::time::timeout(patience, check::check(probe, target, limit)).await
+        {
             Ok(result) => result,
             Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
         };

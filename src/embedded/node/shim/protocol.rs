@@ -37,8 +37,15 @@ pub(crate) enum Request {
     /// Start a container.
     Start(Box<ContainerSpec>),
     /// Ask a container to end: first do what `hook` says, then send `signal`; SIGKILL after the grace period, in which
-    /// the hook is included.
-    Stop { name: String, signal: i32, grace_ms: u64, hook: Option<StopHook> },
+    /// the hook is included. `hook_over` ends a hook that only lets time pass: what it was for has been done.
+    Stop {
+        name: String,
+        signal: i32,
+        grace_ms: u64,
+        hook: Option<StopHook>,
+        #[serde(default)]
+        hook_over: bool,
+    },
     /// Run a program in a container, for at most `timeout_ms`. The answer comes when it has started; its end is an
     /// [`Event::ExecEnded`]. With two descriptors its output goes there, else it is discarded.
     Exec { container: String, exec: ExecSpec, timeout_ms: u64 },
@@ -77,6 +84,11 @@ pub(crate) enum StopHook {
     Exec(Vec<String>),
     /// Time passes.
     Sleep(u64),
+}
+
+impl StopHook {
+    /// All of the grace period passes: who asks has something to do in it, and tells when it is done.
+    pub(crate) const ENDLESS: Self = Self::Sleep(u64::MAX);
 }
 
 /// What a pod or a volume has left.

@@ -199,7 +199,10 @@ impl Shim {
             },
             Request::Volume(volume) => self.volume(&volume),
             Request::Start(spec) => self.start(*spec),
-            Request::Stop { name, signal, grace_ms, hook } => {
+            Request::Stop { name, signal, grace_ms, hook, hook_over } => {
+                if hook_over {
+                    self.time_over(&name);
+                }
                 self.stop(&name, signal, Duration::from_millis(grace_ms), hook)
             }
             Request::Exec { container, exec, timeout_ms } => {

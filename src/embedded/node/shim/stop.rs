@@ -155,6 +155,14 @@ impl Shim {
         }
     }
 
+    /// Ends a hook that only lets time pass.
+    pub(super) fn time_over(&mut self, name: &str) {
+        let hook = self.containers.get(name).and_then(|one| one.stopping);
+        if hook.is_some_and(|hook| !matches!(hook.waits_for, WaitsFor::Program(_))) {
+            self.hook_over(name);
+        }
+    }
+
     fn hook_over(&mut self, name: &str) {
         let hook = self.containers.get_mut(name).and_then(|one| one.stopping.take());
         if let Some(hook) = hook {

@@ -374,6 +374,16 @@ async fn a_hook_comes_before_the_signal_and_takes_of_the_grace_period() {
     pod.link.stop("endless", libc::SIGKILL, short, endless).await.unwrap();
     assert_eq!(pod.end_of("endless").await.signal, Some(9));
 
+    // Time that somebody uses for something ends with that, and nothing else does.
+    pod.link.start(pod.spec("used", &["wait"])).await.unwrap();
+    pod.link.stop("used", libc::SIGKILL, long, Some(StopHook::ENDLESS)).await.unwrap();
+    pod.link.stop("used", libc::SIGKILL, long, None).await.unwrap();
+    let state = pod.link.state().await.unwrap();
+    let used = state.containers.iter().find(|one| one.name == "used").unwrap();
+    assert!(used.exit.is_none(), "its hook goes on");
+    pod.link.hook_over("used", libc::SIGKILL, long).await.unwrap();
+    assert_eq!(pod.end_of("used").await.signal, Some(9));
+
     // Asked again with less patience, the hook is not waited for.
     pod.link.start(pod.spec("again", &["wait"])).await.unwrap();
     pod.link.stop("again", libc::SIGTERM, long, Some(StopHook::Sleep(600))).await.unwrap();

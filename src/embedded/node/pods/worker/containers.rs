@@ -3,7 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, LifecycleHandler};
 use kube::ResourceExt;
 
 use super::Worker;
@@ -13,11 +13,11 @@ use crate::node::pods::check::Target;
 use crate::node::pods::environment;
 use crate::node::pods::ephemeral;
 use crate::node::pods::events::Severity;
-use crate::node::pods::hooks;
+use crate::node::pods::hooks::{self, BeforeEnd};
 use crate::node::pods::probe::{self, Kind, News, What};
 use crate::node::pods::runtime::{Restart, Runtime, State, Terminated, is_sidecar};
 use crate::node::sandbox::{ContainerSpec, Processes};
-use crate::node::shim::Exit;
+use crate::node::shim::{Exit, StopHook};
 
 const CONFIG_AGAIN: Duration = Duration::from_secs(1);
 const LOG_TAIL: u64 = 2048;
@@ -350,8 +350,8 @@ impl Worker {
     }
 
     /// Asks a container to end.
-    pub(super) async fn stop_container(&self, container: &Container, grace: Duration) {
-        let Some(sandbox) = &self.sandbox else {
+    pub(super) async fn stop_container(&mut self, container: &Container, grace: Duration) {
+        let Some(link) = self.sandbox.as_ref().map(|sandbox| sandbox.link.clone()) else {
             return;
         };
         let reference = container.image.as_deref().unwrap_or_default().parse().ok();
@@ -362,10 +362,50 @@ impl Worker {
             (None, Some(source)) => build::signal(&source.config().stop_signal),
             (None, None) => libc::SIGTERM,
         };
-        let hook = hooks::before_end(container);
-        if let Err(error) = sandbox.link.stop(&container.name, signal, grace, hook).await {
+        let (hook, handler) = match hooks::before_end(container) {
+            Some(BeforeEnd::Shim(hook)) => (Some(hook), None),
+            Some(BeforeEnd::Node(handler)) => (Some(StopHook::ENDLESS), Some(handler)),
+            None => (None, None),
+        };
+        if let Err(error) = link.stop(&container.name, signal, grace, hook).await {
             tracing::debug!(container = container.name, %error, "stopping the container");
+        } else if let Some(handler) = handler.filter(|_| !grace.is_zero()) {
+            self.perform_before_end(container, *handler, (signal, grace));
         }
+    }
+
+    /// Does what comes before the end of a container, once, while its shim lets the time pass; then the shim is told.
+    fn perform_before_end(
+        &mut self,
+        container: &Container,
+        handler: LifecycleHandler,
+        (signal, grace): (i32, Duration),
+    ) {
+        let (Some(target), Some(runtime)) = (self.target(container), self.runtime(container))
+        else {
+            return;
+        };
+        let attempt = runtime.attempt;
+        if self.hooked.insert(container.name.clone(), attempt) == Some(attempt) {
+            return;
+        }
+        let (ctx, pod) = (self.ctx.clone(), self.pod.clone());
+        tokio::spawn(async move {
+            let name = target.container.name.as_str();
+            // At the end of the grace period the shim goes on by itself, and tells.
+            let Ok(outcome) = tokio::time::timeout(grace, hooks::perform(&handler, &target)).await
+            else {
+                return;
+            };
+            if let Err(message) = outcome {
+                let text = format!("PreStopHook failed: {message}");
+                let reason = "FailedPreStopHook";
+                ctx.events.report(&pod, Some(name), Severity::Warning, reason, text);
+            }
+            if let Err(error) = target.link.hook_over(name, signal, grace).await {
+                tracing::debug!(container = name, %error, "going on with the container's end");
+            }
+        });
     }
 }
 

@@ -64,6 +64,8 @@ pub(super) struct Worker {
     address: Option<Ipv4Addr>,
     runtimes: BTreeMap<String, Runtime>,
     probing: BTreeMap<String, Probing>,
+    /// The attempts of containers before whose end something is done that has begun.
+    hooked: BTreeMap<String, u32>,
     volumes: Option<Prepared>,
     tokens: Tokens,
     start_time: Timestamp,
@@ -132,6 +134,7 @@ impl Worker {
             address,
             runtimes: BTreeMap::new(),
             probing: BTreeMap::new(),
+            hooked: BTreeMap::new(),
             volumes: None,
             tokens: Tokens::default(),
             start_time: before.start_time.map_or_else(Timestamp::now, |time| time.0),
