@@ -37,10 +37,8 @@ pub(super) fn default_spec(spec: &mut Value) {
 }
 
 fn default_container(container: &mut Value, host_network: bool) {
-    let image = container.text(&["image"]);
-    let tag = image.rsplit('/').next().unwrap_or_default();
-    let latest = !image.contains('@') && (!tag.contains(':') || tag.ends_with(":latest"));
-    container.default_to("imagePullPolicy", if latest { "Always" } else { "IfNotPresent" });
+    let policy = pull_policy(container.text(&["image"]));
+    container.default_to("imagePullPolicy", policy);
     container.default_to("terminationMessagePath", "/dev/termination-log");
     container.default_to("terminationMessagePolicy", "File");
     container.default_to("resources", json!({}));
@@ -65,6 +63,13 @@ fn default_container(container: &mut Value, host_network: bool) {
             variable["valueFrom"]["fieldRef"].default_to("apiVersion", "v1");
         }
     }
+}
+
+/// When an image is pulled of which nobody says it.
+fn pull_policy(image: &str) -> &'static str {
+    let tag = image.rsplit('/').next().unwrap_or_default();
+    let latest = !image.contains('@') && (!tag.contains(':') || tag.ends_with(":latest"));
+    if latest { "Always" } else { "IfNotPresent" }
 }
 
 fn default_probe(probe: &mut Value) {
@@ -96,6 +101,10 @@ fn default_volume(volume: &mut Value) {
     }
     if volume.at(&["hostPath"]).is_some() {
         volume["hostPath"].default_to("type", "");
+    }
+    if volume.at(&["image"]).is_some() {
+        let policy = pull_policy(volume.text(&["image", "reference"]));
+        volume["image"].default_to("pullPolicy", policy);
     }
     let field_api_versions = |holder: &mut Value| {
         for item in holder.items_mut("items") {
@@ -222,6 +231,14 @@ fn validate_volumes(
             if volume.at(&[source]).is_some() && volume.text(&[source, field]).is_empty() {
                 errors.push(FieldError::required(format!("{path}.{source}.{field}"), ""));
             }
+        }
+        if let Some(image) = volume.at(&["image"]) {
+            // A template may leave it to whoever makes pods of it.
+            if path.starts_with("spec.volumes[") && image.text(&["reference"]).is_empty() {
+                errors.push(FieldError::required(format!("{path}.image.reference"), ""));
+            }
+            let at = format!("{path}.image.pullPolicy");
+            one_of(image, "pullPolicy", &["Always", "IfNotPresent", "Never"], &at, errors);
         }
     }
     names
@@ -393,5 +410,27 @@ mod tests {
                 assert!(errors[0].contains("terminationGracePeriodSeconds (30)"), "{errors:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_image_that_is_a_volume_is_defaulted_and_checked() {
+        let check = |image: Value, path: &str| {
+            let mut spec = json!({"containers": [{"name": "main", "image": "app:1"}],
+                "volumes": [{"name": "v", "image": image}]});
+            default_spec(&mut spec);
+            let mut errors = Vec::new();
+            validate_spec(&spec, path, &mut errors);
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            (spec["volumes"][0]["image"]["pullPolicy"].clone(), errors.join("; "))
+        };
+        for (reference, policy) in [("data", "Always"), ("data:1", "IfNotPresent")] {
+            let (defaulted, errors) = check(json!({"reference": reference}), "spec");
+            assert_eq!((defaulted, errors.as_str()), (policy.into(), ""));
+        }
+        let (_, errors) = check(json!({"reference": "a", "pullPolicy": "Often"}), "spec");
+        assert!(errors.starts_with("spec.volumes[0].image.pullPolicy: Unsupported"), "{errors}");
+        let (_, errors) = check(json!({}), "spec");
+        assert!(errors.starts_with("spec.volumes[0].image.reference: Required"), "{errors}");
+        assert_eq!(check(json!({}), "spec.template.spec").1, "", "whoever makes pods may say it");
     }
 }

@@ -1,5 +1,6 @@
 //! From a pod's container to what a shim starts.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -44,12 +45,11 @@ impl Source {
         Ok(found.map(|image| Self::Stored(Box::new(image))))
     }
 
-    /// Whether the container's image is still what it was when this was found.
-    pub(super) fn is_there(&self, config: &ClusterConfig, container: &Container) -> bool {
+    /// Whether the store still has what was found; an index that cannot be read is no sign of the contrary.
+    pub(super) fn is_there(&self, config: &ClusterConfig) -> bool {
         let Self::Stored(image) = self else { return true };
-        let reference = container.image.as_deref().unwrap_or_default().parse();
-        let found = reference.ok().and_then(|one| Self::find(config, &one).ok()?);
-        matches!(found, Some(Self::Stored(now)) if now.layers == image.layers)
+        let stored = images::list(&config.home);
+        stored.map_or(true, |all| all.values().any(|one| one.layers == image.layers))
     }
 
     pub(super) fn config(&self) -> ImageConfig {
@@ -80,6 +80,9 @@ impl Source {
         }
     }
 }
+
+/// Images that are mounted, by volume.
+pub(super) type Images = BTreeMap<String, Source>;
 
 /// Directories and generated files of a pod.
 #[derive(Debug, Clone)]
@@ -157,6 +160,7 @@ pub(super) struct Inputs<'a> {
     pub(super) container: &'a Container,
     pub(super) attempt: u32,
     pub(super) source: &'a Source,
+    pub(super) images: &'a Images,
     pub(super) environment: &'a Environment,
     pub(super) volumes: &'a Prepared,
     pub(super) places: &'a Places,
@@ -279,16 +283,28 @@ fn mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>, String> {
         mounts.push(bind(message, target, None, false));
     }
     for mount in container.volume_mounts.iter().flatten() {
-        let path = inputs
-            .volumes
-            .paths
-            .get(&mount.name)
-            .ok_or_else(|| format!("the pod has no volume {:?}", mount.name))?;
         let sub_path = match (&mount.sub_path, &mount.sub_path_expr) {
             (Some(path), _) if !path.is_empty() => Some(path.clone()),
             (_, Some(text)) if !text.is_empty() => Some(expand(text, |name| environment.get(name))),
             _ => None,
         };
+        if let Some(image) = inputs.images.get(&mount.name) {
+            let source = match image {
+                Source::Own => return Err("the platform's own image cannot be a volume".to_owned()),
+                Source::Stored(image) => MountSource::Image {
+                    store: images::layers_dir(&inputs.config.home),
+                    layers: image.layers.clone(),
+                    sub_path,
+                },
+            };
+            mounts.push(Mount { source, target: mount.mount_path.clone(), read_only: true });
+            continue;
+        }
+        let path = inputs
+            .volumes
+            .paths
+            .get(&mount.name)
+            .ok_or_else(|| format!("the pod has no volume {:?}", mount.name))?;
         let read_only = mount.read_only == Some(true) || read_only.contains(&&mount.name);
         mounts.push(bind(path.clone(), &mount.mount_path, sub_path, read_only));
     }

@@ -17,7 +17,7 @@ use nix::unistd::{Gid, Uid, chdir, pivot_root, setgroups, setresgid, setresuid, 
 use seccompiler::BpfProgram;
 
 use super::spawn::{Failure, Step};
-use super::spec::ContainerSpec;
+use super::spec::{ContainerSpec, MountSource};
 use super::stdio::Stdio;
 use super::{capabilities, devices, mounts, rootfs, seccomp, sys, user};
 use crate::node::cgroup::Group;
@@ -74,8 +74,14 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
     let root = rootfs::mount_root(spec)?;
     let inside = mounts::Root::open(&root)?;
     devices::mount_kernel_file_systems(&inside, spec, plan.group)?;
-    for volume in &spec.mounts {
-        mounts::mount_volume(&inside, volume)?;
+    for (number, volume) in spec.mounts.iter().enumerate() {
+        match &volume.source {
+            MountSource::Image { store, layers, sub_path } => {
+                let files = rootfs::mount_image(&spec.dir, number, store, layers)?;
+                mounts::mount_image(&inside, &volume.target, &files, sub_path.as_deref())?;
+            }
+            _ => mounts::mount_volume(&inside, volume)?,
+        }
     }
     drop(inside);
     enter(&root)?;

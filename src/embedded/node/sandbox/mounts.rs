@@ -145,6 +145,8 @@ pub(super) fn mount_volume(root: &Root, volume: &Mount) -> Result<(), Failure> {
             let read_only = if volume.read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
             root.remount(target, safe | read_only)
         }
+        // Its layers come from elsewhere.
+        MountSource::Image { .. } => Err(Failure::new("mount the volume", "it is an image")),
         MountSource::Tmpfs { size } => {
             let options = match size {
                 Some(size) => format!("mode=1777,size={size}"),
@@ -153,6 +155,30 @@ pub(super) fn mount_volume(root: &Root, volume: &Mount) -> Result<(), Failure> {
             root.mount_new(target, "tmpfs", safe, &options)
         }
     }
+}
+
+/// Shows the files of an image, mounted at `files`, or what is at `sub_path` of them: to be read and nothing else.
+pub(super) fn mount_image(
+    root: &Root,
+    target: &str,
+    files: &Path,
+    sub_path: Option<&str>,
+) -> Result<(), Failure> {
+    // Held open until it is mounted: `by_fd` names it.
+    let held;
+    let source = match sub_path {
+        Some(sub_path) => {
+            held = Root::open(files)?
+                .find(sub_path)
+                .step(format!("find the subPath {sub_path:?} of the image"))?;
+            by_fd(&held)
+        }
+        None => files.to_owned(),
+    };
+    let is_dir = std::fs::metadata(&source).step("find the files of the image")?.is_dir();
+    root.bind(&source, target, if is_dir { Kind::Directory } else { Kind::File })?;
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    root.remount(target, quiet | MsFlags::MS_RDONLY)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The file system a container starts on.
 
+use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -41,11 +42,7 @@ fn mount_overlay(
     // The upper directory becomes `/`, which everyone must be able to enter.
     std::fs::set_permissions(spec.dir.join("upper"), PermissionsExt::from_mode(0o755))
         .step("prepare the writable layer")?;
-    let dir = std::fs::File::options()
-        .read(true)
-        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-        .open(&spec.dir)
-        .step("open the container's directory")?;
+    let dir = open(&spec.dir)?;
     let private = format!("/proc/self/fd/{}", dir.as_raw_fd());
     let lower = if layers.is_empty() { format!("{private}/empty") } else { layers.join(":") };
     let options =
@@ -53,6 +50,29 @@ fn mount_overlay(
     chdir(store).step("enter the layer store")?;
     mount(Some("overlay"), root, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str()))
         .step("mount the image's layers")
+}
+
+/// Layers below nothing, seen in this mount namespace alone: the directory they are on, below `dir`.
+pub(super) fn mount_image(
+    dir: &Path,
+    number: usize,
+    store: &Path,
+    layers: &[String],
+) -> Result<PathBuf, Failure> {
+    // Two directories at least: one alone cannot be mounted without a writable one.
+    let (empty, target) = (dir.join("empty"), dir.join(format!("image-{number}")));
+    make_dir(&empty)?;
+    make_dir(&target)?;
+    let held = open(&empty)?;
+    if layers.is_empty() {
+        return Ok(empty);
+    }
+    chdir(store).step("enter the layer store")?;
+    let options = format!("lowerdir={}:/proc/self/fd/{}", layers.join(":"), held.as_raw_fd());
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+    mount(Some("overlay"), &target, Some("overlay"), flags, Some(options.as_str()))
+        .step("mount the layers of an image that is a volume")?;
+    Ok(target)
 }
 
 /// The image of the node itself: an empty root with one executable.
@@ -73,6 +93,15 @@ fn mount_own(binary: &Path, authorities: Option<&Path>, root: &Path) -> Result<(
     let tmp = root.join("tmp");
     make_dir(&tmp)?;
     std::fs::set_permissions(&tmp, PermissionsExt::from_mode(0o1777)).step("prepare /tmp")
+}
+
+/// A descriptor that stands for a directory whose path may be long or odd.
+fn open(dir: &Path) -> Result<File, Failure> {
+    File::options()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(dir)
+        .step(format!("open {}", dir.display()))
 }
 
 fn make_dir(path: &Path) -> Result<(), Failure> {

@@ -67,10 +67,15 @@ pub(crate) struct ContainerSpec {
 impl ContainerSpec {
     /// The layers of images that it needs while it runs, each with the directory they are in.
     pub(crate) fn layers(&self) -> Vec<(&Path, &[String])> {
-        match &self.root {
-            RootFs::Overlay { store, layers } => vec![(store.as_path(), layers.as_slice())],
-            RootFs::Own { .. } => Vec::new(),
-        }
+        let root = match &self.root {
+            RootFs::Overlay { store, layers } => Some((store.as_path(), layers.as_slice())),
+            RootFs::Own { .. } => None,
+        };
+        let mounted = self.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Image { store, layers, .. } => Some((store.as_path(), layers.as_slice())),
+            _ => None,
+        });
+        root.into_iter().chain(mounted).collect()
     }
 }
 
@@ -137,6 +142,15 @@ pub(crate) enum MountSource {
         /// The host path.
         path: PathBuf,
         /// Path below it.
+        sub_path: Option<String>,
+    },
+    /// The files of an image, or a path below them that cannot leave them; nothing of it is executed.
+    Image {
+        /// Directory of the unpacked layers.
+        store: PathBuf,
+        /// Names of the layers, topmost first.
+        layers: Vec<String>,
+        /// Path in the image.
         sub_path: Option<String>,
     },
     /// Memory.

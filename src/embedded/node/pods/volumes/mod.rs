@@ -81,7 +81,8 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, String> {
     let group = group(spec);
     let mut prepared = Prepared::default();
-    for volume in spec.volumes.iter().flatten() {
+    // Images are pulled for the containers that mount them.
+    for volume in spec.volumes.iter().flatten().filter(|volume| volume.image.is_none()) {
         let path = dir.join(&volume.name);
         let fail = |error: String| {
             format!("MountVolume.SetUp failed for volume {:?} : {error}", volume.name)

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::Worker;
 use crate::node::link::Ended;
-use crate::node::pods::build::{self, Inputs, Source};
+use crate::node::pods::build::{self, Images, Inputs, Source};
 use crate::node::pods::check::Target;
 use crate::node::pods::environment;
 use crate::node::pods::ephemeral;
@@ -73,6 +73,12 @@ impl Worker {
     }
 
     async fn start(&mut self, container: &Container) {
+        if self.is_pulling(container) {
+            return;
+        }
+        let Some(images) = self.volume_images(container).await else {
+            return;
+        };
         let Some(source) = self.image(container).await else {
             return;
         };
@@ -83,7 +89,7 @@ impl Worker {
             return self.hold(container, "CreateContainerError", &why);
         }
         let attempt = self.runtime(container).map_or(0, |runtime| runtime.attempt);
-        let spec = match self.build(container, attempt, &source).await {
+        let spec = match self.build(container, attempt, (&source, &images)).await {
             Ok(spec) => spec,
             Err(message) => {
                 return self.hold(container, "CreateContainerConfigError", &message);
@@ -111,8 +117,9 @@ impl Worker {
             }
             Err(error) => {
                 let message = error.to_string();
-                if !source.is_there(&self.ctx.config, container) {
-                    // It was removed after it was found: the next look pulls it, or says why not.
+                let mut sources = images.values().chain([&source]);
+                if !sources.all(|one| one.is_there(&self.ctx.config)) {
+                    // One was removed after it was found: the next look pulls it, or says why not.
                     return self.hold(container, "CreateContainerError", &message);
                 }
                 tell(Severity::Warning, "Failed", format!("Error: {message}"));
@@ -126,7 +133,7 @@ impl Worker {
         &self,
         container: &Container,
         attempt: u32,
-        source: &Source,
+        (source, images): (&Source, &Images),
     ) -> Result<ContainerSpec, String> {
         let image = source.config();
         let environment = environment::build(
@@ -145,6 +152,7 @@ impl Worker {
             container,
             attempt,
             source,
+            images,
             environment: &environment,
             volumes: &volumes,
             places: &self.places,

@@ -1,12 +1,13 @@
 //! Having the image of a container, as its pull policy wants it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Container;
 
 use super::Worker;
 use crate::node::images::Reference;
-use crate::node::pods::build::Source;
+use crate::node::pods::build::{Images, Source};
 use crate::node::pods::events::Severity;
 use crate::node::pods::pulling::{self, Pulls, Step};
 use crate::node::pods::pulls::Answer;
@@ -18,18 +19,62 @@ const LOOK_FOR_IMAGE: Duration = Duration::from_secs(1);
 /// How long a failed pull is shown as such before the wait for the next one is.
 const SHOW_FAILURE: Duration = Duration::from_secs(2);
 
-/// News of a pull: which container, which image, what became of it.
+/// News of a pull: what it was for, which image, what became of it.
 pub(super) type PullNews = (String, String, Answer);
+
+/// An image that a container needs: its own, or that of a volume.
+struct Wanted {
+    container: Container,
+    /// What the container's pulls of it are known by: its name, or `NAME/VOLUME`.
+    key: String,
+    image: String,
+    policy: Option<String>,
+}
 
 impl Worker {
     /// The image to start a container from now; `None` while it is not there, which the container's state tells.
     pub(super) async fn image(&mut self, container: &Container) -> Option<Source> {
-        let image = container.image.clone().unwrap_or_default();
-        let policy = container.image_pull_policy.as_deref();
+        let wanted = Wanted {
+            container: container.clone(),
+            key: container.name.clone(),
+            image: container.image.clone().unwrap_or_default(),
+            policy: container.image_pull_policy.clone(),
+        };
+        self.have(wanted).await
+    }
+
+    /// The images that a container mounts, by volume; `None` while one is not there.
+    pub(super) async fn volume_images(&mut self, container: &Container) -> Option<Images> {
+        let mounts = container.volume_mounts.iter().flatten();
+        let names: BTreeSet<&str> = mounts.map(|mount| mount.name.as_str()).collect();
+        let volumes = self.spec.volumes.clone().unwrap_or_default();
+        let mut images = Images::new();
+        for volume in volumes.iter().filter(|volume| names.contains(volume.name.as_str())) {
+            let Some(source) = &volume.image else { continue };
+            let wanted = Wanted {
+                container: container.clone(),
+                key: format!("{}/{}", container.name, volume.name),
+                image: source.reference.clone().unwrap_or_default(),
+                policy: source.pull_policy.clone(),
+            };
+            images.insert(volume.name.clone(), self.have(wanted).await?);
+        }
+        Some(images)
+    }
+
+    /// Whether an image of a container is on its way.
+    pub(super) fn is_pulling(&self, container: &Container) -> bool {
+        let own = |key: &str| key.split('/').next() == Some(container.name.as_str());
+        self.pulls.iter().any(|(key, pulls)| own(key) && pulls.running)
+    }
+
+    async fn have(&mut self, wanted: Wanted) -> Option<Source> {
+        let Wanted { container, key, image, policy } = &wanted;
+        let policy = policy.as_deref();
         let attempt = self.runtimes.get(&container.name).map_or(0, |runtime| runtime.attempt);
-        let pulls = self.pulls.entry(container.name.clone()).or_default();
-        if pulls.image != image {
-            *pulls = Pulls::of(&image);
+        let pulls = self.pulls.entry(key.clone()).or_default();
+        if pulls.image != *image {
+            *pulls = Pulls::of(image);
         }
         if pulls.running {
             return None;
@@ -54,7 +99,7 @@ impl Worker {
         match (pulling::step(policy, found.as_ref(), fresh), found) {
             (Step::Use, Some(found)) => {
                 if !fresh {
-                    let text = pulling::present(&image, policy, &found);
+                    let text = pulling::present(image, policy, &found);
                     self.tell(container, Severity::Normal, "Pulled", text);
                 }
                 return Some(found);
@@ -66,44 +111,46 @@ impl Worker {
                 let message = format!("{why}: load it with `{load}`, or let the policy pull it");
                 self.lack(container, "ErrImageNeverPull", &message, ("ErrImageNeverPull", &why));
             }
-            _ => self.pull(container, &image, reference).await,
+            _ => self.pull(wanted, reference).await,
         }
         None
     }
 
     /// Begins to pull, or goes on resting.
-    async fn pull(&mut self, container: &Container, image: &str, reference: Reference) {
+    async fn pull(&mut self, wanted: Wanted, reference: Reference) {
+        let Wanted { container, key, image, .. } = wanted;
         let now = Instant::now();
-        let Some(pulls) = self.pulls.get_mut(&container.name) else { return };
+        let Some(pulls) = self.pulls.get_mut(&key) else { return };
         if let Some((why, until)) = pulls.resting(now) {
             let message = format!("Back-off pulling image {image:?}: ErrImagePull: {why}");
             let at = until.min(now + LOOK_FOR_IMAGE);
-            if self.hold_until(container, "ImagePullBackOff", &message, at) {
+            if self.hold_until(&container, "ImagePullBackOff", &message, at) {
                 let text = format!("Back-off pulling image {image:?}");
-                self.tell(container, Severity::Normal, "BackOff", text);
-                self.tell(container, Severity::Warning, "Failed", "Error: ImagePullBackOff".into());
+                self.tell(&container, Severity::Normal, "BackOff", text);
+                let error = "Error: ImagePullBackOff".to_owned();
+                self.tell(&container, Severity::Warning, "Failed", error);
             }
             return;
         }
         pulls.running = true;
-        let keyring = self.keyring(container).await;
-        self.tell(container, Severity::Normal, "Pulling", format!("Pulling image {image:?}"));
+        let keyring = self.keyring(&container).await;
+        self.tell(&container, Severity::Normal, "Pulling", format!("Pulling image {image:?}"));
         let pull = self.ctx.puller.pull(reference, keyring);
-        let (news, name, image) =
-            (self.pull_news.0.clone(), container.name.clone(), image.to_owned());
+        let news = self.pull_news.0.clone();
         tokio::spawn(async move {
             // The pod may be gone.
-            let _ = news.send((name, image, pull.await));
+            let _ = news.send((key, image, pull.await));
         });
     }
 
     /// A pull has ended.
-    pub(super) fn pulled(&mut self, (name, image, answer): PullNews) {
-        let (Some(container), Some(runtime)) = (self.find(&name), self.runtimes.get(&name)) else {
+    pub(super) fn pulled(&mut self, (key, image, answer): PullNews) {
+        let name = key.split('/').next().unwrap_or_default();
+        let (Some(container), Some(runtime)) = (self.find(name), self.runtimes.get(name)) else {
             return;
         };
         let attempt = runtime.attempt;
-        let Some(pulls) = self.pulls.get_mut(&name).filter(|pulls| pulls.image == image) else {
+        let Some(pulls) = self.pulls.get_mut(&key).filter(|pulls| pulls.image == image) else {
             return;
         };
         match answer {
