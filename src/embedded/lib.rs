@@ -28,6 +28,7 @@ pub mod controllers;
 mod cron;
 mod error;
 mod files;
+mod host_port;
 pub mod node;
 mod pki;
 mod quantity;

@@ -21,6 +21,7 @@ use super::testing::TestCluster;
 use crate::{Error, FrontDoor};
 
 mod ephemeral;
+mod host_ports;
 mod images;
 mod kube_rs;
 mod policy;

@@ -17,6 +17,7 @@ mod default_class;
 mod discovery;
 mod events;
 mod extensions;
+mod host_ports;
 mod meta;
 mod metrics;
 mod networking;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::ValueExt;
 use super::meta::{is_dns_label, is_dns_subdomain};
+use super::{ValueExt, host_ports};
 
 const MODE: i64 = 0o644;
 
@@ -157,6 +157,7 @@ pub(super) fn validate_spec(spec: &Value, path: &str, errors: &mut Vec<FieldErro
             validate_hooks(container, &path, spec, errors);
         }
     }
+    host_ports::validate(spec, path, errors);
     one_of(spec, "restartPolicy", &["Always", "OnFailure", "Never"], &at("restartPolicy"), errors);
     one_of(
         spec,

@@ -19,10 +19,11 @@ use super::cache::{Cache, Change};
 use super::events::{Recorder, Severity};
 use super::key::Key;
 use super::node_fit;
-use super::pods::is_active;
+use super::pods::{is_active, is_finished};
 use super::queue::Queue;
 use super::registry::Registry;
 use super::volume::{NODE, claims_of};
+use crate::host_port::{self, HostPort};
 use claims::{Storage, Volumes};
 
 const NAME: &str = "default-scheduler";
@@ -62,6 +63,10 @@ impl Controller {
     fn pod_changed(&self, change: &Change<Pod>) {
         if let Some(pod) = change.new.as_ref().filter(|pod| is_waiting(pod)) {
             self.queue.add(Key::of(pod.as_ref()));
+        }
+        let ended = change.new.as_ref().is_none_or(|pod| is_finished(pod));
+        if ended && change.old.as_ref().is_some_and(|pod| !ports(pod).is_empty()) {
+            self.look_again(&self.pods.all(), |pod| !ports(pod).is_empty());
         }
     }
 
@@ -111,7 +116,9 @@ impl Controller {
             Err(reason) => refusals.extend((!nodes.is_empty()).then_some(reason)),
             Ok(storage) => {
                 for node in &nodes {
-                    match refusal(&pod, node).map_or_else(|| storage.on(node), Err) {
+                    let refused =
+                        refusal(&pod, node).or_else(|| taken(&pod, node, &self.pods.all()));
+                    match refused.map_or_else(|| storage.on(node), Err) {
                         Ok(Volumes::Ready) => return self.bind(&api, &pod, node).await,
                         Ok(Volumes::Wanted(claims)) => {
                             return self.want_volumes(&claims, node).await;
@@ -191,6 +198,10 @@ impl Controller {
                 let place = format!("{}/{name}", pod.namespace().unwrap_or_default());
                 let message = format!("Successfully assigned {place} to {node}");
                 self.recorder.record(pod, Severity::Normal, "Scheduled", &message).await;
+                if !ports(pod).is_empty() {
+                    // The next pod may want the same: it must not be decided by what was before.
+                    self.pods.put(api.get(&name).await?);
+                }
                 Ok(())
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
@@ -224,6 +235,26 @@ fn refusal(pod: &Pod, node: &Node) -> Option<String> {
         let value = taint.value.as_deref().unwrap_or_default();
         format!("node(s) had untolerated taint {{{}: {value}}}", taint.key)
     })
+}
+
+fn ports(pod: &Pod) -> Vec<HostPort> {
+    pod.spec.as_ref().map(host_port::of).unwrap_or_default()
+}
+
+/// Why a pod may not run on a node where others are.
+fn taken(pod: &Pod, node: &Node, pods: &[Arc<Pod>]) -> Option<String> {
+    let wanted = ports(pod);
+    if wanted.is_empty() {
+        return None;
+    }
+    let name = node.name_any();
+    let here = |other: &&Arc<Pod>| {
+        let at = other.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
+        at == Some(&name) && !is_finished(other)
+    };
+    let mut there = pods.iter().filter(here).flat_map(|other| ports(other));
+    let clash = there.any(|other| wanted.iter().any(|port| port.conflicts(&other)));
+    clash.then(|| "node(s) didn't have free ports for the requested pod ports".into())
 }
 
 #[cfg(test)]
@@ -269,5 +300,27 @@ mod tests {
             Some("node(s) were unschedulable")
         );
         assert_eq!(refused(json!({"tolerations":[{"operator":"Exists"}]}), cordoned), None);
+    }
+
+    #[test]
+    fn a_port_of_the_host_is_one_pods_until_that_has_ended() {
+        let pod = |node: &str, phase: &str, port: u16| -> Pod {
+            let ports = json!([{"containerPort": 80, "hostPort": port, "protocol": "TCP"}]);
+            let containers = json!([{"name": "c", "ports": ports}]);
+            let spec = json!({"nodeName": node, "containers": containers});
+            serde_json::from_value(json!({"spec": spec, "status": {"phase": phase}}))
+                .expect("a Pod")
+        };
+        let node: Node =
+            serde_json::from_value(json!({"metadata": {"name": "n"}})).expect("a Node");
+        let wanted = pod("", "Pending", 8080);
+        let free = |others: Vec<Pod>| {
+            let others: Vec<Arc<Pod>> = others.into_iter().map(Arc::new).collect();
+            taken(&wanted, &node, &others).is_none()
+        };
+        assert!(free(vec![]));
+        assert!(!free(vec![pod("n", "Running", 8080)]));
+        let others = [("m", "Running", 8080), ("n", "Succeeded", 8080), ("n", "Running", 8081)];
+        assert!(free(others.map(|(node, phase, port)| pod(node, phase, port)).into()));
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, Pod, SeccompProfile, Volume};
 
+use crate::host_port;
+
 /// The fields of a pod that have no effect here, as paths that name no index; none for most pods.
 pub(super) fn fields(pod: &Pod) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
@@ -34,6 +36,10 @@ pub(super) fn fields(pod: &Pod) -> BTreeSet<&'static str> {
     for volume in spec.volumes.iter().flatten() {
         of_volume(volume, &mut note);
     }
+    if spec.host_network != Some(true) {
+        let other = host_port::of(spec).iter().any(|port| port.protocol != "TCP");
+        note(other, "spec.containers.ports.hostPort of protocols other than TCP");
+    }
     for container in spec.init_containers.iter().flatten().chain(&spec.containers) {
         of_container(container, &mut note);
     }
@@ -52,9 +58,6 @@ fn of_volume(volume: &Volume, note: &mut impl FnMut(bool, &'static str)) {
 fn of_container(container: &Container, note: &mut impl FnMut(bool, &'static str)) {
     note(is_some(&container.volume_devices), "spec.containers.volumeDevices");
     note(is_some(&container.restart_policy_rules), "spec.containers.restartPolicyRules");
-    for port in container.ports.iter().flatten() {
-        note(port.host_port.is_some_and(|port| port != 0), "spec.containers.ports.hostPort");
-    }
     for mount in container.volume_mounts.iter().flatten() {
         let propagation = mount.mount_propagation.as_deref().unwrap_or("None");
         note(propagation != "None", "spec.containers.volumeMounts.mountPropagation");
@@ -113,7 +116,7 @@ mod tests {
                 "sizeLimit": "1Mi"}}],
             "containers": [{"name": "c", "image": "app", "imagePullPolicy": "Always",
                 "stdin": true, "stdinOnce": true, "tty": true,
-                "ports": [{"containerPort": 80}], "resources": {"limits": {"cpu": 1, "memory": "1Gi"}},
+                "ports": [{"containerPort": 80, "hostPort": 80}], "resources": {"limits": {"cpu": 1, "memory": "1Gi"}},
                 "volumeMounts": [{"name": "a", "mountPath": "/a", "readOnly": true}],
                 "lifecycle": {"postStart": {"exec": {"command": ["x"]}}, "preStop": {"sleep": {"seconds": 1}}}}],
         });
@@ -123,14 +126,14 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_named_once() {
         let container = json!({"name": "c", "image": "app:1", "imagePullPolicy": "Always",
-            "ports": [{"containerPort": 80, "hostPort": 80}],
+            "ports": [{"containerPort": 80, "hostPort": 80, "protocol": "UDP"}],
             "volumeMounts": [{"name": "a", "mountPath": "/a", "mountPropagation": "Bidirectional"}]});
         let spec = json!({"hostPID": true, "containers": [container, container],
             "volumes": [{"name": "a", "emptyDir": {"sizeLimit": "1Mi"}}]});
         assert_eq!(
             of(spec),
             [
-                "spec.containers.ports.hostPort",
+                "spec.containers.ports.hostPort of protocols other than TCP",
                 "spec.containers.volumeMounts.mountPropagation",
                 "spec.hostPID",
                 "spec.volumes.emptyDir.sizeLimit",

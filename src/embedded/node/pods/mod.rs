@@ -19,6 +19,7 @@ mod expand;
 mod fields;
 mod grpc;
 mod hooks;
+mod host_ports;
 mod ignored;
 mod insecure;
 mod logs;

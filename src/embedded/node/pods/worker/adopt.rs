@@ -60,7 +60,12 @@ impl Worker {
             // The status was not written before the node ended.
             self.address = setup.ip.filter(|ip| self.ctx.addresses().keep(*ip));
         }
-        let sandbox = Sandbox { link, ended, ip: setup.ip };
+        let ports = self.open_ports(setup.ip).await.unwrap_or_else(|why| {
+            // The pod runs, and whoever took the port meanwhile has it.
+            self.tell_failure("HostPortNotServed", &why);
+            None
+        });
+        let sandbox = Sandbox { link, ended, ip: setup.ip, ports };
         if let Err(message) = self.attach(&sandbox).await {
             self.release(&sandbox);
             let _ = sandbox.link.shut_down(Duration::ZERO).await;

@@ -12,12 +12,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Worker;
 use crate::ClusterConfig;
+use crate::host_port;
 use crate::node::link::{self, Ended, ShimLink};
 use crate::node::network::PodIdentity;
 use crate::node::pods::build;
 use crate::node::pods::context::Context;
 use crate::node::pods::events::Severity;
-use crate::node::pods::{ignored, volumes};
+use crate::node::pods::{host_ports, ignored, volumes};
 use crate::node::shim::PodSetup;
 
 /// Longest time for a shim to end once its containers have.
@@ -32,6 +33,8 @@ pub(super) struct Sandbox {
     pub(super) ended: UnboundedReceiver<Ended>,
     /// None on the host's network.
     pub(super) ip: Option<Ipv4Addr>,
+    /// Ports of the host that lead into the pod.
+    pub(super) ports: Option<host_ports::Open>,
 }
 
 impl Worker {
@@ -82,7 +85,7 @@ impl Worker {
         }
     }
 
-    fn tell_failure(&self, reason: &'static str, message: &str) {
+    pub(super) fn tell_failure(&self, reason: &'static str, message: &str) {
         self.ctx.events.report(&self.pod, None, Severity::Warning, reason, message);
     }
 
@@ -95,8 +98,24 @@ impl Worker {
             let free = self.ctx.addresses().take();
             self.address = Some(free.ok_or("all pod addresses are in use")?);
         }
-        self.sandbox = Some(self.make_sandbox(self.address).await?);
+        let ports = self.open_ports(self.address).await?;
+        self.sandbox = Some(self.make_sandbox(self.address, ports).await?);
         Ok(())
+    }
+
+    /// Listens on the ports of the host that the pod asks for, and says which of them it does not get.
+    pub(super) async fn open_ports(
+        &self,
+        ip: Option<Ipv4Addr>,
+    ) -> Result<Option<host_ports::Open>, String> {
+        let wanted = host_port::of(&self.spec);
+        let Some(ip) = ip.filter(|_| !wanted.is_empty()) else { return Ok(None) };
+        let ranges = &self.ctx.config.reach.node_port_addresses;
+        let (open, refused) = host_ports::open(&wanted, ranges, ip, &self.ctx.network).await?;
+        for why in refused {
+            self.tell_failure("HostPortNotServed", &why);
+        }
+        Ok(Some(open))
     }
 
     /// Says what the pod asks for in vain.
@@ -108,7 +127,11 @@ impl Worker {
         }
     }
 
-    async fn make_sandbox(&self, ip: Option<Ipv4Addr>) -> Result<Sandbox, String> {
+    async fn make_sandbox(
+        &self,
+        ip: Option<Ipv4Addr>,
+        ports: Option<host_ports::Open>,
+    ) -> Result<Sandbox, String> {
         let shown = ip.unwrap_or(self.ctx.host_ip);
         let socket = self.ctx.supervisor.start_shim(&self.uid).await?;
         let (link, ended) = ShimLink::new(socket).map_err(|error| error.to_string())?;
@@ -126,7 +149,7 @@ impl Worker {
             shared_processes: self.spec.share_process_namespace == Some(true),
             memory_volumes: volumes::in_memory(&self.spec, &self.places.volumes()),
         };
-        let sandbox = Sandbox { link, ended, ip };
+        let sandbox = Sandbox { link, ended, ip, ports };
         let ready = match sandbox.link.set_up(setup).await {
             Ok(()) => self.attach(&sandbox).await,
             Err(error) => Err(error.to_string()),
@@ -197,6 +220,7 @@ impl Worker {
 
     /// Ends what the network does for a sandbox.
     pub(super) fn release(&self, sandbox: &Sandbox) {
+        sandbox.ports.iter().for_each(host_ports::Open::close);
         if sandbox.ip.is_some() {
             self.ctx.network.detach(&self.uid);
         }
