@@ -136,6 +136,11 @@ impl ClusterConfig {
         self.home.join("pods")
     }
 
+    /// Seccomp profiles that pods name as `Localhost`; whoever owns the machine puts them there.
+    pub fn seccomp_dir(&self) -> PathBuf {
+        self.home.join("seccomp")
+    }
+
     /// What outlives pods: the directories of PersistentVolumes that are made for claims.
     pub fn volumes_dir(&self) -> PathBuf {
         self.home.join("volumes")

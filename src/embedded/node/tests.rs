@@ -419,6 +419,49 @@ async fn hooks_run_after_the_start_and_before_the_end() {
 }
 
 #[tokio::test]
+async fn a_profile_of_the_machine_says_what_a_container_may_call() {
+    let cluster = TestCluster::new("profile");
+    let profiles = cluster.config.seccomp_dir();
+    std::fs::create_dir(&profiles).unwrap();
+    let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]});
+    std::fs::write(profiles.join("no-dirs.json"), profile.to_string()).unwrap();
+    start(&cluster);
+    let client = client(&cluster).await;
+    let held = |name: &str, profile: &str, context: serde_json::Value| {
+        let mut held = pod(name, &["directory", "/tmp/new"]);
+        let profile = json!({"type": "Localhost", "localhostProfile": profile});
+        held["spec"]["securityContext"] = json!({"seccompProfile": profile});
+        held["spec"]["containers"][0]["securityContext"] = context;
+        held
+    };
+    let free = json!({"seccompProfile": {"type": "RuntimeDefault"}});
+    let careful = json!({"allowPrivilegeEscalation": false, "runAsUser": 1000});
+    let api = create(&client, held("free", "no-dirs.json", free)).await;
+    create(&client, held("held", "no-dirs.json", json!({}))).await;
+    create(&client, held("careful", "no-dirs.json", careful)).await;
+    create(&client, held("lost", "none.json", json!({}))).await;
+    in_phase(&api, "free", "Succeeded").await;
+    for name in ["held", "careful"] {
+        let ended = in_phase(&api, name, "Failed").await;
+        let status = &ended.status.unwrap().container_statuses.unwrap()[0];
+        let end = status.state.as_ref().unwrap().terminated.as_ref().unwrap();
+        assert_eq!((end.exit_code, end.reason.as_deref()), (1, Some("Error")), "{end:?}");
+    }
+    in_phase(&api, "lost", "Failed").await;
+    let events: Api<Event> = Api::default_namespaced(client);
+    eventually("the profile that is not there is told", async || {
+        let events = events.list(&ListParams::default()).await.ok()?.items;
+        let said = |event: &Event| {
+            let text = event.message.clone().unwrap_or_default();
+            text.contains("cannot load the seccomp profile") && text.contains("seccomp/none.json")
+        };
+        events.iter().any(said).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_program_is_asked_for_its_health_by_grpc() {
     let cluster = TestCluster::new("grpc");
     start(&cluster);

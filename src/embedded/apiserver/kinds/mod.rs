@@ -26,6 +26,7 @@ mod rbac;
 mod registration;
 mod reviews;
 mod scheduling;
+mod seccomp;
 mod storage;
 mod subresource;
 mod template;

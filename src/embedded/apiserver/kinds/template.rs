@@ -6,7 +6,7 @@ use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
 use super::meta::{is_dns_label, is_dns_subdomain};
-use super::{ValueExt, host_ports};
+use super::{ValueExt, host_ports, seccomp};
 
 const MODE: i64 = 0o644;
 
@@ -158,6 +158,7 @@ pub(super) fn validate_spec(spec: &Value, path: &str, errors: &mut Vec<FieldErro
         }
     }
     host_ports::validate(spec, path, errors);
+    seccomp::validate(spec, path, errors);
     one_of(spec, "restartPolicy", &["Always", "OnFailure", "Never"], &at("restartPolicy"), errors);
     one_of(
         spec,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, SeccompProfile};
 use kube::ResourceExt;
 
 use super::environment::Environment;
@@ -14,7 +14,7 @@ use super::{ephemeral, resolver, resources};
 use crate::ClusterConfig;
 use crate::node::images::{self, Image, ImageConfig, ImageError, Reference};
 use crate::node::sandbox::{
-    Capabilities, ContainerSpec, LogSpec, Mount, MountSource, Processes, RootFs, UserSpec,
+    Capabilities, ContainerSpec, LogSpec, Mount, MountSource, Processes, Profile, RootFs, UserSpec,
 };
 use crate::node::shim::numbered;
 
@@ -226,7 +226,8 @@ pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
         },
         privileged,
         no_new_privileges: context.allow_privilege_escalation == Some(false) && !privileged,
-        seccomp: profile.is_none_or(|profile| profile.type_ != "Unconfined"),
+        seccomp: profile.as_ref().is_none_or(|profile| profile.type_ != "Unconfined"),
+        profile: profile.as_ref().and_then(|profile| own_profile(config, profile)),
         limits: resources::limits(container),
         cgroup: format!("pods/{uid}/{}-{attempt}", container.name),
         oom_score_adj: resources::oom_score_adj(pod, container, inputs.memory),
@@ -242,6 +243,12 @@ pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
         processes: processes(&spec, container),
         obsolete: obsolete(places, &container.name, attempt),
     })
+}
+
+/// The profile that is a file of this machine, if it is one.
+fn own_profile(config: &ClusterConfig, profile: &SeccompProfile) -> Option<Profile> {
+    let name = profile.localhost_profile.as_ref().filter(|_| profile.type_ == "Localhost")?;
+    Some(Profile::at(config.seccomp_dir().join(name)))
 }
 
 /// Whose processes a container sees.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Container, Pod, SeccompProfile, Volume};
+use k8s_openapi::api::core::v1::{Container, Pod, Volume};
 
 use crate::host_port;
 
@@ -29,7 +29,6 @@ pub(super) fn fields(pod: &Pod) -> BTreeSet<&'static str> {
         note(is_some(&context.sysctls), "spec.securityContext.sysctls");
         note(context.se_linux_options.is_some(), "spec.securityContext.seLinuxOptions");
         note(context.app_armor_profile.is_some(), "spec.securityContext.appArmorProfile");
-        note(is_local(context.seccomp_profile.as_ref()), "spec.securityContext.seccompProfile");
         let strict = context.supplemental_groups_policy.as_deref() == Some("Strict");
         note(strict, "spec.securityContext.supplementalGroupsPolicy");
     }
@@ -68,10 +67,6 @@ fn of_container(container: &Container, note: &mut impl FnMut(bool, &'static str)
     }
     if let Some(context) = &container.security_context {
         note(
-            is_local(context.seccomp_profile.as_ref()),
-            "spec.containers.securityContext.seccompProfile",
-        );
-        note(
             context.app_armor_profile.is_some(),
             "spec.containers.securityContext.appArmorProfile",
         );
@@ -88,10 +83,6 @@ fn of_container(container: &Container, note: &mut impl FnMut(bool, &'static str)
 
 fn is_some<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_some_and(|list| !list.is_empty())
-}
-
-fn is_local(profile: Option<&SeccompProfile>) -> bool {
-    profile.is_some_and(|profile| profile.type_ == "Localhost")
 }
 
 #[cfg(test)]

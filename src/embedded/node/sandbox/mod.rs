@@ -8,12 +8,14 @@
 //! child's own mount namespace; paths inside an image or a volume are resolved inside it, whatever links they hold;
 //! the child dies with its parent.
 
+mod calls;
 mod capabilities;
 mod child;
 mod devices;
 mod exec;
 mod join;
 mod mounts;
+mod profile;
 mod rootfs;
 mod seccomp;
 mod spawn;
@@ -25,6 +27,7 @@ mod user;
 pub use capabilities::NAMES as CAPABILITIES;
 pub(crate) use capabilities::drop_all as drop_bounding_set;
 pub(crate) use exec::{ExecSpec, exec};
+pub(crate) use profile::Profile;
 pub(crate) use seccomp::filter_service;
 pub(crate) use spawn::{Process, spawn};
 pub(crate) use spec::{

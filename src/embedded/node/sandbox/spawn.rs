@@ -130,11 +130,13 @@ pub(super) fn end(pid: Pid, pidfd: OwnedFd) {
 
 /// The system call filters of a container.
 pub(super) fn filters(spec: &ContainerSpec) -> Result<Vec<seccompiler::BpfProgram>, Failure> {
-    if spec.seccomp && !spec.privileged {
-        seccomp::programs().step("compile the system call filter")
-    } else {
-        Ok(Vec::new())
-    }
+    let programs = match &spec.profile {
+        _ if spec.privileged => return Ok(Vec::new()),
+        Some(profile) => profile.programs(),
+        None if spec.seccomp => seccomp::programs(),
+        None => return Ok(Vec::new()),
+    };
+    programs.step("compile the system call filter")
 }
 
 /// A close-on-exec pipe: read end, write end.

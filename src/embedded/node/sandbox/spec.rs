@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::profile::Profile;
+
 /// One container, ready to start.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct ContainerSpec {
@@ -38,6 +40,9 @@ pub(crate) struct ContainerSpec {
     pub no_new_privileges: bool,
     /// Whether dangerous system calls are refused.
     pub seccomp: bool,
+    /// Which system calls are refused instead.
+    #[serde(default)]
+    pub profile: Option<Profile>,
     /// Limits of the container's cgroup.
     pub limits: Limits,
     /// cgroup path of the container, relative to the instance's.

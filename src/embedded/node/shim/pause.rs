@@ -53,6 +53,7 @@ fn spec(setup: &PodSetup, config: &ClusterConfig) -> ContainerSpec {
         privileged: false,
         no_new_privileges: true,
         seccomp: true,
+        profile: None,
         limits: Limits { memory: Some(MEMORY), pids: Some(1), ..Limits::default() },
         cgroup: format!("pods/{pod}/{name}"),
         // Its end would be everybody's.

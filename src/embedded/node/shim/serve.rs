@@ -254,12 +254,15 @@ impl Shim {
         volumes::make(volume).map(|()| Reply::Done)
     }
 
-    fn start(&mut self, spec: ContainerSpec) -> Result<Reply, String> {
+    fn start(&mut self, mut spec: ContainerSpec) -> Result<Reply, String> {
         if self.setup.is_none() {
             return Err("the pod is not set up".to_owned());
         }
         if self.containers.get(&spec.name).is_some_and(|one| one.exit.is_none()) {
             return Err(format!("container {} runs already", spec.name));
+        }
+        if let Some(profile) = &mut spec.profile {
+            profile.read()?;
         }
         // What cannot be removed goes with the pod.
         spec.obsolete.iter().for_each(|path| drop(files::remove_tree(path)));

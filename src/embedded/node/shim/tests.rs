@@ -84,6 +84,7 @@ impl Pod {
             privileged: false,
             no_new_privileges: false,
             seccomp: true,
+            profile: None,
             limits: Limits::default(),
             cgroup: format!("pods/p/{name}"),
             oom_score_adj: 500,
