@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use crate::{MAX_DEPTH, deeper_than};
+
 /// More operations than this are refused before any is applied.
 pub const MAX_OPERATIONS: usize = 10_000;
 
@@ -24,6 +26,12 @@ pub enum JsonPatchError {
         "unable to complete the copy, the accumulated size increase of copy is {0}, exceeding the limit {MAX_COPIED}"
     )]
     TooLarge(usize),
+    /// The document would nest deeper than [`MAX_DEPTH`]: copied into itself, it nests twice as deep each time.
+    #[error("unable to complete the {op}, the document would nest more than {MAX_DEPTH} levels")]
+    TooDeep {
+        /// The operation's name.
+        op: &'static str,
+    },
     /// An operation names a place that is not there.
     #[error("{op} operation does not apply: doc is missing path: {path}")]
     Missing {
@@ -83,7 +91,9 @@ fn apply(
         "remove" => remove(document, path, "remove").map(drop),
         "replace" => {
             let value = value()?;
-            *find_mut(document, path, "replace")? = value;
+            let place = find_mut(document, path, "replace")?;
+            fits(path, &value, "replace")?;
+            *place = value;
             Ok(())
         }
         "move" => {
@@ -114,6 +124,15 @@ fn apply(
             if equal(found, expected) { Ok(()) } else { Err(TestFailed { path: path.to_owned() }) }
         }
         other => Err(Malformed(format!("unknown operation {other:?}"))),
+    }
+}
+
+/// Whether a value may be put there.
+fn fits(path: &str, value: &Value, op: &'static str) -> Result<(), JsonPatchError> {
+    let around = path.bytes().filter(|byte| *byte == b'/').count();
+    match MAX_DEPTH.checked_sub(around) {
+        Some(most) if !deeper_than(value, most) => Ok(()),
+        _ => Err(JsonPatchError::TooDeep { op }),
     }
 }
 
@@ -190,6 +209,7 @@ fn add(
     op: &'static str,
 ) -> Result<(), JsonPatchError> {
     let missing = || Missing { op, path: path.to_owned() };
+    fits(path, &value, op)?;
     let Some((parent, step)) = parent(document, path, op)? else {
         *document = value;
         return Ok(());
@@ -298,6 +318,21 @@ mod tests {
         };
         assert!(doubled(8).is_ok());
         assert!(matches!(doubled(14), Err(JsonPatchError::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_document_does_not_nest_without_end() {
+        let doubled = |times: u32| {
+            let copy = |n: u32| json!({"op":"copy","from":"","path":"/a".repeat(1_usize << n)});
+            patched(json!({"a": {}}), (0..times).map(copy).collect())
+        };
+        let deep = doubled(5).expect("33 levels");
+        assert!(crate::deeper_than(&deep, 32) && !crate::deeper_than(&deep, 64));
+        // Dropping, comparing or writing what it made of this would take more stack than there is.
+        assert_eq!(doubled(20), Err(JsonPatchError::TooDeep { op: "copy" }));
+        let path = "/a".repeat(MAX_DEPTH);
+        let add = json!([{"op":"add","path":path,"value":{}}]);
+        assert_eq!(patched(json!({}), add), Err(JsonPatchError::TooDeep { op: "add" }));
     }
 
     #[test]

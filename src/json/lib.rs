@@ -8,13 +8,19 @@
 //! * [`strategic_merge`] — lists merged by key, with the directives that kubectl sends;
 //! * [`managed`] — server-side apply, and the bookkeeping of field managers for all other writes.
 //!
+//! A document may be so deep ([`MAX_DEPTH`]) that it can be read again with all that is written around it.
+//!
 //! A patch that fails may leave the document half changed: work on a copy and drop it.
 
+mod depth;
 mod json_patch;
+#[cfg(test)]
+mod laws;
 pub mod managed;
 mod merge;
 mod strategic;
 
+pub use depth::{MAX_DEPTH, deeper_than};
 pub use json_patch::{JsonPatchError, MAX_COPIED, MAX_OPERATIONS, json_patch};
 pub use merge::merge_patch;
 pub use strategic::{StrategicError, strategic_merge};

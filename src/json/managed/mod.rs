@@ -130,7 +130,6 @@ pub fn apply(
 
     let applied = writer.reset.restrict(applied);
     let mut owned = items::fields_of(&applied, schema);
-    owned.strip_identity();
     writer.reset.strip(&mut owned);
 
     let me = entry(writer, Operation::Apply, owned);
@@ -145,7 +144,9 @@ pub fn apply(
     managers[place].api_version.clone_from(&me.api_version);
 
     let merged = merge::merge(&before, &applied, schema);
-    let mut object = prune(merged, &managers, &me.fields, &last, schema);
+    let mut object = prune(merged, &applied, &managers, &me.fields, &last, schema);
+    // Nobody owns identity, but while it is applied `metadata` is not empty and stays, with what others have there.
+    managers[place].fields.strip_identity();
     let comparison = Comparison::of(&before, &object, schema);
     settle(&mut managers, place, &comparison, force)?;
 
@@ -231,7 +232,14 @@ fn before_first_apply(live: &Value, writer: &Writer<'_>, schema: Node<'_>) -> En
 }
 
 /// Removes what this manager applied last time, does not apply now, and nobody else owns.
-fn prune(mut merged: Value, managers: &[Entry], now: &Set, last: &Set, schema: Node<'_>) -> Value {
+fn prune(
+    mut merged: Value,
+    applied: &Value,
+    managers: &[Entry],
+    now: &Set,
+    last: &Set,
+    schema: Node<'_>,
+) -> Value {
     if last.is_subset(now) {
         return merged;
     }
@@ -249,7 +257,8 @@ fn prune(mut merged: Value, managers: &[Entry], now: &Set, last: &Set, schema: N
     merge::remove(&mut owned, &everything.difference(&kept), schema);
     let gone = everything.difference(&all(&owned)).intersection(&last);
     merge::remove(&mut merged, &gone, schema);
-    merged
+    // A list that is applied empty went with its last item, and came back with the next apply.
+    merge::merge(&merged, applied, schema)
 }
 
 /// Takes what changed away from the other managers, or finds that it may not be taken.

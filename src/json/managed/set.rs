@@ -28,7 +28,7 @@ impl Set {
 
     /// Reads `FieldsV1`; `None` when it is malformed.
     pub fn from_fields_v1(value: &Value) -> Option<Set> {
-        let mut set = BTreeMap::new();
+        let mut set: BTreeMap<String, Entry> = BTreeMap::new();
         for (element, below) in value.as_object()? {
             if element == "." {
                 continue;
@@ -36,7 +36,10 @@ impl Set {
             let element = canonical(element)?;
             let fields = below.as_object()?;
             let member = fields.is_empty() || fields.contains_key(".");
-            set.insert(element, Entry { member, below: Set::from_fields_v1(below)? });
+            // Two spellings of an element are one.
+            let entry = set.entry(element).or_default();
+            entry.member |= member;
+            entry.below.extend(&Set::from_fields_v1(below)?);
         }
         Some(Set(set))
     }

@@ -200,6 +200,25 @@ fn labels_and_finalizers_of_two_appliers_live_side_by_side() {
     assert_eq!(live["metadata"]["name"], "web");
 }
 
+#[test]
+fn who_drops_the_last_label_takes_nothing_else_of_the_metadata_along() {
+    let with = |metadata: Value| {
+        let mut object = deployment(json!({}));
+        merge_into(&mut object["metadata"], metadata);
+        object
+    };
+    let write = |live: Option<&Value>, object: &Value| {
+        apply(live, object, &by("me", T0), false, schema()).expect("applies")
+    };
+    let mut live = write(None, &with(json!({"labels":{"a":"1"}})));
+    // The server's, and nobody's.
+    live["metadata"]["ownerReferences"] = json!([{"uid":"u"}]);
+    let live = write(Some(&live), &with(json!({})));
+    assert_eq!(live["metadata"]["name"], "web");
+    assert_eq!(live["metadata"]["ownerReferences"], json!([{"uid":"u"}]));
+    assert_eq!(live["metadata"].get("labels"), None);
+}
+
 fn merge_into(target: &mut Value, fields: Value) {
     crate::merge_patch(target, &fields);
 }
@@ -326,4 +345,20 @@ fn the_list_of_updaters_stays_bounded() {
     let entries = live["metadata"]["managedFields"].as_array().expect("entries");
     assert_eq!(entries.len(), 10);
     assert_eq!(entries[0]["manager"], "ancient-changes");
+}
+
+#[test]
+fn a_list_that_is_applied_empty_is_empty_at_once_and_stays() {
+    let finalizers = |list: Value| {
+        let mut object = deployment(json!({}));
+        object["metadata"]["finalizers"] = list;
+        object
+    };
+    let write = |live: Option<&Value>, object: &Value, now| {
+        apply(live, object, &by("me", now), false, schema()).expect("applies")
+    };
+    let live = write(None, &finalizers(json!(["a/b"])), T0);
+    let live = write(Some(&live), &finalizers(json!([])), T0);
+    assert_eq!(live["metadata"]["finalizers"], json!([]));
+    assert_eq!(write(Some(&live), &finalizers(json!([])), T1), live);
 }

@@ -121,7 +121,10 @@ fn patched(context: &Context, old: &Value, patch: &Value, kind: Kind) -> Result<
             match error {
                 E::Malformed(_) => ApiError::bad_request(error.to_string()),
                 E::TooMany(_) => ApiError::plain(413, "RequestEntityTooLarge", error.to_string()),
-                E::Missing { .. } | E::TestFailed { .. } | E::TooLarge(_) => ApiError::plain(
+                E::Missing { .. }
+                | E::TestFailed { .. }
+                | E::TooLarge(_)
+                | E::TooDeep { .. } => ApiError::plain(
                     422,
                     "Invalid",
                     format!(

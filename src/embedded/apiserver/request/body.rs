@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use curtain_json::{MAX_DEPTH, deeper_than};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -23,6 +24,17 @@ pub(crate) struct Decoded {
 
 /// Decodes by content type (parameters are ignored; absent means JSON).
 pub(crate) fn decode(content_type: &str, body: &Bytes) -> Result<Decoded, ApiError> {
+    let decoded = read(content_type, body)?;
+    // What is stored must be readable with what is written around it.
+    if deeper_than(&decoded.value, MAX_DEPTH) {
+        return Err(ApiError::bad_request(format!(
+            "the body nests more than {MAX_DEPTH} objects and lists inside each other"
+        )));
+    }
+    Ok(decoded)
+}
+
+fn read(content_type: &str, body: &Bytes) -> Result<Decoded, ApiError> {
     match media_type(content_type) {
         "" | "application/json" => json(body),
         "application/yaml" | "application/x-yaml" | "text/yaml" => yaml(body),

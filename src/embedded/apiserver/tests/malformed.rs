@@ -272,3 +272,42 @@ async fn nothing_in_a_document_makes_a_handler_fail() {
     definition["spec"]["names"] = json!({"plural": "fuzzes", "kind": "Fuzz"});
     attack(&cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition).await;
 }
+
+#[tokio::test]
+async fn a_document_is_never_deeper_than_can_be_read_again() {
+    let cluster = Cluster::start().await;
+    let mut definition = super::custom::definition();
+    let spec =
+        &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    spec["properties"]["any"] =
+        json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(cluster.post(definitions, definition).await.0, 201);
+    let nested = |levels: usize| (0..levels).fold(json!({}), |inside, _| json!({ "a": inside }));
+    let with = |name, levels| widget(name, json!({"size": 3, "any": nested(levels)}));
+    // The object, its spec and the innermost one are three levels more.
+    let deepest = curtain_json::MAX_DEPTH - 3;
+    for levels in [deepest + 1, 10_000] {
+        let text = with("b", 0).to_string().replace("\"any\":{}", &{
+            format!("\"any\":{}{}{}", "{\"a\":".repeat(levels), "{}", "}".repeat(levels))
+        });
+        let (code, status) = cluster.call("POST", WIDGETS, "", &text).await;
+        assert_eq!((code, &status["reason"]), (400, &json!("BadRequest")), "{status}");
+    }
+    assert_eq!(cluster.post(WIDGETS, with("a", deepest)).await.0, 201);
+    let path = format!("{WIDGETS}/a");
+    let label = json!({"metadata": {"labels": {"a": "b"}}}).to_string();
+    let (code, after) = cluster.call("PATCH", &path, MERGE, &label).await;
+    assert_eq!((code, &after["spec"]["any"]), (200, &nested(deepest)), "with its managers");
+    // Twice as deep each time, which no stack is made for.
+    let copies: Vec<Value> = (0..11)
+        .map(|n: u32| {
+            let path = format!("/spec/any{}", "/a".repeat((deepest + 1) << n));
+            json!({"op": "copy", "from": "/spec/any", "path": path})
+        })
+        .collect();
+    let (code, status) = cluster.call("PATCH", &path, JSON, &json!(copies).to_string()).await;
+    assert_eq!(code, 422, "{status}");
+    let (code, live) = cluster.get(&path).await;
+    assert_eq!((code, &live["spec"]["any"]), (200, &nested(deepest)));
+}
