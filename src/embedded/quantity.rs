@@ -11,6 +11,14 @@ use serde_json::Value;
 const NANO: i128 = 1_000_000_000;
 /// The largest number of a real server.
 const MAX: i128 = (i64::MAX as i128) * NANO;
+/// Decimal places of thousand-millionths.
+const PLACES: i64 = 9;
+/// More digits than the largest number has.
+const MOST_DIGITS: i64 = 29;
+/// Binary fractions are exact to so many digits.
+const EXACT: usize = 19;
+/// The largest exponent that is told from a larger one.
+const FAR: i64 = 1 << 40;
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 
@@ -45,23 +53,13 @@ impl Quantity {
         if (whole.is_empty() && part.is_empty()) || part.contains('.') {
             return None;
         }
-        let (form, base, power) = unit(suffix)?;
-        // As a fraction: all digits, times the unit, over the places behind the point.
-        let mut top: i128 = 0;
-        for digit in whole.bytes().chain(part.bytes()) {
-            top = top.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
-        }
-        let mut bottom = 10_i128.checked_pow(u32::try_from(part.len()).ok()?)?;
-        let factor = i128::from(base).checked_pow(power.unsigned_abs())?;
-        let divides = power < 0;
-        let nanos = if divides {
-            bottom = bottom.checked_mul(factor)?;
-            top.checked_mul(NANO)
-        } else {
-            top.checked_mul(NANO).and_then(|top| top.checked_mul(factor))
+        let (form, power) = unit(suffix)?;
+        let nanos = match form {
+            Form::Binary => binary(whole, part, power),
+            Form::Decimal | Form::Exponent => {
+                decimal(&[whole, part].concat(), power - part.len() as i64)
+            }
         };
-        // More than there are numbers for is the largest.
-        let nanos = nanos.map_or(MAX, |top| top / bottom + i128::from(top % bottom != 0)).min(MAX);
         Some(Self { nanos: if negative { -nanos } else { nanos }, form })
     }
 
@@ -119,20 +117,59 @@ impl Quantity {
     }
 }
 
-/// Of a suffix: the form, and the base and power that it stands for.
-fn unit(suffix: &str) -> Option<(Form, u32, i32)> {
+/// Of a suffix: the form, and how many times 1024 or 10 it stands for.
+fn unit(suffix: &str) -> Option<(Form, i64)> {
     if let Some(at) = DECIMAL.iter().position(|known| *known == suffix) {
-        return Some((Form::Decimal, 10, (at as i32 - 3) * 3));
+        return Some((Form::Decimal, (at as i64 - 3) * 3));
     }
     if let Some(at) = BINARY.iter().position(|known| *known == suffix) {
-        return Some((Form::Binary, 1024, at as i32));
+        return Some((Form::Binary, at as i64));
     }
     let exponent = suffix.strip_prefix(['e', 'E'])?;
     let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    Some((Form::Exponent, 10, exponent.parse().ok()?))
+    // Beyond this it makes no difference.
+    let power = digits.parse().unwrap_or(FAR).min(FAR);
+    Some((Form::Exponent, if exponent.starts_with('-') { -power } else { power }))
+}
+
+/// Digits times a power of ten, in thousand-millionths; what there are no numbers for is the largest.
+fn decimal(digits: &str, power: i64) -> i128 {
+    let digits = digits.trim_start_matches('0');
+    let places = digits.len() as i64 + power + PLACES;
+    if digits.is_empty() {
+        return 0;
+    }
+    if places > MOST_DIGITS {
+        return MAX;
+    }
+    // Of the digits those that count, and whether there is anything behind them.
+    let (counted, rest) = digits.split_at(places.clamp(0, digits.len() as i64) as usize);
+    let zeros = (places - counted.len() as i64).max(0) as u32;
+    let number = counted.parse().unwrap_or(0) * 10_i128.pow(zeros);
+    (number + i128::from(rest.bytes().any(|digit| digit != b'0'))).min(MAX)
+}
+
+/// A number times a power of 1024, in thousand-millionths; what there are no numbers for is the largest.
+fn binary(whole: &str, part: &str, power: i64) -> i128 {
+    let factor = 1024_i128.pow(power as u32);
+    let whole = whole.trim_start_matches('0');
+    if whole.len() as i64 + PLACES > MOST_DIGITS {
+        return MAX;
+    }
+    let whole = whole.parse().unwrap_or(0_i128);
+    // What is behind these makes a difference only in that it is there.
+    let (counted, rest) = part.split_at(part.len().min(EXACT));
+    let rest = i128::from(rest.bytes().any(|digit| digit != b'0'));
+    let top = counted.parse().unwrap_or(0_i128) * factor + rest;
+    let bottom = 10_i128.pow(counted.len() as u32);
+    let below = match bottom {
+        ..=NANO => top * (NANO / bottom),
+        _ => top / (bottom / NANO) + i128::from(top % (bottom / NANO) != 0),
+    };
+    whole.checked_mul(factor * NANO).map_or(MAX, |number| (number + below).min(MAX))
 }
 
 impl PartialEq for Quantity {
@@ -220,6 +257,16 @@ mod tests {
             ("+2M", "2M"),
             ("1E", "1E"),
             ("99999999999E", "9223372036854775807"),
+            ("1e40", "9223372036854775807"),
+            ("1e99999999999999999999", "9223372036854775807"),
+            ("0e99999999999999999999", "0"),
+            ("1e-99999999999999999999", "1e-9"),
+            ("123456789012345678901234567890123456789012", "9223372036854775807"),
+            ("1.000000000000000000000000000000000000000000", "1"),
+            ("0.000000000000000000000000000000000000000001Gi", "1n"),
+            ("1.0000000000000000000000000000000000000000Ki", "1Ki"),
+            ("0.30000000001Ki", "307200000011n"),
+            ("00000000000000000000000000000000000000000001", "1"),
         ] {
             assert_eq!(q(text).to_string(), canonical, "{text}");
         }

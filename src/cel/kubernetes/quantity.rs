@@ -102,7 +102,7 @@ fn parse(text: &str) -> Result<i128, String> {
         .and_then(|amount| amount.checked_mul(NANO))
         .ok_or_else(|| format!("the quantity `{text}` is too large"))?;
     // What is finer than a billionth is rounded up, away from zero.
-    let amount = (amount + divisor - 1).checked_div(divisor).ok_or_else(wrong)?;
+    let amount = amount / divisor + i128::from(amount % divisor != 0);
     Ok(if negative { -amount } else { amount })
 }
 

@@ -28,6 +28,7 @@ fn quantities() {
         "quantity('100m').asApproximateFloat() == 0.1",
         "quantity('1').add(quantity('500m')).sub(1) == quantity('0.5')",
         "quantity('12E').isGreaterThan(quantity('10Ei'))",
+        "isQuantity('170141183460469231731687303715n') && quantity('0.1n') == quantity('1n')",
         "isQuantity('1Ki') && !isQuantity('1KB') && !isQuantity('') && !isQuantity('1.2.3')",
     ]);
     assert!(eval("quantity('many')").unwrap_err().contains("`many` is not a quantity"));

@@ -20,6 +20,8 @@ mod api;
 pub mod auth;
 mod bootstrap;
 mod discovery;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handle;
 mod jsonpath;
 mod kinds;

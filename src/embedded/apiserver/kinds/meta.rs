@@ -95,7 +95,7 @@ fn qualified_part(name: &str) -> bool {
 }
 
 /// What is wrong with a label key or finalizer.
-pub(super) fn is_qualified_name(name: &str) -> Option<String> {
+pub(crate) fn is_qualified_name(name: &str) -> Option<String> {
     let (prefix, part) = match name.split_once('/') {
         Some((prefix, part)) => (Some(prefix), part),
         None => (None, name),
@@ -118,7 +118,7 @@ pub(super) fn is_qualified_name(name: &str) -> Option<String> {
 }
 
 /// What is wrong with a label value.
-pub(super) fn is_label_value(value: &str) -> Option<String> {
+pub(crate) fn is_label_value(value: &str) -> Option<String> {
     if value.len() > 63 {
         return Some("must be no more than 63 bytes".into());
     }

@@ -50,7 +50,7 @@ pub(super) use catalog::{Catalog, Group, GroupVersion};
 pub(super) use check::{is_empty, selects};
 pub(super) use columns::{Column, Columns};
 pub(super) use extensions::{CLEANUP, TABLE as DEFINITIONS, custom_resources};
-pub(super) use meta::{is_dns_subdomain, validate_metadata};
+pub(super) use meta::{is_dns_subdomain, is_label_value, is_qualified_name, validate_metadata};
 pub(super) use registration::{
     BINDINGS, GROUP as REGISTRATION, POLICIES, Scope as ExpressionScope, resource_of, variable,
 };

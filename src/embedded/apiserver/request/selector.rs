@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::super::kinds::ValueExt;
+use super::super::kinds::{ValueExt, is_label_value, is_qualified_name};
 use super::super::status::ApiError;
 use super::super::store::Object;
 
@@ -55,7 +55,7 @@ impl Labels {
         if let Some(inside) = part.strip_suffix(')') {
             let (left, values) = inside.split_once('(')?;
             let (name, operator) = left.trim().rsplit_once(char::is_whitespace)?;
-            let values = values.split(',').map(|v| v.trim().to_owned()).collect();
+            let values = values.split(',').map(label_value).collect::<Option<_>>()?;
             let name = label_name(name)?;
             return match operator {
                 "in" => Some(Requirement::In(name, values)),
@@ -65,15 +65,12 @@ impl Labels {
         }
         for operator in ["!=", "==", "=", ">", "<"] {
             if let Some((name, value)) = part.split_once(operator) {
-                let (name, value) = (label_name(name)?, value.trim());
-                if value.contains(['=', '!', '<', '>', ' ']) {
-                    return None;
-                }
+                let (name, value) = (label_name(name)?, label_value(value)?);
                 return Some(match operator {
-                    "!=" => Requirement::NotIn(name, vec![value.into()]),
+                    "!=" => Requirement::NotIn(name, vec![value]),
                     ">" => Requirement::Greater(name, value.parse().ok()?),
                     "<" => Requirement::Less(name, value.parse().ok()?),
-                    _ => Requirement::In(name, vec![value.into()]),
+                    _ => Requirement::In(name, vec![value]),
                 });
             }
         }
@@ -158,9 +155,13 @@ fn number(object: &Object, name: &str) -> Option<i64> {
 
 fn label_name(text: &str) -> Option<String> {
     let name = text.trim();
-    let fine = !name.is_empty()
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
-    fine.then(|| name.to_owned())
+    is_qualified_name(name).is_none().then(|| name.to_owned())
+}
+
+/// What no label can have selects nothing, or everything: it is a mistake.
+fn label_value(text: &str) -> Option<String> {
+    let value = text.trim();
+    is_label_value(value).is_none().then(|| value.to_owned())
 }
 
 /// Splits at commas outside parentheses.
@@ -317,7 +318,20 @@ mod tests {
         ] {
             assert_eq!(Labels::parse(text).unwrap().matches(&object()), expected, "{text}");
         }
-        for text in ["a b", ",", "a=b,", "a in", "=x", "a in b", "a>b"] {
+        for text in [
+            "a b",
+            ",",
+            "a=b,",
+            "a in",
+            "=x",
+            "a in b",
+            "a>b",
+            "a in (b c)",
+            "a in (b=c)",
+            "a=-",
+            "a/b/c",
+            "-=a",
+        ] {
             assert!(Labels::parse(text).is_err(), "{text}");
         }
     }

@@ -12,6 +12,8 @@ mod budget;
 mod channel;
 mod exec;
 mod forward;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod spdy;
 mod upgrade;
 
@@ -21,5 +23,7 @@ mod tests;
 pub(super) use channel::Version;
 pub(super) use exec::{LARGEST as LARGEST_INPUT, serve as serve_session};
 pub(super) use forward::{Connect, LARGEST as LARGEST_FORWARD, MOST_PORTS, serve as serve_ports};
+#[cfg(any(test, fuzzing))]
+pub(super) use fuzz::{channels as fuzz_channels, frames as fuzz_frames};
 pub(super) use spdy::serve as serve_spdy;
 pub(super) use upgrade::{Offer, refuse_without};

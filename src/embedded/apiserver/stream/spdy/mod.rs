@@ -6,6 +6,8 @@
 //! WINDOW_UPDATE and does not wait for any; a connection that is slow holds up its session.
 
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod headers;
 mod session;
 #[cfg(test)]
