@@ -8,6 +8,7 @@ mod durability;
 mod ephemeral;
 pub(crate) mod harness;
 mod hooks;
+mod linear;
 mod malformed;
 mod metrics;
 mod networking;
