@@ -166,6 +166,7 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
     }
     same_place(context, &applied)?;
     let warnings = pipeline::typed(context, &mut applied, Vec::new())?;
+    pipeline::drop_empty(&mut applied);
     let now = time::now();
     let writer = pipeline::writer(context, &manager, &now, door);
     for _ in 0..TRIES {

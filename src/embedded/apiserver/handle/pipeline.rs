@@ -320,19 +320,30 @@ pub(in crate::apiserver) fn keep_identity(new: &mut Value, old: &Value) {
     }
 }
 
-/// Empty labels, annotations and finalizers are not stored, as in typed servers.
+/// What is not stored empty, as in typed servers.
+const NOT_EMPTY: [&str; 4] = ["labels", "annotations", "finalizers", "ownerReferences"];
+
+/// Takes what is not stored out of an applied configuration: who owned it would be at odds with the next one who does.
+pub(super) fn drop_empty(applied: &mut Value) {
+    let Some(metadata) = applied.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    metadata.retain(|name, value| !NOT_EMPTY.contains(&name.as_str()) || !is_empty(value));
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+/// Empty labels, annotations and finalizers are not stored, nor are empty managers.
 pub(in crate::apiserver) fn tidy(object: &mut Value) {
+    drop_empty(object);
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    for field in ["labels", "annotations", "finalizers", "ownerReferences", "managedFields"] {
-        let empty = metadata.get(field).is_some_and(|value| match value {
-            Value::Null => true,
-            Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty(),
-            _ => false,
-        });
-        if empty {
-            metadata.remove(field);
-        }
+    if metadata.get("managedFields").is_some_and(is_empty) {
+        metadata.remove("managedFields");
     }
     metadata.remove("selfLink");
     for field in ["creationTimestamp", "generateName"] {

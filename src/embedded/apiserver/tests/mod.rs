@@ -2,6 +2,7 @@
 
 mod access;
 mod admission;
+mod again;
 mod autoscaling;
 mod custom;
 mod durability;
