@@ -34,9 +34,9 @@ pub(crate) fn of(spec: &PodSpec) -> Vec<HostPort> {
     let number = |port: i32| u16::try_from(port).ok().filter(|port| *port != 0);
     ports
         .filter_map(|port| {
-            let ip = port.host_ip.as_deref().and_then(|ip| ip.parse().ok());
+            let ip = port.host_ip.as_deref().filter(|ip| !ip.is_empty());
             Some(HostPort {
-                ip: ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
+                ip: ip.map_or(Some(Ipv4Addr::UNSPECIFIED.into()), |ip| ip.parse().ok())?,
                 protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
                 port: number(port.host_port?)?,
                 container_port: number(port.container_port)?,

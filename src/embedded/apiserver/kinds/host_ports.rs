@@ -11,9 +11,12 @@ use super::ValueExt;
 pub(super) fn validate(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let on_host = spec["hostNetwork"] == true;
     let mut taken = HashSet::new();
-    for (index, container) in spec.list(&["containers"]).iter().enumerate() {
+    let all = ["initContainers", "containers"].into_iter().flat_map(|field| {
+        spec.list(&[field]).iter().enumerate().map(move |(index, one)| (field, index, one))
+    });
+    for (field, index, container) in all {
         for (number, port) in container.list(&["ports"]).iter().enumerate() {
-            let at = format!("{path}.containers[{index}].ports[{number}]");
+            let at = format!("{path}.{field}[{index}].ports[{number}]");
             let Some(host) = port.int(&["hostPort"]).filter(|port| *port != 0) else { continue };
             let place = format!("{at}.hostPort");
             if !(1..=65535).contains(&host) {

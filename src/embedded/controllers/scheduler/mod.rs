@@ -117,7 +117,7 @@ impl Controller {
             Ok(storage) => {
                 for node in &nodes {
                     let refused =
-                        refusal(&pod, node).or_else(|| taken(&pod, node, &self.pods.all()));
+                        refusal(&pod, node).or_else(|| taken(&pod, node, || self.pods.all()));
                     match refused.map_or_else(|| storage.on(node), Err) {
                         Ok(Volumes::Ready) => return self.bind(&api, &pod, node).await,
                         Ok(Volumes::Wanted(claims)) => {
@@ -242,7 +242,7 @@ fn ports(pod: &Pod) -> Vec<HostPort> {
 }
 
 /// Why a pod may not run on a node where others are.
-fn taken(pod: &Pod, node: &Node, pods: &[Arc<Pod>]) -> Option<String> {
+fn taken(pod: &Pod, node: &Node, pods: impl FnOnce() -> Vec<Arc<Pod>>) -> Option<String> {
     let wanted = ports(pod);
     if wanted.is_empty() {
         return None;
@@ -252,6 +252,7 @@ fn taken(pod: &Pod, node: &Node, pods: &[Arc<Pod>]) -> Option<String> {
         let at = other.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
         at == Some(&name) && !is_finished(other)
     };
+    let pods = pods();
     let mut there = pods.iter().filter(here).flat_map(|other| ports(other));
     let clash = there.any(|other| wanted.iter().any(|port| port.conflicts(&other)));
     clash.then(|| "node(s) didn't have free ports for the requested pod ports".into())
@@ -316,7 +317,7 @@ mod tests {
         let wanted = pod("", "Pending", 8080);
         let free = |others: Vec<Pod>| {
             let others: Vec<Arc<Pod>> = others.into_iter().map(Arc::new).collect();
-            taken(&wanted, &node, &others).is_none()
+            taken(&wanted, &node, || others.to_vec()).is_none()
         };
         assert!(free(vec![]));
         assert!(!free(vec![pod("n", "Running", 8080)]));

@@ -2,6 +2,7 @@
 //!
 //! The node has no privileges, and so no ports below 1024: a pod that asks for one runs without it, and is told.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -42,20 +43,34 @@ pub(super) async fn open(
     network: &Network,
 ) -> Result<(Open, Vec<String>), String> {
     let (open, mut refused) = (Open(CancellationToken::new()), Vec::new());
+    let (mut wanted, mut served) = (Vec::new(), HashSet::new());
     for port in ports.iter().filter(|port| port.protocol == "TCP") {
-        let at = match address(port, ranges) {
-            Ok(at) => at,
-            Err(why) => {
-                refused.push(why);
-                continue;
-            }
-        };
+        match address(port, ranges) {
+            Ok(at) => wanted.push((at, port)),
+            Err(why) => refused.push(why),
+        }
+    }
+    // Who has a port of all addresses has it of each.
+    wanted.sort_by_key(|(at, _)| *at);
+    for (at, port) in wanted {
+        let everywhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, at.port());
+        if served.contains(&everywhere) || !served.insert(at) {
+            continue;
+        }
         let listener = match TcpListener::bind(at).await {
             Ok(listener) => listener,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 refused.push(format!(
                     "hostPort {} is not served: the node has no privileges, and may listen on ports from 1024 on; \
                      use such a hostPort, or a Service of type NodePort",
+                    port.port
+                ));
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                let ip = at.ip();
+                refused.push(format!(
+                    "hostPort {} is not served: the machine has no address {ip}",
                     port.port
                 ));
                 continue;
@@ -122,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_asked_to_be_elsewhere_is_on_loopback() {
+    fn a_port_is_on_loopback_unless_more_is_asked_for_and_served() {
         let at = |ip: &str, ranges: &[&str]| {
             let ip = ip.parse().unwrap();
             let port = HostPort { ip, protocol: "TCP".to_owned(), port: 8080, container_port: 80 };
