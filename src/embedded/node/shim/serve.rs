@@ -200,10 +200,12 @@ impl Shim {
             Request::Volume(volume) => self.volume(&volume),
             Request::Start(spec) => self.start(*spec),
             Request::Stop { name, signal, grace_ms, hook, hook_over } => {
-                if hook_over {
-                    self.time_over(&name);
+                // Over is only what goes on: the container may be another by now.
+                if hook_over && !self.take_waiting(&name) {
+                    Ok(Reply::Done)
+                } else {
+                    self.stop(&name, signal, Duration::from_millis(grace_ms), hook)
                 }
-                self.stop(&name, signal, Duration::from_millis(grace_ms), hook)
             }
             Request::Exec { container, exec, timeout_ms } => {
                 let limit = Duration::from_millis(timeout_ms);
@@ -316,13 +318,13 @@ impl Shim {
     }
 }
 
-/// An empty file that every user of the container may write.
 /// Keeps what a container runs from on this machine while it runs.
 fn hold_layers(spec: &ContainerSpec) -> Result<Vec<std::fs::File>, String> {
     let held = spec.layers().into_iter().map(|(store, layers)| images::hold(store, layers));
     Ok(held.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
+/// An empty file that every user of the container may write.
 fn make_message_file(spec: &ContainerSpec, file: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(&spec.dir)?;
     std::fs::write(file, "")?;

@@ -155,12 +155,11 @@ impl Shim {
         }
     }
 
-    /// Ends a hook that only lets time pass.
-    pub(super) fn time_over(&mut self, name: &str) {
-        let hook = self.containers.get(name).and_then(|one| one.stopping);
-        if hook.is_some_and(|hook| !matches!(hook.waits_for, WaitsFor::Program(_))) {
-            self.hook_over(name);
-        }
+    /// Forgets a hook that only lets time pass, for its container to be asked to end now; whether there was one.
+    pub(super) fn take_waiting(&mut self, name: &str) -> bool {
+        let waits = |hook: &mut Hook| !matches!(hook.waits_for, WaitsFor::Program(_));
+        let container = self.containers.get_mut(name);
+        container.is_some_and(|one| one.stopping.take_if(waits).is_some())
     }
 
     fn hook_over(&mut self, name: &str) {
