@@ -141,7 +141,9 @@ pub fn exchange(one: &Path, other: &Path) -> Result<(), SnapshotError> {
 
 /// Whether the state in `home` is one that was seen to start, if it is one that was unpacked.
 pub fn is_proven(home: &Path) -> bool {
-    std::fs::symlink_metadata(home.join(UNPROVEN)).is_err()
+    let mark = std::fs::symlink_metadata(home.join(UNPROVEN));
+    // One that cannot be looked at may be there.
+    mark.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// The state in `home` was seen to start.
