@@ -17,7 +17,8 @@ pub(super) fn validate(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn one(holder: &Value, path: &str, errors: &mut Vec<FieldError>) {
+/// Validates that of what is at `path`, a pod's spec or a container.
+pub(super) fn one(holder: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let Some(profile) = holder.at(&["securityContext", "seccompProfile"]) else { return };
     let at = |field: &str| format!("{path}.securityContext.seccompProfile.{field}");
     let file = profile.at(&["localhostProfile"]);

@@ -55,6 +55,12 @@ async fn containers_are_added_to_a_pod_through_their_own_door() {
     let (code, refused) = patch(&door, add(wrong)).await;
     assert_eq!(code, 422);
     insta::assert_snapshot!(causes(&refused).join("\n"));
+    let stray = json!({"name": "stray", "image": "app:1", "securityContext":
+        {"seccompProfile": {"type": "Localhost", "localhostProfile": "/proc/kmsg"}}});
+    let (code, refused) = patch(&door, add(stray)).await;
+    let at = "spec.ephemeralContainers[0].securityContext.seccompProfile.localhostProfile";
+    assert_eq!(code, 422);
+    assert!(causes(&refused)[0].starts_with(&format!("{at}: Invalid value")), "{refused}");
     let changed = json!({"name": "look", "image": "app:2"});
     let (_, refused) = patch(&door, add(changed)).await;
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, SeccompProfile};
 use kube::ResourceExt;
@@ -227,7 +227,7 @@ pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
         privileged,
         no_new_privileges: context.allow_privilege_escalation == Some(false) && !privileged,
         seccomp: profile.as_ref().is_none_or(|profile| profile.type_ != "Unconfined"),
-        profile: profile.as_ref().and_then(|profile| own_profile(config, profile)),
+        profile: profile.as_ref().map_or(Ok(None), |profile| own_profile(config, profile))?,
         limits: resources::limits(container),
         cgroup: format!("pods/{uid}/{}-{attempt}", container.name),
         oom_score_adj: resources::oom_score_adj(pod, container, inputs.memory),
@@ -246,9 +246,19 @@ pub(super) fn container(inputs: &Inputs<'_>) -> Result<ContainerSpec, String> {
 }
 
 /// The profile that is a file of this machine, if it is one.
-fn own_profile(config: &ClusterConfig, profile: &SeccompProfile) -> Option<Profile> {
-    let name = profile.localhost_profile.as_ref().filter(|_| profile.type_ == "Localhost")?;
-    Some(Profile::at(config.seccomp_dir().join(name)))
+///
+/// # Errors
+/// A name that leads out of the directory of profiles.
+fn own_profile(
+    config: &ClusterConfig,
+    profile: &SeccompProfile,
+) -> Result<Option<Profile>, String> {
+    let local = profile.localhost_profile.as_ref().filter(|_| profile.type_ == "Localhost");
+    let Some(name) = local else { return Ok(None) };
+    if Path::new(name).components().any(|part| !matches!(part, Component::Normal(_))) {
+        return Err(format!("the seccomp profile {name:?} is not below the directory of profiles"));
+    }
+    Ok(Some(Profile::at(config.seccomp_dir().join(name))))
 }
 
 /// Whose processes a container sees.

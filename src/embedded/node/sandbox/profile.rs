@@ -6,6 +6,9 @@
 //! of other architectures are ended.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use seccompiler::{
@@ -15,6 +18,7 @@ use seccompiler::{
 use serde::{Deserialize, Serialize};
 
 use super::calls;
+use super::seccomp::second_numbers;
 
 /// A larger file is none that anybody wrote.
 const LARGEST: u64 = 1 << 20;
@@ -59,11 +63,15 @@ impl Profile {
 
 fn read(path: &Path) -> std::io::Result<String> {
     // A fifo would keep whoever opens it waiting.
-    let meta = std::fs::metadata(path)?;
-    if !meta.is_file() || meta.len() > LARGEST {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let mut content = String::new();
+    if file.metadata()?.is_file() {
+        file.take(LARGEST + 1).read_to_string(&mut content)?;
+    }
+    if content.is_empty() || content.len() as u64 > LARGEST {
         return Err(std::io::Error::other("it is not a file of a profile's size"));
     }
-    std::fs::read_to_string(path)
+    Ok(content)
 }
 
 #[derive(Deserialize)]
@@ -129,6 +137,8 @@ impl Document {
                 programs.push(filter(rules, SeccompAction::Allow, action)?);
             }
         }
+        // What is said of a call is not said of its second number.
+        programs.extend(second_numbers());
         Ok(programs)
     }
 }
@@ -222,16 +232,20 @@ mod tests {
 
     /// What getpriority says for one of these numbers under a profile. Filters hold for the thread that installs them.
     #[allow(unsafe_code, reason = "no safe wrapper calls by number")]
-    fn asked(document: Value, which: i64, who: i64) -> Result<(), Errno> {
+    fn asked_by(call: i64, document: Value, which: i64, who: i64) -> Result<(), Errno> {
         let programs = programs(document).unwrap();
         let thread = std::thread::spawn(move || {
             nix::sys::prctl::set_no_new_privs().unwrap();
             super::super::seccomp::install(&programs).unwrap();
             // SAFETY: getpriority only reads numbers.
-            let answer = unsafe { libc::syscall(libc::SYS_getpriority, which, who) };
+            let answer = unsafe { libc::syscall(call, which, who) };
             if answer < 0 { Err(Errno::last()) } else { Ok(()) }
         });
         thread.join().unwrap()
+    }
+
+    fn asked(document: Value, which: i64, who: i64) -> Result<(), Errno> {
+        asked_by(libc::SYS_getpriority, document, which, who)
     }
 
     fn denied(action: Value, args: Value) -> Value {
@@ -240,6 +254,15 @@ mod tests {
         calls["args"] = args;
         json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
             "syscalls": [calls]})
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_call_has_no_second_number() {
+        let open = json!({"defaultAction": "SCMP_ACT_ALLOW"});
+        assert_eq!(asked(open.clone(), 0, 0), Ok(()));
+        let second = 0x4000_0000 | libc::SYS_getpriority;
+        assert_eq!(asked_by(second, open, 0, 0), Err(Errno::EPERM));
     }
 
     #[test]

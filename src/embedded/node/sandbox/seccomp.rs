@@ -90,10 +90,13 @@ fn build(more: &[libc::c_long]) -> Result<Vec<BpfProgram>, String> {
     let rules = denied.chain([(libc::SYS_clone, vec![new_user_namespace])]).collect();
     let absent = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     let mut programs = vec![compile(rules, libc::EPERM)?, compile(absent, libc::ENOSYS)?];
-    if cfg!(target_arch = "x86_64") {
-        programs.push(refuse_from(X32));
-    }
+    programs.extend(second_numbers());
     Ok(programs)
+}
+
+/// The filter that leaves each call one number, where it has more.
+pub(super) fn second_numbers() -> Option<BpfProgram> {
+    cfg!(target_arch = "x86_64").then(|| refuse_from(X32))
 }
 
 /// On x86-64 every call has a second number from here on, of the x32 ABI (syscall(2)), which a kernel may serve.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use curtain_schema::FieldError;
 use serde_json::Value;
 
-use crate::apiserver::kinds::{Part, ValueExt, template};
+use crate::apiserver::kinds::{Part, ValueExt, seccomp, template};
 
 pub(in crate::apiserver) const EPHEMERAL_CONTAINERS: Part =
     Part { subresource: "ephemeralcontainers", take, validate };
@@ -47,6 +47,7 @@ fn validate(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name.into()));
         }
         template::validate_container(container, &path, &volumes, errors);
+        seccomp::one(container, &path, errors);
         let set = |field: &&&str| match container.at(&[field]) {
             None | Some(Value::Null) => false,
             Some(Value::Object(map)) => !map.is_empty(),
