@@ -8,9 +8,9 @@
 //! of root's that is started for it and [receives](store_image) it as any other archive.
 //!
 //! What is not needed any more is taken out of the index first and out of the directory of layers next; a layer that a
-//! container runs from is [held](hold) by its shim, and stays.
+//! container runs from is [held](hold()) by its shim, and stays.
 //!
-//! Entry points: [`load`], [`load_if`], [`list`], [`find`], [`remove`], [`prune`].
+//! Entry points: [`load`], [`load_if`], [`list`], [`find`], [`remove()`], [`prune`].
 
 mod archive;
 mod budget;
