@@ -1,7 +1,7 @@
 //! What node and shim say to each other, as JSON documents; see [`crate::node::wire`].
 //!
 //! Nodes of a later build may meet shims of an earlier one only if [`VERSION`] is unchanged, so additions must be
-//! optional fields.
+//! optional fields. One that an earlier shim must not ignore, such as what a container is held to, takes another version.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::volumes::{MemoryVolume, VolumeSpec};
 use crate::node::sandbox::{ContainerSpec, ExecSpec};
 
 /// Version of this protocol.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Node → shim. The answer carries the same `id`; the node starts at a random number, so that answers to its
 /// predecessor are recognised.
