@@ -53,6 +53,7 @@ pub(crate) fn config(settings: &InitSettings) -> Result<ClusterConfig, String> {
         },
         registries: Registries::default(),
         sight: true,
+        offline: false,
     })
 }
 

@@ -142,7 +142,14 @@ pub async fn up(
                     instance.name
                 ));
             }
-            provider.preflight(&instance.cluster(home)).await?;
+            let cluster = instance.cluster(home);
+            if options.request.offline && !cluster.settings.offline {
+                progress.note(&format!(
+                    "instance {} is not offline and stays so: that is chosen when an instance is made",
+                    instance.name
+                ));
+            }
+            provider.preflight(&cluster).await?;
             (instance.provider, None)
         }
         None => {

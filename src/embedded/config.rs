@@ -42,6 +42,9 @@ pub struct ClusterConfig {
     /// Whether the node looks at its pods' connections and counts them.
     #[serde(default = "yes")]
     pub sight: bool,
+    /// Whether pods and pulls of images stay on this machine; pods on the host's own network are not held.
+    #[serde(default)]
+    pub offline: bool,
 }
 
 fn yes() -> bool {
@@ -286,13 +289,22 @@ mod tests {
         let config = sample(dir.path());
         let mut older: serde_json::Value =
             serde_json::from_slice(&config.encode().unwrap()).unwrap();
-        for newer in ["reach", "registries", "sight"] {
+        for newer in ["reach", "registries", "sight", "offline"] {
             older.as_object_mut().unwrap().remove(newer).unwrap();
         }
         files::write_private(&config.path(), older.to_string().as_bytes()).unwrap();
         let read = ClusterConfig::read(&config.path()).unwrap();
         assert_eq!(read, config);
         assert_eq!(read.node_name(), "curtain-test");
+    }
+
+    #[test]
+    fn a_cluster_that_is_offline_stays_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = ClusterConfig { offline: true, ..sample(dir.path()) };
+        files::write_private(&config.path(), &config.encode().unwrap()).unwrap();
+        let read = ClusterConfig::read(&config.path()).unwrap();
+        assert!(crate::node::network::Settings::from(&read).offline);
     }
 
     #[test]
@@ -323,6 +335,7 @@ mod tests {
             reach: Reach::default(),
             registries: Registries::default(),
             sight: true,
+            offline: false,
         }
     }
 }

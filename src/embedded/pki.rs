@@ -283,6 +283,7 @@ mod tests {
             reach: crate::Reach::default(),
             registries: crate::Registries::default(),
             sight: true,
+            offline: false,
         }
     }
 

@@ -14,6 +14,9 @@ pub struct Registries {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Hosts that may be spoken to without TLS where they have none. Those on loopback always may.
     pub insecure: BTreeSet<String>,
+    /// Whether only hosts on loopback are asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
 }
 
 impl Registries {
@@ -41,6 +44,11 @@ impl Registries {
     /// Whether `host`, maybe with a port, may be spoken to without TLS.
     pub(crate) fn is_plain(&self, host: &str) -> bool {
         self.insecure.contains(host) || is_loopback(host)
+    }
+
+    /// Whether `host`, maybe with a port, may be asked at all.
+    pub(crate) fn may_ask(&self, host: &str) -> bool {
+        !self.offline || is_loopback(host)
     }
 }
 
@@ -74,6 +82,23 @@ mod tests {
         assert!(registries.mirrors("docker.io").eq(["near:5000"]));
         assert_eq!(registries.mirrors("ghcr.io").count(), 0);
         assert!(serde_json::from_str::<Registries>(r#"{"insecur": []}"#).is_err());
+    }
+
+    #[test]
+    fn offline_only_this_machine_is_asked() {
+        let mut registries =
+            Registries { insecure: ["near:5000".into()].into(), ..Default::default() };
+        assert!(registries.may_ask("ghcr.io") && registries.may_ask("near:5000"));
+        registries.offline = true;
+        for (host, may) in [
+            ("ghcr.io", false),
+            ("near:5000", false),
+            ("10.0.0.1:5000", false),
+            ("localhost:5000", true),
+            ("127.0.0.1:5000", true),
+        ] {
+            assert_eq!(registries.may_ask(host), may, "{host}");
+        }
     }
 
     #[test]

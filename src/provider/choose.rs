@@ -21,6 +21,8 @@ pub struct Request {
     pub usual_node_image: Option<String>,
     /// Nodes beside the control plane.
     pub workers: u16,
+    /// Whether nothing is to leave the machine.
+    pub offline: bool,
     /// Whether nodes that failed stay.
     pub keep: bool,
     /// Where an Engine may be.
@@ -54,12 +56,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What is missing for the provider that was named; or, for [`AUTO`], for each.
 pub async fn choose(request: &Request) -> Result<Choice, Error> {
     match request.provider.as_str() {
+        AUTO if request.offline => return offline(request).await,
         AUTO => {}
+        "kind" if request.offline => return Err(Error::NotOffline),
         "kind" => return kind_as_asked(request).await,
         name => {
             crate::by_name(name)?;
             refuse_nodes(request, name)?;
-            let settings = Settings::default();
+            let settings = Settings { offline: request.offline, ..Settings::default() };
             preflight(name, &settings).await?;
             return Ok(Choice { provider: name.to_owned(), settings, because: None });
         }
@@ -87,6 +91,15 @@ pub async fn choose(request: &Request) -> Result<Choice, Error> {
             Err(Error::NoProvider { kind: Box::new(reason), embedded: Box::new(embedded) })
         }
     }
+}
+
+/// Whoever wants nothing to leave the machine wants the cluster that can see to it.
+async fn offline(request: &Request) -> Result<Choice, Error> {
+    refuse_nodes(request, "embedded")?;
+    let settings = Settings { offline: true, ..Settings::default() };
+    preflight("embedded", &settings).await?;
+    let because = Some("embedded cluster, as only that can be offline".to_owned());
+    Ok(Choice { provider: "embedded".to_owned(), settings, because })
 }
 
 async fn preflight(name: &str, settings: &Settings) -> Result<(), Error> {
@@ -134,6 +147,7 @@ fn settings(request: &Request, engine: &Engine) -> Settings {
         node_image: request.image().map(str::to_owned),
         workers: request.workers,
         keep: request.keep,
+        offline: false,
     }
 }
 

@@ -200,6 +200,11 @@ pub enum Error {
         /// The provider.
         provider: String,
     },
+    /// A cluster of which it cannot be said that nothing leaves it.
+    #[error(
+        "--offline is for the embedded cluster: the provider kind cannot keep its pods on this machine; leave --provider out, or --offline"
+    )]
+    NotOffline,
     /// The cluster may not be given the images of an archive.
     #[error("{why}")]
     NotAdmitted {
@@ -414,6 +419,7 @@ impl Error {
             | Self::NotANodeImage { .. }
             | Self::NotOurs { .. }
             | Self::NoNodes { .. }
+            | Self::NotOffline
             | Self::NoSnapshots { .. }
             | Self::NotAdmitted { .. }
             | Self::Archive { .. } => Kind::BadInput,

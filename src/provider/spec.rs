@@ -47,6 +47,9 @@ pub struct Settings {
     /// Whether what a failed stage made stays, to be looked at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep: bool,
+    /// Whether nothing leaves the machine.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -56,6 +56,9 @@ pub(super) struct Cluster {
     /// Nodes of kind beside the control plane
     #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=9))]
     workers: u16,
+    /// Keep pods and pulls of images on this machine; only the embedded cluster can
+    #[arg(long)]
+    offline: bool,
 }
 
 impl Cluster {
@@ -67,6 +70,7 @@ impl Cluster {
             usual_node_image: environment::variable(environment::NODE_IMAGE)
                 .map(|image| image.to_string_lossy().into_owned()),
             workers: self.workers,
+            offline: self.offline,
             keep: false,
             around: environment::surroundings(),
         }

@@ -309,6 +309,7 @@ async fn run() {
         reach: Reach::default(),
         registries: Registries::default(),
         sight: true,
+        offline: false,
     };
     init(&config).unwrap();
     let pki = config.pki();

@@ -77,6 +77,7 @@ fn up(home: &Path) -> Result<(), Error> {
             reach: embedded::Reach::default(),
             registries: embedded::Registries::default(),
             sight: true,
+            offline: false,
         },
     };
     embedded::init(&config)?;

@@ -222,6 +222,7 @@ impl TestCluster {
             reach: crate::Reach::default(),
             registries: crate::Registries::default(),
             sight: true,
+            offline: false,
         };
         crate::init(&config).unwrap();
         Self { config, dir: Some(dir) }

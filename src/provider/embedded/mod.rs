@@ -64,7 +64,9 @@ impl Provider for Embedded {
             // A supervisor that lost its node restarts it by itself: then there is only to wait.
             if !curtain_embedded::running(&config) {
                 crate::ports::free(spec)?;
-                let prepared = ClusterConfig { registries: registries::read()?, ..config.clone() };
+                let mut prepared =
+                    ClusterConfig { registries: registries::read()?, ..config.clone() };
+                prepared.registries.offline |= prepared.offline;
                 blocking(move || {
                     curtain_embedded::init(&prepared).map_err(|source| Error::Embedded {
                         what: "cannot prepare the embedded cluster",
@@ -267,6 +269,7 @@ fn config(spec: &ClusterSpec) -> Result<ClusterConfig, Error> {
         reach: Reach::default(),
         registries: Registries::default(),
         sight: true,
+        offline: spec.settings.offline,
     })
 }
 
@@ -284,7 +287,7 @@ fn not_seen(reference: &images::Reference, error: &PullError) -> Result<(), Erro
         PullError::NotFound { .. } | PullError::Platform { .. } | PullError::Unusable { .. } => {
             Err(Error::NotInRegistry { why })
         }
-        PullError::Unreachable { .. } | PullError::Answer { .. } => {
+        PullError::Unreachable { .. } | PullError::Offline { .. } | PullError::Answer { .. } => {
             Err(Error::RegistrySilent { image, why })
         }
         _ => Err(Error::RegistryUnclear { image, why }),

@@ -26,6 +26,7 @@ pub(crate) fn spec(workers: u16) -> ClusterSpec {
             node_image: Some("kindest/node:v1.36.4".to_owned()),
             workers,
             keep: false,
+            offline: false,
         },
     }
 }

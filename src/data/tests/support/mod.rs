@@ -48,6 +48,7 @@ impl Cluster {
             reach: Reach::default(),
             registries: Registries::default(),
             sight: true,
+            offline: false,
         };
         init(&config).unwrap();
         let pki = config.pki();

@@ -65,6 +65,9 @@ pub enum Refusal {
     /// Loopback, multicast and reserved ranges.
     #[error("this address cannot be routed")]
     NotRoutable,
+    /// Out of a cluster that nothing leaves.
+    #[error("the cluster is offline: its pods reach each other and nothing else")]
+    Offline,
     /// Not among what the source may ask for.
     #[error("the NetworkPolicies that select the source do not let it out")]
     EgressDenied,
@@ -76,7 +79,10 @@ pub enum Refusal {
 impl Refusal {
     /// Whether the node said no, where there might have been somebody.
     pub(super) fn denies(self) -> bool {
-        matches!(self, Self::NotRoutable | Self::EgressDenied | Self::IngressDenied)
+        match self {
+            Self::NotRoutable | Self::Offline | Self::EgressDenied | Self::IngressDenied => true,
+            Self::NoOwner | Self::NoSuchPort | Self::NoEndpoint => false,
+        }
     }
 }
 
@@ -87,6 +93,22 @@ impl Refusal {
 /// # Errors
 /// The [`Refusal`]; the connection is then reset, never tried.
 pub(super) fn decide(
+    settings: &Settings,
+    index: &Index,
+    source: Source,
+    destination: &Destination,
+    protocol: Protocol,
+    spread: Spread<'_>,
+    lives: impl Fn(Ipv4Addr) -> bool,
+) -> Result<Route, Refusal> {
+    match route(settings, index, source, destination, protocol, spread, lives)? {
+        Route::Outside(_) if settings.offline => Err(Refusal::Offline),
+        route => Ok(route),
+    }
+}
+
+/// Where it is, wherever that may be.
+fn route(
     settings: &Settings,
     index: &Index,
     source: Source,
@@ -190,10 +212,18 @@ mod tests {
     use crate::node::network::samples;
 
     fn tcp(source: Source, destination: Destination) -> Result<Route, Refusal> {
+        tcp_where(&samples::settings(), &samples::index(), source, destination)
+    }
+
+    fn tcp_where(
+        settings: &Settings,
+        index: &Index,
+        source: Source,
+        destination: Destination,
+    ) -> Result<Route, Refusal> {
         let lives = |ip: Ipv4Addr| ip.octets()[3] < 10;
-        let (settings, index) = (samples::settings(), samples::index());
         let spread = Spread { turn: 0, affinity: &Affinity::default() };
-        decide(&settings, &index, source, &destination, Protocol::Tcp, spread, lives)
+        decide(settings, index, source, &destination, Protocol::Tcp, spread, lives)
     }
 
     fn from_pod(address: &str) -> Result<Route, Refusal> {
@@ -235,6 +265,34 @@ mod tests {
             assert_eq!(from_pod(own), Err(Refusal::NotRoutable), "{own}");
         }
         assert!(Refusal::NotRoutable.denies());
+    }
+
+    #[test]
+    fn nothing_leaves_a_cluster_that_is_offline() {
+        let settings = Settings { offline: true, ..samples::settings() };
+        let mut index = samples::index();
+        // A Service whose endpoints are elsewhere.
+        index.put_service(
+            Key::new("shop", "far"),
+            samples::service(r#"{"clusterIP":"10.96.0.40","ports":[{"name":"http","port":80}]}"#),
+        );
+        let endpoints = r#"[{"addresses":["1.2.3.4"]}]"#;
+        let slice = samples::slice("far", r#"[{"name":"http","port":443}]"#, endpoints);
+        index.put_slice(Key::new("shop", "far-1"), slice);
+        let ask = |settings: &Settings, source, address: &str| {
+            let destination = Destination::Address(address.parse().unwrap());
+            tcp_where(settings, &index, source, destination)
+        };
+        let source = Source::Pod(Ipv4Addr::new(10, 244, 0, 9));
+        for outside in ["1.2.3.4:443", "10.96.0.40:80"] {
+            let at = Route::Outside("1.2.3.4:443".parse().unwrap());
+            assert_eq!(ask(&samples::settings(), source, outside), Ok(at));
+            assert_eq!(ask(&settings, source, outside), Err(Refusal::Offline), "{outside}");
+        }
+        assert!(Refusal::Offline.denies());
+        assert_eq!(ask(&settings, source, "10.96.0.20:80"), pod("10.244.0.5:8080"));
+        let api = Route::Api("127.0.0.1:6443".parse().unwrap());
+        assert_eq!(ask(&settings, source, "10.96.0.1:443"), Ok(api));
     }
 
     #[test]

@@ -67,5 +67,6 @@ pub(super) fn settings() -> Settings {
         node_port_addresses: vec!["127.0.0.0/8".parse().unwrap()],
         resolv_conf: "/nonexistent/resolv.conf".into(),
         sight: true,
+        offline: false,
     }
 }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub resolv_conf: PathBuf,
     /// Whether connections are looked at and counted.
     pub sight: bool,
+    /// Whether nothing leaves the cluster.
+    pub offline: bool,
 }
 
 impl From<&ClusterConfig> for Settings {
@@ -42,6 +44,7 @@ impl From<&ClusterConfig> for Settings {
             node_port_addresses: config.reach.node_port_addresses.clone(),
             resolv_conf: "/etc/resolv.conf".into(),
             sight: config.sight,
+            offline: config.offline,
         }
     }
 }

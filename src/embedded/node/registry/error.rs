@@ -33,6 +33,14 @@ pub enum PullError {
         /// Which host, and what happened.
         why: String,
     },
+    /// A host beyond this machine, and nothing leaves that.
+    #[error(
+        "{host} is not asked, as the cluster is offline; load the image from a file, or serve it from a registry on loopback"
+    )]
+    Offline {
+        /// The host that would have been asked.
+        host: String,
+    },
     /// An answer that does not follow the protocol, or says that the registry cannot serve.
     #[error("{host} {why}")]
     Answer {

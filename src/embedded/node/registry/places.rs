@@ -98,4 +98,25 @@ mod tests {
         }
         session.allowed("https://cdn.example/x").unwrap();
     }
+
+    #[tokio::test]
+    async fn offline_nobody_beyond_this_machine_is_asked() {
+        let (web, keyring) = (Web::default(), Keyring::default());
+        let registries = Registries { offline: true, ..Default::default() };
+        // A registry of this machine that leads elsewhere.
+        let session = Session::open(&web, &registries, &keyring, "localhost:1", "a/b").await;
+        let session = session.unwrap();
+        for (place, expected) in [
+            ("https://cdn.example/x", "cdn.example"),
+            ("http://10.0.0.1:5000/v2/", "10.0.0.1:5000"),
+        ] {
+            let asked = session.once(&place.parse().unwrap(), None, None).await;
+            assert!(
+                matches!(&asked, Err(PullError::Offline { host }) if host == expected),
+                "{place}"
+            );
+        }
+        let own = session.once(&"http://127.0.0.1:1/v2/".parse().unwrap(), None, None).await;
+        assert!(matches!(own, Err(PullError::Unreachable { .. })), "nobody listens there");
+    }
 }

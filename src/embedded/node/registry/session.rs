@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use curtain_role::{Secret, Web};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE, USER_AGENT};
+use http::uri::Authority;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -111,6 +112,10 @@ impl<'a> Session<'a> {
         who: Option<&Secret>,
         ask: Option<&Ask<'_>>,
     ) -> Result<Response<Incoming>, PullError> {
+        let host = uri.authority().map(Authority::as_str).unwrap_or_default();
+        if !self.registries.may_ask(host) {
+            return Err(PullError::Offline { host: host.to_owned() });
+        }
         let mut request = Request::new(Full::<Bytes>::default());
         *request.uri_mut() = uri.clone();
         let headers = request.headers_mut();

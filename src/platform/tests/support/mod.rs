@@ -70,6 +70,7 @@ impl World {
             reach: Reach::default(),
             registries: Registries::default(),
             sight: true,
+            offline: false,
         };
         init(&config).unwrap();
         let pki = config.pki();

@@ -40,6 +40,9 @@ pub(super) fn answer(settings: &Settings, index: &Index, query: &Message) -> Opt
     let name = question.name().to_ascii().to_ascii_lowercase();
     let name = name.strip_suffix('.').unwrap_or(&name);
     let found = match lookup(settings, index, name) {
+        Lookup::Elsewhere if settings.offline => {
+            return Some(Answer::Here(failure(query, ResponseCode::Refused)));
+        }
         Lookup::Elsewhere => return Some(Answer::Elsewhere),
         Lookup::Here(found) => found,
     };
@@ -270,6 +273,20 @@ mod tests {
         assert_eq!(db[1], "0 100 5432 10-244-0-7.db.shop.svc.cluster.local.");
         let none = told("_http._udp.web.shop.svc.cluster.local.", RecordType::SRV);
         assert_eq!(none.0, ResponseCode::NXDomain);
+    }
+
+    #[test]
+    fn other_names_are_asked_elsewhere_or_refused_offline() {
+        let mut query = Message::new(7, MessageType::Query, OpCode::Query);
+        let name = Name::from_ascii("example.com.").unwrap();
+        query.add_query(Query::query(name, RecordType::A));
+        let of = |offline| {
+            let settings = Settings { offline, ..samples::settings() };
+            answer(&settings, &samples::index(), &query).unwrap()
+        };
+        assert!(matches!(of(false), Answer::Elsewhere));
+        let Answer::Here(refusal) = of(true) else { panic!("it leaves the machine") };
+        assert_eq!(refusal.metadata.response_code, ResponseCode::Refused);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The cluster's name server.
 //!
 //! Names below the cluster's domain are answered from the index and nowhere
-//! else; names outside it are handed to the host's resolvers as they came.
+//! else; names outside it are handed to the host's resolvers as they came, or
+//! refused by a cluster that is offline.
 
 mod answer;
 mod forward;
