@@ -19,7 +19,7 @@
 //! | `disruption` | how many pods of a budget may be evicted |
 //! | `volume` | claims and volumes: bound, made, protected, removed |
 //! | `policy_status` | that admission policies were looked at |
-//! | `scheduler` | binds pods to the node, once their claims have volumes |
+//! | `scheduler` | binds pods to the node that has room for them, the most important first; lets others make way |
 //! | `endpoints` | EndpointSlices and Endpoints |
 //!
 //! What they decide is in pure functions (`decide.rs`, `rollout.rs`, `graph.rs`, `build.rs`, …), tested

@@ -1,6 +1,6 @@
 //! Whether a pod fits a node, as the scheduler and DaemonSets ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
     Node, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume, PodSpec, Taint, Toleration,
@@ -20,6 +20,20 @@ pub(super) fn selects(spec: &PodSpec, node: &Node) -> bool {
         && required.is_none_or(|required| {
             required.node_selector_terms.iter().any(|term| accepts(term, node))
         })
+}
+
+/// The only nodes that the pod's required node affinity names; `None` if it goes by anything else, too.
+pub(super) fn named(spec: &PodSpec) -> Option<BTreeSet<&str>> {
+    let affinity = spec.affinity.as_ref()?.node_affinity.as_ref()?;
+    let required = affinity.required_during_scheduling_ignored_during_execution.as_ref()?;
+    let mut all = BTreeSet::new();
+    for term in &required.node_selector_terms {
+        let fields = term.match_fields.iter().flatten();
+        let names = fields.filter(|it| it.key == "metadata.name" && it.operator == "In");
+        let sets = names.map(|it| it.values.iter().flatten().map(String::as_str).collect());
+        all.extend(sets.reduce(|one: BTreeSet<&str>, other| &one & &other)?);
+    }
+    Some(all)
 }
 
 /// Whether a volume can be had on the node.
@@ -91,6 +105,38 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn nodes_are_named_if_all_alternatives_name_some() {
+        let field = |names: Value| json!({"key":"metadata.name","operator":"In","values":names});
+        let label = json!([{"key":"a","operator":"Exists"}]);
+        for (terms, expected) in [
+            (json!([{"matchFields":[field(json!(["n"]))]}]), Some(vec!["n"])),
+            (
+                json!([{"matchFields":[field(json!(["n"]))],"matchExpressions":label}]),
+                Some(vec!["n"]),
+            ),
+            (
+                json!([{"matchFields":[field(json!(["n", "m"])), field(json!(["m", "o"]))]}]),
+                Some(vec!["m"]),
+            ),
+            (
+                json!([{"matchFields":[field(json!(["n"]))]}, {"matchFields":[field(json!(["m"]))]}]),
+                Some(vec!["m", "n"]),
+            ),
+            (json!([{"matchFields":[field(json!(["n"]))]}, {"matchExpressions":label}]), None),
+            (
+                json!([{"matchFields":[{"key":"metadata.name","operator":"NotIn","values":["n"]}]}]),
+                None,
+            ),
+        ] {
+            let affinity = json!({"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":terms}}});
+            let spec = serde_json::from_value(json!({"containers":[],"affinity":affinity}))
+                .expect("a PodSpec");
+            assert_eq!(named(&spec).map(|it| it.into_iter().collect()), expected, "{terms}");
+        }
+        assert_eq!(named(&PodSpec::default()), None);
+    }
 
     #[test]
     fn affinity_and_selector_are_both_asked() {

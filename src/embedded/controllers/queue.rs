@@ -1,9 +1,10 @@
-//! A work queue: each key waits once, however often it is added; failures come back later and later.
+//! A work queue: each key waits once, however often it is added; failures come back later and later. Keys come in the
+//! order in which they were added, or in that of a rank.
 //!
 //! What waits for a time of day is looked at once a minute at least: the clock by which tasks sleep stands still while
 //! the machine does, and does not notice when the other is set.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,9 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// So long nobody looks at the clock on the wall.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// Who is lower comes first.
+pub(super) type Rank = (i64, i64);
+
 /// A queue for one worker.
 pub(super) struct Queue<K> {
     state: Mutex<State<K>>,
@@ -25,7 +29,9 @@ pub(super) struct Queue<K> {
 }
 
 struct State<K> {
-    ready: VecDeque<K>,
+    rank: fn(&K) -> Rank,
+    /// By rank, and a number that keeps those of one rank in turn.
+    ready: BTreeMap<(Rank, u64), K>,
     queued: HashSet<K>,
     /// When, a number that keeps equal times apart, what.
     later: BTreeMap<(Instant, u64), K>,
@@ -37,9 +43,15 @@ struct State<K> {
 
 impl<K: Clone + Eq + Hash> Queue<K> {
     pub(super) fn new() -> Self {
+        Self::ranked(|_| (0, 0))
+    }
+
+    /// One that gives out keys of a lower rank first.
+    pub(super) fn ranked(rank: fn(&K) -> Rank) -> Self {
         Queue {
             state: Mutex::new(State {
-                ready: VecDeque::new(),
+                rank,
+                ready: BTreeMap::new(),
                 queued: HashSet::new(),
                 later: BTreeMap::new(),
                 by_clock: BTreeMap::new(),
@@ -58,6 +70,14 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// Adds a key, unless it waits already.
     pub(super) fn add(&self, key: K) {
         self.state().enqueue(key);
+        self.changed.notify_one();
+    }
+
+    /// Adds several keys at once: none of them is given out before one that goes first is there.
+    pub(super) fn add_all(&self, keys: impl IntoIterator<Item = K>) {
+        let mut state = self.state();
+        keys.into_iter().for_each(|key| state.enqueue(key));
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -118,7 +138,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 let mut state = self.state();
                 let (now, clock) = (Instant::now(), Timestamp::now());
                 state.promote(now, clock);
-                if let Some(key) = state.ready.pop_front() {
+                if let Some(key) = state.ready.pop_first().map(|(_, key)| key) {
                     state.queued.remove(&key);
                     return key;
                 }
@@ -138,7 +158,8 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 impl<K: Clone + Eq + Hash> State<K> {
     fn enqueue(&mut self, key: K) {
         if self.queued.insert(key.clone()) {
-            self.ready.push_back(key);
+            self.number += 1;
+            self.ready.insert(((self.rank)(&key), self.number), key);
         }
     }
 
@@ -183,6 +204,16 @@ mod tests {
         assert_eq!(queue.state().failures.get(&7), Some(&3));
         queue.done(&7);
         assert!(queue.state().failures.is_empty());
+    }
+
+    #[tokio::test]
+    async fn ranks_come_before_turns() {
+        let queue = Queue::ranked(|key: &(i64, &str)| (-key.0, 0));
+        queue.add((1, "a"));
+        queue.add_all([(7, "b"), (1, "c"), (7, "d"), (1, "a")]);
+        for expected in ["b", "d", "a", "c"] {
+            assert_eq!(queue.next().await.1, expected);
+        }
     }
 
     #[tokio::test]

@@ -32,6 +32,27 @@ pub(super) fn is_empty(selector: &LabelSelector) -> bool {
         && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
 }
 
+/// Whether both have the same of these labels, as far as the first has them.
+pub(super) fn agree(keys: Option<&[String]>, one: &ObjectMeta, other: &ObjectMeta) -> bool {
+    valued(keys, one).all(|(key, value)| label(other, key) == Some(value))
+}
+
+/// Whether they have none of these labels in common.
+pub(super) fn differ(keys: Option<&[String]>, one: &ObjectMeta, other: &ObjectMeta) -> bool {
+    valued(keys, one).all(|(key, value)| label(other, key) != Some(value))
+}
+
+fn valued<'a>(
+    keys: Option<&'a [String]>,
+    of: &'a ObjectMeta,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    keys.unwrap_or_default().iter().filter_map(|key| Some((key, label(of, key)?)))
+}
+
+fn label<'a>(of: &'a ObjectMeta, key: &str) -> Option<&'a String> {
+    of.labels.as_ref()?.get(key)
+}
+
 /// The reference to the object's controller.
 pub(super) fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
@@ -120,6 +141,24 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(matches(&selector(value.clone()), labels.as_ref()), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn labels_are_compared_as_far_as_the_first_has_them() {
+        let one = meta(json!({"labels": {"v": "1", "x": "2"}}));
+        for (keys, labels, same, other) in [
+            (vec!["v"], json!({"v": "1"}), true, false),
+            (vec!["v"], json!({"v": "2"}), false, true),
+            (vec!["v"], json!({}), false, true),
+            (vec!["v", "x"], json!({"v": "1", "x": "1"}), false, false),
+            (vec!["none"], json!({"none": "1"}), true, true),
+        ] {
+            let keys: Vec<String> = keys.into_iter().map(str::to_owned).collect();
+            let found = meta(json!({"labels": labels}));
+            let both = (agree(Some(&keys), &one, &found), differ(Some(&keys), &one, &found));
+            assert_eq!(both, (same, other), "{keys:?} {labels}");
+        }
+        assert!(agree(None, &one, &one) && differ(None, &one, &one));
     }
 
     #[test]

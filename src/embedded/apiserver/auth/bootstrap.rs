@@ -220,8 +220,11 @@ pub fn roles() -> Vec<Value> {
         role(
             "system:kube-scheduler",
             vec![
-                rule(&READ, &[""], &["pods", "nodes"]),
+                rule(&READ, &[""], &["pods", "nodes", "namespaces"]),
+                rule(&READ, &["policy"], &["poddisruptionbudgets"]),
                 rule(&["create"], &[""], &["pods/binding"]),
+                // Who makes way for a more important one.
+                rule(&["delete"], &[""], &["pods"]),
                 rule(&["patch"], &[""], &["pods/status"]),
                 rule(&["create", "patch"], &[""], &["events"]),
             ],

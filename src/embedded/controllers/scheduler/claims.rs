@@ -27,6 +27,8 @@ pub(super) struct Storage {
     /// Claims that get one with their first pod, and whether one can be made.
     waiting: Vec<(Arc<PersistentVolumeClaim>, bool)>,
     volumes: Vec<Arc<PersistentVolume>>,
+    /// Names of claims that are for one pod.
+    alone: Vec<String>,
 }
 
 /// What is to be done before the pod is bound to a node.
@@ -82,6 +84,10 @@ impl Storage {
         if claim.metadata.deletion_timestamp.is_some() {
             return Err(format!("persistentvolumeclaim {name:?} is being deleted"));
         }
+        let modes = claim.spec.as_ref().and_then(|spec| spec.access_modes.as_deref());
+        if modes.unwrap_or_default().iter().any(|mode| mode == "ReadWriteOncePod") {
+            self.alone.push(name.to_owned());
+        }
         match (is_bound(&claim), volume, class) {
             (true, Some(volume), _) => self.bound.push(volume),
             (true, None, _) => {
@@ -94,6 +100,17 @@ impl Storage {
             (false, ..) => return Err("pod has unbound immediate PersistentVolumeClaims".into()),
         }
         Ok(())
+    }
+
+    /// The claims that no two pods may have.
+    pub(super) fn alone(&self) -> &[String] {
+        &self.alone
+    }
+
+    /// One claim, which no two pods may have.
+    #[cfg(test)]
+    pub(super) fn for_one(claim: &str) -> Self {
+        Self { alone: vec![claim.to_owned()], ..Self::default() }
     }
 
     /// Whether a node has what the claims ask for.
@@ -181,6 +198,10 @@ mod tests {
         let late = class("WaitForFirstConsumer", "curtain.dev/host-path");
         made.add("data", claim(|_| ()), Some(&late), None).expect("it waits for a node");
         assert!(matches!(made.on(&node), Ok(Volumes::Wanted(claims)) if claims.len() == 1));
+        assert!(made.alone().is_empty());
+        let single = claim(|c| c["spec"]["accessModes"] = json!(["ReadWriteOncePod"]));
+        made.add("single", single, Some(&late), None).expect("it waits for a node");
+        assert_eq!(made.alone(), ["single"]);
 
         let mut found = Storage::default();
         let local = class("WaitForFirstConsumer", NOBODY);

@@ -1,14 +1,32 @@
-//! Binds pods to a node. There is one node, so this decides whether it may run a pod, not which.
+//! Binds pods to a node, as kube-scheduler decides it and in its words. There is one node as a rule, and of several that
+//! fit the first is taken: nodes are not weighed against each other.
+//!
+//! A pod is asked about on each node (`case.rs`): the node itself, ports, room (`needs.rs`, `load.rs`), claims, and the
+//! company of other pods (`spread.rs`, `company.rs`). One that no node takes may make less important ones go
+//! (`preempt.rs`); else it waits, and is looked at again when something changes that it was refused for (`board.rs`).
+//! The more important comes first (`turn.rs`). A node that does not tell yet what it has is none.
 //!
 //! A pod whose claims get their volumes with their first pod waits here until they have them.
 
+mod board;
+mod case;
 mod claims;
+mod company;
+mod decide;
+mod load;
+mod needs;
+mod preempt;
+mod refuse;
+mod spread;
+mod turn;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    Binding, Node, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod,
+    Binding, Namespace, Node, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod,
 };
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -18,13 +36,17 @@ use serde_json::json;
 use super::cache::{Cache, Change};
 use super::events::{Recorder, Severity};
 use super::key::Key;
-use super::node_fit;
-use super::pods::{is_active, is_finished};
+use super::pods::is_active;
 use super::queue::Queue;
 use super::registry::Registry;
 use super::volume::{NODE, claims_of};
-use crate::host_port::{self, HostPort};
-use claims::{Storage, Volumes};
+use board::Board;
+use case::{Case, Waits};
+use claims::Storage;
+use decide::{Decision, Nomination, Verdict};
+use load::Load;
+use needs::Needs;
+use turn::Turn;
 
 const NAME: &str = "default-scheduler";
 
@@ -32,11 +54,14 @@ struct Controller {
     client: Client,
     pods: Arc<Cache<Pod>>,
     nodes: Arc<Cache<Node>>,
+    namespaces: Arc<Cache<Namespace>>,
+    budgets: Arc<Cache<PodDisruptionBudget>>,
     claims: Arc<Cache<PersistentVolumeClaim>>,
     volumes: Arc<Cache<PersistentVolume>>,
     classes: Arc<Cache<StorageClass>>,
     recorder: Recorder,
-    queue: Queue<Key>,
+    board: Mutex<Board>,
+    queue: Queue<Turn>,
 }
 
 /// Makes the controller.
@@ -45,14 +70,18 @@ pub(super) fn register(registry: &mut Registry) {
         client: registry.scheduler.clone(),
         pods: registry.cache(),
         nodes: registry.cache(),
+        namespaces: registry.cache(),
+        budgets: registry.cache(),
         claims: registry.cache(),
         volumes: registry.cache(),
         classes: registry.cache(),
         recorder: Recorder::new(registry.scheduler.clone(), NAME),
-        queue: Queue::new(),
+        board: Mutex::default(),
+        queue: Queue::ranked(Turn::rank),
     });
     registry.tell(&controller, Controller::pod_changed);
     registry.tell(&controller, Controller::node_changed);
+    registry.tell(&controller, Controller::namespace_changed);
     registry.tell(&controller, Controller::claim_changed);
     registry.tell(&controller, Controller::volume_changed);
     registry.tell(&controller, Controller::class_changed);
@@ -60,23 +89,48 @@ pub(super) fn register(registry: &mut Registry) {
 }
 
 impl Controller {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        // A board that a panic has left half done would be used no more: the controllers start anew.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place that it has or leaves concerns others; it itself is looked at if it is new, or asks for something else.
     fn pod_changed(&self, change: &Change<Pod>) {
+        let Some(latest) = change.latest() else { return };
+        self.look_up(&Key::of(latest.as_ref()));
         if let Some(pod) = change.new.as_ref().filter(|pod| is_waiting(pod)) {
-            self.queue.add(Key::of(pod.as_ref()));
+            let old = change.old.as_ref().filter(|old| is_waiting(old));
+            if old.is_none_or(|old| asked(old) != asked(pod)) {
+                self.queue.add(Turn::of(pod));
+            }
         }
-        let ended = change.new.as_ref().is_none_or(|pod| is_finished(pod));
-        if ended && change.old.as_ref().is_some_and(|pod| !ports(pod).is_empty()) {
-            self.look_again(&self.pods.all(), |pod| !ports(pod).is_empty());
-        }
+    }
+
+    /// Notes what is known of a pod now, and wakes those who wait for that.
+    fn look_up(&self, key: &Key) {
+        let mut board = self.board();
+        let effect = board.set(key, self.pods.get(key));
+        self.wake(&board, effect);
+    }
+
+    fn wake(&self, board: &Board, what: Waits) {
+        self.queue.add_all(board.woken(what));
     }
 
     /// A node that came or changed may fit whoever waits.
     fn node_changed(&self, change: &Change<Node>) {
         let fit = |node: &Option<Arc<Node>>| {
-            node.as_ref().map(|n| (n.spec.clone(), n.metadata.labels.clone()))
+            node.as_ref().map(|n| (n.spec.clone(), n.metadata.labels.clone(), load::room(n)))
         };
         if change.new.is_some() && fit(&change.old) != fit(&change.new) {
             self.look_again(&self.pods.all(), |_| true);
+        }
+    }
+
+    fn namespace_changed(&self, change: &Change<Namespace>) {
+        let labels = |it: &Option<Arc<Namespace>>| it.as_ref().map(|it| it.metadata.labels.clone());
+        if labels(&change.old) != labels(&change.new) {
+            self.wake(&self.board(), Waits { company: true, room: false });
         }
     }
 
@@ -97,71 +151,57 @@ impl Controller {
     }
 
     fn look_again(&self, pods: &[Arc<Pod>], concerned: impl Fn(&Pod) -> bool) {
-        pods.iter()
-            .filter(|pod| is_waiting(pod) && concerned(pod))
-            .for_each(|pod| self.queue.add(Key::of(pod.as_ref())));
+        let waiting = pods.iter().filter(|pod| is_waiting(pod) && concerned(pod));
+        self.queue.add_all(waiting.map(|pod| Turn::of(pod)));
     }
 
     /// Works for ever.
     async fn work(&self) {
-        self.queue.work("binding the pod", |key| async move { self.schedule(&key).await }).await;
+        self.queue.work("binding the pod", |turn| async move { self.schedule(turn).await }).await;
     }
 
-    async fn schedule(&self, key: &Key) -> Result<(), kube::Error> {
-        let Some(pod) = self.pods.get(key).filter(|pod| is_waiting(pod)) else { return Ok(()) };
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &key.namespace);
-        let nodes = self.nodes.all();
-        let mut refusals = Vec::new();
-        match Storage::of(&pod, &self.claims, &self.volumes, &self.classes) {
-            Err(reason) => refusals.extend((!nodes.is_empty()).then_some(reason)),
-            Ok(storage) => {
-                for node in &nodes {
-                    let refused =
-                        refusal(&pod, node).or_else(|| taken(&pod, node, || self.pods.all()));
-                    match refused.map_or_else(|| storage.on(node), Err) {
-                        Ok(Volumes::Ready) => return self.bind(&api, &pod, node).await,
-                        Ok(Volumes::Wanted(claims)) => {
-                            return self.want_volumes(&claims, node).await;
-                        }
-                        Err(reason) => refusals.push(format!("1 {reason}")),
-                    }
-                }
-            }
+    async fn schedule(&self, turn: Turn) -> Result<(), kube::Error> {
+        let Some((pod, decision)) = self.decide(turn) else { return Ok(()) };
+        match decision {
+            Decision::Bind(node) => self.bind(&pod, &node).await,
+            Decision::Provision(claims, node) => self.want_volumes(&claims, &node).await,
+            Decision::Wait(verdict) => self.refuse(&pod, verdict).await,
         }
-        let reasons = if refusals.is_empty() {
-            "no nodes available to schedule pods".into()
-        } else {
-            refusals.join(", ")
-        };
-        let message = match nodes.len() {
-            0 => reasons,
-            count => format!("0/{count} nodes are available: {reasons}."),
-        };
-        let known = pod.status.as_ref().and_then(|s| s.conditions.as_ref()).into_iter().flatten();
-        if known
-            .clone()
-            .any(|c| c.type_ == "PodScheduled" && c.message.as_deref() == Some(&message))
-        {
-            return Ok(());
+    }
+
+    fn decide(&self, turn: Turn) -> Option<(Arc<Pod>, Decision)> {
+        // From here until it is noted what the pod waits for, no change of another pod is missed.
+        let mut board = self.board();
+        board.forget(&turn.key);
+        let pod = self.pods.get(&turn.key).filter(|pod| is_waiting(pod))?;
+        if board.is_bound(&turn.key) {
+            return None;
         }
-        let condition = json!({"type":"PodScheduled","status":"False","reason":"Unschedulable","message":message,
-            "lastTransitionTime": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
-        let patch = json!({"status":{"conditions":[condition]}});
-        let answer =
-            api.patch_status(&key.name, &PatchParams::default(), &Patch::Strategic(&patch)).await?;
-        self.pods.put(answer);
-        self.recorder.record(pod.as_ref(), Severity::Warning, "FailedScheduling", &message).await;
-        Ok(())
+        let spec = pod.spec.as_ref()?;
+        let storage = Storage::of(&pod, &self.claims, &self.volumes, &self.classes);
+        let barred = storage.as_ref().err().cloned();
+        let (storage, needs) = (storage.unwrap_or_default(), Needs::of(spec));
+        let case = Case { pod: &pod, spec, needs: &needs, storage: &storage };
+        let (nodes, nobody) = (self.nodes.all(), Load::default());
+        let view = board.view(&nodes, &self.namespaces, &pod, &nobody);
+        let budgets = || self.budgets.all();
+        let decision = decide::decide(&case, &view, barred.as_deref(), budgets, Timestamp::now());
+        if let Decision::Wait(verdict) = &decision {
+            board.wait(turn, verdict.waits);
+        }
+        Some((pod, decision))
     }
 
     /// Says on which node the pod's claims are to have their volumes. They come back here once they have them.
     async fn want_volumes(
         &self,
         claims: &[Arc<PersistentVolumeClaim>],
-        node: &Node,
+        name: &str,
     ) -> Result<(), kube::Error> {
-        let name = node.name_any();
-        for claim in claims.iter().filter(|claim| claim.annotations().get(NODE) != Some(&name)) {
+        let told = |claim: &PersistentVolumeClaim| {
+            claim.annotations().get(NODE).is_some_and(|it| it == name)
+        };
+        for claim in claims.iter().filter(|claim| !told(claim)) {
             let namespace = claim.namespace().unwrap_or_default();
             let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &namespace);
             let patch = json!({"metadata": {"uid": claim.uid(), "annotations": {NODE: name}}});
@@ -175,8 +215,9 @@ impl Controller {
         Ok(())
     }
 
-    async fn bind(&self, api: &Api<Pod>, pod: &Pod, node: &Node) -> Result<(), kube::Error> {
-        let (name, node) = (pod.name_any(), node.name_any());
+    async fn bind(&self, pod: &Pod, node: &str) -> Result<(), kube::Error> {
+        let (key, name) = (Key::of(pod), pod.name_any());
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &key.namespace);
         let binding = Binding {
             metadata: ObjectMeta {
                 name: Some(name.clone()),
@@ -187,7 +228,7 @@ impl Controller {
             target: ObjectReference {
                 api_version: Some("v1".into()),
                 kind: Some("Node".into()),
-                name: Some(node.clone()),
+                name: Some(node.to_owned()),
                 ..ObjectReference::default()
             },
         };
@@ -195,18 +236,20 @@ impl Controller {
             api.create_subresource("binding", &name, &PostParams::default(), &binding).await;
         match answer {
             Ok(_) => {
-                let place = format!("{}/{name}", pod.namespace().unwrap_or_default());
-                let message = format!("Successfully assigned {place} to {node}");
+                self.note_bound(&key, pod.uid().unwrap_or_default(), node);
+                let message = format!("Successfully assigned {key} to {node}");
                 self.recorder.record(pod, Severity::Normal, "Scheduled", &message).await;
-                if !ports(pod).is_empty() {
-                    // The next pod may want the same: it must not be decided by what was before.
-                    self.pods.put(api.get(&name).await?);
-                }
                 Ok(())
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    fn note_bound(&self, key: &Key, uid: String, node: &str) {
+        let mut board = self.board();
+        let effect = board.bind(key, uid, node, self.pods.get(key));
+        self.wake(&board, effect);
     }
 }
 
@@ -221,107 +264,7 @@ fn is_waiting(pod: &Pod) -> bool {
         })
 }
 
-/// Why a pod may not run on a node.
-fn refusal(pod: &Pod, node: &Node) -> Option<String> {
-    let spec = pod.spec.as_ref()?;
-    if !node_fit::selects(spec, node) {
-        return Some("node(s) didn't match Pod's node affinity/selector".into());
-    }
-    if node_fit::is_cordoned(spec, node) {
-        return Some("node(s) were unschedulable".into());
-    }
-    let refused = node_fit::untolerated(spec, node, &["NoSchedule", "NoExecute"]);
-    refused.map(|taint| {
-        let value = taint.value.as_deref().unwrap_or_default();
-        format!("node(s) had untolerated taint {{{}: {value}}}", taint.key)
-    })
-}
-
-fn ports(pod: &Pod) -> Vec<HostPort> {
-    pod.spec.as_ref().map(host_port::of).unwrap_or_default()
-}
-
-/// Why a pod may not run on a node where others are.
-fn taken(pod: &Pod, node: &Node, pods: impl FnOnce() -> Vec<Arc<Pod>>) -> Option<String> {
-    let wanted = ports(pod);
-    if wanted.is_empty() {
-        return None;
-    }
-    let name = node.name_any();
-    let here = |other: &&Arc<Pod>| {
-        let at = other.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
-        at == Some(&name) && !is_finished(other)
-    };
-    let pods = pods();
-    let mut there = pods.iter().filter(here).flat_map(|other| ports(other));
-    let clash = there.any(|other| wanted.iter().any(|port| port.conflicts(&other)));
-    clash.then(|| "node(s) didn't have free ports for the requested pod ports".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn refused(pod: serde_json::Value, node: serde_json::Value) -> Option<String> {
-        let mut spec = json!({"containers":[]});
-        spec.as_object_mut()
-            .expect("an object")
-            .extend(pod.as_object().cloned().expect("an object"));
-        let pod: Pod = serde_json::from_value(json!({"spec": spec})).expect("a Pod");
-        let node: Node =
-            serde_json::from_value(json!({"metadata":{"labels":{"a":"b"}},"spec": node}))
-                .expect("a Node");
-        refusal(&pod, &node)
-    }
-
-    #[test]
-    fn selectors_taints_and_cordons_are_respected() {
-        let taint = json!({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]});
-        assert_eq!(refused(json!({}), json!({})), None);
-        assert_eq!(refused(json!({"nodeSelector":{"a":"b"}}), json!({})), None);
-        assert!(refused(json!({"nodeSelector":{"a":"c"}}), json!({})).is_some());
-        let pinned = json!({"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":
-            {"nodeSelectorTerms":[{"matchFields":[{"key":"metadata.name","operator":"In","values":["other"]}]}]}}}});
-        assert_eq!(
-            refused(pinned, json!({})).as_deref(),
-            Some("node(s) didn't match Pod's node affinity/selector")
-        );
-        assert_eq!(
-            refused(json!({}), taint.clone()).as_deref(),
-            Some("node(s) had untolerated taint {k: v}")
-        );
-        assert_eq!(refused(json!({"tolerations":[{"key":"k","value":"v"}]}), taint.clone()), None);
-        assert_eq!(refused(json!({"tolerations":[{"operator":"Exists"}]}), taint.clone()), None);
-        assert!(refused(json!({"tolerations":[{"key":"k","value":"x"}]}), taint).is_some());
-        let cordoned = json!({"unschedulable":true});
-        assert_eq!(
-            refused(json!({}), cordoned.clone()).as_deref(),
-            Some("node(s) were unschedulable")
-        );
-        assert_eq!(refused(json!({"tolerations":[{"operator":"Exists"}]}), cordoned), None);
-    }
-
-    #[test]
-    fn a_port_of_the_host_is_one_pods_until_that_has_ended() {
-        let pod = |node: &str, phase: &str, port: u16| -> Pod {
-            let ports = json!([{"containerPort": 80, "hostPort": port, "protocol": "TCP"}]);
-            let containers = json!([{"name": "c", "ports": ports}]);
-            let spec = json!({"nodeName": node, "containers": containers});
-            serde_json::from_value(json!({"spec": spec, "status": {"phase": phase}}))
-                .expect("a Pod")
-        };
-        let node: Node =
-            serde_json::from_value(json!({"metadata": {"name": "n"}})).expect("a Node");
-        let wanted = pod("", "Pending", 8080);
-        let free = |others: Vec<Pod>| {
-            let others: Vec<Arc<Pod>> = others.into_iter().map(Arc::new).collect();
-            taken(&wanted, &node, || others.to_vec()).is_none()
-        };
-        assert!(free(vec![]));
-        assert!(!free(vec![pod("n", "Running", 8080)]));
-        let others = [("m", "Running", 8080), ("n", "Succeeded", 8080), ("n", "Running", 8081)];
-        assert!(free(others.map(|(node, phase, port)| pod(node, phase, port)).into()));
-    }
+/// What of a pod decides where it may be.
+fn asked(pod: &Pod) -> impl PartialEq + use<'_> {
+    (&pod.metadata.uid, &pod.metadata.labels, &pod.spec)
 }

@@ -24,8 +24,8 @@ async fn every_node_gets_its_pod_and_the_new_template() {
         .await;
     until(&sets, "one node's pod", |sets| settled(sets, 1)).await;
     let nodes: Api<Node> = Api::all(world.client.clone());
-    let node = json!({"metadata":{"name":"m"},"spec":{"unschedulable":true}});
-    let node = serde_json::from_value(node).expect("a Node");
+    let mut node = node("m");
+    node.spec.get_or_insert_default().unschedulable = Some(true);
     nodes.create(&PostParams::default(), &node).await.expect("creates");
     until(&sets, "two nodes' pods", |sets| settled(sets, 2)).await;
     let bound = |pods: &[Pod]| {

@@ -8,6 +8,7 @@ mod daemon_sets;
 mod disruption;
 mod jobs;
 mod policies;
+mod scheduling;
 mod stateful_sets;
 mod storage;
 mod workloads;
@@ -47,8 +48,7 @@ impl World {
         let cluster = Cluster::start().await;
         let client = cluster.client();
         let nodes: Api<Node> = Api::all(client.clone());
-        let node = serde_json::from_value(json!({"metadata":{"name":"n"}})).expect("a Node");
-        nodes.create(&PostParams::default(), &node).await.expect("creates");
+        nodes.create(&PostParams::default(), &node("n")).await.expect("creates");
         let mut tasks = JoinSet::new();
         let shutdown = CancellationToken::new();
         let manager = cluster
@@ -88,6 +88,14 @@ impl World {
         self.tasks.shutdown().await;
         drop(self.cluster);
     }
+}
+
+/// A node with room for everything that tests ask for.
+fn node(name: &str) -> Node {
+    let size = json!({"cpu": "64", "memory": "64Gi", "pods": "2000"});
+    let node =
+        json!({"metadata": {"name": name}, "status": {"capacity": size, "allocatable": size}});
+    serde_json::from_value(node).expect("a Node")
 }
 
 /// Waits until `test` is true of all objects of a kind; says what it saw when it never is.

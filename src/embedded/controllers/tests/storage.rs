@@ -63,7 +63,7 @@ async fn a_claim_gets_its_volume_with_its_first_pod_and_both_go_in_turn() {
     until(&pods, "a pod that waits for its claim", |pods| {
         let conditions = pods[0].status.as_ref().and_then(|status| status.conditions.as_ref());
         conditions.into_iter().flatten().any(|one| {
-            let missing = "0/1 nodes are available: persistentvolumeclaim \"data\" not found.";
+            let missing = "0/1 nodes are available: persistentvolumeclaim \"data\" not found. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
             one.reason.as_deref() == Some("Unschedulable")
                 && one.message.as_deref() == Some(missing)
         })
