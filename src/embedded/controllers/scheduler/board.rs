@@ -1,6 +1,7 @@
 //! Which pods are where, kept as they change, so that no decision sums up anew; and who waits for what.
 //!
-//! A pod that was bound is on its node from then on, although the watch has not told it yet: nothing is given away twice.
+//! A pod that is to be bound is on its node from the decision on, although the watch tells it later: nothing is given away
+//! twice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -40,6 +41,9 @@ impl Board {
     /// Takes in how a pod is now, if it is. Tells who may have waited for that.
     pub(super) fn set(&mut self, key: &Key, pod: Option<Arc<Pod>>) -> Waits {
         let seat = pod.as_ref().and_then(|pod| self.seat(key, pod));
+        if pod.is_none() {
+            self.bound.remove(key);
+        }
         let before = self.seats.remove(key).and_then(|seat| Some((self.leave(key, &seat)?, seat)));
         if pod.as_ref().is_none_or(|pod| !is_waiting(pod)) {
             self.waiting.remove(key);
@@ -106,18 +110,15 @@ impl Board {
         assumed.map(Seat::On).or_else(|| guest().map(Seat::Guest))
     }
 
-    /// A pod was bound to a node; `pod` is what is known of it.
-    pub(super) fn bind(
-        &mut self,
-        key: &Key,
-        uid: String,
-        node: &str,
-        pod: Option<Arc<Pod>>,
-    ) -> Waits {
+    /// A pod is bound to a node.
+    pub(super) fn bind(&mut self, key: &Key, uid: String, node: &str, pod: Arc<Pod>) -> Waits {
         self.bound.insert(key.clone(), (uid, node.to_owned()));
-        if pod.is_none() {
-            self.bound.remove(key);
-        }
+        self.set(key, Some(pod))
+    }
+
+    /// It came to nothing; `pod` is what is known of the pod.
+    pub(super) fn release(&mut self, key: &Key, pod: Option<Arc<Pod>>) -> Waits {
+        self.bound.remove(key);
         self.set(key, pod)
     }
 
@@ -277,17 +278,21 @@ mod tests {
         let key = Key::of(waits.as_ref());
         board.set(&key, Some(waits.clone()));
         assert!(!board.is_bound(&key));
-        board.bind(&key, "u".into(), "n", Some(waits.clone()));
+        board.bind(&key, "u".into(), "n", waits.clone());
         assert!(board.is_bound(&key));
         assert_eq!(board.set(&key, Some(waits.clone())), NOTHING, "an old word of it");
         assert!(board.is_bound(&key));
         set(&mut board, on("n", json!({})));
         assert!(board.is_bound(&key) && board.bound.is_empty());
         // One of the same name is another.
-        board.bind(&key, "before".into(), "n", Some(waits));
+        board.bind(&key, "before".into(), "n", waits.clone());
         assert!(!board.is_bound(&key) && board.bound.is_empty());
-        board.bind(&key, "u".into(), "n", None);
+        board.bind(&key, "u".into(), "n", waits.clone());
+        assert_eq!(board.release(&key, Some(waits.clone())), BOTH, "it came to nothing");
         assert!(!board.is_bound(&key) && board.bound.is_empty());
+        board.bind(&key, "u".into(), "n", waits);
+        assert_eq!(board.set(&key, None), BOTH, "it is gone");
+        assert!(board.bound.is_empty() && board.loads.is_empty());
     }
 
     #[test]

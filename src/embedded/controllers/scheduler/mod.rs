@@ -4,7 +4,8 @@
 //! A pod is asked about on each node (`case.rs`): the node itself, ports, room (`needs.rs`, `load.rs`), claims, and the
 //! company of other pods (`spread.rs`, `company.rs`). One that no node takes may make less important ones go
 //! (`preempt.rs`); else it waits, and is looked at again when something changes that it was refused for (`board.rs`).
-//! The more important comes first (`turn.rs`). A node that does not tell yet what it has is none.
+//! The more important comes first (`turn.rs`), several decisions are carried out at a time (`work.rs`). A node that does not
+//! tell yet what it has is none.
 //!
 //! A pod whose claims get their volumes with their first pod waits here until they have them.
 
@@ -19,22 +20,20 @@ mod preempt;
 mod refuse;
 mod spread;
 mod turn;
+mod work;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{
-    Binding, Namespace, Node, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod,
-};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use super::cache::{Cache, Change};
-use super::events::{Recorder, Severity};
+use super::events::Recorder;
 use super::key::Key;
 use super::pods::is_active;
 use super::queue::Queue;
@@ -43,7 +42,7 @@ use super::volume::{NODE, claims_of};
 use board::Board;
 use case::{Case, Waits};
 use claims::Storage;
-use decide::{Decision, Nomination, Verdict};
+use decide::Decision;
 use load::Load;
 use needs::Needs;
 use turn::Turn;
@@ -155,22 +154,9 @@ impl Controller {
         self.queue.add_all(waiting.map(|pod| Turn::of(pod)));
     }
 
-    /// Works for ever.
-    async fn work(&self) {
-        self.queue.work("binding the pod", |turn| async move { self.schedule(turn).await }).await;
-    }
-
-    async fn schedule(&self, turn: Turn) -> Result<(), kube::Error> {
-        let Some((pod, decision)) = self.decide(turn) else { return Ok(()) };
-        match decision {
-            Decision::Bind(node) => self.bind(&pod, &node).await,
-            Decision::Provision(claims, node) => self.want_volumes(&claims, &node).await,
-            Decision::Wait(verdict) => self.refuse(&pod, verdict).await,
-        }
-    }
-
-    fn decide(&self, turn: Turn) -> Option<(Arc<Pod>, Decision)> {
-        // From here until it is noted what the pod waits for, no change of another pod is missed.
+    /// Decides, and notes at once where the pod is from now on, or what it waits for, so that no decision and no change
+    /// comes in between.
+    fn decide(&self, turn: &Turn) -> Option<(Arc<Pod>, Decision)> {
         let mut board = self.board();
         board.forget(&turn.key);
         let pod = self.pods.get(&turn.key).filter(|pod| is_waiting(pod))?;
@@ -186,8 +172,14 @@ impl Controller {
         let view = board.view(&nodes, &self.namespaces, &pod, &nobody);
         let budgets = || self.budgets.all();
         let decision = decide::decide(&case, &view, barred.as_deref(), budgets, Timestamp::now());
-        if let Decision::Wait(verdict) = &decision {
-            board.wait(turn, verdict.waits);
+        match &decision {
+            Decision::Bind(node) => {
+                let uid = pod.uid().unwrap_or_default();
+                let effect = board.bind(&turn.key, uid, node, pod.clone());
+                self.wake(&board, effect);
+            }
+            Decision::Provision(..) => {}
+            Decision::Wait(verdict) => board.wait(turn.clone(), verdict.waits),
         }
         Some((pod, decision))
     }
@@ -213,43 +205,6 @@ impl Controller {
             }
         }
         Ok(())
-    }
-
-    async fn bind(&self, pod: &Pod, node: &str) -> Result<(), kube::Error> {
-        let (key, name) = (Key::of(pod), pod.name_any());
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &key.namespace);
-        let binding = Binding {
-            metadata: ObjectMeta {
-                name: Some(name.clone()),
-                namespace: pod.namespace(),
-                uid: pod.uid(),
-                ..ObjectMeta::default()
-            },
-            target: ObjectReference {
-                api_version: Some("v1".into()),
-                kind: Some("Node".into()),
-                name: Some(node.to_owned()),
-                ..ObjectReference::default()
-            },
-        };
-        let answer: Result<serde_json::Value, _> =
-            api.create_subresource("binding", &name, &PostParams::default(), &binding).await;
-        match answer {
-            Ok(_) => {
-                self.note_bound(&key, pod.uid().unwrap_or_default(), node);
-                let message = format!("Successfully assigned {key} to {node}");
-                self.recorder.record(pod, Severity::Normal, "Scheduled", &message).await;
-                Ok(())
-            }
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn note_bound(&self, key: &Key, uid: String, node: &str) {
-        let mut board = self.board();
-        let effect = board.bind(key, uid, node, self.pods.get(key));
-        self.wake(&board, effect);
     }
 }
 

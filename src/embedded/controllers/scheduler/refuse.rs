@@ -7,8 +7,9 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
+use super::decide::{Nomination, Verdict};
 use super::preempt::{self, Plan};
-use super::{Controller, NAME, Nomination, Verdict};
+use super::{Controller, NAME};
 use crate::controllers::events::Severity;
 use crate::controllers::key::Key;
 
