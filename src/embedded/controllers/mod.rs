@@ -18,6 +18,8 @@
 //! | `autoscale` | how many pods a target has, by what they use |
 //! | `disruption` | how many pods of a budget may be evicted |
 //! | `volume` | claims and volumes: bound, made, protected, removed |
+//! | `node_taints` | taints of a node that is closed or not well |
+//! | `taint_eviction` | deletes pods that do not tolerate their node |
 //! | `policy_status` | that admission policies were looked at |
 //! | `scheduler` | binds pods to the node that has room for them, the most important first; lets others make way |
 //! | `endpoints` | EndpointSlices and Endpoints |
@@ -40,6 +42,7 @@ mod history;
 mod job;
 mod key;
 mod node_fit;
+mod node_taints;
 mod owners;
 mod pod_control;
 mod pods;
@@ -52,6 +55,7 @@ mod selector;
 mod service_account;
 mod share;
 mod stateful_set;
+mod taint_eviction;
 mod volume;
 
 use std::panic::AssertUnwindSafe;
@@ -94,6 +98,8 @@ const CONTROLLERS: &[fn(&mut Registry)] = &[
     disruption::register,
     autoscale::register,
     volume::register,
+    node_taints::register,
+    taint_eviction::register,
     policy_status::register,
     scheduler::register,
 ];

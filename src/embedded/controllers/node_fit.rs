@@ -90,8 +90,16 @@ pub(super) fn is_cordoned(spec: &PodSpec, node: &Node) -> bool {
 }
 
 fn tolerates(spec: &PodSpec, taint: &Taint) -> bool {
+    tolerations_of(spec, taint).next().is_some()
+}
+
+/// What of a pod's tolerations is of this taint.
+pub(super) fn tolerations_of<'a>(
+    spec: &'a PodSpec,
+    taint: &'a Taint,
+) -> impl Iterator<Item = &'a Toleration> {
     let said = |text: &Option<String>| text.clone().unwrap_or_default();
-    spec.tolerations.iter().flatten().any(|toleration: &Toleration| {
+    spec.tolerations.iter().flatten().filter(move |toleration| {
         let (key, effect) = (said(&toleration.key), said(&toleration.effect));
         let exists = toleration.operator.as_deref() == Some("Exists");
         (key.is_empty() || key == taint.key)

@@ -11,6 +11,7 @@ mod policies;
 mod scheduling;
 mod stateful_sets;
 mod storage;
+mod taints;
 mod workloads;
 
 use std::fmt::Debug;
