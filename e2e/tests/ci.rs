@@ -88,6 +88,35 @@ fn a_command_has_an_instance_of_its_own_and_its_code_is_passed_on() {
 }
 
 #[test]
+fn a_rehearsal_shows_everything_once_and_leaves_nothing() {
+    let home = Instance::prepare();
+    let sheet = Output::of(home.command_without_name(&["doctor", "--workshop"]));
+    assert_eq!(sheet.code, 0, "{sheet:?}");
+    for line in [
+        "ok    platform up",
+        "ok    shop up",
+        "ok    memory used",
+        "ok    taken away",
+        "\nREADY  curtain ",
+    ] {
+        assert!(sheet.stdout.contains(line), "{line} is missing: {sheet:?}");
+    }
+    home.assert_no_residue();
+
+    // A step that fails is on the sheet, and what was begun goes all the same.
+    let mut command = home.command_without_name(&["doctor", "--workshop"]);
+    command.env("CURTAIN_FAULT", "cluster:after-do:fail");
+    let sheet = Output::of(&mut command);
+    assert_ne!(sheet.code, 0, "{sheet:?}");
+    assert!(sheet.stdout.contains("FAIL  rehearsal"), "{sheet:?}");
+    assert!(
+        sheet.stdout.ends_with("\n") && sheet.stdout.contains("\nNOT READY  curtain "),
+        "{sheet:?}"
+    );
+    home.assert_no_residue();
+}
+
+#[test]
 fn five_at_once_know_nothing_of_each_other() {
     let home = Instance::prepare();
     let script = |code: usize| {

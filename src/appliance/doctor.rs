@@ -31,6 +31,8 @@ pub enum About {
     Machine,
     /// How the instance is.
     Instance,
+    /// What was tried out and taken away.
+    Rehearsal,
 }
 
 /// Names of checks.

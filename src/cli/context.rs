@@ -84,6 +84,19 @@ impl Context {
         })
     }
 
+    /// The same for another instance.
+    pub(crate) fn beside(&self, name: InstanceName) -> Self {
+        Self {
+            homes: self.homes.clone(),
+            home: self.homes.instance(&name),
+            custom_home: self.custom_home.clone(),
+            format: self.format,
+            timeout: self.timeout,
+            faults: self.faults.clone(),
+            style: self.style,
+        }
+    }
+
     /// How long a verb may take: what the user said, or `usual` seconds.
     pub(crate) fn timeout(&self, usual: u64) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(usual))

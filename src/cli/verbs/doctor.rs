@@ -1,42 +1,120 @@
 //! `curtain doctor`.
 
-use curtain_appliance::doctor::{About, Finding, doctor};
-use curtain_provider::State;
+mod rehearsal;
 
-use crate::{context::Context, environment, exit::Exit, failure::Failure, output};
+use curtain_appliance::doctor::{About, Finding, doctor};
+use curtain_provider::{Check, State};
+
+use super::{End, USUAL};
+use crate::{
+    context::Context,
+    environment,
+    exit::Exit,
+    failure::Failure,
+    output::{self, Style},
+};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   curtain doctor              # before `up`: does this machine have what it takes?
+  curtain doctor --workshop   # the day before: platform and shop up once, looked at, and away again
   curtain doctor -o json";
 
-pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Rehearse, too: platform and shop in an instance of its own, and away again; a sheet to send to whoever invites
+    #[arg(long)]
+    workshop: bool,
+}
+
+impl Args {
+    /// Whether it makes an instance, which it must take away whatever happens.
+    pub(super) fn rehearses(&self) -> bool {
+        self.workshop
+    }
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<End, Failure> {
     let around = environment::surroundings();
-    let findings = doctor(&context.homes, &context.home, &around).await?;
+    let look = async { Ok(doctor(&context.homes, &context.home, &around).await?) };
+    let mut findings = context.within(USUAL, look).await?;
+    let mut end = None;
+    if args.workshop && !findings.iter().any(failed) {
+        let rehearsal = rehearsal::rehearse(context).await?;
+        findings.extend(rehearsal.findings);
+        end = rehearsal.end;
+    }
     if context.is_json() {
         output::json(&findings);
     } else {
-        let style = context.style;
         for Finding { check, .. } in &findings {
-            let mark = match check.state {
-                State::Ok => style.green("ok  "),
-                State::Warning => style.yellow("warn"),
-                State::Failed => style.red("FAIL"),
-            };
-            output::line(&format!("{mark}  {:<20} {}", check.name, check.seen));
-            if !check.fix.is_empty() {
-                output::line(&format!("      {:<20} → {}", "", check.fix));
-            }
+            lines(check, context.style).iter().for_each(|line| output::line(line));
+        }
+        if args.workshop {
+            output::line(&verdict(&findings, context.style));
         }
     }
-    let failed: Vec<_> =
-        findings.iter().filter(|finding| finding.check.state == State::Failed).collect();
+    let failed: Vec<_> = findings.iter().filter(|finding| failed(finding)).collect();
     let message = match failed.len() {
-        0 => return Ok(Exit::Ok),
+        0 => return Ok(End::Code(Exit::Ok.into())),
         1 => "1 check failed; the line below it says what to do".to_owned(),
         many => format!("{many} checks failed; the lines below them say what to do"),
     };
+    if let Some(end) = end {
+        output::error_line(&message);
+        return Ok(end);
+    }
     // What the machine lacks comes first: without it, the instance cannot be well.
-    let machine = failed.iter().any(|finding| finding.about == About::Machine);
-    Err(Failure::new(if machine { Exit::Unmet } else { Exit::Unreachable }, message))
+    let instance = failed.iter().all(|finding| finding.about == About::Instance);
+    Err(Failure::new(if instance { Exit::Unreachable } else { Exit::Unmet }, message))
+}
+
+fn failed(finding: &Finding) -> bool {
+    finding.check.state == State::Failed
+}
+
+fn lines(check: &Check, style: Style) -> Vec<String> {
+    let mark = match check.state {
+        State::Ok => style.green("ok  "),
+        State::Warning => style.yellow("warn"),
+        State::Failed => style.red("FAIL"),
+    };
+    let mut lines = vec![format!("{mark}  {:<20} {}", check.name, check.seen)];
+    if !check.fix.is_empty() {
+        lines.push(format!("      {:<20} → {}", "", check.fix));
+    }
+    lines
+}
+
+/// The last line of the sheet: what whoever invites wants to know.
+fn verdict(findings: &[Finding], style: Style) -> String {
+    let on = format!(
+        "curtain {} on {} {}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
+    match findings.iter().any(failed) {
+        false => format!("{}  {on}", style.green("READY")),
+        true => format!("{}  {on}", style.red("NOT READY")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failure_is_enough_not_to_be_ready() {
+        let finding = |state| {
+            let check = Check::new("disk", state, "12 MiB free", "free some");
+            Finding { about: About::Machine, check }
+        };
+        let of = |states: &[State]| {
+            let findings: Vec<_> = states.iter().copied().map(finding).collect();
+            verdict(&findings, Style::plain())
+        };
+        assert!(of(&[State::Ok, State::Warning]).starts_with("READY  curtain "));
+        assert!(of(&[State::Ok, State::Failed]).starts_with("NOT READY  curtain "));
+    }
 }

@@ -61,7 +61,7 @@ pub(crate) enum Verb {
     Status(status::Args),
     /// Check what this machine offers and what the instance lacks
     #[command(after_help = doctor::EXAMPLES)]
-    Doctor,
+    Doctor(doctor::Args),
     /// Collect what helps others to understand the instance in one archive, without its secrets
     #[command(after_help = support_bundle::EXAMPLES)]
     SupportBundle(support_bundle::Args),
@@ -122,6 +122,7 @@ impl Verb {
     pub(crate) fn sees_to_signals(&self) -> bool {
         match self {
             Self::Run(_) => true,
+            Self::Doctor(args) => args.rehearses(),
             Self::Down(args) => args.ends_another(),
             Self::Snapshot(verb) => verb.stops_it(),
             _ => false,
@@ -173,6 +174,7 @@ pub(crate) async fn to_the_end(verb: Verb, context: &Context) -> Result<End, Fai
     match verb {
         Verb::Run(args) => run::run(args, context).await,
         Verb::Down(args) => down::for_another(&args, context).await.map(End::Code),
+        Verb::Doctor(args) => doctor::run(args, context).await,
         verb => run(verb, context).await.map(|exit| End::Code(exit.into())),
     }
 }
@@ -189,7 +191,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> 
         Verb::SupportBundle(args) => support_bundle::run(&args, context).await,
         Verb::Status(args) => context.within(USUAL, status::run(&args, context)).await,
         Verb::List => context.within(USUAL, list::run(context)).await,
-        Verb::Doctor => context.within(USUAL, doctor::run(context)).await,
+        Verb::Doctor(args) => doctor::run(args, context).await.map(|_| Exit::Ok),
         Verb::Open(args) => context.within(USUAL, open::run(&args, context)).await,
         Verb::Credentials => context.within(USUAL, credentials::run(context)).await,
         Verb::Token(args) => context.within(USUAL, token::run(&args, context)).await,

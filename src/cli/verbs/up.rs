@@ -62,6 +62,16 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
+    /// What a user gets who asks for nothing.
+    pub(super) fn usual() -> Self {
+        let provider = environment::variable(environment::PROVIDER);
+        let provider = provider.map_or_else(
+            || curtain_provider::AUTO.into(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        Self { provider, node_image: None, workers: 0, offline: false }
+    }
+
     /// The same as a request.
     pub(super) fn request(self) -> Request {
         Request {
@@ -129,7 +139,7 @@ const SHOP: &str = "shop";
 const SHOP_USUAL: u64 = 60;
 
 /// Deploys the shop and returns its URL.
-async fn shop(context: &Context) -> Result<String, Failure> {
+pub(super) async fn shop(context: &Context) -> Result<String, Failure> {
     let access = context.access()?;
     let limit = context.inner(SHOP_USUAL);
     let progress = progress::shown();
