@@ -78,6 +78,15 @@ fn run(words: &[&str]) -> i32 {
                 writeln!(out, "{}", entry.unwrap().file_name().display()).unwrap();
             }
         }
+        // Takes so many MiB of the disk, says so, and stays.
+        ["fill", path, mebibytes] => {
+            let mut file = std::fs::File::create(path).unwrap();
+            for _ in 0..mebibytes.parse().unwrap() {
+                file.write_all(&vec![1; 1 << 20]).unwrap();
+            }
+            writeln!(out, "filled").unwrap();
+            std::thread::sleep(Duration::from_secs(600));
+        }
         ["write", path] => return i32::from(std::fs::write(path, "x").is_err()),
         ["directory", path] => return i32::from(std::fs::create_dir(path).is_err()),
         ["env", name] => writeln!(out, "{}", std::env::var(name).unwrap_or_default()).unwrap(),

@@ -20,6 +20,7 @@ use super::supervisor::{ProcessRecord, read_record};
 use super::testing::TestCluster;
 use crate::{Error, FrontDoor};
 
+mod disk;
 mod ephemeral;
 mod host_ports;
 mod images;

@@ -5,6 +5,7 @@ mod streams;
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,8 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::node::network::sandbox::{DIAL_BATCH, PodSockets};
 use crate::node::sandbox::{ContainerSpec, ExecSpec, sys};
 use crate::node::shim::{
-    Event, Exit, PodSetup, PodState, Remains, Reply, Request, StopHook, ToNode, ToShim, VERSION,
-    VolumeSpec,
+    DiskUsage, Event, Exit, PodSetup, PodState, Remains, Reply, Request, StopHook, ToNode, ToShim,
+    VERSION, VolumeSpec,
 };
 use crate::node::wire::{Channel, Received};
 
@@ -89,6 +90,8 @@ struct Shared {
     waiting: Mutex<Waiting>,
     /// Whether the shim is known to know about streams.
     streams: AtomicBool,
+    /// Whether it is known to measure.
+    measures: AtomicBool,
 }
 
 #[derive(Default)]
@@ -108,6 +111,7 @@ impl ShimLink {
             next_id: AtomicU64::new(rand::random::<u64>() >> 1),
             waiting: Mutex::default(),
             streams: AtomicBool::new(false),
+            measures: AtomicBool::new(false),
         });
         let (ended, receiver) = mpsc::unbounded_channel();
         tokio::spawn(read(Arc::clone(&shared), ended));
@@ -256,6 +260,21 @@ impl ShimLink {
         let _ = tokio::time::timeout(Duration::from_millis(100), reader).await;
         let text = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(ExecOutput { text, exit })
+    }
+
+    /// How much of the disk directories take, in their order. One of an earlier build would not answer, and refuses.
+    pub(crate) async fn measure(&self, paths: Vec<PathBuf>) -> Result<Vec<DiskUsage>, ShimError> {
+        if !self.shared.measures.load(Ordering::Relaxed) {
+            if !self.state().await?.measures {
+                let why = "the pod was started by an earlier build, which does not measure: delete the pod to start it anew";
+                return Err(ShimError::Refused(why.to_owned()));
+            }
+            self.shared.measures.store(true, Ordering::Relaxed);
+        }
+        match self.call(Request::Measure { paths }, &[]).await? {
+            (_, Reply::Measured { usage }, _) => Ok(usage),
+            (_, other, _) => Err(unexpected(&other)),
+        }
     }
 
     /// What there is, after checking that the shim speaks our version.

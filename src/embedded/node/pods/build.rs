@@ -14,7 +14,8 @@ use super::{ephemeral, resolver, resources};
 use crate::ClusterConfig;
 use crate::node::images::{self, Image, ImageConfig, ImageError, Reference};
 use crate::node::sandbox::{
-    Capabilities, ContainerSpec, LogSpec, Mount, MountSource, Processes, Profile, RootFs, UserSpec,
+    Capabilities, ContainerSpec, LAYER, LogSpec, Mount, MountSource, Processes, Profile, RootFs,
+    UserSpec,
 };
 use crate::node::shim::numbered;
 
@@ -107,6 +108,11 @@ impl Places {
 
     pub(super) fn attempt(&self, container: &str, attempt: u32) -> PathBuf {
         self.dir.join("containers").join(container).join(attempt.to_string())
+    }
+
+    /// The writable layer of an attempt, if it has one on the disk.
+    pub(super) fn layer(&self, container: &str, attempt: u32) -> PathBuf {
+        self.attempt(container, attempt).join(LAYER)
     }
 
     pub(super) fn log(&self, container: &str, attempt: u32) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use kube::Client;
@@ -12,6 +12,7 @@ use super::address::Addresses;
 use super::build::Places;
 use super::events::Recorder;
 use super::pulls::Puller;
+use super::storage::{Storage, Terms};
 use crate::ClusterConfig;
 use crate::apiserver::PodRef;
 use crate::node::cgroup::Tree;
@@ -33,6 +34,7 @@ pub(super) struct Context {
     /// The instance's control groups, where the machine has any.
     pub(super) groups: Option<Tree>,
     pub(super) board: Board,
+    pub(super) storage: Storage,
     addresses: Mutex<Addresses>,
 }
 
@@ -51,6 +53,7 @@ impl Context {
             machine,
             groups,
             board: Board::default(),
+            storage: Storage::default(),
             addresses: Mutex::new(Addresses::new(config.pod_cidr)),
             config,
             client,
@@ -78,6 +81,8 @@ pub(super) struct Entry {
     pub(super) pod: PodRef,
     pub(super) started: Timestamp,
     pub(super) places: Places,
+    /// What it has on the disk.
+    pub(super) terms: Arc<Terms>,
     /// By container name.
     pub(super) containers: BTreeMap<String, Attempt>,
     /// Its shim, while it has one, and its address, if it has one of its own.

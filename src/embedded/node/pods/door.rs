@@ -3,7 +3,7 @@
 //! | page | what |
 //! |---|---|
 //! | `healthz` | `ok` |
-//! | `stats/summary` | the kubelet's Summary: processors, memory and network of node, pods and containers |
+//! | `stats/summary` | the kubelet's Summary: processors, memory, disk and network of node, pods and containers |
 //! | `metrics/traffic` | counters of connections and requests, in Prometheus' text format |
 //! | `flows?since=CURSOR` | the latest connections, and the open ones, as JSON |
 //!

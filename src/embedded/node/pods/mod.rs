@@ -36,6 +36,7 @@ mod runtime;
 mod samples;
 mod stats;
 mod status;
+mod storage;
 mod streams;
 mod volumes;
 mod worker;
@@ -110,6 +111,7 @@ impl Agent {
         let keep_registered = register::keep(self.ctx.clone());
         tokio::select! {
             () = keep_registered => {}
+            () = storage::keep(self.ctx.clone()) => {}
             () = self.follow() => {}
             () = shutdown.cancelled() => {}
         }

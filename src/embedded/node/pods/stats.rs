@@ -1,4 +1,5 @@
-//! The kubelet's Summary of what node, pods and containers use, from control groups and the proxy's counters.
+//! The kubelet's Summary of what node, pods and containers use, from control groups, the proxy's counters and what was
+//! measured on the disk.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::context::{Attempt, Context, Entry};
 use super::rates::Rates;
+use super::storage::{self, Room};
 use crate::node::cgroup::{Group, Memory, Usage};
+use crate::node::shim::DiskUsage;
 
 /// The clock of `/proc/stat`.
 const TICK_NS: u64 = 10_000_000;
@@ -30,17 +33,19 @@ impl Stats {
     /// The whole document.
     pub(super) async fn summary(&self) -> Value {
         let mut pods = Vec::new();
+        self.ctx.storage.ask();
+        let room = Room::of(&self.ctx.config.home);
         for entry in self.ctx.board.all() {
             if entry.containers.values().any(|attempt| attempt.running) {
-                pods.push(self.pod(&entry));
+                pods.push(self.pod(&entry, room.as_ref()));
             }
             // Each takes a while to read, and others wait for this thread.
             tokio::task::yield_now().await;
         }
-        json!({"node": self.node(), "pods": pods})
+        json!({"node": self.node(room.as_ref()), "pods": pods})
     }
 
-    fn node(&self) -> Value {
+    fn node(&self, room: Option<&Room>) -> Value {
         let now = Timestamp::now();
         let usage = machine();
         let mut node = json!({"nodeName": self.ctx.config.node_name()});
@@ -48,11 +53,15 @@ impl Stats {
             node["startTime"] = time(booted).into();
         }
         self.put(&mut node, NODE, &usage, now);
+        if let Some(Room { bytes, inodes }) = room {
+            let used = DiskUsage { bytes: bytes.used, inodes: inodes.used };
+            node["fs"] = storage::fs(room, used, now);
+        }
         node["network"] = interfaces(&fs::read_to_string("/proc/net/dev").unwrap_or_default(), now);
         node
     }
 
-    fn pod(&self, entry: &Entry) -> Value {
+    fn pod(&self, entry: &Entry, room: Option<&Room>) -> Value {
         let now = Timestamp::now();
         let uid = &entry.pod.uid;
         let group = |path: String| self.ctx.groups.as_ref().map(|groups| groups.group(&path));
@@ -79,6 +88,9 @@ impl Stats {
         self.put(&mut pod, &path, &usage(&whole), now);
         if let Some(group) = whole {
             pod["process_stats"] = json!({"process_count": group.processes().len()});
+        }
+        if let Some(usage) = self.ctx.storage.of(uid) {
+            storage::put(&mut pod, &usage, room);
         }
         // On the host's network there is nothing that is the pod's alone.
         if let Some((received, sent)) = self.ctx.network.traffic(uid) {
@@ -117,7 +129,7 @@ pub(super) fn place(uid: &str, name: &str, attempt: &Attempt) -> String {
 }
 
 /// As the API writes times.
-fn time(at: Timestamp) -> String {
+pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

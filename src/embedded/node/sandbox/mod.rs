@@ -28,6 +28,7 @@ pub use capabilities::NAMES as CAPABILITIES;
 pub(crate) use capabilities::drop_all as drop_bounding_set;
 pub(crate) use exec::{ExecSpec, exec};
 pub(crate) use profile::Profile;
+pub(crate) use rootfs::LAYER;
 pub(crate) use seccomp::filter_service;
 pub(crate) use spawn::{Process, spawn};
 pub(crate) use spec::{

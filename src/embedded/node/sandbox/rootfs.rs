@@ -12,6 +12,9 @@ use super::mounts::{Kind, Root};
 use super::spawn::{Failure, Step};
 use super::spec::{ContainerSpec, RootFs};
 
+/// The private writable layer of a container, in its directory.
+pub(crate) const LAYER: &str = "upper";
+
 /// Where certificate authorities are in our own image.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -36,17 +39,17 @@ fn mount_overlay(
     layers: &[String],
     root: &Path,
 ) -> Result<(), Failure> {
-    for part in ["upper", "work", "empty"] {
+    for part in [LAYER, "work", "empty"] {
         make_dir(&spec.dir.join(part))?;
     }
     // The upper directory becomes `/`, which everyone must be able to enter.
-    std::fs::set_permissions(spec.dir.join("upper"), PermissionsExt::from_mode(0o755))
+    std::fs::set_permissions(spec.dir.join(LAYER), PermissionsExt::from_mode(0o755))
         .step("prepare the writable layer")?;
     let dir = open(&spec.dir)?;
     let private = format!("/proc/self/fd/{}", dir.as_raw_fd());
     let lower = if layers.is_empty() { format!("{private}/empty") } else { layers.join(":") };
     let options =
-        format!("lowerdir={lower},upperdir={private}/upper,workdir={private}/work,volatile");
+        format!("lowerdir={lower},upperdir={private}/{LAYER},workdir={private}/work,volatile");
     chdir(store).step("enter the layer store")?;
     mount(Some("overlay"), root, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str()))
         .step("mount the image's layers")

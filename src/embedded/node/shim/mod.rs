@@ -11,6 +11,7 @@
 mod container;
 mod copies;
 mod logs;
+mod measure;
 mod ownership;
 mod pause;
 mod payload;
@@ -25,6 +26,7 @@ mod tests;
 mod volumes;
 
 pub(crate) use logs::numbered;
+pub(crate) use measure::DiskUsage;
 pub(crate) use ownership::GroupOwner;
 pub use pause::run_pause;
 pub(crate) use protocol::{

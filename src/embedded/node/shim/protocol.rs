@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::measure::DiskUsage;
 use super::volumes::{MemoryVolume, VolumeSpec};
 use crate::node::sandbox::{ContainerSpec, ExecSpec};
 
@@ -55,6 +56,9 @@ pub(crate) enum Request {
     /// Copy a container's output to the descriptors that come along, and hand over its standard input and terminal.
     /// Only for a shim whose state says `streams`.
     Attach { container: String, streams: Streams },
+    /// How much of the disk these directories take, each for itself. The answer may take a minute; another measurement
+    /// is refused meanwhile. Only for a shim whose state says `measures`.
+    Measure { paths: Vec<PathBuf> },
     /// What there is.
     State,
     /// Ask all containers to end, kill what is left after the grace period, then end.
@@ -144,6 +148,8 @@ pub(crate) enum Reply {
     Started { pid: i32, at: String },
     /// Somebody has joined the container; what it has of these comes along, in this order.
     Attached { stdin: bool, terminal: bool },
+    /// What was to be measured takes this, in the order of the request.
+    Measured { usage: Vec<DiskUsage> },
     /// What there is.
     State(Versioned),
 }
@@ -190,6 +196,9 @@ pub(crate) struct PodState {
     /// Whether it knows [`Request::Stream`] and [`Request::Attach`]; shims of the first builds do not.
     #[serde(default)]
     pub(crate) streams: bool,
+    /// Whether it knows [`Request::Measure`].
+    #[serde(default)]
+    pub(crate) measures: bool,
 }
 
 /// One container.
@@ -249,13 +258,19 @@ mod tests {
             panic!("{back:?}");
         };
         assert_eq!(found.version, VERSION + 1, "told before the rest has to make sense");
-        let state = PodState { setup: None, containers: Vec::new(), streams: true };
+        let state = PodState { setup: None, containers: Vec::new(), streams: true, measures: true };
         let state = Versioned::of(&state).unwrap();
         assert!(state.clone().read().unwrap().setup.is_none());
         let mut earlier = serde_json::to_value(&state).unwrap();
-        earlier.as_object_mut().unwrap().remove("streams");
+        for news in ["streams", "measures"] {
+            earlier.as_object_mut().unwrap().remove(news);
+        }
         let earlier: Versioned = serde_json::from_value(earlier).unwrap();
-        assert!(!earlier.read().unwrap().streams, "a shim of an earlier build is known as one");
+        let earlier = earlier.read().unwrap();
+        assert!(
+            !earlier.streams && !earlier.measures,
+            "a shim of an earlier build is known as one"
+        );
         let result = Ok(Reply::Sockets);
         let text = serde_json::to_string(&ToNode::Reply { id: 1, result }).unwrap();
         assert!(matches!(

@@ -15,6 +15,7 @@ use nix::unistd::getppid;
 
 use super::container::{self, Container, has_ended};
 use super::logs::LogWriter;
+use super::measure::Measurement;
 use super::pause;
 use super::pod::{self, KeptSockets};
 use super::protocol::{Event, PodSetup, PodState, Reply, Request, ToNode, ToShim, Versioned};
@@ -47,6 +48,7 @@ pub fn run_shim(control_fd: RawFd) -> Result<(), Error> {
         containers: BTreeMap::new(),
         programs: BTreeMap::new(),
         hooks: 0,
+        measurement: None,
         ending: false,
     }
     .run()
@@ -64,6 +66,7 @@ pub(super) struct Shim {
     pub(super) programs: BTreeMap<u64, Program>,
     /// How many hooks were started.
     pub(super) hooks: u64,
+    measurement: Option<Measurement>,
     /// Told to shut down.
     ending: bool,
 }
@@ -90,6 +93,7 @@ impl Shim {
                 return Ok(());
             }
             self.enforce_deadlines();
+            self.go_on_measuring();
             loop {
                 match self.channel.receive::<ToShim>() {
                     Ok(Received::Message(message, fds)) => self.answer(message, fds),
@@ -121,6 +125,7 @@ impl Shim {
             .flat_map(|one| [one.kill_at, one.stopping.and_then(|hook| hook.wakes_at())])
             .chain(self.programs.values().map(|program| program.kill_at))
             .chain(copies().map(|copies| copies.deadline()))
+            .chain(self.measurement.iter().map(|measurement| Some(measurement.next_at)))
             .flatten()
             .min();
         match poll(&mut fds, timeout(deadline)) {
@@ -173,6 +178,15 @@ impl Shim {
         }
     }
 
+    fn go_on_measuring(&mut self) {
+        let measured = self.measurement.as_mut().and_then(|one| one.advance(Instant::now()));
+        if let Some(usage) = measured
+            && let Some(Measurement { id, .. }) = self.measurement.take()
+        {
+            self.tell(&ToNode::Reply { id, result: Ok(Reply::Measured { usage }) }, &[]);
+        }
+    }
+
     /// Never blocks: what the node does not read, it asks for again.
     fn tell(&self, message: &ToNode, fds: &[BorrowedFd<'_>]) {
         if let Err(error) = self.channel.send(message, fds) {
@@ -216,6 +230,13 @@ impl Shim {
             }
             Request::Attach { container, streams } => {
                 self.attach(&container, streams, fds, &mut ends)
+            }
+            Request::Measure { paths } => {
+                if self.measurement.is_none() {
+                    self.measurement = Some(Measurement::new(id, paths, Instant::now()));
+                    return;
+                }
+                Err("another measurement goes on: ask again when that has ended".to_owned())
             }
             Request::State => {
                 Versioned::of(&self.state()).map(Reply::State).map_err(|error| error.to_string())
@@ -302,6 +323,7 @@ impl Shim {
             setup: self.setup.clone(),
             containers: self.containers.values().map(Container::state).collect(),
             streams: true,
+            measures: true,
         }
     }
 

@@ -520,3 +520,28 @@ async fn containers_die_with_their_shim() {
     tokio::time::timeout(PATIENCE, gone).await.expect("the container dies");
     assert!(matches!(pod.link.state().await, Err(ShimError::Gone)));
 }
+
+#[tokio::test]
+async fn what_containers_have_written_is_measured_beside_everything_else() {
+    let mut pod = Pod::new("measure").await;
+    let volume = pod.cluster.path("pods/p/volume");
+    std::fs::create_dir_all(volume.join("many")).unwrap();
+    for number in 0..20_000 {
+        std::fs::write(volume.join("many").join(number.to_string()), "").unwrap();
+    }
+    let mut writer = pod.spec("writer", &["write", "/data/file"]);
+    writer.mounts = vec![bind(volume.clone(), "/data", false)];
+    assert_eq!(pod.run(writer).await.code, 0);
+    let paths = || vec![volume.clone(), pod.cluster.path("none")];
+    let (first, second) = tokio::join!(pod.link.measure(paths()), pod.link.measure(paths()));
+    // One goes on, whichever came first.
+    let (found, refused) = match (first, second) {
+        (Ok(found), Err(refused)) | (Err(refused), Ok(found)) => (found, refused.to_string()),
+        both => panic!("{both:?}"),
+    };
+    assert_eq!(found[0].inodes, 20_003);
+    assert!(found[0].bytes >= 4096, "{found:?}");
+    assert_eq!(found[1].inodes, 0);
+    assert!(refused.contains("ask again"), "{refused}");
+    assert_eq!(pod.link.measure(paths()).await.unwrap(), found);
+}

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::*;
 
 /// A page of the node.
-async fn page(client: &Client, cluster: &TestCluster, path: &str) -> String {
+pub(super) async fn page(client: &Client, cluster: &TestCluster, path: &str) -> String {
     let uri = format!("/api/v1/nodes/{}/proxy/{path}", cluster.config.node_name());
     client.request_text(http::Request::get(uri).body(Vec::new()).unwrap()).await.unwrap()
 }

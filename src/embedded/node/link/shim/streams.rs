@@ -211,7 +211,8 @@ mod tests {
             let wanted = Streams { stdout: true, ..Streams::default() };
             let attached = link.attach("main", wanted).await.err().unwrap();
             let run = link.stream("main", vec!["x".into()], wanted).await.err().unwrap();
-            [attached, run].map(|error| error.to_string())
+            let measured = link.measure(Vec::new()).await.err().unwrap();
+            [attached, run, measured].map(|error| error.to_string())
         };
         let errors = tokio::select! {
             errors = asks => errors,

@@ -31,6 +31,7 @@ use super::probe::{News, Probing};
 use super::pulling::Pulls;
 use super::runtime::{Runtime, State};
 use super::status::{self, Snapshot};
+use super::storage::Terms;
 use super::volumes::{Prepared, Tokens};
 use crate::apiserver::PodRef;
 use images::PullNews;
@@ -53,6 +54,7 @@ pub(super) struct Worker {
     spec: PodSpec,
     uid: String,
     places: Places,
+    terms: Arc<Terms>,
     objects: Objects,
     inbox: mpsc::UnboundedReceiver<Message>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
@@ -123,6 +125,7 @@ impl Worker {
         let namespace = pod.namespace().unwrap_or_default();
         Self {
             places: Places::of(&ctx.config, &pod),
+            terms: Arc::new(pod.spec.as_ref().map(Terms::of).unwrap_or_default()),
             objects: Objects::new(ctx.client.clone(), &namespace),
             spec: pod.spec.clone().unwrap_or_default(),
             uid: pod.uid().unwrap_or_default(),
@@ -247,6 +250,7 @@ impl Worker {
             pod,
             started: self.start_time,
             places: self.places.clone(),
+            terms: self.terms.clone(),
             containers: containers.collect(),
             sandbox: self.sandbox.as_ref().map(|sandbox| (sandbox.link.clone(), sandbox.ip)),
         };

@@ -1,0 +1,58 @@
+//! How large the file system of the node's home is, and how much of it is free.
+
+use std::path::Path;
+
+use nix::sys::statvfs::statvfs;
+
+/// Bytes and files of a file system. One that makes room for files as they come says that it has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::node) struct Room {
+    pub(in crate::node) bytes: Part,
+    pub(in crate::node) inodes: Part,
+}
+
+/// Of one of the two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::node) struct Part {
+    pub(in crate::node) capacity: u64,
+    /// Free for everybody: what is kept for root is not.
+    pub(in crate::node) available: u64,
+    pub(in crate::node) used: u64,
+}
+
+impl Room {
+    /// That of the file system of a directory; `None` where nobody can say.
+    pub(in crate::node) fn of(dir: &Path) -> Option<Self> {
+        let found = statvfs(dir).ok()?;
+        let size = found.fragment_size();
+        let bytes = |blocks: u64| blocks.saturating_mul(size);
+        let free = found.files_free();
+        Some(Self {
+            bytes: Part {
+                capacity: bytes(found.blocks()),
+                available: bytes(found.blocks_available()),
+                used: bytes(found.blocks().saturating_sub(found.blocks_free())),
+            },
+            inodes: Part {
+                capacity: found.files(),
+                available: found.files_available(),
+                used: found.files().saturating_sub(free),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_says_how_large_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let room = Room::of(dir.path()).unwrap();
+        let Part { capacity, available, used } = room.bytes;
+        assert!(available > 0 && available + used <= capacity, "{room:?}");
+        assert!(room.inodes.available <= room.inodes.capacity, "{room:?}");
+        assert_eq!(Room::of(&dir.path().join("none")), None);
+    }
+}

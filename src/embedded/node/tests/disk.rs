@@ -1,0 +1,84 @@
+//! What pods take of the node's disk.
+
+use serde_json::Value;
+
+use super::sight::page;
+use super::*;
+use crate::node::images;
+
+const MIB: u64 = 1 << 20;
+
+/// Gives the cluster an image of one file, for containers that are to have a writable layer on the disk.
+fn give(cluster: &TestCluster) {
+    let layers = [tar_of(&[("etc/motd", b"hello")])];
+    images::load(&cluster.config.home, docker_save("base:1", &layers, &layers).as_slice()).unwrap();
+}
+
+/// A pod whose containers run these programs, from the image that [`give`] gives, with a volume of their own in `/data`.
+fn writers(name: &str, programs: &[(&str, &[&str])]) -> Value {
+    let program = std::env::current_exe().unwrap();
+    let containers = programs.iter().map(|(name, words)| {
+        let command: Vec<&str> = ["/curtain", "program"].iter().chain(*words).copied().collect();
+        json!({"name": name, "image": "base:1", "command": command, "volumeMounts": [
+            {"name": "program", "mountPath": "/curtain", "readOnly": true},
+            {"name": "data", "mountPath": "/data"}]})
+    });
+    let containers: Vec<Value> = containers.collect();
+    json!({"metadata": {"name": name, "labels": {"app": name}}, "spec": {
+        "restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": containers,
+        "volumes": [{"name": "data", "emptyDir": {}},
+            {"name": "program", "hostPath": {"path": program, "type": "File"}}]}})
+}
+
+/// Waits until a container has said something.
+async fn said(api: &Api<Pod>, pod: &str, container: &str, text: &str) {
+    let params = LogParams { container: Some(container.into()), ..LogParams::default() };
+    eventually(&format!("{container} of {pod} says {text}"), async || {
+        api.logs(pod, &params).await.ok().filter(|log| log.contains(text)).map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_pods_take_of_the_disk_is_in_the_statistics() {
+    let cluster = TestCluster::new("disk");
+    start(&cluster);
+    let client = client(&cluster).await;
+    give(&cluster);
+    let programs: [(&str, &[&str]); 3] = [
+        ("layer", &["fill", "/layer", "3"]),
+        ("volume", &["fill", "/data/file", "5"]),
+        ("talker", &["lines", "50000"]),
+    ];
+    let api = create(&client, writers("taker", &programs)).await;
+    said(&api, "taker", "layer", "filled").await;
+    said(&api, "taker", "volume", "filled").await;
+    said(&api, "taker", "talker", "line 49999").await;
+
+    // Nobody has asked before, so nothing was measured; who asks has it measured.
+    let summary = eventually("the pod is measured", async || {
+        let summary = page(&client, &cluster, "stats/summary").await;
+        let summary: Value = serde_json::from_str(&summary).unwrap();
+        summary["pods"][0]["ephemeral-storage"].is_object().then_some(summary)
+    })
+    .await;
+    let node = &summary["node"]["fs"];
+    let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{summary}"));
+    assert!(number(&node["availableBytes"]) < number(&node["capacityBytes"]), "{node}");
+    assert!(number(&node["usedBytes"]) > 8 * MIB, "{node}");
+    let taker = &summary["pods"][0];
+    let containers = taker["containers"].as_array().unwrap();
+    let container = |name: &str| containers.iter().find(|one| one["name"] == name).unwrap();
+    let used = |fs: &Value| number(&fs["usedBytes"]);
+    let layer = used(&container("layer")["rootfs"]);
+    assert!((3 * MIB..4 * MIB).contains(&layer), "{taker}");
+    assert!(used(&container("volume")["rootfs"]) < MIB, "{taker}");
+    assert!(used(&container("layer")["logs"]) < MIB, "{taker}");
+    let volume = &taker["volume"][0];
+    assert_eq!((&volume["name"], taker["volume"].as_array().unwrap().len()), (&"data".into(), 1));
+    assert!((5 * MIB..6 * MIB).contains(&used(volume)), "{taker}");
+    assert_eq!(volume["inodesUsed"], 2, "{taker}");
+    // With what the container has said that has ended.
+    let whole = used(&taker["ephemeral-storage"]);
+    assert!((layer + used(volume) + MIB..15 * MIB).contains(&whole), "{taker}");
+}
