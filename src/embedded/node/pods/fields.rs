@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, ResourceFieldSelector};
 
 use super::quantity;
 use super::resources::{self, Which};
+use super::storage::EPHEMERAL_STORAGE;
 
 /// What a pod's fields are read from: the object, and what the node knows before the object does.
 #[derive(Clone, Copy)]
@@ -14,8 +15,8 @@ pub(super) struct Fields<'a> {
     pub(super) pod: &'a Pod,
     pub(super) pod_ip: Ipv4Addr,
     pub(super) host_ip: Ipv4Addr,
-    /// Thousandths of CPUs, and bytes, of the machine: what a container without limits has.
-    pub(super) machine: (u64, u64),
+    /// Thousandths of CPUs, and bytes of memory and of the disk, of the machine: what a container without limits has.
+    pub(super) machine: (u64, u64, u64),
 }
 
 impl Fields<'_> {
@@ -69,6 +70,7 @@ impl Fields<'_> {
         let fallback = match (which, name) {
             (Which::Limits, "cpu") => self.machine.0,
             (Which::Limits, "memory") => self.machine.1.saturating_mul(1000),
+            (Which::Limits, EPHEMERAL_STORAGE) => self.machine.2.saturating_mul(1000),
             _ => 0,
         };
         let value = resources::value(container, which, name).unwrap_or(fallback);
@@ -111,7 +113,7 @@ mod tests {
             pod: &pod,
             pod_ip: Ipv4Addr::new(10, 0, 0, 1),
             host_ip: Ipv4Addr::new(10, 0, 0, 2),
-            machine: (4000, 1 << 30),
+            machine: (4000, 1 << 30, 8 << 30),
         };
         assert_eq!(fields.field("metadata.labels['a/b']").unwrap(), "1");
         assert_eq!(fields.field("metadata.labels").unwrap(), "a/b=\"1\"\nc=\"2\"");
@@ -125,5 +127,7 @@ mod tests {
         assert_eq!(get(json!({"resource": "limits.cpu", "divisor": "1m"})), "1500");
         assert_eq!(get(json!({"resource": "limits.memory", "divisor": "1Mi"})), "64");
         assert_eq!(get(json!({"resource": "requests.memory"})), "0");
+        let disk = json!({"resource": "limits.ephemeral-storage", "divisor": "1Gi"});
+        assert_eq!(get(disk), "8", "that of the node");
     }
 }

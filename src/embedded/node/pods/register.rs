@@ -10,6 +10,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::storage::{EPHEMERAL_STORAGE, Room};
 use crate::ClusterConfig;
 use crate::node::machine::Machine;
 
@@ -89,11 +90,16 @@ fn object(config: &ClusterConfig) -> Value {
 fn status(ctx: &Context, ready_since: Timestamp) -> Value {
     let name = ctx.config.node_name();
     let Machine { cpus, memory, os, .. } = &ctx.machine;
-    let size = json!({
+    let mut capacity = json!({
         "cpu": cpus.to_string(),
         "memory": format!("{}Ki", memory / 1024),
         "pods": PODS.to_string(),
     });
+    let mut allocatable = capacity.clone();
+    if let Some(room) = Room::of(&ctx.config.home) {
+        capacity[EPHEMERAL_STORAGE] = format!("{}Ki", room.bytes.capacity / 1024).into();
+        allocatable[EPHEMERAL_STORAGE] = room.allocatable().to_string().into();
+    }
     let time = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let now = Timestamp::now();
     let condition = |kind: &str, status: &str, reason: &str, message: &str| {
@@ -101,8 +107,8 @@ fn status(ctx: &Context, ready_since: Timestamp) -> Value {
             "lastHeartbeatTime": time(now), "lastTransitionTime": time(ready_since)})
     };
     json!({
-        "capacity": size,
-        "allocatable": size,
+        "capacity": capacity,
+        "allocatable": allocatable,
         "addresses": [
             {"type": "InternalIP", "address": ctx.host_ip.to_string()},
             {"type": "Hostname", "address": name},

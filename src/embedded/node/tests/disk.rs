@@ -1,5 +1,8 @@
 //! What pods take of the node's disk.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::Value;
 
 use super::sight::page;
@@ -66,6 +69,13 @@ async fn what_pods_take_of_the_disk_is_in_the_statistics() {
     let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{summary}"));
     assert!(number(&node["availableBytes"]) < number(&node["capacityBytes"]), "{node}");
     assert!(number(&node["usedBytes"]) > 8 * MIB, "{node}");
+    let nodes: Api<Node> = Api::all(client.clone());
+    let status = nodes.get(&cluster.config.node_name()).await.unwrap().status.unwrap();
+    let of = |map: Option<BTreeMap<String, Quantity>>| map.unwrap()["ephemeral-storage"].0.clone();
+    let capacity = number(&node["capacityBytes"]);
+    assert_eq!(of(status.capacity), format!("{}Ki", capacity / 1024));
+    let allocatable: u64 = of(status.allocatable).parse().unwrap();
+    assert_eq!(capacity - allocatable, (capacity / 10).min(512 * MIB));
     let taker = &summary["pods"][0];
     let containers = taker["containers"].as_array().unwrap();
     let container = |name: &str| containers.iter().find(|one| one["name"] == name).unwrap();

@@ -22,7 +22,7 @@ use super::context::{Context, Entry};
 use crate::node::shim::DiskUsage;
 pub(super) use room::Room;
 pub(super) use summary::{fs, put};
-pub(super) use terms::Terms;
+pub(super) use terms::{EPHEMERAL_STORAGE, Terms};
 
 /// How often the node looks whether something is to be measured.
 const PERIOD: Duration = Duration::from_secs(10);

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
 
+/// Most that is kept free, of however large a file system: see `storage::pressure`.
+const MOST_KEPT: u64 = 512 << 20;
+
 /// Bytes and files of a file system. One that makes room for files as they come says that it has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::node) struct Room {
@@ -21,6 +24,11 @@ pub(in crate::node) struct Part {
 }
 
 impl Room {
+    /// Bytes that pods can have: all but those that are kept free.
+    pub(in crate::node) fn allocatable(&self) -> u64 {
+        self.bytes.capacity - kept(self.bytes.capacity)
+    }
+
     /// That of the file system of a directory; `None` where nobody can say.
     pub(in crate::node) fn of(dir: &Path) -> Option<Self> {
         let found = statvfs(dir).ok()?;
@@ -42,9 +50,22 @@ impl Room {
     }
 }
 
+/// Bytes that are kept free of a file system of so many: the API server must go on writing.
+pub(super) fn kept(capacity: u64) -> u64 {
+    (capacity / 10).min(MOST_KEPT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tenth_is_kept_of_a_small_disk_and_never_more_than_it_takes() {
+        for (capacity, allocatable) in [(0, 0), (1000, 900), (1 << 40, (1 << 40) - (512 << 20))] {
+            let bytes = Part { capacity, ..Part::default() };
+            assert_eq!(Room { bytes, ..Room::default() }.allocatable(), allocatable, "{capacity}");
+        }
+    }
 
     #[test]
     fn a_file_system_says_how_large_it_is() {

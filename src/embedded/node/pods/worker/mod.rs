@@ -31,7 +31,7 @@ use super::probe::{News, Probing};
 use super::pulling::Pulls;
 use super::runtime::{Runtime, State};
 use super::status::{self, Snapshot};
-use super::storage::Terms;
+use super::storage::{Room, Terms};
 use super::volumes::{Prepared, Tokens};
 use crate::apiserver::PodRef;
 use images::PullNews;
@@ -208,6 +208,7 @@ impl Worker {
 
     fn fields(&self) -> Fields<'_> {
         let machine = &self.ctx.machine;
+        let disk = Room::of(&self.ctx.config.home).map_or(0, |room| room.allocatable());
         Fields {
             pod: &self.pod,
             pod_ip: self
@@ -215,7 +216,7 @@ impl Worker {
                 .as_ref()
                 .map_or(self.ctx.host_ip, |sandbox| sandbox.ip.unwrap_or(self.ctx.host_ip)),
             host_ip: self.ctx.host_ip,
-            machine: (machine.cpus * 1000, machine.memory),
+            machine: (machine.cpus * 1000, machine.memory, disk),
         }
     }
 
