@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, Pod, Volume};
 
+use super::storage::EPHEMERAL_STORAGE;
 use crate::host_port;
 
 /// The fields of a pod that have no effect here, as paths that name no index; none for most pods.
@@ -49,7 +50,6 @@ fn of_volume(volume: &Volume, note: &mut impl FnMut(bool, &'static str)) {
     if let Some(empty) = &volume.empty_dir {
         let medium = empty.medium.as_deref().unwrap_or_default();
         note(!matches!(medium, "" | "Memory"), "spec.volumes.emptyDir.medium");
-        note(empty.size_limit.is_some() && medium.is_empty(), "spec.volumes.emptyDir.sizeLimit");
         note(empty.mode.is_some(), "spec.volumes.emptyDir.mode");
     }
 }
@@ -77,7 +77,8 @@ fn of_container(container: &Container, note: &mut impl FnMut(bool, &'static str)
     let resources = container.resources.as_ref();
     let limits = resources.and_then(|resources| resources.limits.as_ref());
     for name in limits.into_iter().flat_map(|limits| limits.keys()) {
-        note(!matches!(name.as_str(), "cpu" | "memory"), "spec.containers.resources.limits");
+        let kept = matches!(name.as_str(), "cpu" | "memory" | EPHEMERAL_STORAGE);
+        note(!kept, "spec.containers.resources.limits");
     }
 }
 
@@ -103,11 +104,11 @@ mod tests {
             "enableServiceLinks": true, "dnsPolicy": "ClusterFirst", "serviceAccountName": "default",
             "securityContext": {"runAsNonRoot": true, "fsGroup": 7,
                 "seccompProfile": {"type": "RuntimeDefault"}},
-            "volumes": [{"name": "a", "emptyDir": {}}, {"name": "m", "emptyDir": {"medium": "Memory",
+            "volumes": [{"name": "a", "emptyDir": {"sizeLimit": "1Gi"}}, {"name": "m", "emptyDir": {"medium": "Memory",
                 "sizeLimit": "1Mi"}}],
             "containers": [{"name": "c", "image": "app", "imagePullPolicy": "Always",
                 "stdin": true, "stdinOnce": true, "tty": true,
-                "ports": [{"containerPort": 80, "hostPort": 80}], "resources": {"limits": {"cpu": 1, "memory": "1Gi"}},
+                "ports": [{"containerPort": 80, "hostPort": 80}], "resources": {"limits": {"cpu": 1, "memory": "1Gi", "ephemeral-storage": "1Gi"}},
                 "volumeMounts": [{"name": "a", "mountPath": "/a", "readOnly": true}],
                 "lifecycle": {"postStart": {"exec": {"command": ["x"]}}, "preStop": {"sleep": {"seconds": 1}}}}],
         });
@@ -120,14 +121,14 @@ mod tests {
             "ports": [{"containerPort": 80, "hostPort": 80, "protocol": "UDP"}],
             "volumeMounts": [{"name": "a", "mountPath": "/a", "mountPropagation": "Bidirectional"}]});
         let spec = json!({"hostPID": true, "containers": [container, container],
-            "volumes": [{"name": "a", "emptyDir": {"sizeLimit": "1Mi"}}]});
+            "volumes": [{"name": "a", "emptyDir": {"mode": 448}}]});
         assert_eq!(
             of(spec),
             [
                 "spec.containers.ports.hostPort of protocols other than TCP",
                 "spec.containers.volumeMounts.mountPropagation",
                 "spec.hostPID",
-                "spec.volumes.emptyDir.sizeLimit",
+                "spec.volumes.emptyDir.mode",
             ]
         );
     }

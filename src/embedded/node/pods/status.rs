@@ -21,8 +21,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) runtimes: &'a BTreeMap<String, Runtime>,
     /// Whether the sandbox exists.
     pub(super) sandbox: bool,
-    /// Whether it was ended because its time was over.
-    pub(super) expired: bool,
+    /// Why it was ended before its containers had, if it was: reason and message.
+    pub(super) cut_short: Option<(&'a str, &'a str)>,
     /// Whether it is deleted and its containers are gone: none starts any more.
     pub(super) gone: bool,
     /// The status written before: conditions keep their times.
@@ -32,6 +32,9 @@ pub(super) struct Snapshot<'a> {
 /// Reason and message of a pod whose `activeDeadlineSeconds` are over.
 pub(super) const EXPIRED: (&str, &str) =
     ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
+
+/// Reason of a pod that was ended because of what it took of the node.
+pub(super) const EVICTED: &str = "Evicted";
 
 /// `Pending`, `Running`, `Succeeded` or `Failed`.
 pub(super) fn phase(pod: &Pod, runtimes: &BTreeMap<String, Runtime>) -> &'static str {
@@ -92,7 +95,7 @@ pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
     let pod = snapshot.pod;
     let spec = pod.spec.clone().unwrap_or_default();
     let phase = match phase(pod, snapshot.runtimes) {
-        _ if snapshot.expired => "Failed",
+        _ if snapshot.cut_short.is_some() => "Failed",
         _ if snapshot.gone => last_phase(&spec, snapshot.runtimes),
         // Its sidecars, and what was added to it, are about to end.
         "Succeeded" | "Failed" if snapshot.runtimes.values().any(Runtime::is_running) => "Running",
@@ -121,9 +124,9 @@ pub(super) fn status(snapshot: &Snapshot<'_>) -> Value {
         }
         status["ephemeralContainerStatuses"] = statuses;
     }
-    if snapshot.expired {
-        status["reason"] = EXPIRED.0.into();
-        status["message"] = EXPIRED.1.into();
+    if let Some((reason, message)) = snapshot.cut_short {
+        status["reason"] = reason.into();
+        status["message"] = message.into();
     }
     if let Some(ip) = snapshot.pod_ip {
         status["podIP"] = ip.to_string().into();
@@ -349,7 +352,7 @@ mod tests {
             start_time: Timestamp::UNIX_EPOCH,
             runtimes,
             sandbox: true,
-            expired: false,
+            cut_short: None,
             gone: false,
             before: &[],
         })
@@ -377,11 +380,32 @@ mod tests {
                 start_time: Timestamp::UNIX_EPOCH,
                 runtimes: &runtimes,
                 sandbox: false,
-                expired: false,
+                cut_short: None,
                 gone: true,
                 before: &[],
             });
             assert_eq!(status["phase"], expected, "{runtimes:?}");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_was_cut_short_has_failed_and_says_why() {
+        let pod = pod(json!({"containers": [{"name": "a"}], "restartPolicy": "Always"}));
+        for (reason, message) in [EXPIRED, (EVICTED, "The node was low on resource: x. ")] {
+            let status = status(&Snapshot {
+                pod: &pod,
+                pod_ip: None,
+                host_ip: Ipv4Addr::new(10, 244, 0, 1),
+                start_time: Timestamp::UNIX_EPOCH,
+                runtimes: &map(&[("a", done(0))]),
+                sandbox: false,
+                cut_short: Some((reason, message)),
+                gone: false,
+                before: &[],
+            });
+            assert_eq!([&status["phase"], &status["reason"]], ["Failed", reason]);
+            assert_eq!(status["message"], message);
+            assert_eq!(condition(&status, "Ready")["reason"], "PodFailed");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::Value;
 
@@ -91,4 +92,68 @@ async fn what_pods_take_of_the_disk_is_in_the_statistics() {
     // With what the container has said that has ended.
     let whole = used(&taker["ephemeral-storage"]);
     assert!((layer + used(volume) + MIB..15 * MIB).contains(&whole), "{taker}");
+}
+
+/// Waits until a pod is evicted; it.
+async fn evicted(api: &Api<Pod>, name: &str) -> Pod {
+    let pod = in_phase(api, name, "Failed").await;
+    let reason = pod.status.as_ref().and_then(|status| status.reason.as_deref());
+    assert_eq!(reason, Some("Evicted"), "{:?}", pod.status);
+    pod
+}
+
+#[tokio::test]
+async fn who_takes_more_of_the_disk_than_it_may_is_evicted_and_replaced() {
+    let cluster = TestCluster::new("evict");
+    start(&cluster);
+    let client = client(&cluster).await;
+    give(&cluster);
+    let limited = |mut pod: Value, limit: &str| {
+        pod["spec"]["containers"][0]["resources"] = json!({"limits": {"ephemeral-storage": limit}});
+        pod
+    };
+    let layer: [(&str, &[&str]); 1] = [("main", &["fill", "/layer", "6"])];
+    let volume: [(&str, &[&str]); 1] = [("main", &["fill", "/data/file", "4"])];
+    let api = create(&client, limited(writers("large", &layer), "4Mi")).await;
+    create(&client, limited(writers("modest", &layer), "64Mi")).await;
+    let mut keeper = writers("keeper", &volume);
+    keeper["spec"]["volumes"][0]["emptyDir"] = json!({"sizeLimit": "2Mi"});
+    keeper["spec"]["restartPolicy"] = "Always".into();
+    let set = json!({"metadata": {"name": "keeper"}, "spec": {"replicas": 1,
+        "selector": {"matchLabels": {"app": "keeper"}},
+        "template": {"metadata": {"labels": {"app": "keeper"}}, "spec": keeper["spec"]}}});
+    let sets: Api<ReplicaSet> = Api::default_namespaced(client.clone());
+    sets.create(&PostParams::default(), &serde_json::from_value(set).unwrap()).await.unwrap();
+
+    let large = evicted(&api, "large").await;
+    let why = "Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. ";
+    assert_eq!(large.status.as_ref().unwrap().message.as_deref(), Some(why));
+    let events: Api<Event> = Api::default_namespaced(client.clone());
+    let event = eventually("the eviction is told", async || {
+        let events = events.list(&ListParams::default()).await.ok()?.items.into_iter();
+        events.into_iter().find(|one| {
+            one.reason.as_deref() == Some("Evicted")
+                && one.involved_object.name.as_deref() == Some("large")
+        })
+    })
+    .await;
+    assert_eq!((event.message.as_deref(), event.type_.as_deref()), (Some(why), Some("Warning")));
+    // What it took is free, although it is there still, and what it said can be read.
+    let dir = cluster.config.pods_dir().join(large.uid().unwrap());
+    eventually("its files are gone", async || (!dir.exists()).then_some(())).await;
+    said(&api, "large", "main", "filled").await;
+
+    let selector = ListParams::default().labels("app=keeper");
+    let keepers = eventually("the set has another pod", async || {
+        let pods = api.list(&selector).await.ok()?.items;
+        (pods.len() > 1).then_some(pods)
+    })
+    .await;
+    let ended = |pod: &&Pod| pod.status.as_ref().unwrap().phase.as_deref() == Some("Failed");
+    let ended = evicted(&api, &keepers.iter().find(ended).unwrap().name_any()).await;
+    let why = "Usage of EmptyDir volume \"data\" exceeds the limit \"2Mi\". ";
+    assert_eq!(ended.status.unwrap().message.as_deref(), Some(why));
+
+    let modest = in_phase(&api, "modest", "Running").await;
+    assert_eq!(modest.status.unwrap().container_statuses.unwrap()[0].restart_count, 0);
 }

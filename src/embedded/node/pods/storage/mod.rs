@@ -8,6 +8,7 @@
 mod room;
 mod summary;
 mod terms;
+mod verdict;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -71,6 +72,13 @@ impl Usage {
         self.volumes.values().for_each(|one| total += *one);
         total
     }
+}
+
+/// Why a pod has to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Eviction {
+    /// In a kubelet's words.
+    pub(super) message: String,
 }
 
 /// What was measured last, by pod uid.
@@ -149,7 +157,22 @@ async fn look(ctx: &Context) {
         true => is_due(ctx, entry, PERIOD),
         false => wanted && is_due(ctx, entry, SELDOM),
     });
-    stream::iter(due).for_each_concurrent(AT_ONCE, |entry| measure(ctx, entry)).await;
+    let judged = async |entry: &Entry| {
+        measure(ctx, entry).await;
+        judge(ctx, entry);
+    };
+    stream::iter(due).for_each_concurrent(AT_ONCE, judged).await;
+}
+
+/// Has a pod go that takes more than it may.
+fn judge(ctx: &Context, entry: &Entry) {
+    let Some(usage) = ctx.storage.of(&entry.pod.uid).filter(|_| !entry.terms.is_critical()) else {
+        return;
+    };
+    if let Some(message) = verdict::exceeded(&entry.terms, &usage) {
+        // Its worker may have ended meanwhile.
+        let _ = entry.evict.send(Eviction { message });
+    }
 }
 
 fn attempts(entry: &Entry) -> Vec<(String, u32)> {

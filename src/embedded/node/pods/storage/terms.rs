@@ -20,7 +20,11 @@ pub(in crate::node::pods) struct Terms {
     pub(super) containers: BTreeMap<String, Quantity>,
     /// The limit of all of it together.
     pub(super) limit: Option<Quantity>,
+    pub(super) priority: i32,
 }
+
+/// The priority from which on nobody is evicted for what it takes: that of `system-cluster-critical`.
+pub(super) const CRITICAL: i32 = 2_000_000_000;
 
 impl Terms {
     pub(in crate::node::pods) fn of(spec: &PodSpec) -> Self {
@@ -41,7 +45,13 @@ impl Terms {
             volumes: volumes.collect(),
             containers: containers.collect(),
             limit: most(spec, limit),
+            priority: spec.priority.unwrap_or(0),
         }
+    }
+
+    /// Whether it stays, whatever it takes.
+    pub(super) fn is_critical(&self) -> bool {
+        self.priority >= CRITICAL
     }
 
     /// Whether somebody has to look that it takes no more than it may.

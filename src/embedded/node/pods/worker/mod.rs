@@ -31,7 +31,7 @@ use super::probe::{News, Probing};
 use super::pulling::Pulls;
 use super::runtime::{Runtime, State};
 use super::status::{self, Snapshot};
-use super::storage::{Room, Terms};
+use super::storage::{Eviction, Room, Terms};
 use super::volumes::{Prepared, Tokens};
 use crate::apiserver::PodRef;
 use images::PullNews;
@@ -58,6 +58,7 @@ pub(super) struct Worker {
     objects: Objects,
     inbox: mpsc::UnboundedReceiver<Message>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
+    evictions: (mpsc::UnboundedSender<Eviction>, mpsc::UnboundedReceiver<Eviction>),
     pull_news: (mpsc::UnboundedSender<PullNews>, mpsc::UnboundedReceiver<PullNews>),
     /// By container name.
     pulls: BTreeMap<String, Pulls>,
@@ -84,6 +85,10 @@ pub(super) struct Worker {
     ending: Option<Ending>,
     /// `activeDeadlineSeconds` are over.
     expired: bool,
+    /// It was ended because of what it takes of the node.
+    evicted: Option<Eviction>,
+    /// Whether its files are to go although its object stays: it was ended for them.
+    to_clear: bool,
 }
 
 /// A preparation that failed, and when it is tried again.
@@ -131,6 +136,7 @@ impl Worker {
             uid: pod.uid().unwrap_or_default(),
             inbox,
             news: mpsc::unbounded_channel(),
+            evictions: mpsc::unbounded_channel(),
             pull_news: mpsc::unbounded_channel(),
             pulls: BTreeMap::new(),
             sandbox: None,
@@ -149,6 +155,8 @@ impl Worker {
             removed: false,
             ending: None,
             expired: false,
+            evicted: None,
+            to_clear: ended_before && before.reason.as_deref() == Some(status::EVICTED),
             ctx,
             pod,
         }
@@ -186,6 +194,7 @@ impl Worker {
             self.end_due().await;
             if !self.runtimes.values().any(Runtime::is_running) {
                 self.close_sandbox(Duration::ZERO).await;
+                self.clear().await;
             }
             return false;
         }
@@ -202,7 +211,7 @@ impl Worker {
     /// Whether all containers but sidecars have ended for good.
     fn is_finished(&self) -> bool {
         self.ended_before
-            || self.has_expired()
+            || self.cut_short().is_some()
             || matches!(status::phase(&self.pod, &self.runtimes), "Succeeded" | "Failed")
     }
 
@@ -252,6 +261,7 @@ impl Worker {
             started: self.start_time,
             places: self.places.clone(),
             terms: self.terms.clone(),
+            evict: self.evictions.0.clone(),
             containers: containers.collect(),
             sandbox: self.sandbox.as_ref().map(|sandbox| (sandbox.link.clone(), sandbox.ip)),
         };
@@ -291,7 +301,7 @@ impl Worker {
             start_time: self.start_time,
             runtimes: &self.runtimes,
             sandbox: self.sandbox.is_some(),
-            expired: self.has_expired(),
+            cut_short: self.cut_short(),
             gone: self.is_gone(),
             before: &self.conditions,
         })
@@ -331,6 +341,11 @@ impl Worker {
             news = self.news.1.recv() => {
                 if let Some(news) = news {
                     self.probed(news).await;
+                }
+            }
+            eviction = self.evictions.1.recv() => {
+                if let Some(eviction) = eviction {
+                    self.evict(eviction);
                 }
             }
             news = self.pull_news.1.recv() => {

@@ -226,6 +226,11 @@ impl Worker {
         }
     }
 
+    /// Removes the pod's files but its logs.
+    pub(super) async fn remove_dir(&self) {
+        remove(&self.ctx, &self.uid, vec![self.places.dir.clone()]).await;
+    }
+
     /// Removes the pod's files; its logs too, as nobody can ask for them any more.
     pub(super) async fn remove_files(&self) {
         let paths = vec![self.places.dir.clone(), self.places.logs.clone()];

@@ -15,10 +15,14 @@ use super::Worker;
 use crate::node::pods::ephemeral;
 use crate::node::pods::events::Severity;
 use crate::node::pods::runtime::{Runtime, is_sidecar};
-use crate::node::pods::status::EXPIRED;
+use crate::node::pods::status::{EVICTED, EXPIRED};
+use crate::node::pods::storage::Eviction;
 
 /// What a sidecar has left at least whose turn comes when the grace period is nearly over.
 const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// What a pod has that is evicted, whatever it asks for, as with a kubelet.
+const EVICTION_GRACE: Duration = Duration::from_secs(1);
 
 /// No end takes longer, whatever a pod asks for: times of a hundred thousand years have no instant.
 const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -74,9 +78,35 @@ impl Worker {
         self.end_within(self.grace());
     }
 
-    /// Whether its time is over and its containers have ended.
-    pub(super) fn has_expired(&self) -> bool {
-        self.expired && !self.runtimes.values().any(Runtime::is_running)
+    /// Ends a pod because of what it takes of the node. It is not deleted: whoever wants another makes one.
+    pub(super) fn evict(&mut self, eviction: Eviction) {
+        let goes = self.removed || self.pod.metadata.deletion_timestamp.is_some();
+        if goes || self.evicted.is_some() || self.is_finished() {
+            return;
+        }
+        let message = eviction.message.as_str();
+        self.ctx.events.report(&self.pod, None, Severity::Warning, EVICTED, message);
+        self.evicted = Some(eviction);
+        self.to_clear = true;
+        self.end_within(EVICTION_GRACE);
+    }
+
+    /// Why it was ended before its containers had, once they have: reason and message.
+    pub(super) fn cut_short(&self) -> Option<(&str, &str)> {
+        if self.runtimes.values().any(Runtime::is_running) {
+            return None;
+        }
+        let evicted = self.evicted.as_ref().map(|eviction| (EVICTED, eviction.message.as_str()));
+        evicted.or(self.expired.then_some(EXPIRED))
+    }
+
+    /// Removes the files of a pod that has ended, all but its logs, if they were why. What has happened is told first: it
+    /// may take a while.
+    pub(super) async fn clear(&mut self) {
+        if std::mem::take(&mut self.to_clear) && self.places.dir.exists() {
+            self.publish().await;
+            self.remove_dir().await;
+        }
     }
 
     /// Whether it is deleted and nothing of it runs.
