@@ -4,6 +4,6 @@ mod remove;
 mod shim;
 mod supervisor;
 
-pub(crate) use remove::remove;
+pub(crate) use remove::{remove, remove_images};
 pub(crate) use shim::{Ended, Joined, ShimError, ShimLink};
 pub(crate) use supervisor::{Inherited, SupervisorLink};

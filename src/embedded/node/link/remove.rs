@@ -19,7 +19,26 @@ pub(crate) async fn remove(
     paths: Vec<PathBuf>,
     cgroup: Option<String>,
 ) -> Result<(), String> {
-    let remains = Remains { config: config.path(), paths, cgroup };
+    let remains = Remains { config: config.path(), paths, cgroup, images: None };
+    remove_all(supervisor, id, remains).await
+}
+
+/// Removes these images, and layers that nothing needs; what a container runs from stays.
+///
+/// # Errors
+/// A sentence about what is left. It may be tried again.
+pub(crate) async fn remove_images(
+    supervisor: &SupervisorLink,
+    config: &ClusterConfig,
+    images: Vec<String>,
+) -> Result<(), String> {
+    let (config, images) = (config.path(), Some(images));
+    let remains = Remains { config, paths: Vec::new(), cgroup: None, images };
+    // No pod is called like this.
+    remove_all(supervisor, "images/unused", remains).await
+}
+
+async fn remove_all(supervisor: &SupervisorLink, id: &str, remains: Remains) -> Result<(), String> {
     let socket = supervisor.start_shim(id).await?;
     let (link, _ended) = ShimLink::new(socket).map_err(|error| error.to_string())?;
     let removed = link.remove(remains).await.map_err(|error| error.to_string());

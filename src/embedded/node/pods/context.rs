@@ -12,7 +12,7 @@ use super::address::Addresses;
 use super::build::Places;
 use super::events::Recorder;
 use super::pulls::Puller;
-use super::storage::{Eviction, Storage, Terms};
+use super::storage::{Order, Storage, Terms};
 use crate::ClusterConfig;
 use crate::apiserver::PodRef;
 use crate::node::cgroup::Tree;
@@ -83,8 +83,8 @@ pub(super) struct Entry {
     pub(super) places: Places,
     /// What it has on the disk.
     pub(super) terms: Arc<Terms>,
-    /// To whoever can have it go.
-    pub(super) evict: mpsc::UnboundedSender<Eviction>,
+    /// To its worker.
+    pub(super) orders: mpsc::UnboundedSender<Order>,
     /// By container name.
     pub(super) containers: BTreeMap<String, Attempt>,
     /// Its shim, while it has one, and its address, if it has one of its own.

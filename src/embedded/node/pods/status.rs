@@ -23,6 +23,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) sandbox: bool,
     /// Why it was ended before its containers had, if it was: reason and message.
     pub(super) cut_short: Option<(&'a str, &'a str)>,
+    /// Why the node has ended it, although it did nothing wrong.
+    pub(super) disrupted: Option<&'a str>,
     /// Whether it is deleted and its containers are gone: none starts any more.
     pub(super) gone: bool,
     /// The status written before: conditions keep their times.
@@ -35,6 +37,9 @@ pub(super) const EXPIRED: (&str, &str) =
 
 /// Reason of a pod that was ended because of what it took of the node.
 pub(super) const EVICTED: &str = "Evicted";
+
+/// The condition of a pod that was ended although it did nothing wrong.
+const DISRUPTED: &str = "DisruptionTarget";
 
 /// `Pending`, `Running`, `Succeeded` or `Failed`.
 pub(super) fn phase(pod: &Pod, runtimes: &BTreeMap<String, Runtime>) -> &'static str {
@@ -226,6 +231,13 @@ fn conditions(snapshot: &Snapshot<'_>, phase: &str) -> Value {
             Err(("ReadinessGatesNotReady", message))
         }),
     );
+    if let Some(message) = snapshot.disrupted {
+        let known = snapshot.before.iter().find(|one| one.type_ == DISRUPTED);
+        let since = known.and_then(|one| one.last_transition_time.as_ref());
+        let since = since.map_or(now, |at| seconds(&at.0.to_string()));
+        conditions.push(json!({"type": DISRUPTED, "status": "True", "lastTransitionTime": since,
+            "reason": "TerminationByKubelet", "message": message}));
+    }
     Value::Array(conditions)
 }
 
@@ -353,6 +365,7 @@ mod tests {
             runtimes,
             sandbox: true,
             cut_short: None,
+            disrupted: None,
             gone: false,
             before: &[],
         })
@@ -381,6 +394,7 @@ mod tests {
                 runtimes: &runtimes,
                 sandbox: false,
                 cut_short: None,
+                disrupted: None,
                 gone: true,
                 before: &[],
             });
@@ -400,12 +414,17 @@ mod tests {
                 runtimes: &map(&[("a", done(0))]),
                 sandbox: false,
                 cut_short: Some((reason, message)),
+                disrupted: (reason == EVICTED).then_some(message),
                 gone: false,
                 before: &[],
             });
             assert_eq!([&status["phase"], &status["reason"]], ["Failed", reason]);
             assert_eq!(status["message"], message);
             assert_eq!(condition(&status, "Ready")["reason"], "PodFailed");
+            let conditions = status["conditions"].as_array().unwrap();
+            let disrupted = conditions.iter().find(|one| one["type"] == DISRUPTED);
+            assert_eq!(disrupted.is_some(), reason == EVICTED);
+            assert!(disrupted.is_none_or(|one| one["reason"] == "TerminationByKubelet"));
         }
     }
 

@@ -104,6 +104,9 @@ pub(crate) struct Remains {
     pub(crate) paths: Vec<PathBuf>,
     /// Control group of a pod, relative to the instance's.
     pub(crate) cgroup: Option<String>,
+    /// Images that are to go, by full reference, with the layers that nothing needs.
+    #[serde(default)]
+    pub(crate) images: Option<Vec<String>>,
 }
 
 /// What the namespaces of a pod are made of.

@@ -1,14 +1,16 @@
-//! Removing what a pod or a volume has left.
+//! Removing what a pod or a volume has left, and images.
 
 use std::io;
 use std::path::Path;
 
 use super::protocol::Remains;
 use crate::node::cgroup::Tree;
+use crate::node::images;
 use crate::node::lifecycle::{BUSY_LIMIT, retry_busy};
 use crate::{ClusterConfig, Error, files};
 
-/// Removes directories, then the control group, if there is one. Repeatable; tries everything, and tells what did not work.
+/// Removes directories, then the control group and images, if there are any. Repeatable; tries everything, and tells what
+/// did not work.
 pub(super) fn remove(remains: &Remains) -> Result<(), String> {
     let mut failures = Vec::new();
     for path in &remains.paths {
@@ -27,6 +29,13 @@ pub(super) fn remove(remains: &Remains) -> Result<(), String> {
             Ok(_) => {}
             Err(error) => failures.push(error.to_string()),
         }
+    }
+    if let Some(unwanted) = &remains.images {
+        let config = ClusterConfig::read(&remains.config).map_err(|error| error.to_string());
+        let pruned = config.and_then(|config| {
+            images::prune(&config.home, unwanted, false).map_err(|error| error.to_string())
+        });
+        failures.extend(pruned.err());
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }

@@ -425,6 +425,7 @@ async fn last_words_come_with_the_end_and_old_attempts_go() {
         config: pod.cluster.config.path(),
         paths: vec![pod.cluster.path("pods/p/words"), pod.cluster.path("logs/p")],
         cgroup: Some("pods/p".into()),
+        images: None,
     };
     pod.link.remove(remains).await.unwrap();
     assert!(!pod.cluster.path("pods/p/words").exists() && !pod.cluster.path("logs/p").exists());

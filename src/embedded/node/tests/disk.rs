@@ -157,3 +157,104 @@ async fn who_takes_more_of_the_disk_than_it_may_is_evicted_and_replaced() {
     let modest = in_phase(&api, "modest", "Running").await;
     assert_eq!(modest.status.unwrap().container_statuses.unwrap()[0].restart_count, 0);
 }
+
+/// Gives this thread, and what it starts, a small disk of its own in `dir`.
+fn own_disk(dir: &Path, size: &str) {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    let size = format!("size={size}");
+    mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), Some(&*size)).unwrap();
+}
+
+/// `pod`, with a volume of its own in `/data`.
+fn with_volume(name: &str, words: &[&str]) -> Value {
+    let mut pod = pod(name, words);
+    pod["spec"]["volumes"] = json!([{"name": "data", "emptyDir": {}}]);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
+    pod
+}
+
+#[tokio::test]
+async fn what_ended_pods_have_left_makes_room_before_another_has_to_go() {
+    let scratch = tempfile::tempdir().unwrap();
+    own_disk(scratch.path(), "64m");
+    let cluster = TestCluster::below(scratch.path(), "left");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let api = create(&client, with_volume("modest", &["fill", "/data/file", "2"])).await;
+    said(&api, "modest", "main", "filled").await;
+    // It ends because there is no room left for anybody.
+    let burst = create(&client, with_volume("burst", &["fill", "/data/file", "100"])).await;
+    let uid = burst.get("burst").await.unwrap().uid().unwrap();
+    let left = cluster.config.pods_dir().join(uid);
+    eventually("it has begun", async || left.exists().then_some(())).await;
+    eventually("what it left is gone", async || (!left.exists()).then_some(())).await;
+    let ended = in_phase(&api, "burst", "Failed").await;
+    assert_eq!(ended.status.unwrap().reason, None, "it was not evicted");
+    let modest = in_phase(&api, "modest", "Running").await;
+    assert_eq!(modest.status.unwrap().container_statuses.unwrap()[0].restart_count, 0);
+}
+
+#[tokio::test]
+async fn a_node_whose_disk_is_full_evicts_who_fills_it_and_takes_nobody_until_there_is_room() {
+    let scratch = tempfile::tempdir().unwrap();
+    own_disk(scratch.path(), "96m");
+    let cluster = TestCluster::below(scratch.path(), "full");
+    start(&cluster);
+    let client = client(&cluster).await;
+    // One that was given to the machine, and one that can be had again.
+    give(&cluster);
+    let layers = [tar_of(&[("etc/issue", b"hello")])];
+    let archive = docker_save("again:1", &layers, &layers);
+    images::load(&cluster.config.home, archive.as_slice()).unwrap();
+    let index = images::directory(&cluster.config.home).join(images::INDEX);
+    let mut text: Value = serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+    text["images"]["docker.io/library/again:1"]["pulled"] = true.into();
+    std::fs::write(&index, text.to_string()).unwrap();
+    let has = |name: &str| images::find(&cluster.config.home, name).unwrap().is_some();
+    let api = create(&client, with_volume("modest", &["fill", "/data/file", "2"])).await;
+    said(&api, "modest", "main", "filled").await;
+    let room = images::free(&cluster.config.home).unwrap() / MIB;
+    let much = room.saturating_sub(7).to_string();
+    create(&client, with_volume("glutton", &["fill", "/data/file", &much])).await;
+
+    let glutton = evicted(&api, "glutton").await;
+    let status = glutton.status.as_ref().unwrap();
+    let why = status.message.as_deref().unwrap();
+    let low = "The node was low on resource: ephemeral-storage. Threshold quantity: ";
+    assert!(why.starts_with(low), "{why}");
+    let mut conditions = status.conditions.as_ref().unwrap().iter();
+    let disrupted = conditions.find(|one| one.type_ == "DisruptionTarget").unwrap();
+    assert_eq!(disrupted.reason.as_deref(), Some("TerminationByKubelet"));
+
+    let nodes: Api<Node> = Api::all(client.clone());
+    let name = cluster.config.node_name();
+    let taint = "node.kubernetes.io/disk-pressure";
+    let told = async |short: bool| {
+        eventually(&format!("the node tells {short}"), async || {
+            let node = nodes.get(&name).await.ok()?;
+            let taints = node.spec.as_ref()?.taints.clone().unwrap_or_default();
+            let conditions = node.status.as_ref()?.conditions.as_ref()?;
+            let disk = conditions.iter().find(|one| one.type_ == "DiskPressure")?;
+            let wanted = if short { "True" } else { "False" };
+            let tainted = taints.iter().any(|one| one.key == taint && one.effect == "NoSchedule");
+            (disk.status == wanted && tainted == short).then_some(())
+        })
+        .await;
+    };
+    told(true).await;
+    assert!(has("base:1") && !has("again:1"));
+    create(&client, pod("late", &["exit", "0"])).await;
+    let waits = eventually("the pod is not scheduled", async || {
+        let conditions = api.get("late").await.ok()?.status?.conditions?;
+        conditions.into_iter().find(|one| one.type_ == "PodScheduled" && one.status == "False")
+    })
+    .await;
+    assert!(waits.message.as_deref().unwrap_or_default().contains(taint), "{waits:?}");
+    // Room is there again as soon as its files are gone, and believed in a little later.
+    told(false).await;
+    in_phase(&api, "late", "Succeeded").await;
+    let modest = in_phase(&api, "modest", "Running").await;
+    assert_eq!(modest.status.unwrap().container_statuses.unwrap()[0].restart_count, 0);
+}

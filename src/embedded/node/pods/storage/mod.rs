@@ -5,6 +5,8 @@
 //! since has written nothing and is not looked at again, and after a long measurement comes a longer rest. So pods that are
 //! idle, or that nobody asks about, cost nothing but a look at a counter.
 
+mod pressure;
+mod relief;
 mod room;
 mod summary;
 mod terms;
@@ -12,6 +14,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,7 @@ use tokio::sync::Notify;
 
 use super::context::{Context, Entry};
 use crate::node::shim::DiskUsage;
+use relief::Relief;
 pub(super) use room::Room;
 pub(super) use summary::{fs, put};
 pub(super) use terms::{EPHEMERAL_STORAGE, Terms};
@@ -79,6 +83,17 @@ impl Usage {
 pub(super) struct Eviction {
     /// In a kubelet's words.
     pub(super) message: String,
+    /// Whether it is because the node is short of something, and not because the pod takes more than it may.
+    pub(super) by_node: bool,
+}
+
+/// What a pod's worker is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Order {
+    /// To have the pod go.
+    Evict(Eviction),
+    /// To remove the files of a pod that has ended.
+    Clear,
 }
 
 /// What was measured last, by pod uid.
@@ -88,6 +103,9 @@ pub(super) struct Storage {
     /// When somebody wanted to know last.
     asked: Mutex<Option<Instant>>,
     wake: Notify,
+    relief: Relief,
+    /// Told when the node has something else to tell.
+    pub(super) news: Notify,
 }
 
 struct Known {
@@ -132,6 +150,11 @@ impl Storage {
         }
     }
 
+    /// Whether the node is to tell that its disk is short of room.
+    pub(super) fn is_under_pressure(&self) -> bool {
+        self.relief.is_under_pressure()
+    }
+
     fn is_wanted(&self) -> bool {
         let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.is_some_and(|at| at.elapsed() < WANTED)
@@ -153,35 +176,52 @@ async fn look(ctx: &Context) {
     let entries = ctx.board.all();
     ctx.storage.known().retain(|uid, _| entries.iter().any(|entry| entry.pod.uid == *uid));
     let wanted = ctx.storage.is_wanted();
-    let due = entries.iter().filter(|entry| match entry.terms.is_limited() {
+    let short = Room::of(&ctx.config.home).and_then(|room| pressure::of_pods(&room)).is_some();
+    if ctx.storage.relief.note(short) {
+        ctx.storage.news.notify_one();
+    }
+    let due = entries.iter().filter(|entry| match entry.terms.is_limited() || short {
         true => is_due(ctx, entry, PERIOD),
         false => wanted && is_due(ctx, entry, SELDOM),
     });
+    let gone = AtomicBool::new(false);
     let judged = async |entry: &Entry| {
         measure(ctx, entry).await;
-        judge(ctx, entry);
+        if judge(ctx, entry) {
+            gone.store(true, Ordering::Relaxed);
+        }
     };
     stream::iter(due).for_each_concurrent(AT_ONCE, judged).await;
+    // What they took may be all that is needed.
+    if !gone.into_inner() {
+        relief::relieve(ctx, &entries).await;
+    }
 }
 
-/// Has a pod go that takes more than it may.
-fn judge(ctx: &Context, entry: &Entry) {
+/// Has a pod go that takes more than it may; whether it does.
+fn judge(ctx: &Context, entry: &Entry) -> bool {
     let Some(usage) = ctx.storage.of(&entry.pod.uid).filter(|_| !entry.terms.is_critical()) else {
-        return;
+        return false;
     };
-    if let Some(message) = verdict::exceeded(&entry.terms, &usage) {
+    let exceeded = verdict::exceeded(&entry.terms, &usage);
+    exceeded.is_some_and(|message| {
         // Its worker may have ended meanwhile.
-        let _ = entry.evict.send(Eviction { message });
-    }
+        entry.orders.send(Order::Evict(Eviction { message, by_node: false })).is_ok()
+    })
 }
 
 fn attempts(entry: &Entry) -> Vec<(String, u32)> {
     entry.containers.iter().map(|(name, attempt)| (name.clone(), attempt.number)).collect()
 }
 
-/// Whether a pod runs and is to be measured now; one that can have written nothing since is as it was.
+/// Whether a pod has not ended: its containers may wait for their next start.
+fn goes_on(entry: &Entry) -> bool {
+    entry.sandbox.is_some()
+}
+
+/// Whether a pod goes on and is to be measured now; one that can have written nothing since is as it was.
 fn is_due(ctx: &Context, entry: &Entry, every: Duration) -> bool {
-    if entry.sandbox.is_none() || !entry.containers.values().any(|attempt| attempt.running) {
+    if !goes_on(entry) {
         return false;
     }
     let (attempts, now) = (attempts(entry), Instant::now());

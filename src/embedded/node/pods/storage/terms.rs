@@ -1,9 +1,11 @@
 //! What a pod has on the disk, and how much of the disk it may take. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
+use crate::node::images::Reference;
+use crate::node::pods::ephemeral;
 use crate::node::pods::resources::Which;
 use crate::node::pods::runtime::is_sidecar;
 use crate::quantity::Quantity;
@@ -21,6 +23,12 @@ pub(in crate::node::pods) struct Terms {
     /// The limit of all of it together.
     pub(super) limit: Option<Quantity>,
     pub(super) priority: i32,
+    /// What its containers that ask for any ask for, by name.
+    pub(super) requests: BTreeMap<String, Quantity>,
+    /// All of that together.
+    pub(super) request: Option<Quantity>,
+    /// What it runs from, by full reference.
+    pub(super) images: BTreeSet<String>,
 }
 
 /// The priority from which on nobody is evicted for what it takes: that of `system-cluster-critical`.
@@ -41,11 +49,16 @@ impl Terms {
             let limit = limit(one).filter(|limit| !limit.is_zero())?;
             Some((one.name.clone(), limit))
         });
+        let request = |one: &Container| value(one, Which::Requests);
+        let all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
         Self {
             volumes: volumes.collect(),
             containers: containers.collect(),
             limit: most(spec, limit),
             priority: spec.priority.unwrap_or(0),
+            requests: all.filter_map(|one| Some((one.name.clone(), request(one)?))).collect(),
+            request: most(spec, request),
+            images: images(spec),
         }
     }
 
@@ -59,6 +72,14 @@ impl Terms {
         let volume = self.volumes.values().any(Option::is_some);
         volume || self.limit.is_some() || !self.containers.is_empty()
     }
+}
+
+fn images(spec: &PodSpec) -> BTreeSet<String> {
+    let all = spec.containers.iter().chain(spec.init_containers.iter().flatten()).cloned();
+    let own = all.chain(ephemeral::containers(spec)).filter_map(|container| container.image);
+    let volumes = spec.volumes.iter().flatten().filter_map(|volume| volume.image.clone());
+    let named = own.chain(volumes.filter_map(|image| image.reference));
+    named.filter_map(|name| Some(name.parse::<Reference>().ok()?.to_string())).collect()
 }
 
 fn value(container: &Container, which: Which) -> Option<Quantity> {

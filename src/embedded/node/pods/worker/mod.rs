@@ -31,7 +31,7 @@ use super::probe::{News, Probing};
 use super::pulling::Pulls;
 use super::runtime::{Runtime, State};
 use super::status::{self, Snapshot};
-use super::storage::{Eviction, Room, Terms};
+use super::storage::{Eviction, Order, Room, Terms};
 use super::volumes::{Prepared, Tokens};
 use crate::apiserver::PodRef;
 use images::PullNews;
@@ -58,7 +58,7 @@ pub(super) struct Worker {
     objects: Objects,
     inbox: mpsc::UnboundedReceiver<Message>,
     news: (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>),
-    evictions: (mpsc::UnboundedSender<Eviction>, mpsc::UnboundedReceiver<Eviction>),
+    orders: (mpsc::UnboundedSender<Order>, mpsc::UnboundedReceiver<Order>),
     pull_news: (mpsc::UnboundedSender<PullNews>, mpsc::UnboundedReceiver<PullNews>),
     /// By container name.
     pulls: BTreeMap<String, Pulls>,
@@ -87,7 +87,7 @@ pub(super) struct Worker {
     expired: bool,
     /// It was ended because of what it takes of the node.
     evicted: Option<Eviction>,
-    /// Whether its files are to go although its object stays: it was ended for them.
+    /// Whether its files are to go although its object stays.
     to_clear: bool,
 }
 
@@ -136,7 +136,7 @@ impl Worker {
             uid: pod.uid().unwrap_or_default(),
             inbox,
             news: mpsc::unbounded_channel(),
-            evictions: mpsc::unbounded_channel(),
+            orders: mpsc::unbounded_channel(),
             pull_news: mpsc::unbounded_channel(),
             pulls: BTreeMap::new(),
             sandbox: None,
@@ -261,7 +261,7 @@ impl Worker {
             started: self.start_time,
             places: self.places.clone(),
             terms: self.terms.clone(),
-            evict: self.evictions.0.clone(),
+            orders: self.orders.0.clone(),
             containers: containers.collect(),
             sandbox: self.sandbox.as_ref().map(|sandbox| (sandbox.link.clone(), sandbox.ip)),
         };
@@ -302,6 +302,7 @@ impl Worker {
             runtimes: &self.runtimes,
             sandbox: self.sandbox.is_some(),
             cut_short: self.cut_short(),
+            disrupted: self.evicted.as_ref().filter(|one| one.by_node).map(|one| &*one.message),
             gone: self.is_gone(),
             before: &self.conditions,
         })
@@ -343,11 +344,12 @@ impl Worker {
                     self.probed(news).await;
                 }
             }
-            eviction = self.evictions.1.recv() => {
-                if let Some(eviction) = eviction {
-                    self.evict(eviction);
-                }
-            }
+            order = self.orders.1.recv() => match order {
+                Some(Order::Evict(eviction)) => self.evict(eviction),
+                // It is done when nothing of it runs.
+                Some(Order::Clear) => self.to_clear |= self.is_finished(),
+                None => {}
+            },
             news = self.pull_news.1.recv() => {
                 if let Some(news) = news {
                     self.pulled(news);
