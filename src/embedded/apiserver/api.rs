@@ -1,6 +1,6 @@
 //! What all handlers share.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -9,7 +9,7 @@ use super::addresses::Allocator;
 use super::admission::Plugin;
 use super::auth::rbac::Rbac;
 use super::auth::token::Tokens;
-use super::kinds::{Catalog, DEFINITIONS, Resource, builtin_resources};
+use super::kinds::{Catalog, DEFINITIONS, Names, Resource, builtin_resources};
 use super::node::NodeBackend;
 use super::quota::Turn;
 use super::store::{Derived, Store};
@@ -21,6 +21,9 @@ pub struct Api {
     pub(super) tokens: Tokens,
     pub(super) addresses: Allocator,
     pub(super) quotas: Turn,
+    pub(super) names: Names,
+    /// Held while a write that means something for others is amended and queued.
+    pub(super) along: Mutex<()>,
     /// Asked about every write.
     pub(super) plugins: Vec<Box<dyn Plugin>>,
     /// Ends watches, log streams and WebSockets.
@@ -48,6 +51,8 @@ impl Api {
             tokens,
             addresses,
             quotas: Turn::default(),
+            names: Names::default(),
+            along: Mutex::default(),
             plugins,
             stopping,
             streams: TaskTracker::new(),

@@ -1,7 +1,7 @@
 //! The stations of every write: decode, check identity, default, book the manager, prepare, admission, validate,
 //! commit. Create, update and every patch differ only in where their document comes from.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use curtain_json::managed::{self, Reset, Writer};
@@ -451,6 +451,15 @@ pub(super) async fn commit(
     value["apiVersion"] = resource.stored_api_version.as_str().into();
     let key = Key::new(value.text(&["metadata", "namespace"]), value.text(&["metadata", "name"]));
     let must_fit = quota::must_fit(resource, &context.path.subresource, expected.is_none());
-    let write = Write { table: resource.table.clone(), key, expected, value, delete };
+    let mut write = Write { table: resource.table.clone(), key, expected, value, delete };
+    if let Some(along) = resource.strategy.along {
+        let queued = {
+            // It guards nothing that could be half done.
+            let _turn = api.along.lock().unwrap_or_else(PoisonError::into_inner);
+            let others = along(api, &mut write);
+            api.store.queue(write, others)?
+        };
+        return queued.await;
+    }
     quota::commit(api, resource, write, must_fit).await
 }

@@ -1,4 +1,6 @@
-//! Custom resource definitions: validation, conditions, and the descriptors that they make.
+//! Custom resource definitions: validation, names, and the descriptors that they make.
+
+mod names;
 
 use std::sync::Arc;
 
@@ -8,12 +10,13 @@ use serde_json::{Value, json};
 
 use super::super::jsonpath::Path;
 use super::super::store::{Object, Store};
-use super::super::time;
 use super::builtin::{CLUSTER, Line};
 use super::catalog::{Definitions, Served};
 use super::columns::CREATED;
 use super::meta::{immutable, is_dns_1035_label, is_dns_subdomain};
 use super::{Catalog, Column, Columns, Resource, Scale, Schema, Strategy, ValueExt, api_version};
+
+pub(crate) use names::Names;
 
 /// Holds a definition until its objects are gone.
 pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
@@ -32,7 +35,8 @@ pub(super) const KINDS: &[Line] = &[Line {
     ..CLUSTER
 }];
 
-const DEFINITION: Strategy = Strategy { default, prepare, validate, ..Strategy::PLAIN };
+const DEFINITION: Strategy =
+    Strategy { default, prepare, validate, along: Some(names::along), ..Strategy::PLAIN };
 
 fn default(definition: &mut Value) {
     let spec = definition.sub("spec");
@@ -57,7 +61,6 @@ fn storage_version(definition: &Value) -> &str {
     versions.iter().find(|v| v["storage"] == true).map_or("", |v| v.text(&["name"]))
 }
 
-/// Names are accepted and the kind is served as soon as the definition is stored: the conditions say so at once.
 fn prepare(definition: &mut Value, old: Option<&Value>) {
     let mut stored: Vec<Value> =
         old.map(|old| old.list(&["status", "storedVersions"]).to_vec()).unwrap_or_default();
@@ -73,15 +76,8 @@ fn prepare(definition: &mut Value, old: Option<&Value>) {
         {
             list.push(CLEANUP.into());
         }
-        let now = time::now();
-        let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now});
-        definition["status"] = json!({"conditions": [
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ]});
     }
-    definition["status"]["acceptedNames"] = definition["spec"]["names"].clone();
-    definition["status"]["storedVersions"] = stored.into();
+    definition.sub("status")["storedVersions"] = stored.into();
 }
 
 fn validate(definition: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
@@ -152,12 +148,13 @@ fn validate(definition: &Value, old: Option<&Value>, errors: &mut Vec<FieldError
         }
     }
     if let Some(old) = old {
-        for path in [
-            ["spec", "group"].as_slice(),
-            &["spec", "names", "plural"],
-            &["spec", "names", "kind"],
-            &["spec", "scope"],
-        ] {
+        // Its objects are stored by these; of what has never been served there are none.
+        let stored: &[&[&str]] = match names::is_established(old) {
+            true => &[&["spec", "names", "kind"], &["spec", "scope"]],
+            false => &[],
+        };
+        let always: [&[&str]; 2] = [&["spec", "group"], &["spec", "names", "plural"]];
+        for path in always.iter().chain(stored) {
             if old.at(path) != definition.at(path) {
                 errors.push(immutable(&path.join("."), definition.at(path)));
             }
@@ -213,8 +210,12 @@ pub(crate) fn custom_resources(store: &Store, known: &Catalog) -> Definitions {
 
 fn served(object: &Object, known: &Catalog) -> Vec<Arc<Resource>> {
     let definition = object.value();
+    if !names::is_established(&definition) {
+        return Vec::new();
+    }
+    let generation = definition.int(&["metadata", "generation"]).unwrap_or(0);
     let revision =
-        format!("{}/{}", object.uid(), definition.int(&["metadata", "generation"]).unwrap_or(0));
+        format!("{}/{generation}/{}", object.uid(), definition["status"]["acceptedNames"]);
     let (group, plural) =
         (definition.text(&["spec", "group"]), definition.text(&["spec", "names", "plural"]));
     let versions =
@@ -236,7 +237,7 @@ fn strings(list: &[Value]) -> Vec<String> {
 
 fn descriptor(definition: &Value, version: &Value, revision: &str) -> Option<Resource> {
     let spec = &definition["spec"];
-    let names = &spec["names"];
+    let names = &definition["status"]["acceptedNames"];
     let (group, plural, name) =
         (spec.text(&["group"]), names.text(&["plural"]), version.text(&["name"]));
     let schema = match CrdSchema::compile(&version["schema"]["openAPIV3Schema"], "") {

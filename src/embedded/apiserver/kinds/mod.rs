@@ -42,14 +42,14 @@ use super::Api;
 use super::admission::Admission;
 use super::auth::User;
 use super::status::{ApiError, Qualified};
-use super::store::{Object, Table};
+use super::store::{Object, Table, Write};
 
 pub(super) use self::core::EPHEMERAL_CONTAINERS;
 pub(super) use builtin::resources as builtin_resources;
 pub(super) use catalog::{Catalog, Group, GroupVersion};
 pub(super) use check::{is_empty, selects};
 pub(super) use columns::{Column, Columns};
-pub(super) use extensions::{CLEANUP, TABLE as DEFINITIONS, custom_resources};
+pub(super) use extensions::{CLEANUP, Names, TABLE as DEFINITIONS, custom_resources};
 pub(super) use meta::{is_dns_subdomain, is_label_value, is_qualified_name, validate_metadata};
 pub(super) use registration::{
     BINDINGS, GROUP as REGISTRATION, POLICIES, Scope as ExpressionScope, resource_of, variable,
@@ -174,8 +174,11 @@ pub(super) type Admit = fn(&Admission<'_>, &mut Value, Option<&Value>) -> Result
 /// Gives back what was reserved for the first document and is not in the second.
 pub(super) type Release = fn(&Api, gone: &Value, kept: Option<&Value>);
 
+/// Amends a write that is about to be queued, and tells what has to be written with it.
+pub(super) type Along = fn(&Api, &mut Write) -> Vec<Write>;
+
 /// What is special about a kind. All hooks are pure, but `admit` and `settle`, which may look at other objects and
-/// reserve addresses, and `released`, which gives them back.
+/// reserve addresses, `along`, which looks at others, and `released`, which gives addresses back.
 #[derive(Clone, Copy)]
 pub(super) struct Strategy {
     /// Fills in what the client left out.
@@ -189,6 +192,8 @@ pub(super) struct Strategy {
     /// Admission, after all plugins: refuses what the document has become, or reserves what it needs, unless it is a
     /// dry run. When it fails, it has given back what it took.
     pub settle: Option<Admit>,
+    /// What a write means for other objects. Called for one write at a time, which is committed with what it tells.
+    pub along: Option<Along>,
     /// The write did not happen (`new` is given back) or the object is gone.
     pub released: Option<Release>,
     /// Turns a stored document into this version's form; `apiVersion` and `kind` are set afterwards.
@@ -223,6 +228,7 @@ impl Strategy {
         validate: |_, _, _| {},
         admit: None,
         settle: None,
+        along: None,
         released: None,
         serve: None,
         store: None,

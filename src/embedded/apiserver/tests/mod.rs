@@ -12,6 +12,7 @@ mod hooks;
 mod linear;
 mod malformed;
 mod metrics;
+mod names;
 mod networking;
 mod objects;
 mod options;
