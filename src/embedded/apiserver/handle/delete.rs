@@ -186,7 +186,7 @@ pub(super) async fn collection(
     let selected: Vec<_> = page
         .objects
         .iter()
-        .filter(|object| labels.matches(object) && fields.matches(object))
+        .filter(|object| labels.matches(object) && show::has(&context.resource, &fields, object))
         .collect();
     // Many at a time, so that they share commits. All are seen to, whatever becomes of one.
     let mut outcomes = Vec::with_capacity(selected.len());
@@ -199,7 +199,7 @@ pub(super) async fn collection(
     for outcome in outcomes {
         match outcome {
             Ok(Deleted::Later(object) | Deleted::Now(object) | Deleted::Dry(object)) => {
-                items.push(show::value(&context.resource, object.value()));
+                items.push(show::value(&context.resource, &object));
             }
             Err(error) if error.code == 404 => {}
             Err(error) => return Err(error),
@@ -228,7 +228,7 @@ pub(super) async fn delete(
             return Err(ApiError::forbidden(resource.qualified(), &key.name, kept.why));
         }
         options.check(context, &live)?;
-        let old = show::value(resource, live.value());
+        let old = show::value(resource, &live);
         let mut new = old.clone();
         let grace = mark(context, &mut new, options);
         let admission = Admission {

@@ -104,7 +104,8 @@ pub(super) fn answer(api: &Api, context: &Context) -> Result<Reply, ApiError> {
         objects.retain(|object| object.key > token.after);
     }
     if !labels.is_empty() || !fields.is_empty() {
-        objects.retain(|object| labels.matches(object) && fields.matches(object));
+        let resource = &context.resource;
+        objects.retain(|object| labels.matches(object) && show::has(resource, &fields, object));
     }
     let mut metadata = json!({"resourceVersion": rv.to_string()});
     if let Some(limit) = limit
@@ -131,8 +132,7 @@ pub(super) fn send(
     let shape = context.shape()?;
     if shape == Shape::Table {
         let rows = show::RowObject::of(context)?;
-        let documents: Vec<_> =
-            objects.iter().map(|o| show::value(&context.resource, o.value())).collect();
+        let documents: Vec<_> = objects.iter().map(|o| show::value(&context.resource, o)).collect();
         let mut table = show::table(&context.resource, &documents, rows, String::new(), true);
         table["metadata"] = metadata;
         return Ok(reply::json(200, &table));

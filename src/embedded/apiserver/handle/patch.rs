@@ -68,7 +68,7 @@ pub(super) async fn through(
     let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;
-        let old = show::value(&context.resource, live.value());
+        let old = show::value(&context.resource, &live);
         let mut new = patched(context, &old, &patch, kind)?;
         // A patch that carries a resourceVersion is conditional.
         let asked = new.text(&["metadata", "resourceVersion"]).to_owned();
@@ -171,7 +171,7 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
     let writer = pipeline::writer(context, &manager, &now, door);
     for _ in 0..TRIES {
         let live = api.store.latest(&resource.table, &context.key());
-        let old = live.as_ref().map(|live| show::value(resource, live.value()));
+        let old = live.as_ref().map(|live| show::value(resource, live));
         if let Some(old) = &old {
             same_uid(context, &applied, old)?;
             let asked = applied.text(&["metadata", "resourceVersion"]);

@@ -395,7 +395,7 @@ pub(super) async fn revise(
         new["metadata"]["generation"] =
             json!(old.int(&["metadata", "generation"]).unwrap_or(0) + 1);
     }
-    if new == *old && !stale_version(context, live) {
+    if new == *old && !is_outdated(context, live) {
         return Ok(Ok(Outcome::Stored(live.clone())));
     }
     if dry_run {
@@ -424,9 +424,12 @@ pub(super) async fn revise(
     }
 }
 
-fn stale_version(context: &Context, live: &Object) -> bool {
-    context.resource.is_custom()
-        && live.field(&["apiVersion"]) != context.resource.stored_api_version
+/// Would the object be stored as something else if it were written as it is read?
+fn is_outdated(context: &Context, live: &Object) -> bool {
+    let resource = &context.resource;
+    resource.is_custom()
+        && (live.field(&["apiVersion"]) != resource.stored_api_version
+            || resource.reread(live).is_some())
 }
 
 /// The object is gone: what was reserved for it is free.

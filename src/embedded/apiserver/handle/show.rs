@@ -6,9 +6,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::super::kinds::Resource;
+use super::super::kinds::{Resource, Schema};
 use super::super::reply::{self, Reply};
 use super::super::request::accept::Shape;
+use super::super::request::selector::Fields;
 use super::super::status::ApiError;
 use super::super::store::Object;
 use super::Context;
@@ -34,8 +35,10 @@ impl RowObject {
     }
 }
 
-/// The bytes as this version serves them: only `apiVersion` differs between versions.
+/// The bytes as this version serves them.
 pub(super) fn bytes(resource: &Resource, object: &Object) -> Bytes {
+    let reread = resource.reread(object);
+    let object = reread.as_ref().unwrap_or(object);
     let served = &resource.served_api_version;
     let stored = object.bytes.strip_prefix(b"{\"apiVersion\":\"".as_slice());
     let same = stored
@@ -44,36 +47,46 @@ pub(super) fn bytes(resource: &Resource, object: &Object) -> Bytes {
     if same && resource.strategy.serve.is_none() {
         return object.bytes.clone();
     }
-    value(resource, object.value()).to_string().into()
+    form(resource, object.value()).to_string().into()
 }
 
-/// A stored document as this version serves it.
-pub(in crate::apiserver) fn value(resource: &Resource, mut value: Value) -> Value {
+/// A stored object as this version serves it.
+pub(in crate::apiserver) fn value(resource: &Resource, object: &Object) -> Value {
+    form(resource, resource.reread(object).as_ref().unwrap_or(object).value())
+}
+
+/// A document in this version's form.
+fn form(resource: &Resource, mut value: Value) -> Value {
     if let Some(convert) = resource.strategy.serve {
         convert(&mut value);
+    }
+    if let Schema::Structural(schema) = &resource.schema
+        && value["apiVersion"] != *resource.served_api_version
+    {
+        // Fields that only other versions have. Metadata, which alone can fail, has been read before.
+        let _ = schema.prune(&mut value);
     }
     value["apiVersion"] = resource.api_version().into();
     value["kind"] = resource.kind.as_str().into();
     value
 }
 
+/// Have the fields of the object these values, as it is read?
+pub(super) fn has(resource: &Resource, fields: &Fields, object: &Object) -> bool {
+    fields.is_empty() || fields.matches(resource.reread(object).as_ref().unwrap_or(object))
+}
+
 /// One object as an answer.
 pub(super) fn object(context: &Context, code: u16, object: &Object) -> Result<Reply, ApiError> {
     Ok(match context.shape()? {
         Shape::Object => reply::json_bytes(code, bytes(&context.resource, object)),
-        Shape::Metadata => reply::json(code, &metadata(value(&context.resource, object.value()))),
+        Shape::Metadata => reply::json(code, &metadata(value(&context.resource, object))),
         Shape::Table => {
             let rows = RowObject::of(context)?;
             let rv = object.rv.to_string();
             reply::json(
                 code,
-                &table(
-                    &context.resource,
-                    &[value(&context.resource, object.value())],
-                    rows,
-                    rv,
-                    true,
-                ),
+                &table(&context.resource, &[value(&context.resource, object)], rows, rv, true),
             )
         }
     })
@@ -134,7 +147,7 @@ pub(super) fn table(
 /// The objects of a list in the asked shape, encoded.
 pub(super) fn item(resource: &Resource, shape: Shape, object: &Arc<Object>) -> Bytes {
     match shape {
-        Shape::Metadata => metadata(value(resource, object.value())).to_string().into(),
+        Shape::Metadata => metadata(value(resource, object)).to_string().into(),
         _ => bytes(resource, object),
     }
 }

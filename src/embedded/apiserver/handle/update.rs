@@ -87,7 +87,7 @@ pub(super) async fn replace(
     let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;
-        let old = show::value(&context.resource, live.value());
+        let old = show::value(&context.resource, &live);
         check_version(context, &value, &old)?;
         let mut new = door.admit(context, &old, value.clone());
         pipeline::default(context, &mut new);

@@ -194,7 +194,7 @@ impl Watcher {
         self.namespace.as_ref().is_none_or(|ns| **ns == *object.key.namespace)
             && self.name.as_ref().is_none_or(|name| **name == *object.key.name)
             && self.labels.matches(object)
-            && self.fields.matches(object)
+            && show::has(&self.resource, &self.fields, object)
     }
 
     /// What an event means to somebody who sees only what the selectors select.
@@ -209,7 +209,9 @@ impl Watcher {
             }
             // It leaves as the watcher has known it: what it is now does not concern them.
             (Some(previous), false) => {
-                self.put(piece, "DELETED", &previous.as_of(event.object.rv));
+                let reread = self.resource.reread(previous);
+                let known = reread.as_ref().unwrap_or(previous).as_of(event.object.rv);
+                self.put(piece, "DELETED", &known);
             }
             (None, false) => {}
         }
@@ -218,7 +220,7 @@ impl Watcher {
     fn put(&mut self, piece: &mut BytesMut, word: &str, object: &Arc<Object>) {
         match self.shape {
             Shape::Table => {
-                let document = show::value(&self.resource, object.value());
+                let document = show::value(&self.resource, object);
                 let rv = object.rv.to_string();
                 let table = show::table(
                     &self.resource,

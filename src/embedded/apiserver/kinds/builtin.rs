@@ -115,6 +115,7 @@ fn resource(group: &str, line: &Line) -> Option<Resource> {
         revision: String::new(),
         strategy: line.strategy,
         schema: Schema::Builtin(builtin::root(group, line.version, line.kind)?),
+        reading: None,
     })
 }
 

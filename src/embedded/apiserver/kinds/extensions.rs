@@ -2,6 +2,7 @@
 
 mod names;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use curtain_schema::FieldError;
@@ -14,7 +15,9 @@ use super::builtin::{CLUSTER, Line};
 use super::catalog::{Definitions, Served};
 use super::columns::CREATED;
 use super::meta::{immutable, is_dns_1035_label, is_dns_subdomain};
-use super::{Catalog, Column, Columns, Resource, Scale, Schema, Strategy, ValueExt, api_version};
+use super::{
+    Catalog, Column, Columns, Reading, Resource, Scale, Schema, Strategy, ValueExt, api_version,
+};
 
 pub(crate) use names::Names;
 
@@ -218,41 +221,63 @@ fn served(object: &Object, known: &Catalog) -> Vec<Arc<Resource>> {
         format!("{}/{generation}/{}", object.uid(), definition["status"]["acceptedNames"]);
     let (group, plural) =
         (definition.text(&["spec", "group"]), definition.text(&["spec", "names", "plural"]));
-    let versions =
-        definition.list(&["spec", "versions"]).iter().filter(|version| version["served"] == true);
-    versions
-        .filter_map(|version| {
-            let known = known.resource(group, version.text(&["name"]), plural);
-            match known.filter(|known| known.revision == revision) {
-                Some(known) => Some(known.clone()),
-                None => descriptor(&definition, version, &revision).map(Arc::new),
+    let versions = definition.list(&["spec", "versions"]).iter();
+    let versions: Vec<_> = versions.filter(|version| version["served"] == true).collect();
+    let unchanged = versions.iter().map(|version| {
+        let known = known.resource(group, version.text(&["name"]), plural)?;
+        (known.revision == revision).then(|| known.clone())
+    });
+    if let Some(unchanged) = unchanged.collect() {
+        return unchanged;
+    }
+    // The first schemas are what everything was written by.
+    let since = if generation > 1 { object.rv } else { 0 };
+    let reading = Arc::new(Reading { since, schemas: schemas(&definition) });
+    let made = versions.iter().filter_map(|version| {
+        let schema = reading.schemas.get(&api_version(group, version.text(&["name"])))?;
+        let schema = Schema::Structural(schema.clone());
+        Some(Arc::new(descriptor(&definition, version, &revision, schema, reading.clone())))
+    });
+    made.collect()
+}
+
+/// The compiled schemas of all versions, by their `apiVersion`.
+fn schemas(definition: &Value) -> BTreeMap<String, Arc<CrdSchema>> {
+    let group = definition.text(&["spec", "group"]);
+    let compiled = definition.list(&["spec", "versions"]).iter().filter_map(|version| {
+        let name = api_version(group, version.text(&["name"]));
+        match CrdSchema::compile(&version["schema"]["openAPIV3Schema"], "") {
+            Ok(schema) => Some((name, Arc::new(schema))),
+            Err(errors) => {
+                let plural = definition.text(&["spec", "names", "plural"]);
+                tracing::error!(
+                    version = name,
+                    plural,
+                    ?errors,
+                    "a stored schema does not compile; it is not served"
+                );
+                None
             }
-        })
-        .collect()
+        }
+    });
+    compiled.collect()
 }
 
 fn strings(list: &[Value]) -> Vec<String> {
     list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn descriptor(definition: &Value, version: &Value, revision: &str) -> Option<Resource> {
+fn descriptor(
+    definition: &Value,
+    version: &Value,
+    revision: &str,
+    schema: Schema,
+    reading: Arc<Reading>,
+) -> Resource {
     let spec = &definition["spec"];
     let names = &definition["status"]["acceptedNames"];
     let (group, plural, name) =
         (spec.text(&["group"]), names.text(&["plural"]), version.text(&["name"]));
-    let schema = match CrdSchema::compile(&version["schema"]["openAPIV3Schema"], "") {
-        Ok(schema) => schema,
-        Err(errors) => {
-            tracing::error!(
-                group,
-                plural,
-                version = name,
-                ?errors,
-                "a stored schema does not compile; it is not served"
-            );
-            return None;
-        }
-    };
     let scale = version.at(&["subresources", "scale"]).and_then(|scale| {
         let path = |field: &str| {
             Path::parse(scale.text(&[field])).ok()?.fields().filter(|fields| !fields.is_empty())
@@ -264,7 +289,7 @@ fn descriptor(definition: &Value, version: &Value, revision: &str) -> Option<Res
         })
     });
     let selectable = version.list(&["selectableFields"]).iter();
-    Some(Resource {
+    Resource {
         group: group.into(),
         version: name.into(),
         served_api_version: api_version(group, name),
@@ -287,8 +312,9 @@ fn descriptor(definition: &Value, version: &Value, revision: &str) -> Option<Res
         generation: true,
         revision: revision.into(),
         strategy: Strategy { unconditional_update: false, ..Strategy::PLAIN },
-        schema: Schema::Structural(Arc::new(schema)),
-    })
+        schema,
+        reading: Some(reading),
+    }
 }
 
 fn columns(version: &Value) -> Columns {

@@ -23,6 +23,7 @@ mod metrics;
 mod networking;
 mod policy;
 mod rbac;
+mod reading;
 mod registration;
 mod reviews;
 mod scheduling;
@@ -51,6 +52,7 @@ pub(super) use check::{is_empty, selects};
 pub(super) use columns::{Column, Columns};
 pub(super) use extensions::{CLEANUP, Names, TABLE as DEFINITIONS, custom_resources};
 pub(super) use meta::{is_dns_subdomain, is_label_value, is_qualified_name, validate_metadata};
+pub(super) use reading::Reading;
 pub(super) use registration::{
     BINDINGS, GROUP as REGISTRATION, POLICIES, Scope as ExpressionScope, resource_of, variable,
 };
@@ -102,6 +104,8 @@ pub(super) struct Resource {
     pub strategy: Strategy,
     /// Shape of the objects.
     pub schema: Schema,
+    /// How stored custom resources are read.
+    pub reading: Option<Arc<Reading>>,
 }
 
 /// Where the scale subresource finds its numbers, as field paths.

@@ -19,6 +19,7 @@ mod options;
 mod policy;
 mod protocol;
 mod proxy;
+mod reading;
 mod storage;
 mod streams;
 mod validating;

@@ -67,14 +67,14 @@ pub(super) fn collect(
 fn find(resource: &Resource, params: &Params, namespace: &str, api: &Api) -> Vec<Value> {
     if !params.name.is_empty() {
         let found = api.store.latest(&resource.table, &Key::new(namespace, &params.name));
-        return found.map(|found| served(resource, found.value())).into_iter().collect();
+        return found.map(|found| served(resource, &found)).into_iter().collect();
     }
     let scope = resource.namespaced.then_some(namespace);
     let mut stored = api.store.list(&resource.table, scope).objects;
     stored.sort_by(|a, b| a.key.cmp(&b.key));
-    let selected = stored.iter().map(|stored| stored.value()).filter(|object| {
+    let selected = stored.iter().map(|stored| served(resource, stored)).filter(|object| {
         let labels = object.at(&["metadata", "labels"]).cloned().unwrap_or_else(|| json!({}));
         selects(&params.selector, &labels)
     });
-    selected.map(|object| served(resource, object)).collect()
+    selected.collect()
 }

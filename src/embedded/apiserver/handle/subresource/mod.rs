@@ -97,7 +97,7 @@ async fn change(
     let dry_run = context.query.dry_run();
     for _ in 0..TRIES {
         let live = context.latest(api)?;
-        let old = show::value(&context.resource, live.value());
+        let old = show::value(&context.resource, &live);
         let mut new = edit(&old)?;
         pipeline::book(context, Some(&old), &mut new, door);
         match pipeline::revise(api, context, &live, &old, new, door, dry_run).await? {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::pipeline::{self, Door, Outcome, SubKind};
 use super::super::update::check_uid;
-use super::super::{Context, patch};
+use super::super::{Context, patch, show};
 use super::change;
 use crate::apiserver::Api;
 use crate::apiserver::kinds::{Scale, ValueExt};
@@ -73,7 +73,10 @@ pub(super) async fn answer(api: &Api, context: &Context, body: &Bytes) -> Result
                 .store
                 .get(&context.resource.table, &context.key())
                 .ok_or_else(|| context.not_found())?;
-            return Ok(reply::json(200, &scale_of(&object.value(), paths)));
+            return Ok(reply::json(
+                200,
+                &scale_of(&show::value(&context.resource, &object), paths),
+            ));
         }
         Method::PUT => pipeline::decode_as(context, body, SubKind::SCALE)?,
         Method::PATCH => body::yaml(body)?.value,
@@ -121,7 +124,7 @@ pub(super) async fn answer(api: &Api, context: &Context, body: &Bytes) -> Result
     };
     Ok(match change(api, context, Door::Scale, edit).await? {
         Outcome::Stored(object) | Outcome::Gone(object) => {
-            reply::json(200, &scale_of(&object.value(), paths))
+            reply::json(200, &scale_of(&show::value(&context.resource, &object), paths))
         }
         Outcome::Dry(value) => reply::json(200, &scale_of(&value, paths)),
     })
