@@ -16,8 +16,11 @@ pub const MAX_ITERATIONS: u64 = 250_000;
 /// Bytes of a string and items of a list that one operation may build.
 pub(crate) const MAX_SIZE: usize = 1 << 20;
 
-/// Bytes kept in lists and maps that cost as much as one loop step.
+/// Bytes kept in lists and maps, or looked through, that cost as much as one loop step.
 const BYTES_PER_STEP: usize = 100;
+
+/// Values looked at one after the other that cost as much as one loop step.
+const ITEMS_PER_STEP: usize = 20;
 
 #[derive(Clone)]
 pub(crate) struct Scope {
@@ -77,10 +80,21 @@ pub(crate) fn keep(bytes: usize) -> Result<(), ExecutionError> {
     spend(bytes / BYTES_PER_STEP)
 }
 
-/// Refuses to build more than [`MAX_SIZE`] bytes or items.
+/// Takes what it costs to look through `bytes` of text from the current evaluation.
+pub(crate) fn read(bytes: usize) -> Result<(), ExecutionError> {
+    spend(bytes / BYTES_PER_STEP)
+}
+
+/// Takes what it costs to look at `items` from the current evaluation.
+pub(crate) fn look(items: usize) -> Result<(), ExecutionError> {
+    spend(items / ITEMS_PER_STEP)
+}
+
+/// Refuses to build more than [`MAX_SIZE`] bytes or items, and takes what it costs to build so many from the current
+/// evaluation.
 pub(crate) fn fits(operation: &str, size: usize) -> Result<(), ExecutionError> {
     if size <= MAX_SIZE {
-        return Ok(());
+        return read(size);
     }
     Err(ExecutionError::InternalError(format!(
         "{operation} would build a value of {size} bytes or items, more than {MAX_SIZE}"

@@ -10,7 +10,7 @@
 //!   doubles without a fraction come back as JSON integers.
 //! - Maps are iterated in key order: the same input gives the same bytes.
 //! - An expression is at most [`MAX_EXPRESSION`] bytes, and an evaluation takes at most
-//!   [`MAX_ITERATIONS`] loop steps; what it builds and keeps counts as such.
+//!   [`MAX_ITERATIONS`] loop steps; what it builds, keeps and goes through counts as such.
 //! - A name that nobody declared is an error even in a branch that is not taken, as in cel-go.
 //!
 //! Entry points: [`Env`] (one per dialect, cheap to clone), [`Program::compile`],

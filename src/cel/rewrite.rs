@@ -5,6 +5,8 @@
 //!   and sorts the keys of a map.
 //! - What is collected in lists and maps goes through `@kept`, which counts its size; `replace`,
 //!   `join` and `lists.range` go through bounded functions.
+//! - What takes time in proportion to its operands goes through `@walked`, `@compared` or `@paired`, which count it;
+//!   patterns are compiled once.
 //! - `+` goes through `@add`, the other arithmetic through its like where numbers may mix.
 //! - A field that is a variable of its own becomes one name, as `variables.owner`.
 //! - Calls of the caller's functions become `@call(name, [arguments])`.
@@ -122,7 +124,12 @@ impl Pass<'_> {
     }
 
     fn all(&mut self, nodes: Vec<IdedExpr>) -> Result<Vec<IdedExpr>, Problem> {
-        nodes.into_iter().map(|node| self.expr(node)).collect()
+        // No iterator's frames on the stack: expressions nest.
+        let mut rewritten = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            rewritten.push(self.expr(node)?);
+        }
+        Ok(rewritten)
     }
 
     /// A loop step keeps `@result + [x]` as it is: the interpreter appends to such in place, and
@@ -184,7 +191,8 @@ impl Pass<'_> {
                 let full = format!("{namespace}.{func_name}");
                 if self.env.0.known.contains(full.as_str()) {
                     // A namespace is not a variable: leave the target unvisited.
-                    let args = self.all(args)?;
+                    let through = ["base64", "regex", "strings"].contains(&namespace.as_str());
+                    let args = self.operands(&full, through.then_some("@walked"), args)?;
                     if full == "lists.range" && args.len() == 1 {
                         return Ok(call("@range", args).expr);
                     }
@@ -201,9 +209,18 @@ impl Pass<'_> {
             let name = Expr::Literal(LiteralValue::String(func_name.into()));
             return Ok(call("@call", vec![bare(name), bare(list)]).expr);
         }
-        let target = target.map(|target| self.expr(*target).map(Box::new)).transpose()?;
-        let args = self.all(args)?;
-        if let (Some(bounded), Some(_)) = (bounded(&func_name), &target) {
+        let counting = match func_name.as_str() {
+            "distinct" => Some("@paired"),
+            name => WALKING.contains(&name).then_some("@walked"),
+        };
+        let (target, args) = match (target, counting) {
+            (Some(target), Some(counting)) => {
+                (Some(Box::new(self.counted(counting, *target)?)), self.all(args)?)
+            }
+            (Some(target), None) => (Some(Box::new(self.expr(*target)?)), self.all(args)?),
+            (None, _) => (None, self.operands(&func_name, counting, args)?),
+        };
+        if let Some(bounded) = bounded(&func_name, target.is_some()) {
             let args = target.into_iter().map(|target| *target).chain(args).collect();
             return Ok(call(bounded, args).expr);
         }
@@ -224,6 +241,40 @@ impl Pass<'_> {
             return Err(Problem::UnknownFunction(func_name));
         }
         Ok(Expr::Call(CallExpr { func_name, target, args }))
+    }
+
+    /// The operands of what has no target, with that counted which is gone through.
+    fn operands(
+        &mut self,
+        name: &str,
+        counting: Option<&str>,
+        args: Vec<IdedExpr>,
+    ) -> Result<Vec<IdedExpr>, Problem> {
+        let plain = args.iter().any(is_literal);
+        let counted = match name {
+            operators::IN => Some((1, "@walked")),
+            operators::EQUALS | operators::NOT_EQUALS if !plain => Some((0, "@compared")),
+            _ => counting.map(|counting| (0, counting)),
+        };
+        let mut operands = Vec::with_capacity(args.len());
+        for (index, arg) in args.into_iter().enumerate() {
+            operands.push(match counted {
+                Some((at, counting)) if at == index => self.counted(counting, arg)?,
+                _ => self.expr(arg)?,
+            });
+        }
+        Ok(operands)
+    }
+
+    /// An operand that is counted by a function, which is a level of its own.
+    fn counted(&mut self, counting: &str, node: IdedExpr) -> Result<IdedExpr, Problem> {
+        if is_literal(&node) {
+            return self.expr(node);
+        }
+        self.depth += 1;
+        let operand = self.expr(node);
+        self.depth -= 1;
+        Ok(call(counting, vec![operand?]))
     }
 
     /// The name of the variable that a field is.
@@ -290,11 +341,41 @@ fn is_literal(node: &IdedExpr) -> bool {
     matches!(node.expr, Expr::Literal(_))
 }
 
-/// The bounded function in place of a method.
-fn bounded(method: &str) -> Option<&'static str> {
-    match method {
-        "replace" => Some("@replace"),
-        "join" => Some("@join"),
+/// Functions and methods that go through their first operand.
+const WALKING: &[&str] = &[
+    "bytes",
+    "charAt",
+    "contains",
+    "find",
+    "findAll",
+    "first",
+    "flatten",
+    "format",
+    "indexOf",
+    "isSorted",
+    "last",
+    "lastIndexOf",
+    "lowerAscii",
+    "max",
+    "min",
+    "reverse",
+    "size",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "substring",
+    "sum",
+    "trim",
+    "upperAscii",
+];
+
+/// The bounded function in place of a method, or of a function that is one, too.
+fn bounded(name: &str, is_method: bool) -> Option<&'static str> {
+    match name {
+        "matches" => Some("@matches"),
+        "replace" if is_method => Some("@replace"),
+        "join" if is_method => Some("@join"),
         _ => None,
     }
 }

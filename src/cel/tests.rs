@@ -256,3 +256,42 @@ fn a_loop_that_goes_on_after_its_bound_does_nothing_more() {
     assert_eq!(eval("lists.range(3)", json!({})), json!([0, 1, 2]));
     assert!(fails("lists.range(-1)", json!({})).contains("negative"));
 }
+
+#[test]
+fn what_goes_through_its_operands_counts_as_loop_steps() {
+    let vars = json!({"list": (0..2000).collect::<Vec<_>>(), "long": "x".repeat(50_000),
+        "lists": vec![vec![0; 100]; 50], "map": {"a": 1}});
+    let within = |source: &str| {
+        let program = Program::compile(&Env::kubernetes(), source).unwrap();
+        let vars = Vars::from_object(&vars).limited(5000);
+        let outcome = program.eval_bool(&vars);
+        assert_eq!(vars.left() == 0, outcome.is_err(), "{source}: {outcome:?}");
+        outcome.is_ok_and(|truth| truth)
+    };
+    for costly in [
+        "list.all(x, x in list)",
+        "list.all(x, list.indexOf(x) == x)",
+        "list.distinct().size() > 0",
+        "sets.contains(list, list)",
+        "sets.intersects(list, list)",
+        "list.all(x, !long.contains('y'))",
+        "list.all(x, size(long) > x)",
+        "list.all(x, long.matches('x'))",
+        "list.all(x, matches(long, 'x'))",
+        "list.all(x, ('x' + long) != '')",
+        "list.all(x, lists == lists)",
+        "list.all(x, base64.encode(bytes(long)) != '')",
+        "list.all(x, 'a'.matches('a|' + string(x)))",
+    ] {
+        assert!(!within(costly), "{costly}");
+    }
+    for cheap in [
+        "list.all(x, x in map || x >= 0)",
+        "list.all(x, x == x && 'abc'.contains('b') && 'a'.matches('^[a-z]$'))",
+        "lists.all(l, 0 in l && l.size() == 100)",
+        "lists == lists && !long.contains('y') && long.matches('x')",
+        "type(list) == type(lists) && type(long) == string",
+    ] {
+        assert!(within(cheap), "{cheap}");
+    }
+}

@@ -68,13 +68,19 @@ impl<'a> Vars<'a> {
 
     /// Lets all evaluations with these variables together take no more loop steps than one may.
     #[must_use]
-    pub fn metered(mut self) -> Vars<'a> {
-        self.left = Some(AtomicU64::new(MAX_ITERATIONS));
+    pub fn metered(self) -> Vars<'a> {
+        self.limited(MAX_ITERATIONS)
+    }
+
+    /// Lets all evaluations with these variables together take no more than so many loop steps.
+    #[must_use]
+    pub fn limited(mut self, steps: u64) -> Vars<'a> {
+        self.left = Some(AtomicU64::new(steps));
         self
     }
 
-    /// The loop steps that an evaluation may take now.
-    pub(crate) fn left(&self) -> u64 {
+    /// The loop steps that an evaluation may take now: none once one has asked for more than there were.
+    pub fn left(&self) -> u64 {
         match (&self.left, self.parent) {
             (Some(left), _) => left.load(Ordering::Relaxed),
             (None, Some(parent)) => parent.left(),

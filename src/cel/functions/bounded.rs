@@ -12,6 +12,9 @@ use cel::{DeclarationError, Env, ExecutionError};
 
 pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload("@kept", "@kept", vec![DYN_TYPE], kept)?;
+    env.add_overload("@walked", "@walked", vec![DYN_TYPE], walked)?;
+    env.add_overload("@paired", "@paired", vec![DYN_TYPE], paired)?;
+    env.add_overload("@compared", "@compared", vec![DYN_TYPE], compared)?;
     env.add_overload("@range", "@range", vec![INT_TYPE], range)?;
     let three = || vec![STRING_TYPE, STRING_TYPE, STRING_TYPE];
     env.add_overload("@replace", "@replace", three(), replace)?;
@@ -26,6 +29,36 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
 fn kept<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
     budget::keep(size(value.as_ref()))?;
+    Ok(value)
+}
+
+/// The value itself, after what it costs to go through it once was taken from the budget. A map is asked for a key.
+fn walked<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    if let Some(text) = value.downcast_ref::<CelString>() {
+        budget::read(text.inner().len())?;
+    } else if let Some(bytes) = value.downcast_ref::<CelBytes>() {
+        budget::read(bytes.inner().len())?;
+    } else if let Some(list) = value.downcast_ref::<CelList>() {
+        budget::look(list.inner().len())?;
+    }
+    Ok(value)
+}
+
+/// The list itself, after what it costs to compare all its items was taken from the budget.
+fn paired<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    if let Some(list) = value.downcast_ref::<CelList>() {
+        let count = list.inner().len();
+        budget::look(count.saturating_mul(count) / 2)?;
+    }
+    Ok(value)
+}
+
+/// The value itself, after what it costs to compare it was taken from the budget.
+fn compared<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    budget::look(size(value.as_ref()) / OVERHEAD)?;
     Ok(value)
 }
 

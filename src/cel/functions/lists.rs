@@ -1,6 +1,7 @@
 //! Lists, sets and optionals: what the interpreter's own libraries leave out.
 
 use super::{Args, Outcome, boolean, failed, integer, items};
+use crate::budget;
 use cel::common::types::{CelDouble, CelInt, CelList, CelOptional, CelUInt, DYN_TYPE, LIST_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
@@ -51,6 +52,7 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     })?;
     env.add_overload("sets.intersects", "sets.intersects", vec![LIST_TYPE, LIST_TYPE], |args| {
         let (left, right) = (items(args[0].as_ref())?, items(args[1].as_ref())?);
+        budget::look(left.len().saturating_mul(right.len()))?;
         Ok(boolean(left.iter().any(|a| right.iter().any(|b| a.equals(*b)))))
     })?;
     env.add_overload("optional.unwrap", "optional.unwrap", vec![LIST_TYPE], unwrap)?;
@@ -111,6 +113,7 @@ fn contains_all(
     inner: usize,
 ) -> Result<bool, ExecutionError> {
     let (outer, inner) = (items(args[outer].as_ref())?, items(args[inner].as_ref())?);
+    budget::look(outer.len().saturating_mul(inner.len()))?;
     Ok(inner.iter().all(|item| outer.iter().any(|other| item.equals(*other))))
 }
 

@@ -1,7 +1,7 @@
 //! Regular expressions: RE2 syntax, which the `regex` crate shares, with the same guarantee of
 //! linear time. Compiled patterns are kept per thread, as rules are evaluated again and again.
 
-use super::{Args, Outcome, failed, int, string, text};
+use super::{Args, Outcome, boolean, failed, int, string, text};
 use crate::budget;
 use cel::common::types::{CelList, CelOptional, CelString, INT_TYPE, STRING_TYPE};
 use cel::common::value::{CowVal, Val};
@@ -12,8 +12,15 @@ use std::collections::BTreeMap;
 
 const CACHED: usize = 64;
 const MAX_COMPILED_BYTES: usize = 1 << 20;
+/// Loop steps that compiling a pattern costs.
+const COMPILING: usize = 100;
 
 pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
+    env.add_overload("@matches", "@matches", vec![STRING_TYPE, STRING_TYPE], |args| {
+        let pattern = compiled("matches", text(&args, 1))?;
+        budget::read(text(&args, 0).len())?;
+        Ok(boolean(pattern.is_match(text(&args, 0))))
+    })?;
     let texts = |count| (0..count).map(|_| STRING_TYPE).collect::<Vec<_>>();
     env.add_member_overload("find", "string.find(string)", STRING_TYPE, texts(1), |args| {
         let pattern = compiled("find", text(&args, 1))?;
@@ -48,6 +55,7 @@ fn compiled(function: &str, pattern: &str) -> Result<Regex, ExecutionError> {
         if let Some(regex) = cache.get(pattern) {
             return Ok(regex.clone());
         }
+        budget::spend(COMPILING)?;
         let regex = regex::RegexBuilder::new(pattern)
             .size_limit(MAX_COMPILED_BYTES)
             .build()

@@ -3,11 +3,15 @@
 //! A rule that names `oldSelf` is about change: it runs only where the old value can be told, which is
 //! everywhere but in lists without keys; with `optionalOldSelf` it runs everywhere, and is told where there is none. A
 //! rule on a value that an update leaves alone only counts when it is about change.
+//!
+//! A rule takes no more work than one evaluation may, and all rules of an object together no more than ten do: what
+//! would take more is an error, and nothing else is looked at.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
-use curtain_cel::{Env, Program, Vars, escape_property};
+use curtain_cel::{Env, MAX_ITERATIONS, Program, Vars, escape_property};
 use serde_json::{Map, Value};
 
 use super::validate::{counterpart, join, shown};
@@ -15,6 +19,11 @@ use crate::error::{ErrorKind, FieldError};
 use crate::node::{Kind, ListType, Node};
 
 static ENV: LazyLock<Env> = LazyLock::new(Env::kubernetes);
+
+/// What all rules of an object may take together, in loop steps of their evaluations.
+const BUDGET: u64 = 10 * MAX_ITERATIONS;
+/// What an evaluation takes before its first step.
+const EVALUATION: u64 = 10;
 
 /// One compiled rule.
 #[derive(Debug)]
@@ -25,6 +34,8 @@ pub(crate) struct Rule {
     optional: bool,
     /// Names properties in their escaped form, so `self` has to be given in it.
     escaped: bool,
+    /// What it is called where it could not be evaluated.
+    name: String,
     message: String,
     message_expression: Option<Program>,
     field_path: String,
@@ -95,8 +106,12 @@ fn one(rule: &Value, path: &str) -> Result<Rule, FieldError> {
         optional: optional == Some(&Value::Bool(true)),
         program: compiled,
         escaped: source.contains("__") || text("messageExpression").contains("__"),
+        name: match text("message").trim() {
+            "" => source.trim().to_owned(),
+            message => message.to_owned(),
+        },
         message: match text("message").trim() {
-            "" => format!("failed rule: {source}"),
+            "" => format!("failed rule: {}", source.trim()),
             message => message.to_owned(),
         },
         message_expression,
@@ -106,104 +121,166 @@ fn one(rule: &Value, path: &str) -> Result<Rule, FieldError> {
 }
 
 pub(super) fn check(new: &Value, old: Option<&Value>, root: Node<'_>) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    walk(new, old, root, "", &mut errors);
-    errors
+    let mut walk = Walk { left: BUDGET, errors: Vec::new() };
+    // Who has broken off has said why.
+    let _ = walk.value(new, old, root, "");
+    walk.errors
 }
 
 /// A value that is at `path` of something else.
 pub(super) fn check_at(value: &Value, node: Node<'_>, path: &str) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    walk(value, None, node, path, &mut errors);
-    errors
+    let mut walk = Walk { left: BUDGET, errors: Vec::new() };
+    let _ = walk.value(value, None, node, path);
+    walk.errors
 }
 
-fn walk(
-    value: &Value,
-    old: Option<&Value>,
-    node: Node<'_>,
-    path: &str,
-    errors: &mut Vec<FieldError>,
-) {
-    let Some(limits) = node.limits() else { return };
-    if value.is_null() {
-        return;
-    }
-    for rule in &limits.rules {
-        if !rule.about_change && old == Some(value) {
-            continue;
-        }
-        if !rule.about_change || rule.optional || old.is_some() {
-            errors.extend(rule.check(value, old, node, path));
-        }
-    }
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                if let Some(below) = node.declared(name).or(node.values()) {
-                    walk(
-                        value,
-                        old.and_then(|old| old.get(name)),
-                        below,
-                        &join(path, name),
-                        errors,
-                    );
-                }
-            }
-        }
-        Value::Array(items) => {
-            let Some(below) = node.item() else { return };
-            let keyed = !matches!(node.list_type(), ListType::Atomic);
-            for (index, value) in items.iter().enumerate() {
-                let before = if keyed { counterpart(value, index, old, node) } else { None };
-                walk(value, before, below, &format!("{path}[{index}]"), errors);
-            }
-        }
-        _ => {}
-    }
+/// One object's rules on their way.
+struct Walk {
+    /// What the rules that are still to come may take.
+    left: u64,
+    errors: Vec<FieldError>,
 }
 
-impl Rule {
-    fn check(
-        &self,
+impl Walk {
+    fn value(
+        &mut self,
         value: &Value,
         old: Option<&Value>,
         node: Node<'_>,
         path: &str,
-    ) -> Option<FieldError> {
-        let given = |value| if self.escaped { escape(value, node) } else { Cow::Borrowed(value) };
+    ) -> ControlFlow<()> {
+        let Some(limits) = node.limits() else { return ControlFlow::Continue(()) };
+        if value.is_null() {
+            return ControlFlow::Continue(());
+        }
+        for rule in &limits.rules {
+            if !rule.about_change && old == Some(value) {
+                continue;
+            }
+            if !rule.about_change || rule.optional || old.is_some() {
+                self.rule(rule, value, old, node, path)?;
+            }
+        }
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    if let Some(below) = node.declared(name).or(node.values()) {
+                        let before = old.and_then(|old| old.get(name));
+                        self.value(value, before, below, &join(path, name))?;
+                    }
+                }
+            }
+            Value::Array(items) => {
+                let Some(below) = node.item() else { return ControlFlow::Continue(()) };
+                let keyed = !matches!(node.list_type(), ListType::Atomic);
+                for (index, value) in items.iter().enumerate() {
+                    let before = if keyed { counterpart(value, index, old, node) } else { None };
+                    self.value(value, before, below, &format!("{path}[{index}]"))?;
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn rule(
+        &mut self,
+        rule: &Rule,
+        value: &Value,
+        old: Option<&Value>,
+        node: Node<'_>,
+        path: &str,
+    ) -> ControlFlow<()> {
+        let given = |value| if rule.escaped { escape(value, node) } else { Cow::Borrowed(value) };
         let (value, old) = (given(value), old.map(given));
         let mut vars = Vars::new().with("self", &value);
         match &old {
-            old if self.optional => vars.insert_optional("oldSelf", old.as_deref()),
+            old if rule.optional => vars.insert_optional("oldSelf", old.as_deref()),
             Some(old) => vars.insert("oldSelf", old),
             None => {}
         }
-        let detail = match self.program.eval_bool(&vars) {
-            Ok(true) => return None,
-            Ok(false) => self.words(&vars),
-            Err(error) => {
-                format!("rule evaluation error: {error} evaluating rule: {}", self.message)
+        let here = |detail: String| finding(path, node, ErrorKind::Invalid, detail);
+        let detail = match self.metered(&vars, |vars| rule.program.eval_bool(vars)) {
+            Err(Exceeded::Object) => {
+                let why = "validation failed due to running out of cost budget, no further validation rules will be run";
+                self.errors.push(here(why.to_owned()));
+                return ControlFlow::Break(());
+            }
+            Err(Exceeded::Evaluation) => {
+                let name = &rule.name;
+                self.errors.push(here(format!("'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: {name}")));
+                return ControlFlow::Break(());
+            }
+            Ok(Ok(true)) => return ControlFlow::Continue(()),
+            Ok(Ok(false)) => None,
+            Ok(Err(error)) => {
+                Some(format!("rule evaluation error: {error} evaluating rule: {}", rule.name))
             }
         };
-        let path = format!("{path}{}", self.field_path);
-        let path = path.strip_prefix('.').unwrap_or(&path);
-        let value = match self.reason {
-            ErrorKind::Forbidden | ErrorKind::Required => None,
-            _ => Some(Value::from(type_name(node))),
-        };
-        Some(FieldError { path: shown(path).to_owned(), kind: self.reason, value, detail })
+        let path = format!("{path}{}", rule.field_path);
+        if let Some(detail) = detail {
+            self.errors.push(finding(&path, node, rule.reason, detail));
+            return ControlFlow::Continue(());
+        }
+        match self.words(rule, &vars) {
+            Ok(detail) => {
+                self.errors.push(finding(&path, node, rule.reason, detail));
+                ControlFlow::Continue(())
+            }
+            Err(detail) => {
+                self.errors.push(finding(&path, node, ErrorKind::Invalid, detail));
+                ControlFlow::Break(())
+            }
+        }
     }
 
-    /// The message, computed where the rule asks for it; a computation that fails gives the fixed one.
-    fn words(&self, vars: &Vars<'_>) -> String {
-        let computed = self.message_expression.as_ref().and_then(|program| {
-            let value = program.eval(vars).ok()?;
-            let text = value.as_str()?.trim();
-            (!text.is_empty() && !text.contains('\n')).then(|| text.to_owned())
-        });
-        computed.unwrap_or_else(|| self.message.clone())
+    /// The message, computed where the rule asks for it; a computation that fails gives the fixed one, one that takes too
+    /// much an error.
+    fn words(&mut self, rule: &Rule, vars: &Vars<'_>) -> Result<String, String> {
+        let Some(program) = &rule.message_expression else { return Ok(rule.message.clone()) };
+        let value = self.metered(vars, |vars| program.eval(vars)).map_err(|exceeded| match exceeded {
+            Exceeded::Object => "messageExpression evaluation failed due to running out of cost budget, no further validation rules will be run".to_owned(),
+            Exceeded::Evaluation => format!("no further validation rules will be run due to call cost exceeds limit for messageExpression: {:?}", program.source()),
+        })?;
+        let text = value.ok().and_then(|value| value.as_str().map(|text| text.trim().to_owned()));
+        let text = text.filter(|text| !text.is_empty() && !text.contains('\n'));
+        Ok(text.unwrap_or_else(|| rule.message.clone()))
     }
+
+    /// Evaluates with what is left. Whoever has used it all up has gone beyond it, whatever an operator made of that.
+    fn metered<T>(
+        &mut self,
+        vars: &Vars<'_>,
+        evaluate: impl FnOnce(&Vars<'_>) -> T,
+    ) -> Result<T, Exceeded> {
+        let left = self.left.checked_sub(EVALUATION).ok_or(Exceeded::Object)?;
+        let allowed = left.min(MAX_ITERATIONS);
+        let limited = vars.child().limited(allowed);
+        let outcome = evaluate(&limited);
+        self.left = left - (allowed - limited.left());
+        match limited.left() {
+            0 if allowed < MAX_ITERATIONS => Err(Exceeded::Object),
+            0 => Err(Exceeded::Evaluation),
+            _ => Ok(outcome),
+        }
+    }
+}
+
+/// What an evaluation has used up.
+enum Exceeded {
+    /// What all rules of the object may take.
+    Object,
+    /// What one evaluation may take.
+    Evaluation,
+}
+
+fn finding(path: &str, node: Node<'_>, kind: ErrorKind, detail: String) -> FieldError {
+    let value = match kind {
+        ErrorKind::Forbidden | ErrorKind::Required => None,
+        _ => Some(Value::from(type_name(node))),
+    };
+    let path = path.strip_prefix('.').unwrap_or(path);
+    FieldError { path: shown(path).to_owned(), kind, value, detail }
 }
 
 fn type_name(node: Node<'_>) -> &'static str {

@@ -368,3 +368,73 @@ fn an_update_that_leaves_a_wrong_value_alone_passes() {
         ["spec.ruled: Invalid value: \"string\": failed rule: self == 'x'"]
     );
 }
+
+/// Of `count` numbers, `sets.intersects(self, self)` may compare all with all, which is what counts.
+fn numbers(count: usize) -> Value {
+    (0..count).collect()
+}
+
+fn ruled(items: Value, rule: Value) -> Value {
+    json!({"type":"array","items":items,"x-kubernetes-validations":[rule]})
+}
+
+#[test]
+fn a_rule_that_takes_too_much_is_an_error_and_the_last_one() {
+    let costly = "sets.intersects(self, self)";
+    let limited = "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule:";
+    for (rule, words) in [
+        (json!({"rule": costly}), format!("{limited} {costly}")),
+        (json!({"rule": format!("{costly} || true")}), format!("{limited} {costly} || true")),
+        (
+            json!({"rule": costly, "message": "too long", "reason": "FieldValueForbidden"}),
+            format!("{limited} too long"),
+        ),
+        (
+            json!({"rule": "self.size() == 0", "messageExpression": format!("string({costly})")}),
+            format!(
+                "no further validation rules will be run due to call cost exceeds limit for messageExpression: \"string({costly})\""
+            ),
+        ),
+    ] {
+        let list = ruled(json!({"type":"integer"}), rule.clone());
+        let schema = spec(json!({"type":"object","properties":{
+            "a": {"type":"string","x-kubernetes-validations":[{"rule":"self == 'a'"}]},
+            "list": list,
+            "z": {"type":"string","x-kubernetes-validations":[{"rule":"self == 'z'"}]}}}));
+        let of = |count| json!({"a": "", "list": numbers(count), "z": ""});
+        let found = findings(&schema, of(2500), None);
+        assert_eq!(
+            found,
+            [
+                "spec.a: Invalid value: \"string\": failed rule: self == 'a'".to_owned(),
+                format!("spec.list: Invalid value: \"array\": {words}")
+            ],
+            "{rule}"
+        );
+        let found = findings(&schema, of(1000), None);
+        assert!(found.iter().any(|found| found.starts_with("spec.z")), "{rule}: {found:?}");
+    }
+}
+
+#[test]
+fn all_rules_of_an_object_together_have_a_budget() {
+    let exhausted =
+        "failed due to running out of cost budget, no further validation rules will be run";
+    let rule = json!({"rule": "sets.intersects(self, self)"});
+    let schema = spec(ruled(ruled(json!({"type":"integer"}), rule), json!({"rule": "true"})));
+    let lists = |count| Value::from(vec![numbers(2000); count]);
+    assert_eq!(findings(&schema, lists(12), None), [""; 0]);
+    assert_eq!(
+        findings(&schema, lists(30), None),
+        [format!("spec[12]: Invalid value: \"array\": validation {exhausted}")]
+    );
+    // What costs nothing but being evaluated, many times over.
+    let rule = json!([{"rule": "true"}]);
+    let schema =
+        spec(json!({"type":"array","items":{"type":"integer","x-kubernetes-validations":rule}}));
+    let found = findings(&schema, vec![0; 300_000].into(), None);
+    assert_eq!(
+        found,
+        [format!("spec[249999]: Invalid value: \"integer\": validation {exhausted}")]
+    );
+}
