@@ -117,6 +117,11 @@ fn run(words: &[&str]) -> i32 {
                 while out.write_all(b"on and on\n").is_ok() {}
             }
         }
+        ["hold", address] => {
+            let _held = std::net::TcpListener::bind(address).unwrap();
+            writeln!(out, "held").unwrap();
+            std::thread::sleep(Duration::from_secs(600));
+        }
         // A server that writes down what it is asked, and refuses it.
         ["note", port, path] => {
             let listener = std::net::TcpListener::bind(format!("0.0.0.0:{port}")).unwrap();

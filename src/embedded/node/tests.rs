@@ -22,6 +22,7 @@ use crate::{Error, FrontDoor};
 
 mod disk;
 mod ephemeral;
+mod former;
 mod host_ports;
 mod images;
 mod kube_rs;

@@ -54,12 +54,15 @@ pub fn supervise(config: &Path) -> Result<(), Error> {
     }
     let config = ClusterConfig::read(config)?;
     let _lock = lock(&config)?;
+    let group = Tree::of(&config)?.map(|tree| tree.group("system"));
+    if let Some(group) = &group {
+        // A former supervisor is dead. Its node and shims are, too, unless one was made to live on, or soon: until then the
+        // node has the listeners that it was handed.
+        lifecycle::end_group(&config, group)?;
+    }
     let listeners = listeners(&config)?;
-    if let Some(tree) = Tree::of(&config)? {
-        let group = tree.group("system");
+    if let Some(group) = &group {
         group.create(&Limits::default()).map_err(Error::system("make the control group"))?;
-        // A former supervisor is dead, and so are its node and shims, unless one was made to live on.
-        lifecycle::end_group(&config, &group)?;
         group.join().map_err(Error::system("join the control group"))?;
     }
     // Files of logs and containers have the modes they are made with, whoever started the cluster.
