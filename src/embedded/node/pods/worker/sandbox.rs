@@ -24,6 +24,9 @@ use crate::node::shim::PodSetup;
 /// Longest time for a shim to end once its containers have.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
+/// Milliseconds until the removal of what a pod has left is tried again after it has failed. The next node tries, too.
+const REMOVE_AGAIN: [u64; 6] = [100, 500, 2_000, 10_000, 30_000, 60_000];
+
 /// When volumes are read again after that has failed.
 const REFRESH_AGAIN: Duration = Duration::from_secs(20);
 
@@ -273,11 +276,16 @@ fn names(dir: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// The files are root's and the containers' users'.
+/// The files are root's and the containers' users'. Nobody asks for it a second time: what removes them may be killed, and
+/// what has them may be slow to end.
 async fn remove(ctx: &Context, uid: &str, paths: Vec<PathBuf>) {
-    if let Err(error) =
-        link::remove(&ctx.supervisor, &ctx.config, uid, paths, Some(format!("pods/{uid}"))).await
-    {
+    let mut pauses = REMOVE_AGAIN.into_iter();
+    loop {
+        let (paths, group) = (paths.clone(), Some(format!("pods/{uid}")));
+        let removed = link::remove(&ctx.supervisor, &ctx.config, uid, paths, group).await;
+        let Err(error) = removed else { return };
         tracing::warn!(pod = uid, %error, "not all of a pod's files were removed");
+        let Some(pause) = pauses.next() else { return };
+        tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 }
