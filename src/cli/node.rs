@@ -1,4 +1,4 @@
-//! The embedded cluster's processes: `curtain node supervise|run|shim|pause|store`.
+//! The embedded cluster's processes: `curtain node supervise|run|shim|pause|store|inside`.
 //!
 //! They are dispatched before anything else of the command line: the supervisor and the shims fork,
 //! and a process that forks must not have threads or a runtime.
@@ -24,6 +24,7 @@ pub(crate) fn dispatch(args: &[OsString]) -> Option<ExitCode> {
             curtain_embedded::run_node(&path, fd)
         }),
         Some("shim") => control(rest).map(curtain_embedded::run_shim),
+        Some("inside") if rest.is_empty() => Some(curtain_embedded::run_inside()),
         Some("pause") if rest.is_empty() => Some(curtain_embedded::run_pause()),
         Some("store") => config(rest)
             .zip(control(rest))
@@ -38,7 +39,7 @@ pub(crate) fn dispatch(args: &[OsString]) -> Option<ExitCode> {
         }
         None => {
             crate::output::error_line(
-                "usage: curtain node supervise --config FILE | run --config FILE --control-fd N | shim --control-fd N | pause | store --config FILE --control-fd N",
+                "usage: curtain node supervise --config FILE | run --config FILE --control-fd N | shim --control-fd N | pause | inside | store --config FILE --control-fd N",
             );
             Exit::Usage.into()
         }

@@ -67,11 +67,14 @@ pub enum Error {
         /// The supervisor that holds it.
         pid: i32,
     },
-    /// The cluster takes root's powers.
-    #[error(
-        "not running as root; run curtain as root: the embedded cluster does not work rootless yet"
-    )]
-    NotRoot,
+    /// An ordinary user's cluster needs namespaces that cannot be had.
+    #[error("an ordinary user cannot have a cluster here: {seen}; {fix}")]
+    NoNamespaces {
+        /// What is in the way.
+        seen: String,
+        /// How it is removed.
+        fix: String,
+    },
     /// A system call failed.
     #[error("cannot {what}: {source}")]
     System {

@@ -9,8 +9,8 @@
 //!
 //! Entry points: [`init`] (directories, keys, kubeconfig), `start` (the supervisor as a daemon), `stop`,
 //! `halt`, `destroy`, `residue` (what a destroy would still find), `images` (the content store), [`snapshot`] (its whole
-//! state as one file), and the five process entries a binary dispatches to before it starts any thread: `supervise`,
-//! `run_node`, `run_shim`, `run_pause`, `store_image`.
+//! state as one file), and the six process entries a binary dispatches to before it starts any thread: `supervise`,
+//! `run_node`, `run_shim`, `run_pause`, `store_image`, `run_inside`.
 //!
 //! The binary re-executes itself. It must map these argument vectors to the functions above:
 //!
@@ -20,6 +20,7 @@
 //! <binary> node shim --control-fd <n>                → run_shim(n)
 //! <binary> node pause                                → run_pause()
 //! <binary> node store --config <path> --control-fd <n> → store_image(path, n)
+//! <binary> node inside                               → run_inside()
 //! ```
 
 pub mod apiserver;
@@ -41,8 +42,8 @@ mod volume;
 pub use config::{Cidr, ClusterConfig, FrontDoor};
 pub use error::Error;
 pub use node::{
-    Leftover, Removed, destroy, halt, images, registry, residue, run_node, run_pause, run_shim,
-    running, start, stop, store_image, supervise,
+    Leftover, Removed, destroy, halt, images, registry, residue, rootless, run_inside, run_node,
+    run_pause, run_shim, running, start, stop, store_image, supervise,
 };
 pub use pki::{PkiPaths, init};
 pub use reach::Reach;

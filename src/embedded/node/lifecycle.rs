@@ -14,8 +14,8 @@ use nix::unistd::Pid;
 use serde::Serialize;
 
 use super::cgroup::{Group, Tree};
-use super::supervisor;
-use crate::{ClusterConfig, Error, files};
+use super::{rootless, supervisor};
+use crate::{ClusterConfig, Error};
 
 const POLL: Duration = Duration::from_millis(5);
 /// How long the kernel may take to end killed processes.
@@ -162,7 +162,7 @@ pub fn stop(config: &ClusterConfig, timeout: Duration) -> Result<(), Error> {
 pub fn destroy(config: &ClusterConfig) -> Result<Removed, Error> {
     let mut removed = halt(config)?;
     removed.home = config.home.exists();
-    files::remove_tree(&config.home)?;
+    rootless::remove_tree(&config.binary, &config.home)?;
     Ok(removed)
 }
 

@@ -10,6 +10,8 @@
 //! What the node pulls from a [`registry`] is unpacked by a process that the supervisor starts for it, as root: see
 //! [`images`].
 //!
+//! An ordinary user has all of this in a user namespace, without control groups: see [`rootless`].
+//!
 //! Invariants: every process of an instance is in its cgroup tree, so that whatever is left can be found and ended
 //! without trusting a file; all mounts live in a container's own mount namespace, so that none outlives it; the death
 //! of a parent kills its children (supervisor → node and shims → containers).
@@ -24,6 +26,7 @@ mod machine;
 pub mod network;
 mod pods;
 pub mod registry;
+pub mod rootless;
 mod run;
 mod sandbox;
 mod shim;
@@ -36,6 +39,7 @@ mod wire;
 
 pub use images::store_image;
 pub use lifecycle::{Leftover, Removed, destroy, halt, residue, running, start, stop};
+pub use rootless::run_inside;
 pub use run::run_node;
 pub use sandbox::CAPABILITIES;
 pub use shim::{run_pause, run_shim};

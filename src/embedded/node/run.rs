@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::getppid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -30,9 +29,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(3);
 pub fn run_node(config: &Path, control_fd: RawFd) -> Result<(), Error> {
     prctl::set_pdeathsig(Signal::SIGKILL)
         .map_err(Error::errno("tie the node to its supervisor"))?;
-    if getppid().as_raw() == 1 {
-        return Ok(());
-    }
+    // If it ended before that, the socket to it is closed: see `confine`.
     // The supervisor reads its signals from a descriptor, and its children inherit that they are blocked.
     SigSet::empty().thread_set_mask().map_err(Error::errno("listen to signals"))?;
     let config = ClusterConfig::read(config)?;

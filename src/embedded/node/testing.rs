@@ -27,6 +27,7 @@ extern "C" fn dispatch() {
         ["node", "shim", "--control-fd", fd] => {
             finish(crate::run_shim(fd.parse().expect("a number")))
         }
+        ["node", "inside"] => finish(crate::run_inside()),
         ["node", "pause"] => finish(crate::run_pause()),
         ["node", "store", "--config", path, "--control-fd", fd] => {
             finish(crate::store_image(Path::new(path), fd.parse().expect("a number")))

@@ -28,6 +28,7 @@ mod images;
 mod kube_rs;
 mod policy;
 mod pulls;
+mod rootless;
 mod sidecars;
 mod sight;
 mod streams;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use nix::unistd::{AccessFlags, access};
+
 /// The hierarchies an instance uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hierarchies {
@@ -15,6 +17,17 @@ pub(super) enum Hierarchies {
         /// Mount points, each with the controllers found there.
         mounts: Vec<(PathBuf, Vec<Controller>)>,
     },
+}
+
+impl Hierarchies {
+    /// Whether this process can make groups in all of them.
+    pub(super) fn are_writable(&self) -> bool {
+        let writable = |mount: &PathBuf| access(mount, AccessFlags::W_OK).is_ok();
+        match self {
+            Self::V2 { mount } => writable(mount),
+            Self::V1 { mounts } => mounts.iter().all(|(mount, _)| writable(mount)),
+        }
+    }
 }
 
 /// What a version 1 hierarchy controls, as far as used here.

@@ -7,10 +7,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 use sha2::{Digest, Sha256};
 
 use super::detect::{Controller, Hierarchies, detect};
+use crate::node::rootless::Ids;
 use crate::node::sandbox::{Limits, sys};
 use crate::{ClusterConfig, Error};
 
@@ -31,7 +32,11 @@ impl Tree {
         let mountinfo = fs::read_to_string("/proc/self/mountinfo")
             .map_err(Error::system("read /proc/self/mountinfo"))?;
         let name = tree_name(config);
-        Ok(detect(&mountinfo).map(|hierarchies| Self { hierarchies, name }))
+        let found = detect(&mountinfo).filter(|found| {
+            // What root finds is root's to use. Others find what somebody would have to give them.
+            Uid::effective().is_root() && Ids::read().are_the_machines() || found.are_writable()
+        });
+        Ok(found.map(|hierarchies| Self { hierarchies, name }))
     }
 
     /// The group at a path relative to the instance's; the empty path is the whole instance.

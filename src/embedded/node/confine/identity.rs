@@ -4,6 +4,7 @@ use nix::unistd::geteuid;
 use sha2::{Digest as _, Sha256};
 
 use crate::ClusterConfig;
+use crate::node::rootless::Ids;
 
 /// Ids that systems leave to services without a name in their user list, and that user namespaces of the usual size
 /// have.
@@ -22,9 +23,8 @@ impl Identity {
     /// caller is not root or cannot become somebody else.
     pub(crate) fn of(config: &ClusterConfig) -> Option<Self> {
         let id = id(config);
-        let mapped = |file: &str| is_mapped(&std::fs::read_to_string(file).unwrap_or_default(), id);
-        let possible =
-            geteuid().is_root() && mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map");
+        let ids = Ids::read();
+        let possible = geteuid().is_root() && ids.has_user(id) && ids.has_group(id);
         possible.then_some(Self { uid: id, gid: id })
     }
 }
@@ -33,29 +33,4 @@ fn id(config: &ClusterConfig) -> u32 {
     let digest = Sha256::digest(config.home.as_os_str().as_encoded_bytes());
     let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
     FIRST + number % (LAST - FIRST + 1)
-}
-
-/// Whether a user namespace has an id: lines of first id inside, first id outside, count.
-fn is_mapped(map: &str, id: u32) -> bool {
-    map.lines().any(|line| {
-        let mut numbers = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
-        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
-        let (Some(first), Some(count)) = (first, count) else {
-            return false;
-        };
-        (first..first + count).contains(&u64::from(id))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_exists_where_the_namespace_maps_it() {
-        assert!(is_mapped("         0          0 4294967295\n", 65_000));
-        assert!(is_mapped("0 1000 1\n1 100000 65536\n", 65_000));
-        assert!(!is_mapped("0 1000 1\n", 65_000));
-        assert!(!is_mapped("", 65_000));
-    }
 }

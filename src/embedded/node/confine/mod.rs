@@ -17,8 +17,9 @@
 //! supervisor and shims. Those are as good as root: who can make pods can make privileged ones. So this protects the
 //! machine from flaws that read, write or execute; not from a node that is wholly in a stranger's hands.
 //!
-//! Where no other user exists (a user namespace with one id), the node keeps its user; everything else is the same. A
-//! supervisor that is not root could do none of it, and refuses to start.
+//! An ordinary user's node is in a user namespace and has of all this what is there: its own user among the namespace's,
+//! or, where that has one id, no user but that one. Then files of the instance are not out of its reach by their owners,
+//! only by what is not in its root.
 
 mod files;
 mod identity;

@@ -11,6 +11,7 @@ use nix::unistd::{chdir, pivot_root};
 
 use crate::node::cgroup::Tree;
 use crate::node::machine::Machine;
+use crate::node::sandbox;
 use crate::{ClusterConfig, Error};
 
 const SAFE: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
@@ -85,7 +86,9 @@ fn show_device(root: &Path, path: &Path) -> Result<(), Error> {
 /// Changes the flags of a mount; nothing in it can gain privileges, be a device or be executed.
 fn change(target: impl AsRef<Path>, flags: MsFlags) -> Result<(), Error> {
     let target = target.as_ref();
-    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | SAFE | flags;
+    // What the machine has made read-only cannot be made writable from a user namespace, and trying is an error.
+    let locked = sandbox::locked_flags(target).map_err(Error::errno("look at a mount"))?;
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | SAFE | locked | flags;
     mount(None::<&str>, target, None::<&str>, flags, None::<&str>)
         .map_err(Error::errno(format!("change the mount {}", target.display())))
 }

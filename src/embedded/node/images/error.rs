@@ -70,6 +70,12 @@ pub enum ImageError {
         /// What was said.
         why: String,
     },
+    /// What the process that has the cluster's ids says.
+    #[error("{why}")]
+    Inside {
+        /// Its words.
+        why: String,
+    },
     /// A name that the store does not have.
     #[error("there is no image {reference} here; `curtain image list` shows those there are")]
     Absent {

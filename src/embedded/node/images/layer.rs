@@ -22,12 +22,13 @@ use super::ImageError;
 use super::budget::Budget;
 use super::decode::{Digest, Hashing, decompress};
 use super::headers::Headers;
+use crate::node::rootless::Ids;
 use crate::node::sandbox::sys;
 
 const WHITEOUT: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
-/// Of root's alone, and containers see only the upper directory's.
-const DIGEST: &CStr = c"trusted.curtain.digest";
+/// Beginning of the attributes that say what a layer hides from those below it, and of nothing an image may bring along.
+const OVERLAY: &str = "user.overlay.";
 const XATTR_RECORD: &str = "SCHILY.xattr.";
 
 /// Unpacks the layer `digest` in `file` into the empty directory `into`, as far as `budget` lets it; the digest of its
@@ -41,7 +42,8 @@ pub(super) fn unpack(
     let read = |source| ImageError::Read { source };
     let source = File::open(file).map_err(ImageError::store(file))?;
     let mut content = Hashing::new(decompress(source).map_err(read)?);
-    let root = Root { dir: open(into)?, budget, layer: format!("layer {digest}") };
+    let (layer, ids) = (format!("layer {digest}"), Ids::read());
+    let root = Root { dir: open(into)?, budget, layer, marks: Marks::of(&ids), ids };
     let headers = Headers::of(&root.layer);
     let mut archive = tar::Archive::new(headers.bound(&mut content));
     // Times of directories are set last: filling them changes them.
@@ -67,14 +69,15 @@ fn open(path: &Path) -> Result<OwnedFd, ImageError> {
 
 /// Notes on a layer's directory which one it is.
 pub(super) fn set_digest(dir: &Path, digest: &Digest) -> Result<(), ImageError> {
-    let noted = sys::set_xattr(open(dir)?.as_fd(), DIGEST, digest.to_string().as_bytes());
+    let noted =
+        sys::set_xattr(open(dir)?.as_fd(), Marks::here().digest, digest.to_string().as_bytes());
     noted.map_err(ImageError::store(dir))
 }
 
 /// Which layer a directory has; `None` for those of former versions.
 pub(super) fn digest(dir: &Path) -> Result<Option<Digest>, ImageError> {
     let mut noted = [0; 128];
-    match sys::get_xattr(open(dir)?.as_fd(), DIGEST, &mut noted) {
+    match sys::get_xattr(open(dir)?.as_fd(), Marks::here().digest, &mut noted) {
         Ok(noted) => Digest::parse(&String::from_utf8_lossy(noted)).map(Some),
         Err(error) if error.raw_os_error() == Some(libc::ENODATA) => Ok(None),
         Err(error) => Err(ImageError::store(dir)(error)),
@@ -86,6 +89,29 @@ struct Root<'a> {
     budget: &'a Budget,
     /// What is unpacked, for errors.
     layer: String,
+    marks: Marks,
+    /// Who a file may be given to: what is somebody else's who is not there stays the store's own.
+    ids: Ids,
+}
+
+/// Attributes that say what a layer is and hides. Containers see only the upper directory's.
+struct Marks {
+    digest: &'static CStr,
+    opaque: &'static CStr,
+}
+
+impl Marks {
+    /// The machine's root has some of its own; in a user namespace there are those that everybody has.
+    fn of(ids: &Ids) -> Self {
+        match ids.are_the_machines() {
+            true => Self { digest: c"trusted.curtain.digest", opaque: c"trusted.overlay.opaque" },
+            false => Self { digest: c"user.curtain.digest", opaque: c"user.overlay.opaque" },
+        }
+    }
+
+    fn here() -> Self {
+        Self::of(&Ids::read())
+    }
 }
 
 impl Root<'_> {
@@ -122,7 +148,7 @@ impl Root<'_> {
         };
         self.budget.entry(&self.layer)?;
         if name == OPAQUE {
-            return sys::set_xattr(parent.as_fd(), c"trusted.overlay.opaque", b"y");
+            return sys::set_xattr(parent.as_fd(), self.marks.opaque, b"y");
         }
         if let Some(hidden) = name.strip_prefix(WHITEOUT) {
             remove(&parent, hidden)?;
@@ -162,7 +188,7 @@ impl Root<'_> {
                 }
             }
         }
-        set_attributes(&parent, name, entry, mode)
+        set_attributes(&parent, name, entry, (mode, &self.ids))
     }
 
     fn hard_link(&self, target: &str, parent: &OwnedFd, name: &str) -> io::Result<()> {
@@ -225,11 +251,12 @@ fn set_attributes(
     parent: &OwnedFd,
     name: &str,
     entry: &mut tar::Entry<'_, impl Read>,
-    mode: Mode,
+    (mode, ids): (Mode, &Ids),
 ) -> io::Result<()> {
     let id = |value: io::Result<u64>| value.map(|id| u32::try_from(id).unwrap_or(0));
     let (uid, gid) = (id(entry.header().uid())?, id(entry.header().gid())?);
-    let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    let (uid, gid) = (ids.has_user(uid).then_some(uid), ids.has_group(gid).then_some(gid));
+    let owner = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
     fchownat(parent, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW)?;
     let is_link = entry.header().entry_type().is_symlink();
     if !is_link {
@@ -246,8 +273,9 @@ fn set_attributes(
             None => Vec::new(),
         };
         for (key, value) in attributes {
-            // File capabilities and the like; `trusted.*` belongs to overlayfs.
-            if key.starts_with("security.capability") || key.starts_with("user.") {
+            // File capabilities and the like; `trusted.*` and some others belong to overlayfs.
+            let is_users = key.starts_with("user.") && !key.starts_with(OVERLAY);
+            if key.starts_with("security.capability") || is_users {
                 let file = openat(parent, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
                 let key = std::ffi::CString::new(key).map_err(io::Error::other)?;
                 sys::set_xattr(file.as_fd(), &key, &value)?;

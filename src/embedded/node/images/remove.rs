@@ -10,11 +10,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::store::{Index, Staging, Store, read_index, size_of_tree};
 use super::{ImageError, Reference, hold};
 
 /// What was removed, or would be.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freed {
     /// Full references.
     pub references: Vec<String>,

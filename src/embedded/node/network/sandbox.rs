@@ -16,6 +16,7 @@ use nix::sys::socket::{
 };
 
 use super::{nft, route};
+use crate::node::rootless::Ids;
 
 /// Where the transparent listener sits inside each pod. Only TPROXY sends
 /// connections here; one that names this address itself is refused.
@@ -123,7 +124,7 @@ pub fn configure(ip: Ipv4Addr) -> Result<(), Error> {
     // Containers without root bind port 80, as on any kubelet.
     sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")?;
     // Unprivileged ping, as container runtimes allow it.
-    sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647")?;
+    sysctl("/proc/sys/net/ipv4/ping_group_range", &ping_groups(&Ids::read()))?;
     // Short connections from one client pod must not run out of ports.
     sysctl("/proc/sys/net/ipv4/tcp_tw_reuse", "1")
 }
@@ -163,6 +164,12 @@ fn named(what: &'static str) -> impl Fn(nix::Error) -> Error {
 
 fn sysctl(path: &'static str, value: &str) -> Result<(), Error> {
     fs::write(path, value).map_err(|source| Error::Sysctl { path, source })
+}
+
+/// Everybody: a user namespace takes no group that it does not have.
+fn ping_groups(ids: &Ids) -> String {
+    let last = if ids.are_the_machines() { i32::MAX as u64 } else { ids.last_group() };
+    format!("0 {last}")
 }
 
 fn listener() -> nix::Result<OwnedFd> {
@@ -217,6 +224,15 @@ mod tests {
         })
         .join()
         .unwrap()
+    }
+
+    #[test]
+    fn every_group_that_there_is_may_ping() {
+        let all = "0 0 4294967295\n";
+        assert_eq!(ping_groups(&Ids::of(all, all)), "0 2147483647");
+        let some = "0 1000 1\n1 100000 65536\n";
+        assert_eq!(ping_groups(&Ids::of(some, some)), "0 65536");
+        assert_eq!(ping_groups(&Ids::of("0 1000 1\n", "0 1000 1\n")), "0 0");
     }
 
     #[test]

@@ -24,6 +24,9 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)]
 const PODS: u64 = 500;
 /// The taint of a node whose disk is short of room: key and effect.
 const DISK_PRESSURE: (&str, &str) = ("node.kubernetes.io/disk-pressure", "NoSchedule");
+/// What a node without control groups says of itself.
+const NO_GROUPS: &str = "there are no control groups that this node may use: limits of pods have no effect, and what \
+                         they use is not measured";
 
 /// Registers the node and keeps its lease, for ever.
 pub(super) async fn keep(ctx: std::sync::Arc<Context>) {
@@ -142,6 +145,15 @@ fn status(ctx: &Context, before: &[NodeCondition]) -> Value {
         true => ("True", "KubeletHasDiskPressure", "the node is short of disk space"),
         false => ("False", "KubeletHasNoDiskPressure", "the node has disk space"),
     };
+    let mut conditions = vec![
+        condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "the node has memory"),
+        condition("DiskPressure", disk.0, disk.1, disk.2),
+        condition("PIDPressure", "False", "KubeletHasSufficientPID", "the node has process ids"),
+        condition("Ready", "True", "KubeletReady", "the node runs pods"),
+    ];
+    if ctx.groups.is_none() {
+        conditions.push(condition("LimitsUnenforced", "True", "NoControlGroups", NO_GROUPS));
+    }
     json!({
         "capacity": capacity,
         "allocatable": allocatable,
@@ -149,12 +161,7 @@ fn status(ctx: &Context, before: &[NodeCondition]) -> Value {
             {"type": "InternalIP", "address": ctx.host_ip.to_string()},
             {"type": "Hostname", "address": name},
         ],
-        "conditions": [
-            condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "the node has memory"),
-            condition("DiskPressure", disk.0, disk.1, disk.2),
-            condition("PIDPressure", "False", "KubeletHasSufficientPID", "the node has process ids"),
-            condition("Ready", "True", "KubeletReady", "the node runs pods"),
-        ],
+        "conditions": conditions,
         "nodeInfo": {
             "architecture": architecture(),
             "operatingSystem": "linux",

@@ -13,14 +13,15 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
-use nix::unistd::{Gid, Uid, chdir, pivot_root, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{chdir, pivot_root, setsid};
 use seccompiler::BpfProgram;
 
 use super::spawn::{Failure, Step};
 use super::spec::{ContainerSpec, MountSource};
 use super::stdio::Stdio;
-use super::{capabilities, devices, mounts, rootfs, seccomp, sys, user};
+use super::{capabilities, devices, identity, mounts, rootfs, seccomp, sys, user};
 use crate::node::cgroup::Group;
+use crate::node::rootless::Ids;
 
 /// Open files a container may have where the machine allows it.
 const OPEN_FILES: u64 = 1_048_576;
@@ -32,6 +33,8 @@ pub(super) struct Plan<'a> {
     pub(super) group: Option<&'a Group>,
     pub(super) capabilities: u64,
     pub(super) filters: Vec<BpfProgram>,
+    /// The ids there are.
+    pub(super) ids: Ids,
 }
 
 /// Goes all the way to the container's program.
@@ -71,13 +74,13 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
 
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .step("make mounts private")?;
-    let root = rootfs::mount_root(spec)?;
+    let root = rootfs::mount_root(spec, &plan.ids)?;
     let inside = mounts::Root::open(&root)?;
-    devices::mount_kernel_file_systems(&inside, spec, plan.group)?;
+    devices::mount_kernel_file_systems(&inside, plan)?;
     for (number, volume) in spec.mounts.iter().enumerate() {
         match &volume.source {
             MountSource::Image { store, layers, sub_path } => {
-                let files = rootfs::mount_image(&spec.dir, number, store, layers)?;
+                let files = rootfs::mount_image(&spec.dir, number, (store, layers), &plan.ids)?;
                 mounts::mount_image(&inside, &volume.target, &files, sub_path.as_deref())?;
             }
             _ => mounts::mount_volume(&inside, volume)?,
@@ -112,8 +115,8 @@ pub(super) fn drop_privileges_and_execute(
     report: BorrowedFd<'_>,
 ) -> Result<Infallible, Failure> {
     let spec = plan.spec;
-    let identity = user::resolve(&spec.user, Path::new("/")).step("find the user")?;
-    if spec.user.non_root && identity.uid == 0 {
+    let who = user::resolve(&spec.user, Path::new("/")).step("find the user")?;
+    if spec.user.non_root && who.uid == 0 {
         return Err(Failure::new(
             "start the container",
             "the pod says runAsNonRoot and the image's user is root",
@@ -124,9 +127,12 @@ pub(super) fn drop_privileges_and_execute(
         chdir(spec.cwd.as_str()).step("enter the working directory")?;
     }
 
-    stdio.connect(identity.uid)?;
+    let way = identity::way(&who, &plan.ids).step("set the user")?;
+    // There is nobody to give it to where there is one id.
+    stdio.connect(plan.ids.has_user(who.uid).then_some(who.uid))?;
     allow_open_files().step("set the open file limit")?;
 
+    identity::rename(&way, &who)?;
     if !spec.privileged {
         capabilities::bound(plan.capabilities).step("drop capabilities")?;
     }
@@ -138,14 +144,7 @@ pub(super) fn drop_privileges_and_execute(
     if !late {
         seccomp::install(&plan.filters).step("install the system call filter")?;
     }
-    let groups: Vec<Gid> = identity.groups.iter().copied().map(Gid::from_raw).collect();
-    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
-    setgroups(&groups).step("set groups")?;
-    setresgid(gid, gid, gid).step("set the group")?;
-    setresuid(uid, uid, uid).step("set the user")?;
-    if uid.is_root() {
-        sys::set_capabilities(plan.capabilities).step("set capabilities")?;
-    }
+    identity::take(&way, &who, plan.capabilities)?;
 
     // A change of user clears this, so it comes last. If the parent died before, nobody would send the signal.
     prctl::set_pdeathsig(Signal::SIGKILL).step("tie the container to its shim")?;
@@ -157,7 +156,7 @@ pub(super) fn drop_privileges_and_execute(
     if late {
         seccomp::install(&plan.filters).step("install the system call filter")?;
     }
-    execute(argv, &spec.env, &identity.home, stdio.is_terminal())
+    execute(argv, &spec.env, &who.home, stdio.is_terminal())
 }
 
 /// As many as other runtimes allow, or as the machine does.

@@ -6,9 +6,10 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 
+use super::child::Plan;
 use super::mounts::{Kind, Root, by_fd};
 use super::spawn::{Failure, Step};
-use super::spec::{ContainerSpec, RootFs};
+use super::spec::RootFs;
 use crate::node::cgroup::Group;
 
 const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -30,24 +31,30 @@ const READ_ONLY: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Mounts the kernel's file systems below `root`.
-pub(super) fn mount_kernel_file_systems(
-    root: &Root,
-    spec: &ContainerSpec,
-    group: Option<&Group>,
-) -> Result<(), Failure> {
+pub(super) fn mount_kernel_file_systems(root: &Root, plan: &Plan<'_>) -> Result<(), Failure> {
+    let Plan { spec, group, ids, .. } = plan;
     let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     root.mount_new("/proc", "proc", safe, "")?;
     let sys_flags = if spec.privileged { safe } else { safe | MsFlags::MS_RDONLY };
-    root.mount_new("/sys", "sysfs", sys_flags, "")?;
+    let mounted = root.mount_new("/sys", "sysfs", sys_flags, "");
+    if ids.are_the_machines() {
+        mounted?;
+    } else if mounted.is_err() {
+        // On the machine's network, which is not this namespace's: there is the machine's own to be shown.
+        root.bind(Path::new("/sys"), "/sys", Kind::Directory)?;
+        root.remount("/sys", sys_flags)?;
+    }
     root.mount_new("/dev", "tmpfs", MsFlags::MS_NOSUID, "mode=755,size=64k")?;
     for node in NODES {
         root.bind(&Path::new("/dev").join(node), &format!("/dev/{node}"), Kind::File)?;
     }
+    // The group of terminals, where it exists.
+    let group_of_terminals = if ids.has_group(5) { ",gid=5" } else { "" };
     root.mount_new(
         "/dev/pts",
         "devpts",
         MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
-        "newinstance,ptmxmode=0666,mode=0620,gid=5",
+        &format!("newinstance,ptmxmode=0666,mode=0620{group_of_terminals}"),
     )?;
     root.mount_new("/dev/shm", "tmpfs", safe, "mode=1777,size=64m")?;
     let held = root.find("/dev").step("find /dev")?;

@@ -13,6 +13,7 @@ use super::spec::ContainerSpec;
 use super::stdio::Stdio;
 use super::sys;
 use crate::node::cgroup::Group;
+use crate::node::rootless::Ids;
 
 /// A program to run beside a container's own.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -36,15 +37,18 @@ pub(crate) fn exec(
         capabilities: capabilities::mask(&container.capabilities, container.privileged)
             .step("read the capabilities")?,
         filters: filters(container)?,
+        ids: Ids::read(),
     };
     fork_into(target, CloneFlags::empty(), |report| {
         sys::reset_signals().step("reset signals")?;
         setsid().step("start a session")?;
+        let mut namespaces = CloneFlags::CLONE_NEWNS;
         if let Some(group) = plan.group {
             group.join().step("join the control group")?;
+            // Without a group it has none of its own, and the machine's is not ours to join.
+            namespaces |= CloneFlags::CLONE_NEWCGROUP;
         }
-        setns(target, CloneFlags::CLONE_NEWCGROUP | CloneFlags::CLONE_NEWNS)
-            .step("join the container's file system")?;
+        setns(target, namespaces).step("join the container's file system")?;
         drop_privileges_and_execute(&plan, &spec.argv, stdio, report)
     })
 }

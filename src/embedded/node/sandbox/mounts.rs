@@ -12,9 +12,11 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::spawn::{Failure, Step};
 use super::spec::{Mount, MountSource};
+use crate::node::rootless::Ids;
 
 /// A directory that paths are resolved in and cannot leave.
 pub(super) struct Root {
@@ -104,15 +106,38 @@ impl Root {
     /// Changes the flags of the mount at `target`.
     pub(super) fn remount(&self, target: &str, flags: MsFlags) -> Result<(), Failure> {
         let at = self.find(target).step(format!("find the mount {target}"))?;
+        let locked = locked_flags(&by_fd(&at)).step(format!("look at the mount {target}"))?;
         mount(
             None::<&str>,
             &by_fd(&at),
             None::<&str>,
-            MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags,
+            MsFlags::MS_REMOUNT | MsFlags::MS_BIND | locked | flags,
             None::<&str>,
         )
         .step(format!("change the mount {target}"))
     }
+}
+
+/// What the mount at `path` forbids and a process in a user namespace cannot allow: to be repeated in every change of it.
+/// Nothing for the machine's root, who may.
+pub(crate) fn locked_flags(path: &Path) -> nix::Result<MsFlags> {
+    if Ids::read().are_the_machines() {
+        return Ok(MsFlags::empty());
+    }
+    Ok(flags_of(statvfs(path)?.flags()))
+}
+
+fn flags_of(found: FsFlags) -> MsFlags {
+    [
+        (FsFlags::ST_RDONLY, MsFlags::MS_RDONLY),
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+    ]
+    .into_iter()
+    .filter(|(flag, _)| found.contains(*flag))
+    .map(|(_, flag)| flag)
+    .collect()
 }
 
 /// A path that leads to what a descriptor refers to, whatever happens to its name.
@@ -200,6 +225,13 @@ mod tests {
         // Upwards ends at the root.
         root.find_or_make("/up/volume/file", Kind::File).unwrap();
         assert!(dir.path().join("volume/file").is_file());
+    }
+
+    #[test]
+    fn what_a_mount_forbids_is_repeated_and_nothing_else() {
+        let found = FsFlags::ST_NOSUID | FsFlags::ST_RDONLY | FsFlags::ST_SYNCHRONOUS;
+        assert_eq!(flags_of(found), MsFlags::MS_NOSUID | MsFlags::MS_RDONLY);
+        assert_eq!(flags_of(FsFlags::empty()), MsFlags::empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use nix::unistd::chdir;
 use super::mounts::{Kind, Root};
 use super::spawn::{Failure, Step};
 use super::spec::{ContainerSpec, RootFs};
+use crate::node::rootless::Ids;
 
 /// The private writable layer of a container, in its directory.
 pub(crate) const LAYER: &str = "upper";
@@ -19,11 +20,11 @@ pub(crate) const LAYER: &str = "upper";
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Mounts the root file system in this mount namespace; the directory it is on.
-pub(super) fn mount_root(spec: &ContainerSpec) -> Result<PathBuf, Failure> {
+pub(super) fn mount_root(spec: &ContainerSpec, ids: &Ids) -> Result<PathBuf, Failure> {
     let root = spec.dir.join("root");
     make_dir(&root)?;
     match &spec.root {
-        RootFs::Overlay { store, layers } => mount_overlay(spec, store, layers, &root)?,
+        RootFs::Overlay { store, layers } => mount_overlay(spec, (store, layers), &root, ids)?,
         RootFs::Own { binary, authorities } => mount_own(binary, authorities.as_deref(), &root)?,
     }
     Ok(root)
@@ -35,9 +36,9 @@ pub(super) fn mount_root(spec: &ContainerSpec) -> Result<PathBuf, Failure> {
 /// parts are named through a descriptor, which also keeps odd characters of their path out of the options.
 fn mount_overlay(
     spec: &ContainerSpec,
-    store: &Path,
-    layers: &[String],
+    (store, layers): (&Path, &[String]),
     root: &Path,
+    ids: &Ids,
 ) -> Result<(), Failure> {
     for part in [LAYER, "work", "empty"] {
         make_dir(&spec.dir.join(part))?;
@@ -48,8 +49,10 @@ fn mount_overlay(
     let dir = open(&spec.dir)?;
     let private = format!("/proc/self/fd/{}", dir.as_raw_fd());
     let lower = if layers.is_empty() { format!("{private}/empty") } else { layers.join(":") };
-    let options =
-        format!("lowerdir={lower},upperdir={private}/{LAYER},workdir={private}/work,volatile");
+    let marks = marks(ids);
+    let options = format!(
+        "lowerdir={lower},upperdir={private}/{LAYER},workdir={private}/work,volatile{marks}"
+    );
     chdir(store).step("enter the layer store")?;
     mount(Some("overlay"), root, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str()))
         .step("mount the image's layers")
@@ -59,8 +62,8 @@ fn mount_overlay(
 pub(super) fn mount_image(
     dir: &Path,
     number: usize,
-    store: &Path,
-    layers: &[String],
+    (store, layers): (&Path, &[String]),
+    ids: &Ids,
 ) -> Result<PathBuf, Failure> {
     // Two directories at least: one alone cannot be mounted without a writable one.
     let (empty, target) = (dir.join("empty"), dir.join(format!("image-{number}")));
@@ -71,11 +74,17 @@ pub(super) fn mount_image(
         return Ok(empty);
     }
     chdir(store).step("enter the layer store")?;
-    let options = format!("lowerdir={}:/proc/self/fd/{}", layers.join(":"), held.as_raw_fd());
+    let (layers, marks) = (layers.join(":"), marks(ids));
+    let options = format!("lowerdir={layers}:/proc/self/fd/{}{marks}", held.as_raw_fd());
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
     mount(Some("overlay"), &target, Some("overlay"), flags, Some(options.as_str()))
         .step("mount the layers of an image that is a volume")?;
     Ok(target)
+}
+
+/// Where layers say what they hide: in attributes of the machine's root, which nobody else can have.
+fn marks(ids: &Ids) -> &'static str {
+    if ids.are_the_machines() { "" } else { ",userxattr" }
 }
 
 /// The image of the node itself: an empty root with one executable.

@@ -18,6 +18,7 @@ use super::stdio::{Ends, Stdio};
 use super::sys::{self, Forked};
 use super::{capabilities, seccomp};
 use crate::node::cgroup::Group;
+use crate::node::rootless::Ids;
 
 /// Longest time from the fork to the program's first instruction.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -81,6 +82,7 @@ pub(crate) fn spawn(
         capabilities: capabilities::mask(&spec.capabilities, spec.privileged)
             .step("read the capabilities")?,
         filters: filters(spec)?,
+        ids: Ids::read(),
     };
     let process = match beside {
         None => fork_alone(&plan, &stdio)?,

@@ -68,8 +68,8 @@ impl Stdio {
     }
 
     /// Makes them the calling process' own; it is in the container already, leads a session, and has its privileges
-    /// still. A terminal becomes `owner`'s.
-    pub(super) fn connect(&self, owner: u32) -> Result<(), Failure> {
+    /// still. A terminal becomes `owner`'s, if there is one.
+    pub(super) fn connect(&self, owner: Option<u32>) -> Result<(), Failure> {
         match self {
             Self::Pipes { stdin, stdout, stderr } => {
                 match stdin {
@@ -86,7 +86,7 @@ impl Stdio {
             Self::Terminal(channel) => {
                 let (controller, terminal) = open_terminal().step("open a terminal")?;
                 channel.send(&(), &[controller.as_fd()]).step("hand the terminal over")?;
-                fchown(&terminal, Some(Uid::from_raw(owner)), None::<Gid>)
+                fchown(&terminal, owner.map(Uid::from_raw), None::<Gid>)
                     .step("give the terminal to the user")?;
                 sys::control_terminal(terminal.as_fd()).step("take control of the terminal")?;
                 dup2_stdin(&terminal).step("connect standard input")?;

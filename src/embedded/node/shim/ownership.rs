@@ -14,6 +14,8 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
+use crate::node::rootless::Ids;
+
 const FILE: u32 = 0o660;
 const DIRECTORY: u32 = 0o2770;
 
@@ -61,23 +63,31 @@ fn is_given(meta: &fs::Metadata, group: u32) -> bool {
     meta.gid() == group && meta.mode() & wanted(meta) == wanted(meta)
 }
 
+/// The group, if there is one of this id. Where there is not, there is one group alone, and everybody is in it.
+pub(super) fn there(group: Option<u32>) -> Option<u32> {
+    group.filter(|group| Ids::read().has_group(*group))
+}
+
 /// Gives the directory and what is in it to the group, which may write it all.
 pub(super) fn give(path: &Path, group: GroupOwner) -> io::Result<()> {
+    let Some(id) = there(Some(group.id)) else {
+        return Ok(());
+    };
     let Some(root) = Entry::open(None, path)? else {
         return Err(io::Error::other("it is a link"));
     };
-    if !group.always && is_given(&fs::metadata(root.path())?, group.id) {
+    if !group.always && is_given(&fs::metadata(root.path())?, id) {
         return Ok(());
     }
     // Not by recursion: containers can make directories as deep as they like.
     let mut open = Vec::new();
-    enter(root, group.id, &mut open)?;
+    enter(root, id, &mut open)?;
     while let Some((entry, names)) = open.last_mut() {
         match names.next() {
             None => drop(open.pop()),
             Some(name) => {
                 if let Some(found) = Entry::open(Some(entry), Path::new(&name?.file_name()))? {
-                    enter(found, group.id, &mut open)?;
+                    enter(found, id, &mut open)?;
                 }
             }
         }

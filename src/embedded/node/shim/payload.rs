@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Component, Path};
 
+use super::ownership;
 use super::volumes::{Payload, PayloadFile};
 
 const DATA: &str = "..data";
@@ -78,7 +79,7 @@ fn fill(fresh: &Path, payload: &Payload, group: Option<u32>) -> io::Result<()> {
         fs::write(&target, &file.bytes)?;
         let mode = if group.is_some() { file.mode | 0o040 } else { file.mode };
         if group.is_some() {
-            chown(&target, None, group)?;
+            chown(&target, None, ownership::there(group))?;
         }
         fs::set_permissions(&target, PermissionsExt::from_mode(mode))?;
     }

@@ -11,7 +11,6 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::getppid;
 
 use super::container::{self, Container, has_ended};
 use super::logs::LogWriter;
@@ -34,9 +33,7 @@ use crate::{ClusterConfig, Error, files};
 pub fn run_shim(control_fd: RawFd) -> Result<(), Error> {
     prctl::set_pdeathsig(Signal::SIGKILL)
         .map_err(Error::errno("tie the shim to its supervisor"))?;
-    if getppid().as_raw() == 1 {
-        return Ok(());
-    }
+    // If it ended before that, the other end of the socket is closed, which the loop sees first.
     let channel =
         Channel::inherited(control_fd).map_err(Error::system("take over the shim's socket"))?;
     Shim {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ownership::{self, GroupOwner};
 use super::payload;
+use crate::node::rootless::Ids;
 
 /// A volume to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ impl MemoryVolume {
         if let Some(size) = self.size {
             options.push_str(&format!(",size={size}"));
         }
-        if let Some(group) = self.group {
+        if let Some(group) = self.group.filter(|group| Ids::read().has_group(*group)) {
             options.push_str(&format!(",gid={group}"));
         }
         options
@@ -103,7 +104,7 @@ fn empty(path: &Path, group: Option<u32>) -> io::Result<()> {
         return Ok(());
     }
     fs::create_dir_all(path)?;
-    chown(path, None, group)?;
+    chown(path, None, ownership::there(group))?;
     let mode = if group.is_some() { 0o2777 } else { 0o777 };
     fs::set_permissions(path, PermissionsExt::from_mode(mode))
 }

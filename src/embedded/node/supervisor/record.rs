@@ -40,13 +40,17 @@ pub(super) fn path(config: &ClusterConfig) -> PathBuf {
     config.run_dir().join("supervisor.json")
 }
 
-/// Writes the record of the calling process.
-pub(super) fn write(config: &ClusterConfig) -> Result<(), Error> {
-    let record = ProcessRecord::of(std::process::id() as i32).ok_or_else(|| {
+/// The record of the calling process.
+pub(super) fn own() -> Result<ProcessRecord, Error> {
+    ProcessRecord::of(std::process::id() as i32).ok_or_else(|| {
         Error::system("read the supervisor's own start time from /proc")(
             std::io::ErrorKind::NotFound.into(),
         )
-    })?;
+    })
+}
+
+/// Writes the record of the process that the cluster is known by.
+pub(super) fn write(config: &ClusterConfig, record: &ProcessRecord) -> Result<(), Error> {
     let bytes = serde_json::to_vec(&record)
         .map_err(|source| Error::Format { path: path(config), source })?;
     files::write_private(&path(config), &bytes)

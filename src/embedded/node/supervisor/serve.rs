@@ -14,14 +14,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{Backlog, listen};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 
 use super::children;
 use super::protocol::{ListenerRole, ToNode, ToSupervisor, VERSION};
-use super::record;
+use super::record::{self, ProcessRecord};
 use crate::node::cgroup::Tree;
 use crate::node::confine;
 use crate::node::lifecycle;
+use crate::node::rootless;
 use crate::node::sandbox::Limits;
 use crate::node::shim::{Request, ToShim};
 use crate::node::wire::{Channel, Received};
@@ -42,17 +43,24 @@ const POD_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs a cluster until SIGTERM or SIGINT: then the node is stopped, then the pods, gracefully.
 ///
-/// Must be called before the process has a second thread.
+/// Must be called before the process has a second thread. An ordinary user's cluster is in namespaces of its own.
 ///
 /// # Errors
 /// [`Error::Listen`] when an address is taken, [`Error::AlreadyRunning`] when another supervisor has the cluster.
 pub fn supervise(config: &Path) -> Result<(), Error> {
     // Away from the terminal and the session of who started us; fails only for a group leader, which is fine.
     let _ = nix::unistd::setsid();
-    if !geteuid().is_root() {
-        return Err(Error::NotRoot);
-    }
     let config = ClusterConfig::read(config)?;
+    let own = record::own()?;
+    if rootless::is_ordinary_user() {
+        // The process that the cluster is known by stays outside, and ends with what is inside.
+        return rootless::supervised(move || supervise_as(config, &own));
+    }
+    supervise_as(config, &own)
+}
+
+/// Runs a cluster, as root of whatever namespace this is, that is known by the process `known`.
+fn supervise_as(config: ClusterConfig, known: &ProcessRecord) -> Result<(), Error> {
     let _lock = lock(&config)?;
     let group = Tree::of(&config)?.map(|tree| tree.group("system"));
     if let Some(group) = &group {
@@ -69,7 +77,7 @@ pub fn supervise(config: &Path) -> Result<(), Error> {
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     confine::prepare(&config)?;
     let signals = signals()?;
-    record::write(&config)?;
+    record::write(&config, known)?;
     Supervisor {
         config,
         listeners,
