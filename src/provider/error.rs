@@ -250,11 +250,14 @@ pub enum Error {
     },
     /// The caller may not do what the provider does.
     #[error(
-        "the embedded cluster needs root, and this is user {uid}; run curtain as root: rootless operation is not there yet"
+        "the embedded cluster of an ordinary user needs user namespaces, and here {seen}; to change that: {fix}; or use \
+         `--provider kind` with a Docker Engine"
     )]
-    NotRoot {
-        /// Id of the user.
-        uid: u32,
+    NoNamespaces {
+        /// What is in the way.
+        seen: String,
+        /// How it is removed.
+        fix: String,
     },
     /// A port that an instance keeps is taken by another program.
     #[error(
@@ -423,7 +426,7 @@ impl Error {
             | Self::NoSnapshots { .. }
             | Self::NotAdmitted { .. }
             | Self::Archive { .. } => Kind::BadInput,
-            Self::NotRoot { .. }
+            Self::NoNamespaces { .. }
             | Self::NotLinux
             | Self::OtherContainers { .. }
             | Self::OtherArchitecture { .. }

@@ -184,7 +184,7 @@ async fn whoever_wants_to_be_offline_has_the_cluster_that_can_be() {
             }
             // Where there is no embedded cluster there is none that is offline.
             Err(error) => {
-                assert!(matches!(error, Error::NotRoot { .. } | Error::NotLinux), "{error}");
+                assert!(matches!(error, Error::NoNamespaces { .. } | Error::NotLinux), "{error}");
             }
         }
     }

@@ -2,12 +2,20 @@
 
 use std::{fs, path::Path};
 
-use super::root;
+use curtain_embedded::rootless::{self, Obstacle, UserIds};
+
 use crate::{Check, State};
 
 /// Every check.
 pub(super) fn all() -> Vec<Check> {
-    vec![kernel(), privilege(), namespaces(), overlay(), packet_filter(), cgroups()]
+    let user = rootless::is_ordinary_user();
+    let who = match user {
+        true => ordinary_user(curtain_machine::process::user(), rootless::obstacle()),
+        false => Check::new("privilege", State::Ok, "running as root", ""),
+    };
+    let ids = user.then(|| user_ids(rootless::user_ids()));
+    let rest = [namespaces(), overlay(), packet_filter(), cgroups(user)];
+    [kernel(), who].into_iter().chain(ids).chain(rest).collect()
 }
 
 fn read(path: &str) -> String {
@@ -22,15 +30,32 @@ fn kernel() -> Check {
     Check::new("kernel", state, format!("Linux {release}"), "use Linux 5.10 or later")
 }
 
-fn privilege() -> Check {
-    match root(curtain_machine::process::user()) {
-        Ok(()) => Check::new("privilege", State::Ok, "running as root", ""),
-        Err(error) => Check::new(
-            "privilege",
-            State::Failed,
-            error.to_string(),
-            "run curtain as root, or use `--provider kind` with a Docker Engine",
-        ),
+fn ordinary_user(uid: u32, obstacle: Option<Obstacle>) -> Check {
+    match obstacle {
+        None => {
+            let seen = format!("running as user {uid}: the cluster is in a user namespace");
+            Check::new("privilege", State::Ok, seen, "")
+        }
+        Some(Obstacle { seen, fix }) => {
+            let fix = format!("{fix}; or use `--provider kind` with a Docker Engine");
+            Check::new("privilege", State::Failed, format!("user {uid}: {seen}"), &fix)
+        }
+    }
+}
+
+fn user_ids(ids: UserIds) -> Check {
+    let fix = "install newuidmap and newgidmap (package uidmap), and give the user 65536 ids: \
+               `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER`";
+    match ids {
+        UserIds::Range { count } => {
+            Check::new("ids", State::Ok, format!("{count}, for users inside containers"), "")
+        }
+        UserIds::One { why } => {
+            let seen =
+                format!("one, which every container runs as, whatever it is called inside: {why}");
+            Check::new("ids", State::Warning, seen, fix)
+        }
+        _ => Check::new("ids", State::Warning, "not understood", fix),
     }
 }
 
@@ -78,7 +103,12 @@ fn packet_filter() -> Check {
     Check::new("nf_tables", state, seen, fix)
 }
 
-fn cgroups() -> Check {
+fn cgroups(user: bool) -> Check {
+    if user {
+        let seen = "an ordinary user's pods have none: requests and limits have no effect, and use is not measured";
+        let fix = "run curtain as root where limits matter";
+        return Check::new("control groups", State::Warning, seen, fix);
+    }
     let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
     let v1 = Path::new("/sys/fs/cgroup/memory").exists();
     let (state, seen) = match (v2, v1) {
@@ -87,4 +117,26 @@ fn cgroups() -> Check {
         _ => (State::Warning, "no control groups are mounted, so pods have no limits"),
     };
     Check::new("control groups", state, seen, "mount /sys/fs/cgroup")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_user_is_told_what_is_in_the_way_and_what_is_less_than_roots() {
+        let fine = ordinary_user(1000, None);
+        assert_eq!((fine.state, fine.fix.as_str()), (State::Ok, ""));
+        let obstacle = Obstacle { seen: "it is off".to_owned(), fix: "turn it on".to_owned() };
+        let told = ordinary_user(1000, Some(obstacle));
+        assert_eq!((told.state, told.seen.as_str()), (State::Failed, "user 1000: it is off"));
+        assert!(told.fix.starts_with("turn it on; or use `--provider kind`"), "{}", told.fix);
+
+        assert_eq!(user_ids(UserIds::Range { count: 65_537 }).state, State::Ok);
+        let one = user_ids(UserIds::One { why: "newuidmap is not installed".to_owned() });
+        assert_eq!(one.state, State::Warning);
+        assert!(one.seen.ends_with("newuidmap is not installed"), "{}", one.seen);
+        assert!(one.fix.contains("usermod --add-subuids"), "{}", one.fix);
+        assert_eq!(cgroups(true).state, State::Warning);
+    }
 }

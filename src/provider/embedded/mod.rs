@@ -19,6 +19,7 @@ use std::{
 use curtain_embedded::{
     ClusterConfig, FrontDoor, Reach, Registries,
     node::{images, registry, registry::PullError},
+    rootless::{self, ImageStore, Obstacle},
 };
 
 use crate::{
@@ -49,7 +50,7 @@ impl Provider for Embedded {
     }
 
     fn preflight<'a>(&'a self, _: &'a ClusterSpec) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(async { root(curtain_machine::process::user()) })
+        Box::pin(async { namespaces() })
     }
 
     fn ensure<'a>(
@@ -102,9 +103,10 @@ impl Provider for Embedded {
         admit: Admit,
     ) -> Boxed<'a, Result<Vec<Image>, Error>> {
         Box::pin(async move {
-            let home = spec.home.clone();
+            let (home, binary) = (spec.home.clone(), spec.binary.clone());
             let load = move || {
-                images::load_if(&home, &mut tar, |names, there| {
+                let store = ImageStore { binary: &binary, home: &home };
+                store.load_if(&mut tar, |names, there| {
                     let there = there.iter();
                     let there = there.map(|(name, one)| (name.clone(), one.id.clone(), one.size));
                     admit(names, &grouped(there))
@@ -151,11 +153,15 @@ impl Provider for Embedded {
         how: Removing,
     ) -> Boxed<'a, Result<Freed, Error>> {
         Box::pin(async move {
-            let (home, references) = (spec.home.clone(), references.to_vec());
-            let freed = blocking(move || match how {
-                Removing::Named => images::remove(&home, &references),
-                Removing::Unused => images::prune(&home, &references, false),
-                Removing::Dry => images::prune(&home, &references, true),
+            let (home, binary) = (spec.home.clone(), spec.binary.clone());
+            let references = references.to_vec();
+            let freed = blocking(move || {
+                let store = ImageStore { binary: &binary, home: &home };
+                match how {
+                    Removing::Named => store.remove(&references),
+                    Removing::Unused => store.prune(&references, false),
+                    Removing::Dry => store.prune(&references, true),
+                }
             });
             let images::Freed { references, held, bytes, .. } =
                 freed.await?.map_err(|error| match error {
@@ -182,6 +188,13 @@ impl Provider for Embedded {
     }
 
     fn keeper(&self) -> Result<&dyn Keeper, Error> {
+        if rootless::is_ordinary_user() {
+            return Err(Error::NoSnapshots {
+                provider: "embedded",
+                why: "the cluster is an ordinary user's, and files in it are of ids that are not this user's to read or \
+                      to give away; an instance of root's has snapshots",
+            });
+        }
         Ok(self)
     }
 
@@ -317,9 +330,12 @@ fn leftover(left: curtain_embedded::Leftover) -> Leftover {
     Leftover { kind: kind.to_owned(), name }
 }
 
-/// Checks that the user may make namespaces, mounts and control groups.
-fn root(uid: u32) -> Result<(), Error> {
-    if uid == 0 { Ok(()) } else { Err(Error::NotRoot { uid }) }
+/// Checks that nothing keeps the user from making namespaces.
+fn namespaces() -> Result<(), Error> {
+    match rootless::is_ordinary_user().then(rootless::obstacle).flatten() {
+        Some(Obstacle { seen, fix }) => Err(Error::NoNamespaces { seen, fix }),
+        None => Ok(()),
+    }
 }
 
 async fn blocking<T: Send + 'static>(
@@ -361,10 +377,11 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_not_root_is_told_before_anything_happens() {
-        assert!(root(0).is_ok());
-        let refused = root(1000).unwrap_err();
+    fn what_keeps_a_user_from_a_cluster_is_told_with_how_to_change_it() {
+        let (seen, fix) = ("user.max_user_namespaces is 0".to_owned(), "set it".to_owned());
+        let refused = Error::NoNamespaces { seen, fix };
         assert_eq!(refused.kind(), Kind::Unmet);
-        assert!(refused.to_string().contains("run curtain as root"), "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains("user.max_user_namespaces is 0; to change that: set it"), "{said}");
     }
 }

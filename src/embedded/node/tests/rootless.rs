@@ -113,9 +113,10 @@ fn processes(words: &[&str]) -> Vec<i32> {
         let mut line = line.split(|byte| *byte == 0).skip(1);
         words.iter().all(|word| line.next() == Some(word.as_bytes()))
     };
-    // The user's own: whatever else runs on this machine is somebody else's.
+    // In no namespace of users that the machine's other processes are in, root's among them, who do not show theirs.
+    let own = std::fs::read_link("/proc/self/ns/user").unwrap();
     let owned = |pid: &i32| {
-        std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == geteuid().as_raw())
+        std::fs::read_link(format!("/proc/{pid}/ns/user")).is_ok_and(|theirs| theirs != own)
     };
     pids.filter(owned).filter(has).collect()
 }
