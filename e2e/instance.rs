@@ -1,6 +1,8 @@
 //! An instance of the test's own.
 
 use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -27,6 +29,8 @@ pub struct Instance {
     pub clients: Clients,
     gone: bool,
     environment: Vec<(String, String)>,
+    /// Who `curtain` is run by, if that is not who runs the test.
+    user: Option<u32>,
     /// The Engine, of an instance that has one to itself.
     engine: Option<Engine>,
     /// Of an instance in an [`Engine`], the Engine's.
@@ -87,6 +91,16 @@ impl Instance {
         self.environment.push((variable.to_owned(), value.to_owned()));
     }
 
+    /// Lets the user with this id, who needs no account, run every `curtain`; clients stay those of who runs the test.
+    pub fn set_user(&mut self, user: u32) {
+        // Where the program is, that user may not get to.
+        fs::copy(binary(), self.scratch().join("curtain")).expect("copy the program");
+        for path in [self.home(), self.scratch()] {
+            chown(path, Some(user), Some(user)).expect("give a folder to the user");
+        }
+        self.user = Some(user);
+    }
+
     #[track_caller]
     fn with(turn: Option<MutexGuard<'static, ()>>) -> Self {
         let clients = Clients::find();
@@ -105,6 +119,7 @@ impl Instance {
             clients,
             gone: false,
             environment: Vec::new(),
+            user: None,
             engine: None,
             _turn: turn,
         }
@@ -157,8 +172,13 @@ impl Instance {
 
     /// `curtain ARGS`, not yet started, in the home of the test.
     pub fn command_without_name(&self, args: &[&str]) -> Command {
-        let mut command = self.isolated(&Command::new(binary()));
-        command.args(args);
+        let Some(user) = self.user else {
+            let mut command = self.isolated(&Command::new(binary()));
+            command.args(args);
+            return command;
+        };
+        let mut command = self.isolated(&Command::new(self.scratch().join("curtain")));
+        command.args(args).uid(user).gid(user);
         command
     }
 

@@ -1,8 +1,10 @@
 //! Starting, stopping and removing a whole cluster, seen from outside of it.
 //!
 //! Removal trusts no record: whatever is in the instance's control groups belongs to it, and so does every process
-//! whose command line names the instance's settings file. It works the same after any crash, and twice.
+//! whose command line names the instance's settings file, with all that these have started. It works the same after any
+//! crash, and twice.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -264,37 +266,70 @@ pub fn residue(config: &ClusterConfig) -> Result<Vec<Leftover>, Error> {
     Ok(found)
 }
 
-/// Processes of the cluster with their command lines: those in its control groups, and those started with its
-/// settings file. Never the caller.
+/// Processes of the cluster with their command lines: those in its control groups, those started with its settings file,
+/// and all that these have started. Never the caller.
 fn processes(config: &ClusterConfig) -> Result<Vec<(i32, String)>, Error> {
     let in_groups = Tree::of(config)?.map(|tree| tree.group("").processes()).unwrap_or_default();
     let settings = config.path();
     let settings = settings.as_os_str().as_encoded_bytes();
-    let own = std::process::id() as i32;
     let entries = std::fs::read_dir("/proc").map_err(Error::system("read /proc"))?;
-    let mut found = Vec::new();
+    let (mut all, mut ours) = (BTreeMap::new(), in_groups);
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
-        // An empty or unreadable command line: a zombie, a kernel thread, or just ended.
+        let Some(parent) = parent_of_living(&entry.path()) else {
+            continue;
+        };
+        // An empty or unreadable command line: a kernel thread, or just ended.
         let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
         let named = words.windows(2).any(|pair| pair[0] == b"--config" && pair[1] == settings)
             && words.get(1) == Some(&b"node".as_slice());
-        if pid != own && (named || in_groups.contains(&pid)) && is_alive(&entry.path()) {
-            let text = String::from_utf8_lossy(&command).replace('\0', " ");
-            found.push((pid, text.trim().to_owned()));
+        if named {
+            ours.insert(pid);
+        }
+        all.insert(pid, (parent, command));
+    }
+    add_children(&mut ours, all.iter().map(|(pid, (parent, _))| (*pid, *parent)));
+    ours.remove(&(std::process::id() as i32));
+    let told = |pid: i32| {
+        let (_, command) = all.get(&pid)?;
+        let text = String::from_utf8_lossy(command).replace('\0', " ");
+        Some((pid, text.trim().to_owned()))
+    };
+    Ok(ours.into_iter().filter_map(told).collect())
+}
+
+/// Adds whoever has one of these as a parent, and so on.
+fn add_children(ours: &mut BTreeSet<i32>, parents: impl Iterator<Item = (i32, i32)> + Clone) {
+    loop {
+        let before = ours.len();
+        for (pid, parent) in parents.clone() {
+            if ours.contains(&parent) {
+                ours.insert(pid);
+            }
+        }
+        if ours.len() == before {
+            return;
         }
     }
-    Ok(found)
 }
 
 /// Not a zombie.
 fn is_alive(proc_dir: &Path) -> bool {
-    std::fs::read_to_string(proc_dir.join("stat")).is_ok_and(|stat| {
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-    })
+    parent_of_living(proc_dir).is_some()
+}
+
+/// The parent of a process that has not ended.
+fn parent_of_living(proc_dir: &Path) -> Option<i32> {
+    let stat = std::fs::read_to_string(proc_dir.join("stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.next()?.parse().ok()
 }
 
 fn last_line(path: &Path) -> String {
@@ -302,5 +337,19 @@ fn last_line(path: &Path) -> String {
     match text.lines().rfind(|line| !line.trim().is_empty()) {
         Some(line) => line.to_owned(),
         None => format!("{} is empty", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_started_by_ours_is_ours() {
+        let mut ours = BTreeSet::from([10]);
+        // In no order: ids begin again.
+        let parents = [(3, 12), (10, 1), (11, 2), (12, 10), (2, 1)];
+        add_children(&mut ours, parents.into_iter());
+        assert_eq!(ours, BTreeSet::from([3, 10, 12]));
     }
 }
