@@ -88,7 +88,7 @@ fn an_ordinary_user_has_a_platform_and_pods_and_is_told_what_differs() {
     let limits = kubectl(&["get", "nodes", "-o", limits]).success();
     assert!(limits.contains("limits of pods have no effect"), "{limits}");
     let saved = instance.curtain(&["snapshot", "save", "one"]);
-    assert!(saved.code != 0 && saved.stderr.contains("an ordinary user's"), "{saved:?}");
+    assert!(saved.code != 0 && saved.stderr.contains("an ordinary user's instance"), "{saved:?}");
     let doctor = instance.curtain(&["doctor"]).stdout;
     assert!(doctor.contains(&format!("running as user {USER}")), "{doctor}");
     println!("an ordinary user's differs from root's:\n{limits}\n{}\n{doctor}", saved.stderr);

@@ -377,6 +377,13 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
+    /// The state of an ordinary user's cluster is not the user's to save.
+    #[error(
+        "an ordinary user's instance on embedded can be neither saved nor restored: files in it are of ids that are not \
+         this user's to read or to give away; `curtain pause` keeps all of it in its place, and root's instances have \
+         snapshots"
+    )]
+    RootsSnapshots,
     /// A snapshot could not be made or used.
     #[cfg(target_os = "linux")]
     #[error(transparent)]
@@ -424,6 +431,7 @@ impl Error {
             | Self::NoNodes { .. }
             | Self::NotOffline
             | Self::NoSnapshots { .. }
+            | Self::RootsSnapshots
             | Self::NotAdmitted { .. }
             | Self::Archive { .. } => Kind::BadInput,
             Self::NoNamespaces { .. }

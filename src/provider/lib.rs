@@ -265,7 +265,8 @@ pub trait Provider: Send + Sync {
     /// What saves the state of its clusters as one file and brings it back.
     ///
     /// # Errors
-    /// [`Error::NoSnapshots`] where that state is not in this program's hands.
+    /// [`Error::NoSnapshots`] where that state is not in this program's hands, [`Error::RootsSnapshots`] where not all of
+    /// it is in the user's.
     fn keeper(&self) -> Result<&dyn Keeper, Error>;
 
     /// What of the cluster is still on this machine.

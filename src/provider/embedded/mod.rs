@@ -189,11 +189,7 @@ impl Provider for Embedded {
 
     fn keeper(&self) -> Result<&dyn Keeper, Error> {
         if rootless::is_ordinary_user() {
-            return Err(Error::NoSnapshots {
-                provider: "embedded",
-                why: "the cluster is an ordinary user's, and files in it are of ids that are not this user's to read or \
-                      to give away; an instance of root's has snapshots",
-            });
+            return Err(Error::RootsSnapshots);
         }
         Ok(self)
     }

@@ -5,7 +5,7 @@
 //! outside, waits for it, and passes signals on: its id is the cluster's, and its end is that of everything inside. That
 //! is how nothing outlives a cluster that has no control groups.
 //!
-//! Which ids there are: 0, which is the user, and 1 to 65535 where `newuidmap` and `newgidmap` are installed and the user
+//! Which ids there are: 0, which is the user, and 1 to 65536 where `newuidmap` and `newgidmap` are installed and the user
 //! has a range of ids in `/etc/subuid` and `/etc/subgid`. Without those there is one id. Then files that an image gives to
 //! others are the user's own, and a container that is to run as somebody else has one more user namespace, in which that
 //! one id is called what the container wants.
