@@ -20,6 +20,7 @@ mod policy;
 mod protocol;
 mod proxy;
 mod reading;
+mod readme;
 mod storage;
 mod streams;
 mod validating;
