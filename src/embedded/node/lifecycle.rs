@@ -316,17 +316,19 @@ fn add_children(ours: &mut BTreeSet<i32>, parents: impl Iterator<Item = (i32, i3
     }
 }
 
-/// Not a zombie.
+/// Neither gone nor a zombie.
 fn is_alive(proc_dir: &Path) -> bool {
     parent_of_living(proc_dir).is_some()
 }
 
-/// The parent of a process that has not ended.
+/// The parent of a process that has not ended. A zombie that has threads left holds all it ever held: its first thread has
+/// ended, and the others have not yet.
 fn parent_of_living(proc_dir: &Path) -> Option<i32> {
     let stat = std::fs::read_to_string(proc_dir.join("stat")).ok()?;
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
-    if matches!(fields.next()?, "Z" | "X") {
+    let threads = || std::fs::read_dir(proc_dir.join("task")).map_or(0, Iterator::count);
+    if matches!(fields.next()?, "Z" | "X") && threads() < 2 {
         return None;
     }
     fields.next()?.parse().ok()

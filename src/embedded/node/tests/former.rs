@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use super::*;
 use crate::node::cgroup::{Group, Tree};
@@ -20,6 +21,13 @@ fn a_former_node_that_holds_the_listeners_still_is_ended_first() {
     let mut said = String::new();
     BufReader::new(former.stdout.take().unwrap()).read_line(&mut said).unwrap();
     assert_eq!(said, "held\n");
+    // The kernel calls it a zombie as soon as its first thread has ended.
+    let stat = format!("/proc/{}/stat", former.id());
+    let begin = Instant::now();
+    while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
+        assert!(begin.elapsed() < PATIENCE, "its first thread has not ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     put_into(&group(&cluster, "system"), &former);
     start(&cluster);
     assert!(!former.wait().unwrap().success());
