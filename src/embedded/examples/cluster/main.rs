@@ -1,4 +1,5 @@
-//! A bare embedded cluster without the platform, for trying the node by hand.
+//! A bare embedded cluster without the platform, for trying the node by hand, and for `bench_node` and `chaos_node`. Its own
+//! image, `docker.io/library/curtain:dev`, has a few programs for containers: `args: [program, serve, "8080", hello]`.
 //!
 //! ```text
 //! cargo run -p curtain-embedded --example cluster -- up   HOME   # prints the kubeconfig's path
@@ -12,6 +13,10 @@
     clippy::disallowed_methods,
     reason = "a program for people"
 )]
+
+#[path = "../bare/mod.rs"]
+mod bare;
+mod programs;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -35,6 +40,8 @@ fn main() {
             tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
             embedded::run_node(Path::new(config), number(fd))
         }
+        ["program", words @ ..] => programs::run(words)
+            .map_err(|source| Error::System { what: format!("run {words:?}"), source }),
         ["up", home] => up(Path::new(home)),
         ["load", home, archive] => load(Path::new(home), archive),
         ["stop", home] => config(home).and_then(|c| embedded::stop(&c, Duration::from_secs(30))),
@@ -62,23 +69,14 @@ fn up(home: &Path) -> Result<(), Error> {
     let failed = |source| Error::System { what: "prepare the cluster".to_owned(), source };
     let config = match ClusterConfig::read(&home.join("config.json")) {
         Ok(config) => config,
-        Err(_) => ClusterConfig {
-            version: ClusterConfig::VERSION,
-            instance: "bare".to_owned(),
-            home: std::path::absolute(home).map_err(failed)?,
-            binary: std::env::current_exe().map_err(failed)?,
-            own_image: "docker.io/library/curtain:dev".to_owned(),
-            api_listen: TcpListener::bind("127.0.0.1:0")
+        Err(_) => bare::settings(
+            "bare",
+            std::path::absolute(home).map_err(failed)?,
+            std::env::current_exe().map_err(failed)?,
+            TcpListener::bind("127.0.0.1:0")
                 .and_then(|listener| listener.local_addr())
                 .map_err(failed)?,
-            front_doors: Vec::new(),
-            service_cidr: "10.96.0.0/16".parse()?,
-            pod_cidr: "10.244.0.0/16".parse()?,
-            reach: embedded::Reach::default(),
-            registries: embedded::Registries::default(),
-            sight: true,
-            offline: false,
-        },
+        )?,
     };
     embedded::init(&config)?;
     embedded::start(&config, Duration::from_secs(10))?;
