@@ -27,5 +27,6 @@ pub(crate) fn settings(
         reach: Reach::default(),
         registries: Registries::default(),
         sight: true,
+        offline: false,
     })
 }
