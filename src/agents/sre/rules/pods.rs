@@ -1,6 +1,7 @@
 //! Pods that do not start, or do not stay.
 
 use super::{Cause, Finding, counting, errors, seen, wrote};
+use crate::sre::alert::Concern;
 use crate::sre::evidence::{Component, Event, Evidence};
 use crate::sre::fix;
 
@@ -69,7 +70,7 @@ fn memory(evidence: &Evidence, name: &str, component: &Component) -> Option<Caus
         .events
         .iter()
         .find(|event| event.reason.contains("OOM") || event.message.contains("OOMKilled"));
-    let restarts = restarts(component)?;
+    let restarts = restarts(component).or_else(|| told(evidence, name))?;
     let used = component.state.memory.filter(|part| *part >= FULL);
     let (weight, finding) = match (killed, event, used) {
         (Some((pod, why)), ..) => (0.93, seen(evidence, name, format!("Pod {pod}: {why}"))),
@@ -131,6 +132,12 @@ fn crash(evidence: &Evidence, name: &str, component: &Component) -> Option<Cause
 /// Whether a pod of it is not ready.
 fn down(component: &Component) -> bool {
     component.state.pods.split_once('/').is_some_and(|(ready, all)| ready != all)
+}
+
+/// That the alert itself says that a pod was started anew: it knows before anybody has counted it.
+fn told(evidence: &Evidence, name: &str) -> Option<String> {
+    let pods = evidence.request.alert.concern() == Concern::Pods && evidence.alerted() == name;
+    pods.then(|| "A pod was started anew".to_owned())
 }
 
 /// That it was started anew, in words.

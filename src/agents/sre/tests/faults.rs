@@ -248,6 +248,20 @@ fn what_was_heard_of_before_only_gives_way_to_what_is() {
 }
 
 #[test]
+fn a_kill_that_nobody_has_counted_yet_is_one_when_the_alert_is_of_it() {
+    let killed_while_slow = |rule: &str| {
+        World::new("mail", rule)
+            .slow("checkout", "mail", 900.0)
+            .set("mail", "N", "3")
+            .unwell("mail", "started anew after OOMKilled")
+    };
+    let summary = |rule: &str| first(&report(killed_while_slow(rule))).1;
+    assert!(summary("failures").contains("OOMKilled"), "{}", summary("failures"));
+    // It may have been long ago.
+    assert!(summary("slow").contains("slow by itself"), "{}", summary("slow"));
+}
+
+#[test]
 fn only_what_is_sure_and_takes_something_back_is_made_by_the_agent_itself() {
     let sure = |world: World| apply::remedy(&judge(&world.0));
     let named = "cannot parse \"TAX_PERCENT\"";
