@@ -123,6 +123,16 @@ fn an_agent_finds_the_cause_is_refused_allowed_and_fixes() {
         other => Err(other),
     });
 
+    // What the agent has mended is not broken any more, whoever asks.
+    let heal = |service: &[&str]| -> Value {
+        let told = instance.curtain(&[&["demo", "heal", "-o", "json"], service].concat());
+        serde_json::from_str(&told.success()).unwrap()
+    };
+    assert_eq!(heal(&["mail"]), json!({"healed": [], "stillBroken": []}));
+    let healed = heal(&[]);
+    assert_eq!(healed["healed"][0]["mended"], true, "{healed}");
+    assert_eq!(healed["healed"][0]["fault"], "bad-config", "{healed}");
+
     let audit =
         instance.curtain(&["audit", "--by", "claude-1", "--changes", "-o", "json"]).success();
     let audit: Vec<Value> = serde_json::from_str(&audit).unwrap();

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::image::IMAGE;
+
 /// Holds a [`Record`] as JSON.
 pub const ANNOTATION: &str = "curtain.dev/fault";
 /// Where the container's own variables are changed.
@@ -48,14 +50,19 @@ impl Record {
 }
 
 /// Whether `fault` is still to be made in a binding that was broken by `earlier`: not where it stands already. What
-/// somebody has mended since is broken anew, once the rest of it is put back.
+/// somebody has mended since is broken anew, once the rest of it is put back. `workload` as in [`stands`].
 ///
 /// # Errors
 /// The name of another fault, which stands.
-pub fn is_free(binding: &mut Value, earlier: Option<&Record>, fault: &str) -> Result<bool, String> {
+pub fn is_free(
+    binding: &mut Value,
+    workload: Option<&Value>,
+    earlier: Option<&Record>,
+    fault: &str,
+) -> Result<bool, String> {
     match earlier {
         None => Ok(true),
-        Some(earlier) if !stands(binding, earlier) => {
+        Some(earlier) if !stands(binding, workload, earlier) => {
             restore(binding, earlier);
             Ok(true)
         }
@@ -88,13 +95,19 @@ pub fn set(binding: &mut Value, variables: &[Value]) -> Record {
     Record { variables: changed, bare, ..Record::default() }
 }
 
-/// Whether everything is as the fault left it. What was mended in the binding is mended; of an image it does not know.
-fn stands(binding: &Value, record: &Record) -> bool {
+/// Whether everything is as the fault left it, and nobody has mended any of it. An image is in the `workload`; while that
+/// is not known, the image counts as broken still.
+#[must_use]
+pub fn stands(binding: &Value, workload: Option<&Value>, record: &Record) -> bool {
     let entries = binding.pointer(VARIABLES).and_then(Value::as_array);
-    record
+    let variables = record
         .variables
         .iter()
-        .all(|changed| entries.is_some_and(|entries| entries.contains(&changed.after)))
+        .all(|changed| entries.is_some_and(|entries| entries.contains(&changed.after)));
+    let image = |changed: &Changed| {
+        workload.is_none_or(|workload| workload.pointer(IMAGE) == Some(&changed.after))
+    };
+    variables && record.image.as_ref().is_none_or(image)
 }
 
 /// Puts back what still is as the fault left it, and names the rest.
@@ -179,24 +192,38 @@ mod tests {
     fn a_fault_stands_until_somebody_mends_it() {
         let mut changed = binding(json!({}));
         let record = set(&mut changed, &[json!({ "key": "A", "value": "bad" })]);
-        assert!(stands(&changed, &record));
+        assert!(stands(&changed, None, &record));
         changed["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
-        assert!(!stands(&changed, &record));
+        assert!(!stands(&changed, None, &record));
         changed["spec"] = json!({});
-        assert!(!stands(&changed, &record));
-        assert!(stands(&changed, &Record::default()));
+        assert!(!stands(&changed, None, &record));
+        assert!(stands(&changed, None, &Record::default()));
+    }
+
+    #[test]
+    fn an_image_is_mended_in_the_workload() {
+        let mut workload = json!({ "spec": { "container": { "image": "shop:1" } } });
+        let record = crate::Image::break_it(&mut workload);
+        let binding = binding(json!({}));
+        assert!(stands(&binding, None, &record) && stands(&binding, Some(&workload), &record));
+        for image in ["shop:1", "shop:2"] {
+            workload["spec"]["container"]["image"] = json!(image);
+            assert!(!stands(&binding, Some(&workload), &record), "{image}");
+            let free = is_free(&mut binding.clone(), Some(&workload), Some(&record), "latency");
+            assert_eq!(free, Ok(true), "{image}");
+        }
     }
 
     #[test]
     fn a_fault_is_made_once_and_not_on_top_of_another() {
         let mut changed = binding(json!({}));
-        assert_eq!(is_free(&mut changed, None, "one"), Ok(true));
+        assert_eq!(is_free(&mut changed, None, None, "one"), Ok(true));
         let record = set(&mut changed, &[json!({ "key": "A", "value": "bad" })]);
         let record = Record { fault: "one".to_owned(), ..record };
-        assert_eq!(is_free(&mut changed, Some(&record), "one"), Ok(false));
-        assert_eq!(is_free(&mut changed, Some(&record), "two"), Err("one".to_owned()));
+        assert_eq!(is_free(&mut changed, None, Some(&record), "one"), Ok(false));
+        assert_eq!(is_free(&mut changed, None, Some(&record), "two"), Err("one".to_owned()));
         changed["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
-        assert_eq!(is_free(&mut changed, Some(&record), "two"), Ok(true));
+        assert_eq!(is_free(&mut changed, None, Some(&record), "two"), Ok(true));
         assert_eq!(changed["spec"], json!({}), "and what is left of it is put back");
     }
 

@@ -15,9 +15,9 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use curtain_demo::{
     ANNOTATION, Change, NAMESPACE, PROJECT, Record, SERVICES, change, find, is_free, pause,
-    restore, set,
+    restore, set, stands,
 };
-use image::Image;
+use image::{Image, workload_of};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -38,10 +38,22 @@ pub(crate) async fn bindings(user: &User<'_>) -> Result<Vec<Value>, BackendError
     Ok(all)
 }
 
-/// What a binding is broken by.
+/// What a binding was broken by.
 pub(crate) fn record(binding: &Value) -> Option<Record> {
     let annotation = binding.pointer("/metadata/annotations")?.get(ANNOTATION)?;
     Some(Record::read(annotation.as_str().unwrap_or_default()))
+}
+
+/// What a binding was broken by, and whether it still is.
+pub(crate) async fn state(
+    user: &User<'_>,
+    binding: &Value,
+) -> Result<Option<(Record, bool)>, BackendError> {
+    let Some(record) = record(binding) else { return Ok(None) };
+    let service = text(binding, "/spec/owner/componentName");
+    let workload = workload_of(user, service, Some(&record)).await?;
+    let stands = stands(binding, workload.as_ref(), &record);
+    Ok(Some((record, stands)))
 }
 
 #[derive(Deserialize)]
@@ -61,7 +73,8 @@ pub(crate) async fn break_it(
     let fault = fault.map_err(|unknown| BackendError::Refused(unknown.to_string()))?;
     let at = (namespace.as_str(), project.as_str());
     let user = portal.backend.of(&session.token);
-    let path = binding(&user, at, (&form.service, &form.environment)).await?.0;
+    let (path, found) = binding(&user, at, (&form.service, &form.environment)).await?;
+    let workload = workload_of(&user, &form.service, record(&found).as_ref()).await?;
     let change = change(&form.service, fault.name);
     let image = match change {
         Change::Image => Some(Image::of(&user, &form.service).await?),
@@ -69,7 +82,8 @@ pub(crate) async fn break_it(
     };
     let done = write(&user, &path, |binding| {
         let earlier = record(binding);
-        let free = is_free(binding, earlier.as_ref(), fault.name).map_err(|other| {
+        let free = is_free(binding, workload.as_ref(), earlier.as_ref(), fault.name);
+        let free = free.map_err(|other| {
             let why = format!("{} is broken by {other} already; heal it first", form.service);
             BackendError::Refused(why)
         })?;

@@ -5,7 +5,7 @@
 
 use curtain_demo::{
     ANNOTATION, Change, Fault, IMAGE, NAMESPACE, PROJECT, Record, VARIABLES, change,
-    find as fault_of, is_free, pause, restore, set,
+    find as fault_of, is_free, pause, restore, set, stands,
 };
 use kube::{
     Api, Client,
@@ -14,7 +14,10 @@ use kube::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{api, image::Image};
+use super::{
+    api,
+    image::{Image, workload_of},
+};
 use crate::{Error, access::Access, identity::refused};
 
 /// A service that was broken.
@@ -41,6 +44,8 @@ pub struct Healed {
     pub environment: String,
     /// What it was broken by.
     pub fault: String,
+    /// Whether somebody had mended it before.
+    pub mended: bool,
     /// What a user has changed since, and is therefore as the user left it.
     pub kept: Vec<String>,
 }
@@ -70,7 +75,8 @@ pub async fn break_service(
         let mut binding = find(&bindings, service, environment).await?;
         changed = format!("ReleaseBinding {NAMESPACE}/{}", name_of(&binding));
         let earlier = record(&binding);
-        let free = is_free(&mut binding.data, earlier.as_ref(), fault.name);
+        let workload = workload_of(&client, service, earlier.as_ref()).await?;
+        let free = is_free(&mut binding.data, workload.as_ref(), earlier.as_ref(), fault.name);
         if !free.map_err(|fault| Error::Broken { service: service.to_owned(), fault })? {
             break;
         }
@@ -143,7 +149,9 @@ pub async fn heal(
         }
         if is("/spec/owner/componentName", service) && is("/spec/environment", environment) {
             healing.healed.extend(heal_one(&client, &bindings, binding).await?);
-        } else if let Some(record) = record(&binding) {
+        } else if let Some(record) = record(&binding)
+            && is_broken(&client, &binding, &record).await?
+        {
             healing.still_broken.push(Still {
                 service: text(&binding, "/spec/owner/componentName").to_owned(),
                 environment: text(&binding, "/spec/environment").to_owned(),
@@ -163,6 +171,7 @@ async fn heal_one(
     for tried in 1.. {
         let Some(record) = record(&binding) else { return Ok(None) };
         let service = text(&binding, "/spec/owner/componentName").to_owned();
+        let mended = !is_broken(client, &binding, &record).await?;
         let mut kept = restore(&mut binding.data, &record);
         if let Some(image) = &record.image
             && !Image::of(client, &service).await?.heal(image).await?
@@ -174,11 +183,22 @@ async fn heal_one(
         }
         if written(bindings, &binding, tried).await? {
             let environment = text(&binding, "/spec/environment").to_owned();
-            return Ok(Some(Healed { service, environment, fault: record.fault, kept }));
+            return Ok(Some(Healed { service, environment, fault: record.fault, mended, kept }));
         }
         binding = bindings.get(&name).await.map_err(refused("read the release binding"))?;
     }
     Ok(None)
+}
+
+/// Whether `binding` is still as a fault left it.
+async fn is_broken(
+    client: &Client,
+    binding: &DynamicObject,
+    record: &Record,
+) -> Result<bool, Error> {
+    let service = text(binding, "/spec/owner/componentName");
+    let workload = workload_of(client, service, Some(record)).await?;
+    Ok(stands(&binding.data, workload.as_ref(), record))
 }
 
 fn record(binding: &DynamicObject) -> Option<Record> {

@@ -5,12 +5,30 @@ use kube::{
     Api, Client,
     api::{DynamicObject, PostParams},
 };
+use serde_json::Value;
 
 use super::{
     api,
     breaking::{name_of, text},
 };
 use crate::{Error, identity::refused};
+
+fn workloads(client: &Client) -> Api<DynamicObject> {
+    api(client, "Workload", "workloads", NAMESPACE)
+}
+
+/// The workload of `service`, if there is one and `record` tells of something in it.
+pub(super) async fn workload_of(
+    client: &Client,
+    service: &str,
+    record: Option<&Record>,
+) -> Result<Option<Value>, Error> {
+    if record.is_none_or(|record| record.image.is_none()) {
+        return Ok(None);
+    }
+    let found = workloads(client).get_opt(service).await;
+    Ok(found.map_err(refused("read the workload"))?.map(|workload| workload.data))
+}
 
 /// The image of a service's workload.
 pub(super) struct Image {
@@ -22,7 +40,7 @@ pub(super) struct Image {
 
 impl Image {
     pub(super) async fn of(client: &Client, service: &str) -> Result<Self, Error> {
-        let workloads = api(client, "Workload", "workloads", NAMESPACE);
+        let workloads = workloads(client);
         let workload = workloads.get(service).await.map_err(refused("read the workload"))?;
         let components = api(client, "Component", "components", NAMESPACE);
         let component = components.get(service).await.map_err(refused("read the component"))?;

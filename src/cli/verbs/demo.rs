@@ -1,7 +1,7 @@
 //! `curtain demo`.
 
 use clap::Subcommand;
-use curtain_appliance::demo::{self, Healing, Still};
+use curtain_appliance::demo::{self, Healed, Healing, Still};
 use serde_json::json;
 
 use crate::{context::Context, exit::Exit, failure::Failure, output};
@@ -124,10 +124,7 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
                 return Ok(Exit::Ok);
             }
             for one in &healing.healed {
-                output::line(&format!(
-                    "{} in {}: no more {}",
-                    one.service, one.environment, one.fault
-                ));
+                output::line(&outcome(one));
                 if !one.kept.is_empty() {
                     output::note(&format!(
                         "changed by somebody since, and kept: {}",
@@ -142,6 +139,15 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
         Verb::Faults => {}
     }
     Ok(Exit::Ok)
+}
+
+/// What became of a fault.
+fn outcome(one: &Healed) -> String {
+    let Healed { service, environment, fault, mended, .. } = one;
+    match mended {
+        true => format!("{service} in {environment}: somebody had mended {fault} already"),
+        false => format!("{service} in {environment}: no more {fault}"),
+    }
 }
 
 /// What is broken still, or that nothing was.
@@ -192,12 +198,17 @@ mod tests {
         let both = "mail in development (latency), payment in development (latency)";
         let told = format!("nothing of that is broken; broken: {both}");
         assert_eq!(left(&healing), Some(told));
-        healing.healed = vec![demo::Healed {
+        let mut web = Healed {
             service: "web".to_owned(),
             environment: "development".to_owned(),
             fault: "bad-config".to_owned(),
+            mended: false,
             kept: Vec::new(),
-        }];
+        };
+        assert_eq!(outcome(&web), "web in development: no more bad-config");
+        web.mended = true;
+        assert_eq!(outcome(&web), "web in development: somebody had mended bad-config already");
+        healing.healed = vec![web];
         assert_eq!(left(&healing), Some(format!("still broken: {both}")));
         healing.still_broken.clear();
         assert_eq!(left(&healing), None);

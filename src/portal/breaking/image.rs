@@ -8,6 +8,25 @@ use crate::model::text;
 use curtain_demo::{Changed, Image as Made, NAMESPACE, PROJECT, Record};
 use serde_json::{Value, json};
 
+fn path(service: &str) -> String {
+    format!("/namespaces/{NAMESPACE}/workloads/{}", encode(service))
+}
+
+/// The workload of `service`, if there is one and `record` tells of something in it.
+pub(super) async fn workload_of(
+    user: &User<'_>,
+    service: &str,
+    record: Option<&Record>,
+) -> Result<Option<Value>, BackendError> {
+    if record.is_none_or(|record| record.image.is_none()) {
+        return Ok(None);
+    }
+    match user.get(&path(service)).await {
+        Err(BackendError::NotFound(_)) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// The workload of a service, and its newest release.
 pub(super) struct Image {
     path: String,
@@ -21,7 +40,7 @@ impl Image {
         let place = json!({"namespace": NAMESPACE, "project": PROJECT, "component": service});
         let may = user.may(&[("workload:update", place, json!({}))]).await?;
         may.into_iter().collect::<Result<(), String>>().map_err(BackendError::Forbidden)?;
-        let path = format!("/namespaces/{NAMESPACE}/workloads/{}", encode(service));
+        let path = path(service);
         let component = format!("/namespaces/{NAMESPACE}/components/{}", encode(service));
         let (workload, component) = tokio::try_join!(user.get(&path), user.get(&component))?;
         let newest = text(&component, "/status/latestRelease/name").to_owned();

@@ -4,7 +4,8 @@ pub(crate) mod notice;
 
 use super::layout::{self, Section};
 use super::{Page, overview, parts, project};
-use crate::breaking::{bindings, is_of, is_sample, record};
+use crate::backend::User;
+use crate::breaking::{bindings, is_of, is_sample, state};
 use crate::error::BackendError;
 use crate::login::encode;
 use crate::model::{self, text, title};
@@ -39,6 +40,7 @@ pub(crate) async fn show(
     let hierarchy = json!({"namespace": namespace, "project": name});
     let attributes = json!({"environment": format!("{namespace}/{environment}")});
     let may = user.may(&[("releasebinding:update", hierarchy, attributes)]).await?;
+    let (broken, mended) = known(&user, &bindings).await?;
     let own = project::href(&namespace, &name);
     let here = format!("{own}/break");
     let form = Form { here: &here, environment: &environment, key: &session.form_key };
@@ -46,7 +48,8 @@ pub(crate) async fn show(
     let content = html! {
         (project::head(&view.project, &own, "Break something"))
         p.lead { "Trouble in the sample shop, to see how it is found. It is made in settings as people make it, and healing puts back just that." }
-        (broken(&bindings, &form))
+        (listed(("broken", "Broken now"), &broken, "Heal", &form))
+        (listed(("mended", "Mended by somebody since"), &mended, "Clear", &form))
         section aria-labelledby="faults" {
             h2.label #faults { "Break something in " (place) }
             @if environments.len() > 1 { (choice(&here, &environments, &environment)) }
@@ -83,21 +86,43 @@ fn choice(here: &str, environments: &[(String, String)], shown: &str) -> Markup 
     }
 }
 
-/// What is broken now, in any environment.
-fn broken(bindings: &[Value], form: &Form<'_>) -> Markup {
-    let all: Vec<(&Value, Record)> =
-        bindings.iter().filter_map(|binding| Some((binding, record(binding)?))).collect();
+/// Bindings that were broken, and by what.
+type Records<'b> = Vec<(&'b Value, Record)>;
+
+/// What is broken now, in any environment, and what was and has been mended otherwise than by healing.
+async fn known<'b>(
+    user: &User<'_>,
+    bindings: &'b [Value],
+) -> Result<(Records<'b>, Records<'b>), BackendError> {
+    let (mut broken, mut mended) = (Vec::new(), Vec::new());
+    for binding in bindings {
+        match state(user, binding).await? {
+            Some((record, true)) => broken.push((binding, record)),
+            Some((record, false)) => mended.push((binding, record)),
+            None => {}
+        }
+    }
+    Ok((broken, mended))
+}
+
+/// Some of those, each with a button.
+fn listed(
+    (id, heading): (&str, &str),
+    all: &[(&Value, Record)],
+    button: &str,
+    form: &Form<'_>,
+) -> Markup {
     html! {
         @if !all.is_empty() {
-            section aria-labelledby="broken" {
-                h2.label #broken { "Broken now" }
-                ul.events { @for (binding, record) in &all { li { (healing(binding, record, form)) } } }
+            section aria-labelledby=(id) {
+                h2.label id=(id) { (heading) }
+                ul.events { @for (binding, record) in all { li { (healing(binding, record, button, form)) } } }
             }
         }
     }
 }
 
-fn healing(binding: &Value, record: &Record, form: &Form<'_>) -> Markup {
+fn healing(binding: &Value, record: &Record, button: &str, form: &Form<'_>) -> Markup {
     let service = text(binding, "/spec/owner/componentName");
     let environment = text(binding, "/spec/environment");
     let fault = FAULTS.into_iter().find(|fault| fault.name == record.fault);
@@ -106,18 +131,18 @@ fn healing(binding: &Value, record: &Record, form: &Form<'_>) -> Markup {
         p { strong { (service) } " in " (environment) ": " (record.fault) }
         @if let Some(fault) = fault { p.dim { "To see: " (parts::coded(fault.see)) } }
         @if !kept.is_empty() { p.dim { "Changed by somebody since, and kept: " (kept.join(", ")) } }
-        (heal(form.here, (service, environment), form.key))
+        (heal(form.here, (service, environment), button, form.key))
     }
 }
 
-/// The button that heals a service. `here` is the address of this page.
-fn heal(here: &str, (service, environment): (&str, &str), form_key: &str) -> Markup {
+/// The button that heals a service, or clears what is left of a fault. `here` is the address of this page.
+fn heal(here: &str, (service, environment): (&str, &str), button: &str, form_key: &str) -> Markup {
     html! {
         form.buttons method="post" action={ (here) "/heal" } {
             input type="hidden" name="form_key" value=(form_key);
             input type="hidden" name="service" value=(service);
             input type="hidden" name="environment" value=(environment);
-            button type="submit" aria-label={ "Heal " (service) " in " (environment) } { "Heal" }
+            button type="submit" aria-label={ (button) " " (service) " in " (environment) } { (button) }
         }
     }
 }

@@ -137,12 +137,42 @@ async fn an_image_is_broken_in_the_workload_where_the_newest_release_runs_and_pu
     let record =
         taken(&browser)["metadata"]["annotations"][ANNOTATION].as_str().unwrap().to_owned();
     assert!(record.contains("\"before\":\"shop:1\""), "{record}");
+    assert!(browser.page(BREAK).await.contains("Broken now"));
+    let image = |image: &str| {
+        browser.wire.change(workloads, "checkout", |workload| {
+            workload["spec"]["container"]["image"] = json!(image);
+        });
+    };
+    image("shop:2");
+    let page = browser.page(BREAK).await;
+    assert!(!page.contains("Broken now") && page.contains("Mended by somebody since"), "{page}");
+    image("shop:no-such-tag");
 
     let healed = browser.submit(&format!("{BREAK}/heal"), IMAGE).await;
     assert_eq!(healed.status(), StatusCode::SEE_OTHER);
     assert_eq!(taken(&browser)["metadata"]["annotations"], json!({"mine": "stays"}));
     let (_, at, body, _) = browser.wire.written.lock().unwrap().pop().unwrap();
     assert_eq!((at.as_str(), &body["spec"]["container"]["image"]), (path, &json!("shop:1")));
+}
+
+#[tokio::test]
+async fn what_somebody_has_mended_is_not_told_as_broken() {
+    let browser = before_the_shop().await;
+    assert_eq!(browser.submit(BREAK, ORDER).await.status(), StatusCode::SEE_OTHER);
+    taken(&browser);
+    let told = format!("{SHOP}?env=development&broken=checkout");
+    assert!(browser.page(&told).await.contains("is broken by bad-config"));
+    // As an agent does it that was allowed to.
+    browser.wire.change_binding("checkout-development", |binding| {
+        binding["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
+    });
+    assert!(!browser.page(&told).await.contains("is broken by"));
+    let page = browser.page(BREAK).await;
+    assert!(!page.contains("Broken now") && page.contains("Mended by somebody since"), "{page}");
+    assert!(page.contains("Clear checkout in development"), "{page}");
+    browser.submit(&format!("{BREAK}/heal"), ORDER).await;
+    assert_eq!(taken(&browser)["metadata"]["annotations"], json!({"mine": "stays"}));
+    assert!(!browser.page(BREAK).await.contains("Mended by somebody"));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::heal;
 use crate::backend::User;
-use crate::breaking::{bindings, is_of, record};
+use crate::breaking::{bindings, is_of, state};
 use crate::error::BackendError;
 use crate::pages::overview::Asked;
 use crate::pages::parts;
@@ -23,9 +23,13 @@ pub(crate) async fn read(
     if let Some(service) = asked.broken().filter(known) {
         let bindings = bindings(user).await?;
         let found = bindings.iter().find(|binding| is_of(binding, service, environment.0));
-        return Ok(match found.and_then(record) {
-            Some(record) => broken(instance, own, service, environment, &record, form_key),
-            None => html! {},
+        let state = match found {
+            Some(binding) => state(user, binding).await?,
+            None => None,
+        };
+        return Ok(match state {
+            Some((record, true)) => broken(instance, own, service, environment, &record, form_key),
+            _ => html! {},
         });
     }
     Ok(match asked.healed().filter(known) {
@@ -58,7 +62,7 @@ fn broken(
             }
             @if let Some(fault) = fault { p { "Look for: " (parts::coded(fault.see)) "." } }
             p { "It shows once the change is rolled out, mostly within half a minute; then an incident opens below." }
-            (heal(&format!("{own}/break"), (service, environment.0), form_key))
+            (heal(&format!("{own}/break"), (service, environment.0), "Heal", form_key))
             p.small.dim { "or from a terminal: " code { (command) } }
         }
     }
