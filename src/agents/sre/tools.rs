@@ -5,6 +5,7 @@ use std::time::Duration;
 use curtain_control::mcp::{
     About, Access, Arg, ArgKind, Arguments, Call, CallError, Member, Output, Tool, Toolbox,
 };
+use curtain_control::objects::Names;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -103,6 +104,16 @@ impl Toolbox for ReportTools {
 
     async fn lists(&self, call: Call<'_>, action: &'static str) -> bool {
         self.office.gate.anywhere(call.token, action).await
+    }
+
+    async fn choices(
+        &self,
+        call: Call<'_>,
+        _: &'static Tool,
+        missing: &'static str,
+        given: &Arguments,
+    ) -> Option<Names> {
+        self.office.gate.choices(call.token, missing, given).await
     }
 
     async fn call(

@@ -1,5 +1,7 @@
 //! The arguments of a call, checked against the tool's row.
 
+use std::fmt::{self, Display, Formatter};
+
 use serde_json::{Map, Value};
 
 use super::{ArgKind, Tool};
@@ -9,14 +11,50 @@ use crate::authz::Hierarchy;
 #[derive(Debug, Clone, Default)]
 pub struct Arguments(Map<String, Value>);
 
+/// What is wrong with the arguments of a call: a sentence that tells the model what to send instead.
+#[derive(Debug, Clone)]
+pub struct Wrong {
+    reason: String,
+    /// Arguments that are needed and were not given.
+    pub(super) missing: Vec<&'static str>,
+    /// Those that were.
+    pub(super) given: Arguments,
+}
+
+impl From<String> for Wrong {
+    fn from(reason: String) -> Self {
+        Self { reason, missing: Vec::new(), given: Arguments::default() }
+    }
+}
+
+impl Display for Wrong {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
 impl Arguments {
-    /// Checks `given`. An empty string means that an optional argument was not given.
+    /// Checks `given`. An empty string means that an argument was not given.
     ///
     /// # Errors
-    /// A sentence that tells the model what to send instead.
-    pub fn check(tool: &Tool, given: Option<Map<String, Value>>) -> Result<Self, String> {
+    /// [`Wrong`].
+    pub fn check(tool: &Tool, given: Option<Map<String, Value>>) -> Result<Self, Wrong> {
         let mut given = given.unwrap_or_default();
         given.retain(|_, value| !value.is_null());
+        Self::check_given(tool, &given)?;
+        given.retain(|_, value| !is_empty(value));
+        let needed = tool.args.iter().filter(|arg| arg.required).map(|arg| arg.name);
+        let missing: Vec<_> = needed.filter(|name| !given.contains_key(*name)).collect();
+        let reason = match missing.as_slice() {
+            [] => return Ok(Self(given)),
+            [one] => format!("the argument {one} is required"),
+            several => format!("the arguments {} are required", several.join(", ")),
+        };
+        Err(Wrong { reason, missing, given: Self(given) })
+    }
+
+    /// Whether each is known and has its type.
+    fn check_given(tool: &Tool, given: &Map<String, Value>) -> Result<(), String> {
         for name in given.keys() {
             if !tool.args.iter().any(|arg| arg.name == name) {
                 let known: Vec<_> = tool.args.iter().map(|arg| arg.name).collect();
@@ -25,19 +63,9 @@ impl Arguments {
             }
         }
         for arg in tool.args {
-            let Some(value) = given.get(arg.name) else {
-                if arg.required {
-                    return Err(format!("the argument {} is required", arg.name));
-                }
+            let Some(value) = given.get(arg.name).filter(|value| !is_empty(value)) else {
                 continue;
             };
-            if value.as_str() == Some("") {
-                if arg.required {
-                    return Err(format!("the argument {} must not be empty", arg.name));
-                }
-                given.remove(arg.name);
-                continue;
-            }
             let expected = match arg.kind {
                 ArgKind::Text if value.is_string() => continue,
                 ArgKind::Text => "a string".to_owned(),
@@ -65,7 +93,13 @@ impl Arguments {
             };
             return Err(format!("the argument {} must be {expected}", arg.name));
         }
-        Ok(Self(given))
+        Ok(())
+    }
+
+    /// The same, with `name`.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
     }
 
     /// A string, empty when it was not given.
@@ -104,6 +138,10 @@ impl Arguments {
     }
 }
 
+fn is_empty(value: &Value) -> bool {
+    value.as_str() == Some("")
+}
+
 fn all(value: &Value, is: fn(&Value) -> bool) -> bool {
     value.as_array().is_some_and(|items| items.iter().all(is))
 }
@@ -129,7 +167,7 @@ mod tests {
     };
 
     fn check(given: Value) -> Result<Arguments, String> {
-        Arguments::check(&TOOL, given.as_object().cloned())
+        Arguments::check(&TOOL, given.as_object().cloned()).map_err(|wrong| wrong.to_string())
     }
 
     #[test]
@@ -161,7 +199,7 @@ mod tests {
             errors,
             [
                 "the argument namespace_name is required",
-                "the argument namespace_name must not be empty",
+                "the argument namespace_name is required",
                 "the argument limit must be a whole number",
                 "unknown argument \"name\"; try takes namespace_name, limit, scope, note",
                 "invalid scope \"planet\": must be \"namespace\" or \"cluster\"",

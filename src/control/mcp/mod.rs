@@ -23,7 +23,7 @@ mod serve;
 mod tool;
 mod toolbox;
 
-pub use arguments::Arguments;
+pub use arguments::{Arguments, Wrong};
 pub use control::ControlPlane;
 pub use serve::router;
 pub use tool::{Access, Arg, ArgKind, Member, Members, Output, Tool};

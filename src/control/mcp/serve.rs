@@ -20,7 +20,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Access, Arguments, Call, CallError, Tool, Toolbox, options::Options, schema::describe,
+    Access, Arguments, Call, CallError, Tool, Toolbox, arguments::Wrong, options::Options,
+    schema::describe,
 };
 use crate::{
     audit::trail,
@@ -178,7 +179,7 @@ impl<T: Toolbox> ServerHandler for Server<T> {
         let tool = self.find(&params.name).ok_or_else(unknown)?;
         let arguments = match Arguments::check(tool, params.arguments) {
             Ok(arguments) => arguments,
-            Err(reason) => return Ok(failure(reason).into()),
+            Err(wrong) => return Ok(failure(self.told(&request, tool, wrong).await).into()),
         };
         let place = arguments.place();
         let (answer, trail) = trail::follow(self.answer(&request, tool, arguments)).await;
@@ -193,6 +194,26 @@ impl<T: Toolbox> ServerHandler for Server<T> {
 }
 
 impl<T: Toolbox> Server<T> {
+    /// What is wrong with a call; of what it left out, with what there is to choose from.
+    async fn told(&self, request: &Request, tool: &'static Tool, wrong: Wrong) -> String {
+        let mut reason = wrong.to_string();
+        let Wrong { missing, mut given, .. } = wrong;
+        let look = async {
+            for name in missing {
+                let choices = self.0.choices(request.call(), tool, name, &given).await;
+                let Some(choices) = choices else { continue };
+                reason = format!("{reason}; for {name} {choices}");
+                // What else is missing is in the only one there is.
+                if let Some(only) = choices.only() {
+                    given = given.with(name, only);
+                }
+            }
+        };
+        // Slow or not, the call is answered.
+        let _ = tokio::time::timeout(PATIENCE, look).await;
+        reason
+    }
+
     /// Judges the call and does it.
     async fn answer(
         &self,

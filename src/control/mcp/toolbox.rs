@@ -9,6 +9,7 @@ use crate::{
     audit::Trail,
     authz::Hierarchy,
     identity::{Caller, Secret},
+    objects::Names,
 };
 
 /// How a server introduces itself.
@@ -66,6 +67,19 @@ pub trait Toolbox: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), CallError>> + Send {
         let _ = (call, tool, action, place, arguments);
         future::ready(Ok(()))
+    }
+
+    /// What there is to choose from for the argument `missing` of a call of `tool` with what is `given`, as far as the
+    /// caller may see it. Nothing is known of an argument that names nothing, or something new.
+    fn choices(
+        &self,
+        call: Call<'_>,
+        tool: &'static Tool,
+        missing: &'static str,
+        given: &Arguments,
+    ) -> impl Future<Output = Option<Names>> + Send {
+        let _ = (call, tool, missing, given);
+        future::ready(None)
     }
 
     /// Keeps a record of a call of `tool` at `place`, which left `trail`, before it is answered. `failure` is what

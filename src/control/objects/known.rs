@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Ask, Error, Kind, ListQuery, Object, Objects, Verb, kind, kind_of, store::check_namespace,
@@ -102,6 +102,20 @@ impl Objects {
         Error::NotFound { kind: named, name }
     }
 
+    /// What could be meant by an argument that names an object of `kind` and was left out; `filter` is what lists of the
+    /// kind are filtered by. Nothing, where the caller may see none of them or the cluster does not say.
+    pub(crate) async fn choices(
+        &self,
+        ask: Ask<'_>,
+        kind: &'static Kind,
+        (namespace, filter): (&str, Option<&str>),
+    ) -> Option<Names> {
+        match self.may_see(ask, kind, namespace) {
+            true => self.names(ask, kind, (namespace, filter), MOST_NAMES).await.ok(),
+            false => None,
+        }
+    }
+
     /// The first `most` names of `kind` that the caller may see. That they were looked up is no act of the caller's, and
     /// leaves no record.
     ///
@@ -124,11 +138,22 @@ impl Objects {
 }
 
 /// Names that there are, the first of them.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Names {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Names {
     known: Vec<String>,
     /// Whether there are others.
     more: bool,
+}
+
+impl Names {
+    /// The only one there is.
+    pub(crate) fn only(&self) -> Option<&str> {
+        match self.known.as_slice() {
+            [only] if !self.more => Some(only),
+            _ => None,
+        }
+    }
 }
 
 impl Display for Names {

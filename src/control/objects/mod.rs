@@ -26,7 +26,7 @@ mod watch;
 pub use error::Error;
 pub use grants::Wish;
 pub use kinds::{KINDS, Kind, Place, Verb, kind, kind_of};
-pub(crate) use known::Names;
+pub use known::Names;
 pub use list::{ListQuery, MOST_ITEMS, Page};
 pub use schema::parameters_schema;
 pub use store::{Ask, Objects};

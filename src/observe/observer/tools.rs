@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use curtain_control::authz::Gate;
 use curtain_control::mcp::{About, Arguments, Call, CallError, Tool, Toolbox};
+use curtain_control::objects::Names;
 use serde_json::Value;
 
 use super::signal::Signal;
@@ -33,6 +34,16 @@ impl Toolbox for ObserverTools {
 
     async fn lists(&self, call: Call<'_>, action: &'static str) -> bool {
         self.gate.anywhere(call.token, action).await
+    }
+
+    async fn choices(
+        &self,
+        call: Call<'_>,
+        _: &'static Tool,
+        missing: &'static str,
+        given: &Arguments,
+    ) -> Option<Names> {
+        self.gate.choices(call.token, missing, given).await
     }
 
     /// The call itself is judged by the control plane, where its place and environment are known.

@@ -89,6 +89,11 @@ async fn a_place_that_is_not_there_is_told_and_reports_are_in_plain_words() {
     let told = ask("analyze_runtime_state", wrong).await.expect_err("refused");
     assert!(told.contains("there is no component \"wep\""), "{told}");
 
+    let row = tools.tools()[2];
+    let given = json!({"namespace": "default", "project": "shop"});
+    let given = Arguments::check(row, given.as_object().cloned()).expect_err("wrong");
+    assert_eq!(given.to_string(), "the arguments component, environment are required");
+
     // What is reported of is answered, whatever became of it.
     let mut alert = request("web", "errors");
     alert.alert.value = json!("7.000000000000001");

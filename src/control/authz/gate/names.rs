@@ -11,10 +11,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::{Gate, GateError};
-use crate::identity::Secret;
+use crate::{identity::Secret, mcp::Arguments, objects::Names};
 
 /// A name comes from outside: it stays one value of a query.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
+/// Nothing can be called that: whoever asks for it is told all that there is.
+const NO_NAME: &str = "-";
 
 /// What is meant by a name in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +36,12 @@ pub enum Named<'a> {
 pub struct Absent {
     /// `component "shp" in project shop`
     what: String,
-    known: Vec<String>,
-    more: bool,
+    names: Names,
 }
 
 impl Display for Absent {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no {}", self.what)?;
-        if self.known.is_empty() {
-            return f.write_str("; there are none that you may see");
-        }
-        write!(f, "; there are: {}", self.known.join(", "))?;
-        f.write_str(if self.more { " and more" } else { "" })
+        write!(f, "there is no {}; {}", self.what, self.names)
     }
 }
 
@@ -81,8 +77,29 @@ impl Gate {
             url = format!("{url}&{key}={}", escaped(name));
         }
         let found: Found = self.ask(Request::get(url), token, Bytes::new()).await?;
-        let Found { absent, known, more } = found;
-        Ok(absent.then_some(Absent { what, known, more }))
+        let Found { absent, names } = found;
+        Ok(absent.then_some(Absent { what, names }))
+    }
+
+    /// What there is to choose from for an argument called `missing`, `namespace` for example, that a call left out; with
+    /// what is `given`, as far as the caller may see it. Nothing, too, where the control plane does not say.
+    pub async fn choices(&self, token: &Secret, missing: &str, given: &Arguments) -> Option<Names> {
+        let (namespace, project) = (given.text("namespace"), given.text("project"));
+        let (namespace, named) = match (missing, namespace, project) {
+            ("namespace", ..) => (NO_NAME, Named::Namespace),
+            (_, "", _) | ("component", _, "") => return None,
+            ("project", ..) => (namespace, Named::Project(NO_NAME)),
+            ("component", ..) => (namespace, Named::Component(project, NO_NAME)),
+            ("environment", ..) => (namespace, Named::Environment(NO_NAME)),
+            _ => return None,
+        };
+        match self.absent(token, namespace, named).await {
+            Ok(absent) => absent.map(|absent| absent.names),
+            Err(error) => {
+                tracing::warn!(%error, missing, "names to choose from cannot be told");
+                None
+            }
+        }
     }
 }
 
@@ -90,10 +107,8 @@ impl Gate {
 #[derive(Deserialize)]
 struct Found {
     absent: bool,
-    #[serde(default)]
-    known: Vec<String>,
-    #[serde(default)]
-    more: bool,
+    #[serde(flatten)]
+    names: Names,
 }
 
 #[cfg(test)]

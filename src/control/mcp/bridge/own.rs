@@ -26,7 +26,7 @@ pub(super) async fn answer(own: &dyn OwnTool, call: &Value) -> Value {
     let given = call["params"]["arguments"].as_object().cloned();
     let answered = match Arguments::check(own.tool(), given) {
         Ok(arguments) => own.call(arguments).await,
-        Err(reason) => Err(reason),
+        Err(wrong) => Err(wrong.to_string()),
     };
     let result = match answered {
         Ok(value) => CallToolResult::structured(value),

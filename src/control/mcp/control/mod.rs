@@ -24,7 +24,7 @@ use crate::{
     authz::{GrantKind, Hierarchy, Question, Via},
     identity::SubjectKind,
     live::Live,
-    objects::{Ask, Error, ListQuery, Objects, kind},
+    objects::{Ask, Error, Kind, ListQuery, Names, Objects, kind},
 };
 use shapes::Shape;
 use table::{Does, ROWS, Row};
@@ -67,15 +67,9 @@ impl ControlPlane {
         arguments: &Arguments,
     ) -> Result<Value, Error> {
         let kind = kind(kind_name);
-        let filter = kind.filter.and_then(|filter| {
-            arguments.optional(match filter {
-                "project" => "project_name",
-                _ => "component_name",
-            })
-        });
         let query = ListQuery {
             namespace: arguments.text("namespace_name"),
-            filter,
+            filter: filter(kind, arguments),
             label_selector: None,
             limit: usize::try_from(arguments.integer("limit").unwrap_or(DEFAULT_LIMIT))
                 .unwrap_or(1),
@@ -131,6 +125,14 @@ impl ControlPlane {
     }
 }
 
+/// What a list of `kind` is narrowed to, if the arguments say.
+fn filter<'a>(kind: &Kind, arguments: &'a Arguments) -> Option<&'a str> {
+    arguments.optional(match kind.filter? {
+        "project" => "project_name",
+        _ => "component_name",
+    })
+}
+
 impl Toolbox for ControlPlane {
     fn about(&self) -> About {
         About { name: "openchoreo-api", version: self.version.clone(), instructions: INSTRUCTIONS }
@@ -176,6 +178,31 @@ impl Toolbox for ControlPlane {
                 None => *denial,
             })
         })
+    }
+
+    async fn choices(
+        &self,
+        call: Call<'_>,
+        tool: &'static Tool,
+        missing: &'static str,
+        given: &Arguments,
+    ) -> Option<Names> {
+        let kind = match missing {
+            "namespace_name" => kind("Namespace"),
+            "project_name" => kind("Project"),
+            "component_name" => kind("Component"),
+            "environment" => kind("Environment"),
+            "release_name" => kind("ComponentRelease"),
+            // What is to be made has a name of its own.
+            _ if tool.access == Access::Create => return None,
+            _ => Row::of(tool)?.about().filter(|(_, argument)| *argument == missing)?.0,
+        };
+        let namespace = given.text("namespace_name");
+        if kind.is_namespaced() && namespace.is_empty() {
+            return None;
+        }
+        let ask = Ask { caller: call.caller, via: Via::Mcp };
+        self.objects.choices(ask, kind, (namespace, filter(kind, given))).await
     }
 
     async fn keep(

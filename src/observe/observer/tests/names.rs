@@ -52,6 +52,15 @@ async fn a_misspelt_name_is_told_with_those_there_are_and_what_is_stored_is_answ
         let told = world.tool("guest", tool, misspelt[0].0.clone()).await;
         assert_ne!(told["isError"], true, "{tool}: {told}");
     }
+    // Nor is a name that is left out a riddle.
+    let told = world.tool("dev", "query_topology", json!({})).await;
+    assert_eq!(told["isError"], true, "{told}");
+    let words = told["content"][0]["text"].as_str().expect("words");
+    assert!(words.starts_with("the arguments namespace, project"), "{words}");
+    let choices = "; for namespace there are: default; for project there are: bank, shop";
+    assert!(words.contains(choices), "{words}");
+    let told = world.tool("guest", "query_topology", json!({})).await;
+    assert!(!told.to_string().contains("there are"), "{told}");
     let scope = json!({"searchScope": {"namespace": "defualt"}});
     let (status, told) = world.query("dev", scope.clone()).await;
     assert_eq!((status, &told["errorCode"]), (400, &json!("OBS-V1-L-04")), "{told}");

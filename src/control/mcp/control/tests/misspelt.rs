@@ -120,6 +120,59 @@ async fn a_change_of_what_is_not_there_is_told_the_names_and_no_grant() {
 }
 
 #[tokio::test]
+async fn what_a_call_left_out_is_told_with_what_there_is() {
+    let platform = Platform::start().await;
+    deployed(&platform).await;
+    let agent = connect(&platform, "one", "", stateless()).await;
+    let team = "for namespace_name there are: team";
+    let both = "the arguments namespace_name, project_name are required";
+    for (tool, arguments, told) in [
+        ("list_projects", json!({}), format!("the argument namespace_name is required; {team}")),
+        (
+            "list_components",
+            json!({"namespace_name": "", "limit": 3}),
+            format!("{both}; {team}; for project_name there are: shop"),
+        ),
+        (
+            "list_components",
+            json!({"namespace_name": "team"}),
+            "the argument project_name is required; for project_name there are: shop".to_owned(),
+        ),
+        (
+            "update_release_binding",
+            json!({"namespace_name": "team", "restart": true}),
+            "the argument binding_name is required; for binding_name there are: web-production"
+                .to_owned(),
+        ),
+        (
+            "create_release_binding",
+            json!({"namespace_name": "team", "project_name": "shop", "component_name": "web"}),
+            "the arguments environment, release_name are required; for environment there are: \
+             development, production; for release_name there are: web-1"
+                .to_owned(),
+        ),
+        // What is to be made is called as whoever makes it likes.
+        (
+            "create_component",
+            json!({"namespace_name": "team", "project_name": "shop"}),
+            "the arguments name, component_type are required".to_owned(),
+        ),
+    ] {
+        assert_eq!(bad(&agent, tool, arguments).await, told, "{tool}");
+    }
+    blind(&platform, &["project:view"]).await;
+    // Until the policy is known.
+    for _ in 0..400 {
+        let told = bad(&agent, "list_components", json!({"namespace_name": "team"})).await;
+        if told == "the argument project_name is required" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("what is hidden was told for four seconds");
+}
+
+#[tokio::test]
 async fn who_may_not_look_is_told_neither_names_nor_a_grant() {
     let platform = Platform::start().await;
     deployed(&platform).await;
