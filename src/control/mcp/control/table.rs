@@ -86,7 +86,9 @@ const SPEC: Arg = Arg::required("workload_spec", Json).about(
 );
 const TYPE_CONFIGS: Arg = Arg::optional("component_type_environment_configs", Json);
 const TRAIT_CONFIGS: Arg = Arg::optional("trait_environment_configs", Json);
-const OVERRIDES: Arg = Arg::optional("workload_overrides", Json).about("{container: {env, files}}");
+const OVERRIDES: Arg = Arg::optional("workload_overrides", Json).about(
+    "{container: {env: [{key, value}], files}}; a list replaces the former: to remove a variable send the others",
+);
 
 macro_rules! rows {
     ($($set:ident $access:ident $name:literal $description:literal
@@ -187,7 +189,7 @@ rows! {
     component Create "create_workload" "Give a component its workload, named COMPONENT-workload."
         (NAMESPACE, COMPONENT, SPEC) needs ["workload:create"] about "Component" in "component_name"
         => change(create_workload);
-    component Update "update_workload" "Replace the spec of a workload; auto_deploy rolls it out."
+    component Update "update_workload" "Replace the spec of a workload by that of get_workload, changed: what is left out is removed; auto_deploy rolls it out."
         (NAMESPACE, WORKLOAD, SPEC) needs ["workload:update"] about "Workload" in "workload_name"
         => change(update_workload);
     component Delete "delete_workload" "Remove a workload."

@@ -58,6 +58,36 @@ async fn what_a_change_does_not_name_stays_and_null_removes() {
 }
 
 #[tokio::test]
+async fn a_variable_is_removed_by_sending_the_others_as_the_tools_say() {
+    let (platform, developer) = stage().await;
+    let env = json!([{"key": "A", "value": "1"}, {"key": "B", "value": "2"}]);
+    let overrides = |env: &Value| json!({"workload_overrides": {"container": {"env": env}}});
+    change(&developer, overrides(&env)).await.expect("two");
+    change(&developer, overrides(&json!([env[1]]))).await.expect("one");
+    let container = spec(&platform).await["workloadOverrides"]["container"].clone();
+    assert_eq!(container["env"], json!([env[1]]));
+    assert_eq!(container["files"][0]["key"], "f", "what is not named stays");
+
+    let place = json!({"namespace_name": "team", "workload_name": "web-workload"});
+    let mut update = place.clone();
+    update["workload_spec"] = json!({"container": {"image": "web:1", "env": env}});
+    good(&developer, "update_workload", update.clone()).await;
+    let mut spec = good(&developer, "get_workload", place.clone()).await["spec"].clone();
+    spec["container"]["env"].as_array_mut().expect("variables").remove(0);
+    update["workload_spec"] = spec;
+    good(&developer, "update_workload", update).await;
+    let spec = good(&developer, "get_workload", place).await["spec"].clone();
+    assert_eq!(spec["container"]["env"], json!([env[1]]));
+    let tools = developer.list_all_tools().await.expect("tools");
+    let told = |name: &str| {
+        let tool = tools.iter().find(|tool| tool.name == name).expect("a tool");
+        serde_json::to_string(tool).expect("JSON")
+    };
+    assert!(told("update_release_binding").contains("to remove a variable send the others"));
+    assert!(told("update_workload").contains("what is left out is removed"));
+}
+
+#[tokio::test]
 async fn who_may_scale_scales_what_has_other_settings_by_naming_replicas_alone() {
     let (platform, _) = stage().await;
     let role = json!({
