@@ -65,7 +65,8 @@ fn an_agent_finds_the_cause_is_refused_allowed_and_fixes() {
     assert!(!topology.to_string().contains("opentelemetry-collector"), "{topology}");
 
     // Trouble: an incident opens, and whoever is on call has mail.
-    instance.curtain(&["demo", "break", "checkout"]).success();
+    let broken = instance.curtain(&["demo", "break", "checkout"]).success();
+    assert!(broken.contains("Told:    shop-on-call-development, by mail"), "{broken}");
     eventually("an incident", LIMIT, || match incident(&mut claude, "checkout")?.as_str() {
         "active" => Ok(()),
         other => Err(other.to_owned()),
@@ -81,7 +82,7 @@ fn an_agent_finds_the_cause_is_refused_allowed_and_fixes() {
     });
 
     // The platform's own agent has looked into it.
-    let reported = eventually("a report of the SRE agent", LIMIT, || {
+    let report = eventually("a report of the SRE agent", LIMIT, || {
         let asked = json!({"namespace": "default", "project": "shop", "component": "checkout"});
         let found = claude.call("list_rca_reports", asked)?;
         let done = found["reports"].as_array().into_iter().flatten();
@@ -89,7 +90,7 @@ fn an_agent_finds_the_cause_is_refused_allowed_and_fixes() {
         let id = done.and_then(|report| report["reportId"].as_str()).map(str::to_owned);
         id.ok_or_else(|| found.to_string())
     });
-    let reported = claude.call("get_rca_report", json!({"report_id": reported})).unwrap();
+    let reported = claude.call("get_rca_report", json!({"report_id": report.clone()})).unwrap();
     let cause = &reported["report"]["result"]["root_causes"][0];
     assert!(cause["summary"].as_str().unwrap().contains("TAX_PERCENT=\"nineteen\""), "{reported}");
     assert_eq!(cause["confidence"], "high", "{reported}");
@@ -97,6 +98,13 @@ fn an_agent_finds_the_cause_is_refused_allowed_and_fixes() {
     assert_eq!(actions[0]["status"], "revised", "it was not allowed to make it: {reported}");
     let place = json!({"namespace": "default", "project": "shop", "component": "web",
         "environment": "development"});
+    // The incident itself names the fix, where the report is, and who was told.
+    let found =
+        claude.call("query_incidents", lately(10, json!({"component": "checkout"}))).unwrap();
+    let told = &found["incidents"][0];
+    assert_eq!(told["proposedFix"], actions[0]["description"], "{found}");
+    assert_eq!(told["report"], report, "{found}");
+    assert_eq!(told["notified"], "shop-on-call-development: delivered", "{found}");
     let refusal = claude.call("analyze_runtime_state", place).unwrap_err();
     assert!(refusal.contains("unknown tool"), "what it may not do is not offered: {refusal}");
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::alert::Request;
 use super::chat::{Asked as Talk, Chats};
 use super::decide::{Decided, decide};
+use super::plain;
 use super::refusal::{Refusal, refuse, reply};
 use super::store::{Kept, Stage, Wanted};
 use super::work::Analyst;
@@ -175,7 +176,7 @@ async fn list(
     }))
 }
 
-/// A report in a list. `causeComponent` is ours.
+/// A report in a list. `causeComponent` and `proposedFix` are ours.
 pub(super) fn row(kept: &Kept) -> Value {
     let mut row = json!({
         "alertId": kept.request.alert.id, "reportId": kept.id, "timestamp": kept.time.to_string(),
@@ -183,6 +184,9 @@ pub(super) fn row(kept: &Kept) -> Value {
     });
     if let Some(cause) = &kept.cause {
         row["causeComponent"] = cause.as_str().into();
+    }
+    if let Some(fix) = &kept.fix {
+        row["proposedFix"] = plain::text(fix).into();
     }
     row
 }

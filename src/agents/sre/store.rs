@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
 
 use super::alert::Request;
-use super::tables::{self, CAUSE};
+use super::tables::{self, CAUSE, FIX};
 
 /// Reports that are kept.
 const KEPT: i64 = 2000;
@@ -76,6 +76,8 @@ pub(super) struct Kept {
     pub(super) report: Option<Value>,
     /// In a list, the component in which its likeliest cause is.
     pub(super) cause: Option<String>,
+    /// In a list, what it recommends first.
+    pub(super) fix: Option<String>,
 }
 
 /// Which reports are asked for. Empty names mean any.
@@ -123,9 +125,9 @@ impl Default for Wanted {
 #[derive(Clone, Debug)]
 pub(super) struct Store(Arc<Mutex<Connection>>);
 
-const COLUMNS: &str = "report_id, status, timestamp, summary, request, report, NULL";
-/// The same for a list, which shows no report but where its likeliest cause is. No report is read for that.
-const LISTED: &str = "report_id, status, timestamp, summary, request, NULL, cause";
+const COLUMNS: &str = "report_id, status, timestamp, summary, request, report, NULL, NULL";
+/// The same for a list, which shows no report but where its likeliest cause is and what helps. No report is read for that.
+const LISTED: &str = "report_id, status, timestamp, summary, request, NULL, cause, fix";
 
 impl Store {
     /// Opens the database at `path`, or makes it.
@@ -196,8 +198,8 @@ impl Store {
         let stage = if report.is_some() { Stage::Completed } else { Stage::Failed };
         self.lock().execute(
             &format!(
-                "UPDATE rca_reports SET status = ?2, summary = ?3, report = ?4, cause = ?4 ->> '{CAUSE}' \
-                 WHERE report_id = ?1"
+                "UPDATE rca_reports SET status = ?2, summary = ?3, report = ?4, cause = ?4 ->> '{CAUSE}', \
+                 fix = ?4 ->> '{FIX}' WHERE report_id = ?1"
             ),
             params![id, stage.as_str(), summary, report.map(Value::to_string)],
         )?;
@@ -236,7 +238,8 @@ impl Store {
         }
         transaction.execute(
             &format!(
-                "UPDATE rca_reports SET report = ?2, cause = ?2 ->> '{CAUSE}' WHERE report_id = ?1"
+                "UPDATE rca_reports SET report = ?2, cause = ?2 ->> '{CAUSE}', fix = ?2 ->> '{FIX}' \
+                 WHERE report_id = ?1"
             ),
             params![id, report.to_string()],
         )?;
@@ -302,5 +305,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Kept> {
             .transpose()
             .map_err(|error| bad(5, error.into()))?,
         cause: row.get(6)?,
+        fix: row.get(7)?,
     })
 }

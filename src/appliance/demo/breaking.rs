@@ -33,6 +33,10 @@ pub struct Broken {
     pub changed: String,
     /// Where in it.
     pub field: &'static str,
+    /// The notification channels of the environment: who is told once an incident opens.
+    pub channels: Vec<String>,
+    /// The page of the portal that has the shop's incidents.
+    pub incidents: String,
 }
 
 /// A service that was healed.
@@ -98,8 +102,21 @@ pub async fn break_service(
         changed = format!("Workload {NAMESPACE}/{service}");
         field = IMAGE;
     }
+    let channels = channels(&client, environment).await?;
+    let portal = &access.endpoints().portal;
+    let incidents = format!("{portal}/namespaces/{NAMESPACE}/projects/{PROJECT}/incidents");
     let (service, environment) = (service.to_owned(), environment.to_owned());
-    Ok(Broken { service, environment, fault, changed, field })
+    Ok(Broken { service, environment, fault, changed, field, channels, incidents })
+}
+
+/// The names of the notification channels of `environment`.
+async fn channels(client: &Client, environment: &str) -> Result<Vec<String>, Error> {
+    let (kind, plural) =
+        ("ObservabilityAlertsNotificationChannel", "observabilityalertsnotificationchannels");
+    let all = api(client, kind, plural, NAMESPACE).list(&ListParams::default()).await;
+    let all = all.map_err(refused("list the notification channels"))?.items;
+    let there = all.iter().filter(|channel| text(channel, "/spec/environment") == environment);
+    Ok(there.map(|channel| name_of(channel).to_owned()).collect())
 }
 
 /// What [`heal`] came to.

@@ -38,6 +38,9 @@ pub(crate) struct Flags {
     /// Base URL of the agent that looks for causes of alerts; none by default
     #[arg(long)]
     rca_url: Option<http::Uri>,
+    /// Base URL of that agent's reports, which are told with incidents; none by default
+    #[arg(long)]
+    rca_reports_url: Option<http::Uri>,
     /// Base URL of the control plane
     #[arg(long, default_value = "http://openchoreo-api.openchoreo-control-plane:8080")]
     api: http::Uri,
@@ -73,6 +76,7 @@ impl Flags {
             alerts: Options {
                 suppression: Duration::from_secs(self.alert_suppression),
                 rca: self.rca_url,
+                reports: self.rca_reports_url,
             },
             control: self.api,
             issuer: self.issuer,

@@ -1,7 +1,7 @@
 //! `curtain demo`.
 
 use clap::Subcommand;
-use curtain_appliance::demo::{self, Healed, Healing, Still};
+use curtain_appliance::demo::{self, Broken, Healed, Healing, Still};
 use serde_json::json;
 
 use crate::{context::Context, exit::Exit, failure::Failure, output};
@@ -113,6 +113,7 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
                 output::line(&format!("{service} in {env}: {}", broken.fault.change));
                 output::line(&format!("Changed: {} of {}", broken.field, broken.changed));
                 output::line(&format!("To see:  {}", broken.fault.see));
+                output::line(&format!("Told:    {}", notified(&broken)));
                 context.note(&format!("`curtain demo heal {service}` undoes it"));
             }
         }
@@ -139,6 +140,18 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
         Verb::Faults => {}
     }
     Ok(Exit::Ok)
+}
+
+/// Who is told of the incident, and where one sees it.
+fn notified(broken: &Broken) -> String {
+    let Broken { channels, incidents, .. } = broken;
+    match channels.as_slice() {
+        [] => format!("nobody, for want of a notification channel; incidents: {incidents}"),
+        _ => format!(
+            "{}, by mail that the service mail logs, once an incident opens; its page says how that went: {incidents}",
+            channels.join(", ")
+        ),
+    }
 }
 
 /// What became of a fault.
@@ -212,6 +225,30 @@ mod tests {
         assert_eq!(left(&healing), Some(format!("still broken: {both}")));
         healing.still_broken.clear();
         assert_eq!(left(&healing), None);
+    }
+
+    #[test]
+    fn who_is_told_of_a_fault_and_where_is_said() {
+        let fault = demo::FAULTS.into_iter().next().unwrap();
+        let mut broken = Broken {
+            service: "checkout".to_owned(),
+            environment: "development".to_owned(),
+            fault,
+            changed: "ReleaseBinding default/checkout-development".to_owned(),
+            field: "/spec",
+            channels: vec!["shop-on-call-development".to_owned()],
+            incidents: "http://localhost:8080/incidents".to_owned(),
+        };
+        assert_eq!(
+            notified(&broken),
+            "shop-on-call-development, by mail that the service mail logs, once an incident opens; its page says how \
+             that went: http://localhost:8080/incidents"
+        );
+        broken.channels.clear();
+        assert_eq!(
+            notified(&broken),
+            "nobody, for want of a notification channel; incidents: http://localhost:8080/incidents"
+        );
     }
 
     /// The appliance knows the services' variables by name only.

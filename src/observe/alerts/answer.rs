@@ -1,5 +1,7 @@
 //! Alerts and incidents as callers read them.
 
+use std::collections::HashMap;
+
 use curtain_control::mcp::economy::{cost, cut, fit};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -7,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::delivery::Delivery;
 use super::entry::{Alert, Incident};
 use super::query::Found;
+use super::reports::Reported;
 use crate::asked::Place;
 
 /// `time`, nanoseconds since 1970, as text.
@@ -64,7 +67,7 @@ pub(super) fn alert(alert: &Alert) -> Value {
     answer
 }
 
-/// An incident. `title`, `atStart`, `acknowledgedBy` and `resolvedBy` are ours.
+/// An incident. `title`, `atStart`, `notified`, `acknowledgedBy` and `resolvedBy` are ours.
 pub(super) fn incident(incident: &Incident) -> Value {
     let mut answer = json!({
         "timestamp": timestamp(incident.time), "alertId": incident.alert, "incidentId": incident.id,
@@ -84,11 +87,13 @@ pub(super) fn incident(incident: &Incident) -> Value {
         answer["title"] = seen.at(&incident.place).into();
         answer["atStart"] = seen.at_the_start().into();
     }
-    for (name, actor) in
-        [("acknowledgedBy", &incident.acknowledged_by), ("resolvedBy", &incident.resolved_by)]
-    {
-        if let Some(actor) = actor {
-            answer[name] = actor.as_str().into();
+    for (name, words) in [
+        ("acknowledgedBy", &incident.acknowledged_by),
+        ("resolvedBy", &incident.resolved_by),
+        ("notified", &incident.notified),
+    ] {
+        if let Some(words) = words {
+            answer[name] = words.as_str().into();
         }
     }
     answer
@@ -126,16 +131,23 @@ pub(super) fn compact_alerts(found: &Found<Alert>, budget: usize) -> Value {
     })
 }
 
-/// Incidents for an agent.
-pub(super) fn compact_incidents(found: &Found<Incident>, budget: usize) -> Value {
+/// Incidents for an agent, with what is reported of their alerts.
+pub(super) fn compact_incidents(
+    found: &Found<Incident>,
+    budget: usize,
+    reports: &HashMap<String, Reported>,
+) -> Value {
     compact(found, budget, "incidents", |incident: &Incident| {
+        let report = reports.get(&incident.alert);
         json!({
             "incidentId": incident.id, "alertId": incident.alert, "status": incident.status,
             "triggeredAt": timestamp(incident.triggered), "resolvedAt": incident.resolved.map(timestamp),
             "acknowledgedBy": incident.acknowledged_by, "resolvedBy": incident.resolved_by,
             "description": cut(&incident.description), "notes": cut(&incident.notes),
             "component": format!("{}/{}", incident.place.project, incident.place.component),
-            "environment": incident.place.environment,
+            "environment": incident.place.environment, "notified": incident.notified,
+            "report": report.map(Reported::id),
+            "proposedFix": report.and_then(|report| report.proposed_fix.as_deref()).map(cut),
         })
     })
 }

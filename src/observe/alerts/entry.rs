@@ -130,6 +130,8 @@ pub(super) struct Incident {
     pub(super) environment_uid: String,
     /// Of its alert, while that is kept.
     pub(super) seen: Option<Seen>,
+    /// The channels that are told of its alert, each with how that went.
+    pub(super) notified: Option<String>,
 }
 
 /// Columns of [`Incident::put`].
@@ -158,7 +160,9 @@ pub(super) const INCIDENT: &str = concat!(
     actor!("acknowledged"),
     actor!("resolved"),
     ", (SELECT json_object('source', source_type, 'query', source_query, 'metric', source_metric, \
-     'value', alert_value) FROM alert_entries WHERE alert_entries.id = incident_entries.alert_id)"
+     'value', alert_value) FROM alert_entries WHERE alert_entries.id = incident_entries.alert_id), \
+     (SELECT group_concat(channel || ': ' || state, ', ') FROM delivery \
+     WHERE delivery.alert_id = incident_entries.alert_id AND event = 'trigger')"
 );
 
 impl Incident {
@@ -184,6 +188,7 @@ impl Incident {
             project_uid: rule.project_uid.clone(),
             environment_uid: rule.environment_uid.clone(),
             seen: Some(Seen::of(alert)),
+            notified: None,
         }
     }
 
@@ -213,6 +218,7 @@ impl Incident {
             acknowledged_by: row.get(18)?,
             resolved_by: row.get(19)?,
             seen: seen.and_then(|seen| serde_json::from_str(&seen).ok()),
+            notified: row.get(21)?,
         })
     }
 

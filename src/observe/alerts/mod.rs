@@ -19,6 +19,7 @@ mod measure;
 mod notify;
 mod query;
 mod refusal;
+mod reports;
 mod rest;
 mod retention;
 mod rule;
@@ -44,12 +45,14 @@ pub struct Options {
     pub suppression: Duration,
     /// Where alerts go whose rule wants an agent to look for the cause; nowhere when absent.
     pub rca: Option<Uri>,
+    /// Where that agent's reports are; they are not told with incidents when absent.
+    pub reports: Option<Uri>,
 }
 
 impl Default for Options {
     /// A minute, and no agent.
     fn default() -> Self {
-        Options { suppression: Duration::from_secs(60), rca: None }
+        Options { suppression: Duration::from_secs(60), rca: None, reports: None }
     }
 }
 

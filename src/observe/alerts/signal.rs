@@ -1,5 +1,6 @@
 //! Alerts and incidents as the observer serves them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -16,8 +17,9 @@ use super::engine::Engine;
 use super::measure::Measure;
 use super::notify::{Courier, Directory};
 use super::query::Found;
+use super::reports::Reports;
 use super::{Options, Store, answer, rest, tools};
-use crate::asked::{Asked, Page, budget};
+use crate::asked::{Asked, Page, Place, budget};
 use crate::database::{DatabaseError, run};
 use crate::observer::{Places, Refusal, Signal};
 
@@ -33,11 +35,13 @@ pub(crate) struct Alerts<M> {
     measure: M,
     pub(super) places: Places,
     options: Options,
+    reports: Option<Reports>,
 }
 
 impl<M: Measure> Alerts<M> {
     pub(crate) fn new(store: Store, measure: M, places: Places, options: Options) -> Self {
-        Alerts { store, measure, places, options }
+        let reports = options.reports.clone().map(Reports::new);
+        Alerts { store, measure, places, options, reports }
     }
 
     /// Checks, asks, looks.
@@ -83,8 +87,19 @@ impl<M: Measure + std::fmt::Debug> Signal for Alerts<M> {
             let asked = Asked::of(&arguments, tools::DEFAULT_LIMIT);
             let budget = budget(&arguments);
             if tool.name == tools::QUERY_INCIDENTS {
-                let found = self.find(call, INCIDENTS, asked, Store::incidents).await;
-                found.map(|found| answer::compact_incidents(&found, budget))
+                let scope = asked.search_scope.clone();
+                let found = self.find(call, INCIDENTS, asked, Store::incidents).await?;
+                let place = Place {
+                    namespace: scope.namespace,
+                    project: scope.project,
+                    component: scope.component,
+                    environment: scope.environment,
+                };
+                let reports = match &self.reports {
+                    Some(reports) => reports.about(call.token, &place, &found.rows).await,
+                    None => HashMap::new(),
+                };
+                Ok(answer::compact_incidents(&found, budget, &reports))
             } else {
                 let found = self.find(call, ALERTS, asked, Store::alerts).await;
                 found.map(|found| answer::compact_alerts(&found, budget))

@@ -38,7 +38,8 @@ pub(super) static TABLE: [Tool; 2] = [
     },
     Tool {
         name: QUERY_INCIDENTS,
-        description: "Find incidents of components, with their status and notes.",
+        description: "Find incidents of components: status, notes, who was notified, the SRE agent's report \
+            (get_rca_report) and the fix it proposes.",
         toolsets: &["alerts"],
         args: ARGS,
         actions: &[INCIDENTS],

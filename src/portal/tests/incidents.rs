@@ -111,6 +111,7 @@ async fn an_incident_stands_below_that_of_the_component_where_its_cause_is() {
     assert!(page.contains("Also affected: <a href=\"") && page.contains(&victim), "{page}");
     let page = browser.page(&victim).await;
     assert!(page.contains(&format!("Comes of <a href=\"{ACTIVE}\">greeter: half")), "{page}");
+    assert!(page.contains("<p>Notified: ops: &lt;delivered&gt;</p>"), "{page}");
 
     // A cause without an incident of its own.
     browser.wire.causes.lock().unwrap()[0]["causeComponent"] = json!("<stock>");

@@ -240,6 +240,7 @@ async fn incidents(State(wire): State<Wire>, Json(query): Json<Value>) -> Respon
     victim["labels"]["componentName"] = "web".into();
     victim["title"] = "web: error rate in <development>".into();
     victim["atStart"] = "23 <%>".into();
+    victim["notified"] = "ops: <delivered>".into();
     let mut all = vec![
         victim,
         incident("active", "half of <b>all</b> requests fail"),

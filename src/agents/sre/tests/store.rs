@@ -7,12 +7,20 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 fn report(component: &str) -> Value {
-    json!({"result": {"root_causes": [{"supporting_findings": [{"component": component}]}]}})
+    let actions = json!([{"description": format!("Mend {component}")}, {"description": "More"}]);
+    json!({"result": {
+        "root_causes": [{"supporting_findings": [{"component": component}]}],
+        "recommendations": {"recommended_actions": actions},
+    }})
 }
 
-/// The alerts in the list and where their causes are.
+/// The alerts in the list and where their causes are. What helps there is told with them.
 fn listed(store: &Store) -> Vec<(String, Option<String>)> {
     let (rows, _) = store.list(&Wanted::default()).expect("lists");
+    for row in &rows {
+        let fix = row.cause.as_ref().map(|cause| format!("Mend {cause}"));
+        assert_eq!(row.fix, fix, "{}", row.request.alert.id);
+    }
     let mut rows: Vec<_> = rows.into_iter().map(|row| (row.request.alert.id, row.cause)).collect();
     rows.sort();
     rows
@@ -74,6 +82,6 @@ fn a_database_of_the_first_version_gets_its_causes_and_a_newer_one_is_refused() 
         assert_eq!(kept.report, Some(report("cart")));
     }
     let newer = Connection::open(&path).expect("opens");
-    newer.pragma_update(None, "user_version", 3).expect("writes");
-    assert!(matches!(Store::open(&path), Err(StoreError::Version(3))));
+    newer.pragma_update(None, "user_version", 4).expect("writes");
+    assert!(matches!(Store::open(&path), Err(StoreError::Version(4))));
 }

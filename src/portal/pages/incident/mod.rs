@@ -169,6 +169,7 @@ async fn page(
                     Ok(None) => p.dim { "The alert is not kept any more." },
                     Err(reason) => (parts::missing("The alert cannot be shown", &reason)),
                 }
+                @if !text(&incident, "/notified").is_empty() { p { "Notified: " (text(&incident, "/notified")) } }
             }
         }
         section aria-labelledby="report" {
