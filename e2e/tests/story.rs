@@ -66,7 +66,7 @@ fn an_agent_finds_the_cause_is_refused_allowed_and_fixes() {
 
     // Trouble: an incident opens, and whoever is on call has mail.
     let broken = instance.curtain(&["demo", "break", "checkout"]).success();
-    assert!(broken.contains("Told:    shop-on-call-development, by mail"), "{broken}");
+    assert!(broken.contains("Told:    shop-on-call-development, once"), "{broken}");
     eventually("an incident", LIMIT, || match incident(&mut claude, "checkout")?.as_str() {
         "active" => Ok(()),
         other => Err(other.to_owned()),

@@ -68,6 +68,8 @@ pub async fn break_service(
 ) -> Result<Broken, Error> {
     let fault = fault_of(service, name)?;
     let client = access.kube().await?;
+    // Before anything is changed: what follows a change is no reason to fail.
+    let channels = channels(&client, environment).await?;
     let change = change(service, fault.name);
     let image = match change {
         Change::Image => Some(Image::of(&client, service).await?),
@@ -102,7 +104,6 @@ pub async fn break_service(
         changed = format!("Workload {NAMESPACE}/{service}");
         field = IMAGE;
     }
-    let channels = channels(&client, environment).await?;
     let portal = &access.endpoints().portal;
     let incidents = format!("{portal}/namespaces/{NAMESPACE}/projects/{PROJECT}/incidents");
     let (service, environment) = (service.to_owned(), environment.to_owned());

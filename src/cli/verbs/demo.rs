@@ -148,7 +148,7 @@ fn notified(broken: &Broken) -> String {
     match channels.as_slice() {
         [] => format!("nobody, for want of a notification channel; incidents: {incidents}"),
         _ => format!(
-            "{}, by mail that the service mail logs, once an incident opens; its page says how that went: {incidents}",
+            "{}, once an incident opens; its page says how that went: {incidents}; the service mail logs the shop's mail",
             channels.join(", ")
         ),
     }
@@ -241,8 +241,8 @@ mod tests {
         };
         assert_eq!(
             notified(&broken),
-            "shop-on-call-development, by mail that the service mail logs, once an incident opens; its page says how \
-             that went: http://localhost:8080/incidents"
+            "shop-on-call-development, once an incident opens; its page says how that went: \
+             http://localhost:8080/incidents; the service mail logs the shop's mail"
         );
         broken.channels.clear();
         assert_eq!(
