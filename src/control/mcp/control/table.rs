@@ -189,7 +189,7 @@ rows! {
     component Create "create_workload" "Give a component its workload, named COMPONENT-workload."
         (NAMESPACE, COMPONENT, SPEC) needs ["workload:create"] about "Component" in "component_name"
         => change(create_workload);
-    component Update "update_workload" "Replace the spec of a workload by that of get_workload, changed: what is left out is removed; auto_deploy rolls it out."
+    component Update "update_workload" "Replace a workload's spec of get_workload: what is left out is removed. auto_deploy rolls it out."
         (NAMESPACE, WORKLOAD, SPEC) needs ["workload:update"] about "Workload" in "workload_name"
         => change(update_workload);
     component Delete "delete_workload" "Remove a workload."
