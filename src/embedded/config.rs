@@ -42,7 +42,7 @@ pub struct ClusterConfig {
     /// Whether the node looks at its pods' connections and counts them.
     #[serde(default = "yes")]
     pub sight: bool,
-    /// Whether pods and pulls of images stay on this machine; pods on the host's own network are not held.
+    /// Whether pods, pulls of images and questions to webhooks stay on this machine; pods on the host's own network are not held.
     #[serde(default)]
     pub offline: bool,
 }

@@ -24,11 +24,8 @@ pub struct Resolver(Arc<OnceLock<TokioResolver>>);
 impl Resolver {
     /// The addresses of `host`, an address literal or a name. The error says which name and why.
     pub async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        if let Ok(literal) = host.trim_matches(['[', ']']).parse() {
-            return Ok(vec![literal]);
-        }
-        if is_localhost(host) {
-            return Ok(vec![Ipv4Addr::LOCALHOST.into()]);
+        if let Some(known) = known(host) {
+            return Ok(vec![known]);
         }
         let found = self.resolver()?.lookup_ip(host).await.map_err(|source| {
             io::Error::new(io::ErrorKind::NotFound, format!("cannot resolve {host}: {source}"))
@@ -54,6 +51,12 @@ impl Resolver {
             .map_err(|source| io::Error::other(format!("cannot set up name lookup: {source}")))?;
         Ok(self.0.get_or_init(|| resolver))
     }
+}
+
+/// The address of a host that nobody is asked for: a literal, `localhost` and what is below it.
+pub fn known(host: &str) -> Option<IpAddr> {
+    let literal = host.trim_matches(['[', ']']).parse().ok();
+    literal.or_else(|| is_localhost(host).then_some(Ipv4Addr::LOCALHOST.into()))
 }
 
 fn is_localhost(host: &str) -> bool {

@@ -30,6 +30,8 @@ pub struct Api {
     pub(super) stopping: CancellationToken,
     /// The tasks that serve WebSockets.
     pub(super) streams: TaskTracker,
+    /// Nobody beyond this machine is asked, by address or by name.
+    pub(super) offline: bool,
     builtin: Vec<Arc<Resource>>,
     /// Made from the definitions.
     catalog: Derived<Catalog>,
@@ -42,6 +44,7 @@ impl Api {
         tokens: Tokens,
         addresses: Allocator,
         plugins: Vec<Box<dyn Plugin>>,
+        offline: bool,
         stopping: CancellationToken,
     ) -> Self {
         let builtin = builtin_resources();
@@ -56,6 +59,7 @@ impl Api {
             plugins,
             stopping,
             streams: TaskTracker::new(),
+            offline,
             builtin,
             catalog: Derived::new(DEFINITIONS),
             node: RwLock::default(),

@@ -40,6 +40,7 @@ mod time;
 pub(crate) mod tests;
 
 pub use api::Api;
+pub(crate) use node::beyond_reach;
 pub use node::{
     LogError, LogOptions, NodeBackend, Page, PageError, PageRequest, PodRef, Sample, Session,
     StreamOptions,

@@ -60,6 +60,14 @@ pub struct Session {
     pub end: Option<BoxFuture<'static, Result<i32, String>>>,
 }
 
+/// Why something is not done that would leave the machine.
+pub(crate) const OFFLINE: &str = "the instance is offline";
+
+/// Refuses an address that is not this machine's.
+pub(crate) fn beyond_reach() -> io::Error {
+    io::Error::other(format!("{OFFLINE}: only loopback, the node and its pods are connected to"))
+}
+
 /// Whose log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodRef {
@@ -190,7 +198,8 @@ pub trait NodeBackend: Send + Sync {
         Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
     }
 
-    /// Connects to an address as a program of the node would, pods among them.
+    /// Connects to an address as a program of the node would, pods among them. Where the instance is offline, it is
+    /// [`beyond_reach`] unless it is loopback, a pod's or the node's.
     fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<TcpStream>> {
         Box::pin(TcpStream::connect(address))
     }

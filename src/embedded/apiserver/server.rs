@@ -39,6 +39,8 @@ pub struct ServerConfig {
     pub service_cidr: (Ipv4Addr, u8),
     /// What pods reach through the Service `default/kubernetes`.
     pub advertise: SocketAddr,
+    /// Whether webhooks are asked on this machine alone: on loopback, the node and its pods.
+    pub offline: bool,
 }
 
 impl std::fmt::Debug for ServerConfig {
@@ -48,6 +50,7 @@ impl std::fmt::Debug for ServerConfig {
             .field("listeners", &self.listeners)
             .field("service_cidr", &self.service_cidr)
             .field("advertise", &self.advertise)
+            .field("offline", &self.offline)
             .finish_non_exhaustive()
     }
 }
@@ -110,7 +113,8 @@ impl Server {
             .map_err(|e| pki("token key")(e.to_string().into()))?;
         let acceptor = TlsAcceptor::from(Arc::new(tls(&config)?));
         let addresses = Allocator::new(config.service_cidr.0, config.service_cidr.1);
-        let api = Arc::new(Api::new(store, tokens, addresses, plugins, shutdown.clone()));
+        let api = Api::new(store, tokens, addresses, plugins, config.offline, shutdown.clone());
+        let api = Arc::new(api);
         bootstrap::run(&api, &config).await?;
         let tasks = TaskTracker::new();
         tasks.spawn(bootstrap::keep_aggregated_roles(api.clone()));

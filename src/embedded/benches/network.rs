@@ -324,6 +324,7 @@ async fn run() {
         token_key: read(&pki.service_account_key),
         service_cidr: (config.service_cidr.network(), config.service_cidr.prefix()),
         advertise: config.api_listen,
+        offline: config.offline,
     };
     let server = Server::start(server, stop.clone()).await.unwrap();
     let client = server.local_client("bench", &["system:masters"]);

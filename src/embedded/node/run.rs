@@ -1,5 +1,6 @@
 //! The node process: API server, controllers, network and pod agent on one runtime.
 
+use std::net::TcpListener;
 use std::os::fd::{AsFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -121,19 +122,23 @@ async fn start_server(
         peer: "supervisor",
         message: "it did not hand over the API server's listener".to_owned(),
     })?;
-    let settings = ServerConfig {
+    Server::start(server_config(config, keys, listener.into()), shutdown)
+        .await
+        .map_err(|error| Error::Start { part: "API server", message: error.to_string() })
+}
+
+fn server_config(config: &ClusterConfig, keys: Keys, listener: TcpListener) -> ServerConfig {
+    ServerConfig {
         database: config.data_dir().join("objects.redb"),
-        listeners: vec![listener.into()],
+        listeners: vec![listener],
         certificate: keys.certificate,
         key: keys.key,
         ca: keys.ca,
         token_key: keys.token_key,
         service_cidr: (config.service_cidr.network(), config.service_cidr.prefix()),
         advertise: config.api_address(),
-    };
-    Server::start(settings, shutdown)
-        .await
-        .map_err(|error| Error::Start { part: "API server", message: error.to_string() })
+        offline: config.offline,
+    }
 }
 
 fn serve_front_doors(
@@ -163,4 +168,21 @@ async fn wait_for_signal() -> Result<(), Error> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::testing::TestCluster;
+
+    #[test]
+    fn the_api_server_is_as_offline_as_the_cluster() {
+        let cluster = TestCluster::new("offline");
+        for offline in [false, true] {
+            let config = ClusterConfig { offline, ..cluster.config.clone() };
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let keys = Keys::read(&config).unwrap();
+            assert_eq!(server_config(&config, keys, listener).offline, offline);
+        }
+    }
 }

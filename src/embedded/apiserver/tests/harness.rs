@@ -75,6 +75,7 @@ async fn start(
     pki: &Pki,
     database: &Path,
     plugins: Vec<Box<dyn Plugin>>,
+    offline: bool,
     stop: CancellationToken,
 ) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -87,6 +88,7 @@ async fn start(
         token_key: pki.token_key.clone().into(),
         service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
         advertise: "127.0.0.1:6443".parse().unwrap(),
+        offline,
     };
     Server::start_with(config, plugins, stop).await.unwrap()
 }
@@ -96,12 +98,21 @@ impl Cluster {
         Self::start_with(admission::plugins()).await
     }
 
+    /// One that reaches nothing beyond this machine.
+    pub(crate) async fn offline() -> Self {
+        Self::start_as(admission::plugins(), true).await
+    }
+
     /// With other admission plugins than the usual ones.
     pub(in crate::apiserver) async fn start_with(plugins: Vec<Box<dyn Plugin>>) -> Self {
+        Self::start_as(plugins, false).await
+    }
+
+    async fn start_as(plugins: Vec<Box<dyn Plugin>>, offline: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (pki, stop) = (Pki::new(), CancellationToken::new());
         let database = home.path().join("objects.redb");
-        let server = start(&pki, &database, plugins, stop.clone()).await;
+        let server = start(&pki, &database, plugins, offline, stop.clone()).await;
         Self { server, pki, home, stop }
     }
 
@@ -111,7 +122,8 @@ impl Cluster {
         self.server.stopped().await;
         self.stop = CancellationToken::new();
         let database = self.home.path().join("objects.redb");
-        self.server = start(&self.pki, &database, admission::plugins(), self.stop.clone()).await;
+        let (plugins, offline) = (admission::plugins(), self.server.api().offline);
+        self.server = start(&self.pki, &database, plugins, offline, self.stop.clone()).await;
     }
 
     pub(crate) fn client(&self) -> kube::Client {

@@ -26,4 +26,5 @@ mod streams;
 mod validating;
 mod validating_params;
 mod webhook;
+mod webhook_offline;
 mod workloads;

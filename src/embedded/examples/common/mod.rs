@@ -65,6 +65,7 @@ impl Served {
             token_key: KeyPair::generate()?.serialize_pem().into(),
             service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
             advertise: address,
+            offline: false,
         };
         let (ready, started) = std::sync::mpsc::channel();
         let stopping = stop.clone();

@@ -75,6 +75,7 @@ use self::pool::Pool;
 use self::sandbox::PodSockets;
 use self::sight::Sight;
 use self::watch::Listing;
+use crate::apiserver::beyond_reach;
 
 /// The node's side of the pod network. Clones share it.
 #[derive(Clone)]
@@ -243,18 +244,19 @@ impl Network {
         proxy::dial(&pod, self.0.settings.node, port).await
     }
 
-    /// Connect to an address of a pod, of this node, or outside of the cluster.
+    /// Connect to an address of a pod, of this node, or outside of the cluster unless that is offline.
     ///
     /// # Errors
     /// As [`Network::dial`] for a pod's, as the host has it for others.
     pub async fn reach(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        match address.ip() {
+        match address.ip().to_canonical() {
             IpAddr::V4(ip) if ip == self.0.settings.node => {
                 TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).await
             }
             IpAddr::V4(ip) if self.0.settings.pods.contains(ip) => {
                 self.dial(ip, address.port()).await
             }
+            ip if self.0.settings.offline && !ip.is_loopback() => Err(beyond_reach()),
             _ => TcpStream::connect(address).await,
         }
     }

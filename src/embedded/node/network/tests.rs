@@ -218,6 +218,30 @@ async fn the_host_comes_in_through_its_doors_only_and_probes_dial() {
 }
 
 #[tokio::test]
+async fn offline_only_the_machine_itself_and_its_pods_are_reached() {
+    let network = Network::new(Settings { offline: true, ..samples::settings() });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let node = samples::settings().node;
+    for near in [Ipv4Addr::LOCALHOST.into(), node.into(), node.to_ipv6_mapped().into()] {
+        let near: std::net::IpAddr = near;
+        network.reach((near, port).into()).await.unwrap();
+    }
+    let no_pod = network.reach((Ipv4Addr::new(10, 244, 0, 9), 80).into()).await.unwrap_err();
+    assert_eq!(no_pod.kind(), io::ErrorKind::ConnectionRefused);
+    for far in [
+        "192.0.2.1:443",
+        "10.96.0.1:443",
+        "0.0.0.0:443",
+        "[::ffff:192.0.2.1]:443",
+        "[2001:db8::1]:443",
+    ] {
+        let why = network.reach(far.parse().unwrap()).await.unwrap_err().to_string();
+        assert!(why.starts_with("the instance is offline: "), "{far}: {why}");
+    }
+}
+
+#[tokio::test]
 async fn the_api_service_leads_to_the_api_server() {
     let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = Settings { api_server: server.local_addr().unwrap(), ..samples::settings() };

@@ -1,15 +1,19 @@
 //! Where a hook listens.
+//!
+//! A server that is offline connects to nothing beyond its machine, and asks nobody for names: of a host that is neither
+//! an address nor `localhost`, not even the question leaves.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use curtain_role::dns::Resolver;
+use curtain_role::dns::{self, Resolver};
 use http::Uri;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::super::super::Api;
 use super::super::super::kinds::ValueExt;
+use super::super::super::node::{OFFLINE, beyond_reach};
 use super::super::super::store::Key;
 use super::hook::Place;
 
@@ -21,7 +25,7 @@ pub(super) async fn connect(api: &Api, place: &Place) -> Result<(TcpStream, Stri
             let uri: Uri = url.parse().map_err(|why| format!("{url:?} is no URL: {why}"))?;
             let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
             let port = uri.port_u16().unwrap_or(443);
-            let stream = named(&host, port).await.map_err(failed)?;
+            let stream = named(api, &host, port).await.map_err(failed)?;
             Ok((stream, host))
         }
         Place::Service { namespace, name, port, .. } => {
@@ -31,7 +35,7 @@ pub(super) async fn connect(api: &Api, place: &Place) -> Result<(TcpStream, Stri
             let host = format!("{name}.{namespace}.svc");
             if service.text(&["spec", "type"]) == "ExternalName" {
                 let external = service.text(&["spec", "externalName"]);
-                return Ok((named(external, *port).await.map_err(failed)?, host));
+                return Ok((named(api, external, *port).await.map_err(failed)?, host));
             }
             let slices = api.store.list(&"discovery.k8s.io/endpointslices".into(), Some(namespace));
             let slices = slices.objects.iter();
@@ -41,11 +45,7 @@ pub(super) async fn connect(api: &Api, place: &Place) -> Result<(TcpStream, Stri
                 .ok_or_else(|| format!("no service port {port} found for service {name:?}"))?;
             let mut last = format!("no endpoints available for service {name:?}");
             for address in addresses {
-                let connected = match api.node() {
-                    Some(node) => node.dial(address).await,
-                    None => TcpStream::connect(address).await,
-                };
-                match connected {
+                match reach(api, address).await {
                     Ok(stream) => return Ok((stream, host)),
                     Err(why) => last = undialled(address, &why),
                 }
@@ -55,15 +55,33 @@ pub(super) async fn connect(api: &Api, place: &Place) -> Result<(TcpStream, Stri
     }
 }
 
-async fn named(host: &str, port: u16) -> io::Result<TcpStream> {
+async fn named(api: &Api, host: &str, port: u16) -> io::Result<TcpStream> {
     let mut last = io::Error::other(format!("{host} has no address"));
-    for ip in Resolver::default().lookup(host).await? {
-        match TcpStream::connect((ip, port)).await {
+    let found = match dns::known(host) {
+        Some(ip) => vec![ip],
+        None if api.offline => {
+            return Err(io::Error::other(format!(
+                "lookup {host}: {OFFLINE}: no name is asked for but localhost; a Service leads to pods"
+            )));
+        }
+        None => Resolver::default().lookup(host).await?,
+    };
+    for ip in found {
+        match reach(api, (ip, port).into()).await {
             Ok(stream) => return Ok(stream),
             Err(why) => last = io::Error::other(undialled((ip, port).into(), &why)),
         }
     }
     Err(last)
+}
+
+/// Connects as a program of the node would; before there is one, as the server itself.
+async fn reach(api: &Api, address: SocketAddr) -> io::Result<TcpStream> {
+    match api.node() {
+        Some(node) => node.dial(address).await,
+        None if api.offline && !address.ip().to_canonical().is_loopback() => Err(beyond_reach()),
+        None => TcpStream::connect(address).await,
+    }
 }
 
 /// In the words of real servers, where the system has a word for it.
