@@ -71,7 +71,7 @@ impl ClusterConfig {
     /// Reads the settings file.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = files::read(path)?;
-        let config: Self = serde_json::from_slice(&bytes)
+        let mut config: Self = serde_json::from_slice(&bytes)
             .map_err(|source| Error::Format { path: path.to_owned(), source })?;
         if config.version != Self::VERSION {
             return Err(Error::Version {
@@ -80,6 +80,7 @@ impl ClusterConfig {
                 known: Self::VERSION,
             });
         }
+        config.registries.offline = config.offline;
         Ok(config)
     }
 
@@ -305,6 +306,7 @@ mod tests {
         files::write_private(&config.path(), &config.encode().unwrap()).unwrap();
         let read = ClusterConfig::read(&config.path()).unwrap();
         assert!(crate::node::network::Settings::from(&read).offline);
+        assert!(!read.registries.may_ask("ghcr.io"));
     }
 
     #[test]

@@ -65,9 +65,7 @@ impl Provider for Embedded {
             // A supervisor that lost its node restarts it by itself: then there is only to wait.
             if !curtain_embedded::running(&config) {
                 crate::ports::free(spec)?;
-                let mut prepared =
-                    ClusterConfig { registries: registries::read()?, ..config.clone() };
-                prepared.registries.offline |= prepared.offline;
+                let prepared = ClusterConfig { registries: registries::read()?, ..config.clone() };
                 blocking(move || {
                     curtain_embedded::init(&prepared).map_err(|source| Error::Embedded {
                         what: "cannot prepare the embedded cluster",
@@ -343,7 +341,8 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::{Kind, Settings};
+    use curtain_embedded::node::network;
 
     #[test]
     fn only_a_registry_that_says_so_has_no_image() {
@@ -370,6 +369,33 @@ mod tests {
         }
         let refused = seen(PullError::Refused { host, why: "to this machine itself" });
         assert_eq!(refused.unwrap_err().kind(), Kind::Other);
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_is_wanted_offline_has_it_in_every_part() {
+        let dir = tempfile::tempdir().unwrap();
+        for offline in [false, true] {
+            let spec = ClusterSpec {
+                provider: "embedded".to_owned(),
+                instance: "x".to_owned(),
+                home: dir.path().join(offline.to_string()),
+                binary: "/bin/true".into(),
+                image: "curtain:test".to_owned(),
+                api_port: 6443,
+                doors: Vec::new(),
+                settings: Settings { offline, ..Settings::default() },
+            };
+            let prepared = config(&spec).unwrap();
+            prepared.write().unwrap();
+            let read = ClusterConfig::read(&prepared.path()).unwrap();
+            assert_eq!(read.offline, offline, "of the API server");
+            assert_eq!(read.registries.offline, offline, "of pulls");
+            assert_eq!(network::Settings::from(&read).offline, offline, "of pods");
+            if offline {
+                let silent = Embedded.look_up(&spec, "reg.example/a:1").await.unwrap_err();
+                assert!(silent.to_string().contains("as the cluster is offline"), "{silent}");
+            }
+        }
     }
 
     #[test]
