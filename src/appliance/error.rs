@@ -268,6 +268,17 @@ pub enum Error {
         /// The kept copy of the build that made it.
         binary: PathBuf,
     },
+    /// An instance that is wanted to reach what it does not, or the other way round.
+    #[error(
+        "instance {instance} is {} and stays so: that is chosen when an instance is made; leave --offline out to go on \
+         with it, or take it down by `curtain down` and make it anew", if *.offline { "offline" } else { "not offline" }
+    )]
+    Reach {
+        /// The instance.
+        instance: String,
+        /// Whether it is offline.
+        offline: bool,
+    },
     /// A step of a plan failed.
     #[error("step {step:?} failed: {source}")]
     Step {
@@ -544,6 +555,7 @@ impl Error {
             | Self::BadSnapshot { .. }
             | Self::OtherSnapshot { .. }
             | Self::TooLong { .. }
+            | Self::Reach { .. }
             | Self::Client { .. }
             | Self::Image { .. } => Kind::BadInput,
             Self::NotFound { .. }

@@ -142,14 +142,11 @@ pub async fn up(
                     instance.name
                 ));
             }
-            let cluster = instance.cluster(home);
-            if options.request.offline && !cluster.settings.offline {
-                progress.note(&format!(
-                    "instance {} is not offline and stays so: that is chosen when an instance is made",
-                    instance.name
-                ));
+            as_far(&instance, &options.request)?;
+            if instance.settings.offline && options.request.offline.is_none() {
+                progress.note(&format!("instance {} is offline and stays so", instance.name));
             }
-            provider.preflight(&cluster).await?;
+            provider.preflight(&instance.cluster(home)).await?;
             (instance.provider, None)
         }
         None => {
@@ -324,6 +321,7 @@ async fn settle(
 ) -> Result<Instance, Error> {
     if let Some(instance) = Instance::read(home)? {
         of_build(home, &instance, build)?;
+        as_far(&instance, &options.request)?;
         return Ok(instance);
     }
     let choice = match choice {
@@ -352,6 +350,18 @@ async fn settle(
     };
     instance.write(home)?;
     Ok(instance)
+}
+
+/// Checks that the instance reaches as far as it is asked to: a limit that is asked for and not there must not be taken for
+/// one that is.
+fn as_far(instance: &Instance, request: &Request) -> Result<(), Error> {
+    let offline = instance.settings.offline;
+    match request.offline {
+        Some(wanted) if wanted != offline => {
+            Err(Error::Reach { instance: instance.name.to_string(), offline })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks that `build` made the instance in `home`.
@@ -543,6 +553,48 @@ mod tests {
             }
             assert!(!lease::is_own(&home), "and nobody's alone");
             std::fs::remove_dir_all(homes.root()).unwrap();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_instance_stays_offline_or_not_and_who_asks_for_the_other_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes::new(dir.path().join("data"));
+        let home = homes.instance(&"x".parse().unwrap());
+        crate::home::claim(home.path()).unwrap();
+        let of = |is: bool| Instance {
+            version: instance::VERSION,
+            name: home.name().clone(),
+            provider: "embedded".to_owned(),
+            build: "another".to_owned(),
+            image: String::new(),
+            ports: Ports { portal: 0, mcp: 0, gateway: 0, api: 0, node: NodePorts::default() },
+            settings: Settings { offline: is, ..Settings::default() },
+        };
+        for (is, asked, fits) in [
+            (false, Some(true), false),
+            (true, Some(false), false),
+            (true, Some(true), true),
+            (false, Some(false), true),
+            // Whoever only repairs it need not know.
+            (true, None, true),
+            (false, None, true),
+        ] {
+            of(is).write(&home).unwrap();
+            let mut options = options(dir.path());
+            options.request.offline = asked;
+            let error = up(&homes, &home, &options, &Silent).await.unwrap_err();
+            if fits {
+                // What comes after that is none of this test's.
+                assert_eq!(error.kind(), crate::Kind::VersionMismatch, "{error}");
+                continue;
+            }
+            assert_eq!(error.kind(), crate::Kind::BadInput, "{error}");
+            let said = error.to_string();
+            let state = if is { "is offline and stays" } else { "is not offline and stays" };
+            assert!(said.contains(state) && said.contains("`curtain down`"), "{said}");
+            assert!(!home.ledger().exists(), "nothing was begun");
         }
     }
 

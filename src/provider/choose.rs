@@ -21,8 +21,8 @@ pub struct Request {
     pub usual_node_image: Option<String>,
     /// Nodes beside the control plane.
     pub workers: u16,
-    /// Whether nothing is to leave the machine.
-    pub offline: bool,
+    /// Whether nothing is to leave the machine; for whoever does not say, a new cluster may reach out.
+    pub offline: Option<bool>,
     /// Whether nodes that failed stay.
     pub keep: bool,
     /// Where an Engine may be.
@@ -30,6 +30,10 @@ pub struct Request {
 }
 
 impl Request {
+    fn is_offline(&self) -> bool {
+        self.offline.unwrap_or_default()
+    }
+
     fn image(&self) -> Option<&str> {
         self.node_image.as_deref().or(self.usual_node_image.as_deref())
     }
@@ -56,14 +60,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What is missing for the provider that was named; or, for [`AUTO`], for each.
 pub async fn choose(request: &Request) -> Result<Choice, Error> {
     match request.provider.as_str() {
-        AUTO if request.offline => return offline(request).await,
+        AUTO if request.is_offline() => return offline(request).await,
         AUTO => {}
-        "kind" if request.offline => return Err(Error::NotOffline),
+        "kind" if request.is_offline() => return Err(Error::NotOffline),
         "kind" => return kind_as_asked(request).await,
         name => {
             crate::by_name(name)?;
             refuse_nodes(request, name)?;
-            let settings = Settings { offline: request.offline, ..Settings::default() };
+            let settings = Settings { offline: request.is_offline(), ..Settings::default() };
             preflight(name, &settings).await?;
             return Ok(Choice { provider: name.to_owned(), settings, because: None });
         }

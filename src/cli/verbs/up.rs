@@ -56,9 +56,9 @@ pub(super) struct Cluster {
     /// Nodes of kind beside the control plane
     #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=9))]
     workers: u16,
-    /// Keep pods and pulls of images on this machine; only the embedded cluster can
-    #[arg(long)]
-    offline: bool,
+    /// Keep pods, pulls of images and webhooks on this machine; only the embedded cluster can
+    #[arg(long, value_name = "WHETHER", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    offline: Option<bool>,
 }
 
 impl Cluster {
@@ -69,7 +69,7 @@ impl Cluster {
             || curtain_provider::AUTO.into(),
             |name| name.to_string_lossy().into_owned(),
         );
-        Self { provider, node_image: None, workers: 0, offline: false }
+        Self { provider, node_image: None, workers: 0, offline: None }
     }
 
     /// The same as a request.
@@ -170,10 +170,12 @@ pub(super) fn options(request: Request, context: &Context) -> Result<Up, Failure
 
 pub(super) fn failure(error: curtain_appliance::Error, context: &Context) -> Failure {
     let is_provider = matches!(error, curtain_appliance::Error::Provider(_));
+    let is_kept = matches!(error, curtain_appliance::Error::Reach { .. });
     let failure = Failure::from(error);
     match failure.exit {
         // These say what to do themselves.
         Exit::PortInUse | Exit::Busy | Exit::VersionMismatch => failure,
+        _ if is_kept => failure,
         Exit::Unmet if !context.home.exists() => failure.next(match is_provider {
             true => "`curtain doctor` checks this machine",
             false => {

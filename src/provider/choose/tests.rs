@@ -173,11 +173,11 @@ async fn an_unknown_provider_and_nodes_of_one_without_are_refused() {
 #[tokio::test]
 async fn whoever_wants_to_be_offline_has_the_cluster_that_can_be() {
     let around = || engine(&[VERSION, ROOMY, IMAGE]);
-    let asked = Request { offline: true, around: around(), ..request("kind") };
+    let asked = Request { offline: Some(true), around: around(), ..request("kind") };
     let error = choose(&asked).await.unwrap_err();
     assert!(matches!(error, Error::NotOffline), "{error}");
     for provider in [AUTO, "embedded"] {
-        let asked = Request { offline: true, around: around(), ..request(provider) };
+        let asked = Request { offline: Some(true), around: around(), ..request(provider) };
         match choose(&asked).await {
             Ok(choice) => {
                 assert_eq!((&*choice.provider, choice.settings.offline), ("embedded", true));
