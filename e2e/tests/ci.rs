@@ -104,15 +104,25 @@ fn a_rehearsal_shows_everything_once_and_leaves_nothing() {
     home.assert_no_residue();
 
     // A step that fails is on the sheet, and what was begun goes all the same.
-    let mut command = home.command_without_name(&["doctor", "--workshop"]);
-    command.env("CURTAIN_FAULT", "cluster:after-do:fail");
-    let sheet = Output::of(&mut command);
-    assert_ne!(sheet.code, 0, "{sheet:?}");
-    assert!(sheet.stdout.contains("FAIL  rehearsal"), "{sheet:?}");
-    assert!(
-        sheet.stdout.ends_with("\n") && sheet.stdout.contains("\nNOT READY  curtain "),
-        "{sheet:?}"
-    );
+    let failing = |faults: &str| {
+        let mut command = home.command_without_name(&["doctor", "--workshop"]);
+        let sheet = Output::of(command.env("CURTAIN_FAULT", faults));
+        assert_ne!(sheet.code, 0, "{sheet:?}");
+        assert!(sheet.stdout.contains("FAIL  rehearsal"), "{sheet:?}");
+        let last = sheet.stdout.lines().next_back().unwrap_or_default();
+        assert!(last.starts_with("NOT READY  curtain "), "{sheet:?}");
+        sheet
+    };
+    let sheet = failing("cluster:after-do:fail");
+    assert!(sheet.stdout.contains("\nok    taken away"), "{sheet:?}");
+    home.assert_no_residue();
+
+    // What could not be taken away is said, and goes with the next command.
+    let sheet = failing("cluster:after-do:fail,cluster:before-undo:fail");
+    assert!(sheet.stdout.contains("\nFAIL  taken away"), "{sheet:?}");
+    assert!(sheet.stdout.contains("`curtain down --name workshop-"), "{sheet:?}");
+    let next = Output::of(home.command_without_name(&["list"]));
+    assert!(next.code == 0 && next.stderr.contains("removed instance workshop-"), "{next:?}");
     home.assert_no_residue();
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use curtain_machine::resources;
 use curtain_provider::{Check, State, Surroundings};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Home, Homes, Instance,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One thing that was looked at, and whose it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Whose it is.
     pub about: About,
@@ -24,7 +24,7 @@ pub struct Finding {
 }
 
 /// What a check looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum About {
     /// What the machine offers.

@@ -1,9 +1,9 @@
 //! One look at the machine, as `curtain doctor` shows it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// What was looked at.
     pub name: String,
@@ -12,15 +12,15 @@ pub struct Check {
     /// What was seen.
     pub seen: String,
     /// What to do about it; empty when it is fine.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fix: String,
     /// The address or reference that it is about, whole: for scripts, which cannot use what is worded for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
 }
 
 /// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// As it should be.

@@ -5,6 +5,7 @@ mod rehearsal;
 use curtain_appliance::doctor::{About, Finding, doctor};
 use curtain_provider::{Check, State};
 
+use self::rehearsal::Broken;
 use super::{End, USUAL};
 use crate::{
     context::Context,
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// Rehearse, too: platform and shop in an instance of its own, and away again; a sheet to send to whoever invites
     #[arg(long)]
     workshop: bool,
+    /// End a rehearsal of this process: take its instance away, and tell of that, too
+    #[arg(long, hide = true, requires = "workshop", value_name = "JSON", value_parser = Broken::parse)]
+    broken: Option<Broken>,
 }
 
 impl Args {
@@ -32,41 +36,57 @@ impl Args {
     pub(super) fn rehearses(&self) -> bool {
         self.workshop
     }
+
+    /// Whether it is about what a rehearsal left.
+    pub(super) fn ends_a_rehearsal(&self) -> bool {
+        self.broken.is_some()
+    }
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<End, Failure> {
+    if let Some(Broken { code, mut findings }) = args.broken {
+        findings.push(rehearsal::ended(context).await?);
+        if let Err(message) = told(&findings, true, context) {
+            output::error_line(&message);
+        }
+        return Ok(End::Code(code.into()));
+    }
     let around = environment::surroundings();
     let look = async { Ok(doctor(&context.homes, &context.home, &around).await?) };
     let mut findings = context.within(USUAL, look).await?;
-    let mut end = None;
     if args.workshop && !findings.iter().any(failed) {
         let rehearsal = rehearsal::rehearse(context).await?;
         findings.extend(rehearsal.findings);
-        end = rehearsal.end;
+        if let Some(left) = rehearsal.left {
+            return Ok(left.sheet(findings, context));
+        }
     }
+    let Err(message) = told(&findings, args.workshop, context) else {
+        return Ok(End::Code(Exit::Ok.into()));
+    };
+    // What the machine lacks comes first: without it, the instance cannot be well.
+    let instance =
+        findings.iter().filter(|one| failed(one)).all(|one| one.about == About::Instance);
+    Err(Failure::new(if instance { Exit::Unreachable } else { Exit::Unmet }, message))
+}
+
+/// Shows what was found, with a verdict if it is a workshop's sheet; a sentence about how much of it failed.
+fn told(findings: &[Finding], sheet: bool, context: &Context) -> Result<(), String> {
     if context.is_json() {
         output::json(&findings);
     } else {
-        for Finding { check, .. } in &findings {
+        for Finding { check, .. } in findings {
             lines(check, context.style).iter().for_each(|line| output::line(line));
         }
-        if args.workshop {
-            output::line(&verdict(&findings, context.style));
+        if sheet {
+            output::line(&verdict(findings, context.style));
         }
     }
-    let failed: Vec<_> = findings.iter().filter(|finding| failed(finding)).collect();
-    let message = match failed.len() {
-        0 => return Ok(End::Code(Exit::Ok.into())),
-        1 => "1 check failed; the line below it says what to do".to_owned(),
-        many => format!("{many} checks failed; the lines below them say what to do"),
-    };
-    if let Some(end) = end {
-        output::error_line(&message);
-        return Ok(end);
+    match findings.iter().filter(|finding| failed(finding)).count() {
+        0 => Ok(()),
+        1 => Err("1 check failed; the line below it says what to do".to_owned()),
+        many => Err(format!("{many} checks failed; the lines below them say what to do")),
     }
-    // What the machine lacks comes first: without it, the instance cannot be well.
-    let instance = failed.iter().all(|finding| finding.about == About::Instance);
-    Err(Failure::new(if instance { Exit::Unreachable } else { Exit::Unmet }, message))
 }
 
 fn failed(finding: &Finding) -> bool {

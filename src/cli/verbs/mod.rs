@@ -131,7 +131,11 @@ impl Verb {
 
     /// Whether it is about the instance as it is, also when nobody wants that any more.
     pub(crate) fn takes_it_as_it_is(&self) -> bool {
-        matches!(self, Self::Down(_) | Self::SupportBundle(_))
+        match self {
+            Self::Down(_) | Self::SupportBundle(_) => true,
+            Self::Doctor(args) => args.ends_a_rehearsal(),
+            _ => false,
+        }
     }
 
     /// Whether it leaves the machine alone altogether.

@@ -124,7 +124,7 @@ fn variables(facts: &Facts, token: String) -> Vec<(&'static str, OsString)> {
 /// Takes down what there is of the instance, if it is this command's own; else `failure` is still to be said.
 ///
 /// Threads may still be at work for an `up` that was given up on, so this process becomes a `down`, which has none.
-pub(super) fn undone(failure: Failure, context: &Context) -> Result<End, Failure> {
+fn undone(failure: Failure, context: &Context) -> Result<End, Failure> {
     if !is_own(&context.home) {
         return Err(failure);
     }

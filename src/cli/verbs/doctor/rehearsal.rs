@@ -5,23 +5,57 @@ use std::time::{Duration, Instant};
 use curtain_appliance::{
     Before, InstanceName, Stay, Up,
     doctor::{About, Finding},
-    memory, up,
+    is_own, memory, up,
 };
 use curtain_machine::child::Signals;
 use curtain_provider::{Check, State};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::{
     End, down,
-    run::undone,
     up::{Cluster, options, shop},
 };
-use crate::{context::Context, exit::Exit, failure::Failure, progress};
+use crate::{context::Context, exit::Exit, failure::Failure, output, progress};
 
 /// How a rehearsal came out.
 pub(super) struct Rehearsal {
     pub(super) findings: Vec<Finding>,
-    /// How the command ends instead, where what was begun is to be taken away by another process.
-    pub(super) end: Option<End>,
+    /// What is to be taken away by another process.
+    pub(super) left: Option<Left>,
+}
+
+/// The instance of a rehearsal that failed. Threads may still be at work for it, so this process becomes another, which
+/// has none.
+pub(super) struct Left {
+    instance: InstanceName,
+    code: u8,
+}
+
+/// A sheet whose last lines are still to come, and the code that the command ends with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Broken {
+    pub(super) code: u8,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Broken {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+impl Left {
+    /// Ends in the process that takes the instance away and prints the sheet, of which these are the lines so far.
+    pub(super) fn sheet(self, findings: Vec<Finding>, context: &Context) -> End {
+        let sheet = serde_json::json!(Broken { code: self.code, findings }).to_string();
+        let name = self.instance.as_str();
+        let mut words = vec!["doctor", "--workshop", "--name", name, "--broken", &sheet];
+        if context.is_json() {
+            words.extend(["-o", "json"]);
+        }
+        End::In(words.into_iter().map(str::to_owned).collect())
+    }
 }
 
 /// Brings platform and shop up beside everything else, sees the shop answer, and takes all of it away again.
@@ -33,24 +67,51 @@ pub(super) async fn rehearse(context: &Context) -> Result<Rehearsal, Failure> {
         played = play(&stage, &mut seen) => played,
         () = signals.asked() => Err(Failure::new(Exit::Interrupted, "interrupted in the rehearsal")),
     };
-    if let Err(failure) = played {
-        let fix = "`curtain up --demo` shows more of it, and `curtain support-bundle` collects it";
-        seen.push(Check::new("rehearsal", State::Failed, failure.to_string(), fix));
-        let end = undone(failure, &stage).ok();
-        return Ok(Rehearsal { findings: findings(seen), end });
-    }
-    let began = Instant::now();
-    seen.push(match down::gone(&stage, &mut signals).await {
+    let left = match played {
         Ok(()) => {
-            let text = format!("{}, nothing left", seconds(began.elapsed()));
-            Check::new("taken away", State::Ok, text, "")
+            seen.push(gone(&stage, &mut signals).await);
+            None
         }
+        Err(failure) => {
+            let instance = stage.home.name().clone();
+            let code = failure.exit as u8;
+            let failure = failure.about(&instance).to_string();
+            output::error_line(&failure);
+            let fix =
+                "`curtain up --demo` shows more of it, and `curtain support-bundle` collects it";
+            seen.push(Check::new("rehearsal", State::Failed, failure, fix));
+            let left = is_own(&stage.home).then_some(Left { instance, code });
+            if left.is_none() {
+                seen.push(Check::new(GONE, State::Ok, "nothing was left of it", ""));
+            }
+            left
+        }
+    };
+    Ok(Rehearsal { findings: seen.into_iter().map(finding).collect(), left })
+}
+
+/// Takes away what is left of a rehearsal that failed in the process that this one was.
+pub(super) async fn ended(stage: &Context) -> Result<Finding, Failure> {
+    Ok(finding(gone(stage, &mut Signals::new()?).await))
+}
+
+const GONE: &str = "taken away";
+
+async fn gone(stage: &Context, signals: &mut Signals) -> Check {
+    let began = Instant::now();
+    let gone = down::gone(stage, signals).await;
+    end(gone, began.elapsed(), stage.home.name())
+}
+
+/// What the sheet says of the end of the instance.
+fn end(gone: Result<(), Failure>, took: Duration, instance: &InstanceName) -> Check {
+    match gone {
+        Ok(()) => Check::new(GONE, State::Ok, format!("{}, nothing left", seconds(took)), ""),
         Err(left) => {
-            let fix = stage.home.name().in_commands("`curtain down` tries again");
-            Check::new("taken away", State::Failed, left.to_string(), &fix)
+            let fix = instance.in_commands("`curtain down` tries again");
+            Check::new(GONE, State::Failed, left.about(instance).to_string(), &fix)
         }
-    });
-    Ok(Rehearsal { findings: findings(seen), end: None })
+    }
 }
 
 async fn play(stage: &Context, seen: &mut Vec<Check>) -> Result<(), Failure> {
@@ -76,10 +137,39 @@ async fn play(stage: &Context, seen: &mut Vec<Check>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn findings(seen: Vec<Check>) -> Vec<Finding> {
-    seen.into_iter().map(|check| Finding { about: About::Rehearsal, check }).collect()
+fn finding(check: Check) -> Finding {
+    Finding { about: About::Rehearsal, check }
 }
 
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f32())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sheet_says_that_the_instance_is_gone_or_what_is_left() {
+        let instance: InstanceName = "workshop-x".parse().unwrap();
+        let gone = end(Ok(()), Duration::from_millis(1_500), &instance);
+        assert_eq!((gone.state, &*gone.seen), (State::Ok, "1.5 s, nothing left"));
+        let left = Failure::new(Exit::Leftovers, "left:\n  mount: /m").next("run `curtain down`");
+        let left = end(Err(left), Duration::ZERO, &instance);
+        assert_eq!(left.state, State::Failed);
+        assert!(left.seen.contains("mount: /m"), "{left:?}");
+        for said in [left.seen, left.fix] {
+            assert!(said.contains("`curtain down --name workshop-x`"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_sheet_goes_on_in_another_process_as_it_was() {
+        let failed = Check::new("rehearsal", State::Failed, "a \"fault\"\nin a step", "do so");
+        let findings = vec![finding(Check::new("shop up", State::Ok, "1 s", "")), finding(failed)];
+        let sheet = serde_json::json!(Broken { code: 7, findings: findings.clone() }).to_string();
+        let read = Broken::parse(&sheet).unwrap();
+        assert_eq!((read.code, read.findings), (7, findings));
+        assert!(Broken::parse("{").is_err());
+    }
 }
