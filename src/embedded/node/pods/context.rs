@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::Client;
@@ -80,6 +81,7 @@ pub(super) struct Board {
 pub(super) struct Entry {
     pub(super) pod: PodRef,
     pub(super) started: Timestamp,
+    pub(super) stage: Stage,
     pub(super) places: Places,
     /// What it has on the disk.
     pub(super) terms: Arc<Terms>,
@@ -92,6 +94,23 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// That of a pod without anything, which nobody hears.
+    #[cfg(test)]
+    pub(super) fn of(uid: &str, stage: Stage) -> Self {
+        let dir = std::path::Path::new("/nowhere").join(uid);
+        let (uid, name) = (uid.to_owned(), uid.to_owned());
+        Self {
+            pod: PodRef { namespace: "default".to_owned(), name, uid },
+            started: Timestamp::UNIX_EPOCH,
+            stage,
+            places: Places { logs: dir.join("logs"), dir },
+            terms: Arc::default(),
+            orders: mpsc::unbounded_channel().0,
+            containers: BTreeMap::new(),
+            sandbox: None,
+        }
+    }
+
     /// Whether readers would see no difference.
     fn is_like(&self, other: &Self) -> bool {
         let sandbox = match (&self.sandbox, &other.sandbox) {
@@ -99,8 +118,19 @@ impl Entry {
             (None, None) => true,
             _ => false,
         };
-        sandbox && self.containers == other.containers
+        sandbox && self.stage == other.stage && self.containers == other.containers
     }
+}
+
+/// Where a pod is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It runs, or is to run.
+    On,
+    /// All of it is asked to end since then: it is deleted or evicted, its time is over, or its work is done.
+    Ending(Instant),
+    /// Nothing of it runs any more, and nothing of it will.
+    Over,
 }
 
 /// The latest attempt that was started.

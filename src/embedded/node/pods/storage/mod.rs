@@ -22,7 +22,7 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::context::{Context, Entry};
+use super::context::{Context, Entry, Stage};
 use crate::node::shim::DiskUsage;
 use relief::Relief;
 pub(super) use room::Room;
@@ -200,28 +200,29 @@ async fn look(ctx: &Context) {
 
 /// Has a pod go that takes more than it may; whether it does.
 fn judge(ctx: &Context, entry: &Entry) -> bool {
-    let Some(usage) = ctx.storage.of(&entry.pod.uid).filter(|_| !entry.terms.is_critical()) else {
-        return false;
-    };
-    let exceeded = verdict::exceeded(&entry.terms, &usage);
-    exceeded.is_some_and(|message| {
+    // It may have begun to end while it was measured.
+    let Some(entry) = ctx.board.get(&entry.pod.uid) else { return false };
+    let Some(usage) = ctx.storage.of(&entry.pod.uid) else { return false };
+    exceeded(&entry, &usage).is_some_and(|message| {
         // Its worker may have ended meanwhile.
         entry.orders.send(Order::Evict(Eviction { message, by_node: false })).is_ok()
     })
+}
+
+/// Why a pod is to go for what it takes. One that ends already does so at its own pace.
+fn exceeded(entry: &Entry, usage: &Usage) -> Option<String> {
+    let judged = entry.stage == Stage::On && !entry.terms.is_critical();
+    judged.then(|| verdict::exceeded(&entry.terms, usage)).flatten()
 }
 
 fn attempts(entry: &Entry) -> Vec<(String, u32)> {
     entry.containers.iter().map(|(name, attempt)| (name.clone(), attempt.number)).collect()
 }
 
-/// Whether a pod has not ended: its containers may wait for their next start.
-fn goes_on(entry: &Entry) -> bool {
-    entry.sandbox.is_some()
-}
-
-/// Whether a pod goes on and is to be measured now; one that can have written nothing since is as it was.
+/// Whether a pod has not ended and is to be measured now; one that can have written nothing since is as it was.
 fn is_due(ctx: &Context, entry: &Entry, every: Duration) -> bool {
-    if !goes_on(entry) {
+    // Containers may wait for their next start.
+    if entry.sandbox.is_none() {
         return false;
     }
     let (attempts, now) = (attempts(entry), Instant::now());
@@ -288,6 +289,7 @@ fn usage(entry: &Entry, found: Vec<DiskUsage>) -> Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantity::Quantity;
 
     #[test]
     fn who_is_idle_or_takes_long_is_seldom_measured() {
@@ -322,6 +324,22 @@ mod tests {
         assert!(!known(0, 0).is_like(&other, Some(7)));
         let unmeasured = Known { cpu: None, ..known(0, 0) };
         assert!(!unmeasured.is_like(&attempts, None), "nobody knows whether it has worked");
+    }
+
+    #[test]
+    fn who_ends_already_is_not_to_end_for_what_it_takes() {
+        let limit = Quantity::parse("1Mi");
+        let terms = Terms { limit, ..Terms::default() };
+        let volumes = [("v".to_owned(), DiskUsage { bytes: 2 << 20, inodes: 1 })].into();
+        let usage = Usage { volumes, ..Usage::default() };
+        for (stage, goes) in
+            [(Stage::On, true), (Stage::Ending(Instant::now()), false), (Stage::Over, false)]
+        {
+            let entry = Entry { terms: Arc::new(terms.clone()), ..Entry::of("pod", stage) };
+            assert_eq!(exceeded(&entry, &usage).is_some(), goes, "{stage:?}");
+        }
+        let terms = Arc::new(Terms { priority: terms::CRITICAL, ..terms });
+        assert_eq!(exceeded(&Entry { terms, ..Entry::of("pod", Stage::On) }, &usage), None);
     }
 
     #[test]

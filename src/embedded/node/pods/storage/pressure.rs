@@ -127,13 +127,18 @@ impl Candidate<'_> {
         self.uses(resource).less(asked)
     }
 
-    /// Whether it may go, and whether that would help.
-    fn is_worth_it(&self, resource: Resource) -> bool {
+    /// Whether its end would help.
+    pub(super) fn takes_enough(&self, resource: Resource) -> bool {
         let least = match resource {
             Resource::Bytes => LEAST_BYTES,
             Resource::Inodes => LEAST_INODES,
         };
-        !self.terms.is_critical() && self.uses(resource) >= resource.quantity(least)
+        self.uses(resource) >= resource.quantity(least)
+    }
+
+    /// Whether it may go, and whether that would help.
+    fn is_worth_it(&self, resource: Resource) -> bool {
+        !self.terms.is_critical() && self.takes_enough(resource)
     }
 }
 

@@ -10,11 +10,11 @@ use super::pressure::{self, Candidate, Pressure, Shortage};
 use super::{Eviction, Order, Room, Usage};
 use crate::node::images::{self, Image};
 use crate::node::link;
-use crate::node::pods::context::{Context, Entry};
+use crate::node::pods::context::{Context, Entry, Stage};
 
 /// Between two removals of images: a shim is started for each.
 const IMAGES_AGAIN: Duration = Duration::from_secs(60);
-/// How long the files of an evicted pod may take to go until another is evicted.
+/// How long a pod may take to end, and its files to go, until another is evicted.
 const LEAVING: Duration = Duration::from_secs(60);
 
 /// What is done, and was done last.
@@ -29,6 +29,8 @@ struct State {
     images_at: Option<Instant>,
     /// The directory of the pod that was evicted last, and when.
     leaving: Option<(PathBuf, Instant)>,
+    /// Since when pods that end by themselves have kept others from being evicted.
+    patient_since: Option<Instant>,
     /// Uids of the ended pods whose files were asked to go.
     cleared: HashSet<String>,
 }
@@ -45,7 +47,12 @@ impl Relief {
 
     /// Notes how much room there is; whether the node has something else to tell now.
     pub(super) fn note(&self, short: bool) -> bool {
-        self.state(|state| state.pressure.note(short, Instant::now()))
+        self.state(|state| {
+            if !short {
+                state.patient_since = None;
+            }
+            state.pressure.note(short, Instant::now())
+        })
     }
 
     /// Whether images were not looked at for long enough; then they are now.
@@ -61,12 +68,23 @@ impl Relief {
         })
     }
 
-    /// Whether what an evicted pod took may become free still.
-    fn waits(&self) -> bool {
-        self.state(|state| match &state.leaving {
-            Some((dir, since)) => since.elapsed() < LEAVING && dir.exists(),
-            None => false,
+    /// Whether something may become free still: what an evicted pod took, or what others take that are `ending`. There may
+    /// always be such ones, so that all of them together are waited for no longer than one is.
+    fn waits(&self, ending: bool, now: Instant) -> bool {
+        let is_soon = |since: Instant| now.saturating_duration_since(since) < LEAVING;
+        self.state(|state| {
+            let evicted = state.leaving.as_ref();
+            evicted.is_some_and(|(dir, since)| is_soon(*since) && dir.exists())
+                || (ending && is_soon(*state.patient_since.get_or_insert(now)))
         })
+    }
+
+    /// Notes who is evicted.
+    fn evicts(&self, dir: PathBuf, now: Instant) {
+        self.state(|state| {
+            state.leaving = Some((dir, now));
+            state.patient_since = None;
+        });
     }
 }
 
@@ -79,7 +97,11 @@ pub(super) async fn relieve(ctx: &Context, entries: &[Entry]) {
         remove_images(ctx, entries).await;
     }
     let Some(shortage) = room().and_then(|room| pressure::of_pods(&room)) else { return };
-    if !clear_ended(ctx, entries) && !ctx.storage.relief.waits() {
+    if clear_ended(ctx, entries) {
+        return;
+    }
+    let (now, usage) = (Instant::now(), |uid: &str| ctx.storage.of(uid));
+    if !ctx.storage.relief.waits(ends_soon(entries, usage, &shortage, now), now) {
         evict_one(ctx, entries, &shortage);
     }
 }
@@ -103,9 +125,34 @@ fn unused(all: BTreeMap<String, Image>, named: &BTreeSet<&String>) -> Vec<String
     all.into_iter().filter(goes).map(|(name, _)| name).collect()
 }
 
+/// Whether pods end by themselves that take enough, or may do so, and have not taken too long to end.
+fn ends_soon(
+    entries: &[Entry],
+    usage: impl Fn(&str) -> Option<Arc<Usage>>,
+    shortage: &Shortage,
+    now: Instant,
+) -> bool {
+    entries.iter().any(|entry| {
+        let Stage::Ending(since) = entry.stage else { return false };
+        let (terms, usage) = (&entry.terms, usage(&entry.pod.uid));
+        let takes = |usage: &Usage| Candidate { terms, usage }.takes_enough(shortage.resource);
+        now.saturating_duration_since(since) < LEAVING && usage.as_deref().is_none_or(takes)
+    })
+}
+
+/// Who could be evicted: what each takes is known, and none of them ends already.
+fn evictable(
+    entries: &[Entry],
+    usage: impl Fn(&str) -> Option<Arc<Usage>>,
+) -> Vec<(&Entry, Arc<Usage>)> {
+    let on = entries.iter().filter(|entry| entry.stage == Stage::On);
+    on.filter_map(|entry| Some((entry, usage(&entry.pod.uid)?))).collect()
+}
+
 /// Has the files of pods go that have ended; whether there are any that were not asked to.
 fn clear_ended(ctx: &Context, entries: &[Entry]) -> bool {
-    let ended = entries.iter().filter(|entry| !super::goes_on(entry) && entry.places.dir.exists());
+    let over = |entry: &&Entry| entry.stage == Stage::Over && entry.places.dir.exists();
+    let ended = entries.iter().filter(over);
     let ended: Vec<&Entry> = ended.collect();
     let news = ctx.storage.relief.state(|state| {
         state.cleared.retain(|uid| ended.iter().any(|entry| entry.pod.uid == *uid));
@@ -120,9 +167,7 @@ fn clear_ended(ctx: &Context, entries: &[Entry]) -> bool {
 }
 
 fn evict_one(ctx: &Context, entries: &[Entry], shortage: &Shortage) {
-    let running = entries.iter().filter(|entry| super::goes_on(entry));
-    let measured: Vec<(&Entry, Arc<Usage>)> =
-        running.filter_map(|entry| Some((entry, ctx.storage.of(&entry.pod.uid)?))).collect();
+    let measured = evictable(entries, |uid| ctx.storage.of(uid));
     let candidates: Vec<Candidate<'_>> =
         measured.iter().map(|(entry, usage)| Candidate { terms: &entry.terms, usage }).collect();
     let Some(number) = pressure::first(&candidates, shortage.resource) else {
@@ -137,8 +182,7 @@ fn evict_one(ctx: &Context, entries: &[Entry], shortage: &Shortage) {
     };
     let ((entry, _), message) =
         (&measured[number], pressure::message(shortage, &candidates[number]));
-    let leaving = Some((entry.places.dir.clone(), Instant::now()));
-    ctx.storage.relief.state(|state| state.leaving = leaving);
+    ctx.storage.relief.evicts(entry.places.dir.clone(), Instant::now());
     // Its worker may have ended meanwhile.
     let _ = entry.orders.send(Order::Evict(Eviction { message, by_node: true }));
 }
@@ -146,6 +190,7 @@ fn evict_one(ctx: &Context, entries: &[Entry], shortage: &Shortage) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::shim::DiskUsage;
 
     #[test]
     fn only_images_that_can_be_had_again_and_that_nobody_names_go() {
@@ -165,18 +210,63 @@ mod tests {
     #[test]
     fn one_after_the_other_goes() {
         let dir = tempfile::tempdir().unwrap();
-        let relief = Relief::default();
+        let (relief, now) = (Relief::default(), Instant::now());
         assert!(relief.takes_images() && !relief.takes_images(), "not all the time");
-        assert!(!relief.waits());
+        assert!(!relief.waits(false, now));
         let pod = dir.path().join("pod");
         std::fs::create_dir(&pod).unwrap();
-        let leaves = |since| relief.state(|state| state.leaving = Some((pod.clone(), since)));
-        leaves(Instant::now());
-        assert!(relief.waits());
-        leaves(Instant::now().checked_sub(LEAVING).unwrap());
-        assert!(!relief.waits(), "it takes too long");
-        leaves(Instant::now());
+        relief.evicts(pod.clone(), now);
+        assert!(relief.waits(false, now));
+        assert!(!relief.waits(false, now + LEAVING), "it takes too long");
         std::fs::remove_dir(&pod).unwrap();
-        assert!(!relief.waits());
+        assert!(!relief.waits(false, now));
+    }
+
+    #[test]
+    fn those_who_end_by_themselves_are_waited_for_and_not_for_ever() {
+        let (relief, start) = (Relief::default(), Instant::now());
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let waits = |seconds: u64| relief.waits(true, at(seconds));
+        assert!(waits(0) && waits(59));
+        // There is one after the other.
+        assert!(!waits(60) && !waits(70));
+        relief.evicts(PathBuf::from("/nowhere"), at(70));
+        assert!(waits(71) && waits(130) && !waits(131), "what it left may be enough");
+        relief.note(false);
+        assert!(waits(200), "another shortage");
+    }
+
+    #[test]
+    fn who_ends_already_is_not_evicted_and_makes_room_by_itself() {
+        const MIB: u64 = 1 << 20;
+        let (start, resource) = (Instant::now(), pressure::Resource::Bytes);
+        let shortage = Shortage { resource, threshold: 9, available: 1 };
+        let known = |mib: u64| {
+            let volumes = [("v".to_owned(), DiskUsage { bytes: mib * MIB, inodes: 1 })].into();
+            Some(Arc::new(Usage { volumes, ..Usage::default() }))
+        };
+        let usage = |uid: &str| match uid {
+            "unknown" => None,
+            "small" => known(0),
+            _ => known(50),
+        };
+        let ending = |uid: &str| Entry::of(uid, Stage::Ending(start));
+        let others = ["large", "unknown"].map(|uid| Entry::of(uid, Stage::On));
+        let entries = |more: Entry| [&others[..], &[more]].concat();
+        for (more, seconds, soon) in [
+            (ending("endless"), 0, true),
+            (ending("endless"), 59, true),
+            (ending("endless"), 60, false),
+            (ending("small"), 0, false),
+            (ending("unknown"), 0, true),
+            (Entry::of("ended", Stage::Over), 0, false),
+        ] {
+            let name = more.pod.uid.clone();
+            let (entries, now) = (entries(more), start + Duration::from_secs(seconds));
+            assert_eq!(ends_soon(&entries, usage, &shortage, now), soon, "{name} {seconds}");
+            let able = evictable(&entries, usage);
+            let able: Vec<&str> = able.iter().map(|(entry, _)| &*entry.pod.uid).collect();
+            assert_eq!(able, ["large"], "{name}");
+        }
     }
 }

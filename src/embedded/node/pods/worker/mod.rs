@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::build::Places;
-use super::context::{Attempt, Context, Entry};
+use super::context::{Attempt, Context, Entry, Stage};
 use super::ephemeral;
 use super::fields::Fields;
 use super::objects::Objects;
@@ -239,6 +239,15 @@ impl Worker {
         self.containers().into_iter().find(|one| one.name == name)
     }
 
+    fn stage(&self) -> Stage {
+        match (&self.ending, &self.sandbox) {
+            (Some(ending), Some(_)) => Stage::Ending(ending.since),
+            (Some(_), None) => Stage::Over,
+            (None, None) if self.ended_before => Stage::Over,
+            (None, _) => Stage::On,
+        }
+    }
+
     /// Tells readers which attempts there are.
     fn post(&self) {
         let containers = self.runtimes.iter().filter_map(|(name, runtime)| {
@@ -259,6 +268,7 @@ impl Worker {
         let entry = Entry {
             pod,
             started: self.start_time,
+            stage: self.stage(),
             places: self.places.clone(),
             terms: self.terms.clone(),
             orders: self.orders.0.clone(),

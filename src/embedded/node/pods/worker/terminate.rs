@@ -29,6 +29,7 @@ const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// An end that goes on.
 pub(super) struct Ending {
+    pub(super) since: Instant,
     /// The grace period, and when it is over.
     grace: Duration,
     until: Instant,
@@ -120,6 +121,8 @@ impl Worker {
     pub(super) fn end_within(&mut self, grace: Duration) {
         if end_within(&mut self.ending, grace) {
             self.probing.clear();
+            // Containers may be slow to be asked.
+            self.post();
         }
     }
 
@@ -185,11 +188,12 @@ impl Worker {
 /// Begins an end, or shortens the one that goes on; whether anything is new.
 fn end_within(ending: &mut Option<Ending>, grace: Duration) -> bool {
     let grace = grace.min(LONGEST_GRACE);
-    let until = Instant::now() + grace;
+    let since = Instant::now();
+    let until = since + grace;
     match ending {
         Some(ending) if ending.grace <= grace => return false,
         Some(ending) => (ending.grace, ending.until) = (grace, until),
-        none => *none = Some(Ending { grace, until, asked: BTreeMap::new() }),
+        none => *none = Some(Ending { since, grace, until, asked: BTreeMap::new() }),
     }
     true
 }
