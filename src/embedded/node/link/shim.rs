@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::node::network::sandbox::{DIAL_BATCH, PodSockets};
 use crate::node::sandbox::{ContainerSpec, ExecSpec, sys};
 use crate::node::shim::{
-    DiskUsage, Event, Exit, PodSetup, PodState, Remains, Reply, Request, StopHook, ToNode, ToShim,
+    Event, Exit, Measured, PodSetup, PodState, Remains, Reply, Request, StopHook, ToNode, ToShim,
     VERSION, VolumeSpec,
 };
 use crate::node::wire::{Channel, Received};
@@ -263,7 +263,7 @@ impl ShimLink {
     }
 
     /// How much of the disk directories take, in their order. One of an earlier build would not answer, and refuses.
-    pub(crate) async fn measure(&self, paths: Vec<PathBuf>) -> Result<Vec<DiskUsage>, ShimError> {
+    pub(crate) async fn measure(&self, paths: Vec<PathBuf>) -> Result<Measured, ShimError> {
         if !self.shared.measures.load(Ordering::Relaxed) {
             if !self.state().await?.measures {
                 let why = "the pod was started by an earlier build, which does not measure: delete the pod to start it anew";
@@ -272,7 +272,7 @@ impl ShimLink {
             self.shared.measures.store(true, Ordering::Relaxed);
         }
         match self.call(Request::Measure { paths }, &[]).await? {
-            (_, Reply::Measured { usage }, _) => Ok(usage),
+            (_, Reply::Measured { usage, incomplete }, _) => Ok(Measured { usage, incomplete }),
             (_, other, _) => Err(unexpected(&other)),
         }
     }

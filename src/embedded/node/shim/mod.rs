@@ -26,7 +26,7 @@ mod tests;
 mod volumes;
 
 pub(crate) use logs::numbered;
-pub(crate) use measure::DiskUsage;
+pub(crate) use measure::{DiskUsage, Measured};
 pub(crate) use ownership::GroupOwner;
 pub use pause::run_pause;
 pub(crate) use protocol::{

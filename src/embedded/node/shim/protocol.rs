@@ -151,8 +151,12 @@ pub(crate) enum Reply {
     Started { pid: i32, at: String },
     /// Somebody has joined the container; what it has of these comes along, in this order.
     Attached { stdin: bool, terminal: bool },
-    /// What was to be measured takes this, in the order of the request.
-    Measured { usage: Vec<DiskUsage> },
+    /// What was to be measured takes this, in the order of the request; more than this if it is incomplete.
+    Measured {
+        usage: Vec<DiskUsage>,
+        #[serde(default)]
+        incomplete: bool,
+    },
     /// What there is.
     State(Versioned),
 }

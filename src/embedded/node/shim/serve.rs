@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 
 use super::container::{self, Container, has_ended};
 use super::logs::LogWriter;
-use super::measure::Measurement;
+use super::measure::{Measured, Measurement};
 use super::pause;
 use super::pod::{self, KeptSockets};
 use super::protocol::{Event, PodSetup, PodState, Reply, Request, ToNode, ToShim, Versioned};
@@ -177,10 +177,11 @@ impl Shim {
 
     fn go_on_measuring(&mut self) {
         let measured = self.measurement.as_mut().and_then(|one| one.advance(Instant::now()));
-        if let Some(usage) = measured
+        if let Some(Measured { usage, incomplete }) = measured
             && let Some(Measurement { id, .. }) = self.measurement.take()
         {
-            self.tell(&ToNode::Reply { id, result: Ok(Reply::Measured { usage }) }, &[]);
+            let result = Ok(Reply::Measured { usage, incomplete });
+            self.tell(&ToNode::Reply { id, result }, &[]);
         }
     }
 

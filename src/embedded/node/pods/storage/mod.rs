@@ -4,7 +4,10 @@
 //! once a minute for the others, but only while somebody reads the node's statistics. Whoever has used no processor time
 //! since has written nothing and is not looked at again, and after a long measurement comes a longer rest. So pods that are
 //! idle, or that nobody asks about, cost nothing but a look at a counter.
+//!
+//! Whether there is room is looked at all the time, however long measurements take.
 
+mod measuring;
 mod pressure;
 mod relief;
 mod room;
@@ -14,31 +17,24 @@ mod verdict;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::context::{Context, Entry, Stage};
-use crate::node::shim::DiskUsage;
+use crate::node::shim::{DiskUsage, Measured};
+use measuring::{Attempts, Known, Measuring, Outcome, PERIOD, SELDOM, Try};
 use relief::Relief;
 pub(super) use room::Room;
 pub(super) use summary::{fs, put};
 pub(super) use terms::{EPHEMERAL_STORAGE, Terms};
 
-/// How often the node looks whether something is to be measured.
-const PERIOD: Duration = Duration::from_secs(10);
-/// Between two measurements of a pod without limits.
-const SELDOM: Duration = Duration::from_secs(60);
 /// For how long somebody who has read the statistics is expected to read them again.
 const WANTED: Duration = Duration::from_secs(300);
-/// A pod rests so many times as long as it took to measure.
-const REST: u32 = 10;
-/// Pods that are measured at a time.
-const AT_ONCE: usize = 4;
+/// A shim answers before that, with what it has.
+const ANSWER_LIMIT: Duration = Duration::from_secs(75);
 
 /// What a pod takes of the disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -108,37 +104,19 @@ pub(super) struct Storage {
     pub(super) news: Notify,
 }
 
-struct Known {
-    usage: Option<Arc<Usage>>,
-    /// Which attempts of containers there were.
-    attempts: Vec<(String, u32)>,
-    /// Processor time that the pod had used.
-    cpu: Option<u64>,
-    at: Instant,
-    took: Duration,
-}
-
-impl Known {
-    /// Whether it is time for another measurement, if they are `every` so long.
-    fn is_due(&self, every: Duration, attempts: &[(String, u32)], now: Instant) -> bool {
-        let age = now.saturating_duration_since(self.at);
-        age >= every.max(self.took * REST) || (self.attempts != attempts && age >= PERIOD)
-    }
-
-    /// Whether nothing can have been written since.
-    fn is_like(&self, attempts: &[(String, u32)], cpu: Option<u64>) -> bool {
-        self.usage.is_some() && self.attempts == attempts && cpu.is_some() && self.cpu == cpu
-    }
-}
-
 impl Storage {
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a pod took when it was measured last.
+    /// What a pod took when all of it was measured last.
     pub(super) fn of(&self, uid: &str) -> Option<Arc<Usage>> {
-        self.known().get(uid)?.usage.clone()
+        self.known().get(uid)?.whole()
+    }
+
+    /// What a pod took at least when it was measured last.
+    fn at_least(&self, uid: &str) -> Option<Arc<Usage>> {
+        self.known().get(uid)?.at_least()
     }
 
     /// Somebody reads the statistics. The first who does finds some that are missing until they are measured.
@@ -161,52 +139,72 @@ impl Storage {
     }
 }
 
-/// Measures what is due, for ever.
+/// Looks after the disk, for ever.
 pub(super) async fn keep(ctx: Arc<Context>) {
+    let mut measuring = Measuring::default();
     loop {
-        look(&ctx).await;
+        look(&ctx, &mut measuring);
         tokio::select! {
             () = tokio::time::sleep(PERIOD) => {}
             () = ctx.storage.wake.notified() => {}
+            () = measuring.one_ended() => {}
         }
     }
 }
 
-async fn look(ctx: &Context) {
-    let entries = ctx.board.all();
-    ctx.storage.known().retain(|uid, _| entries.iter().any(|entry| entry.pod.uid == *uid));
-    let wanted = ctx.storage.is_wanted();
+/// Begins what is due, and waits for nothing.
+fn look(ctx: &Arc<Context>, measuring: &mut Measuring) {
+    let storage = &ctx.storage;
+    let entries = storage.relief.seen(ctx.board.all());
+    storage.known().retain(|uid, _| entries.iter().any(|entry| entry.pod.uid == *uid));
+    let wanted = storage.is_wanted();
     let short = Room::of(&ctx.config.home).and_then(|room| pressure::of_pods(&room)).is_some();
-    if ctx.storage.relief.note(short) {
-        ctx.storage.news.notify_one();
+    if storage.relief.note(short) {
+        storage.news.notify_one();
     }
-    let due = entries.iter().filter(|entry| match entry.terms.is_limited() || short {
-        true => is_due(ctx, entry, PERIOD),
-        false => wanted && is_due(ctx, entry, SELDOM),
-    });
-    let gone = AtomicBool::new(false);
-    let judged = async |entry: &Entry| {
-        measure(ctx, entry).await;
-        if judge(ctx, entry) {
-            gone.store(true, Ordering::Relaxed);
+    let mut due: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| !measuring.goes_on_for(&entry.pod.uid))
+        .filter(|entry| match entry.terms.is_limited() || short {
+            true => is_due(ctx, entry, PERIOD),
+            false => wanted && is_due(ctx, entry, SELDOM),
+        })
+        .collect();
+    // Who has waited longest is first; there may not be a place for all.
+    due.sort_by_cached_key(|entry| storage.known().get(&entry.pod.uid).map(Known::at));
+    for entry in due {
+        let (ctx, entry) = (ctx.clone(), entry.clone());
+        let uid = entry.pod.uid.clone();
+        let task = async move {
+            measure(&ctx, &entry).await;
+            judge(&ctx, &entry.pod.uid);
+        };
+        if !measuring.begin(&uid, task) {
+            break;
         }
+    }
+    relief::relieve(ctx, &entries, measuring.goes_on());
+}
+
+/// Has a pod go that takes more than it may.
+fn judge(ctx: &Context, uid: &str) {
+    // It may have begun to end while it was measured.
+    let (Some(entry), Some(usage)) = (ctx.board.get(uid), ctx.storage.at_least(uid)) else {
+        return;
     };
-    stream::iter(due).for_each_concurrent(AT_ONCE, judged).await;
-    // What they took may be all that is needed.
-    if !gone.into_inner() {
-        relief::relieve(ctx, &entries).await;
+    let seen = ctx.storage.relief.seen(vec![entry]);
+    for entry in &seen {
+        if let Some(message) = exceeded(entry, &usage) {
+            evict(ctx, entry, Eviction { message, by_node: false });
+        }
     }
 }
 
-/// Has a pod go that takes more than it may; whether it does.
-fn judge(ctx: &Context, entry: &Entry) -> bool {
-    // It may have begun to end while it was measured.
-    let Some(entry) = ctx.board.get(&entry.pod.uid) else { return false };
-    let Some(usage) = ctx.storage.of(&entry.pod.uid) else { return false };
-    exceeded(&entry, &usage).is_some_and(|message| {
-        // Its worker may have ended meanwhile.
-        entry.orders.send(Order::Evict(Eviction { message, by_node: false })).is_ok()
-    })
+/// Has a pod go.
+fn evict(ctx: &Context, entry: &Entry, eviction: Eviction) {
+    ctx.storage.relief.orders(&entry.pod.uid, Instant::now());
+    // Its worker may have ended meanwhile.
+    let _ = entry.orders.send(Order::Evict(eviction));
 }
 
 /// Why a pod is to go for what it takes. One that ends already does so at its own pace.
@@ -215,7 +213,7 @@ fn exceeded(entry: &Entry, usage: &Usage) -> Option<String> {
     judged.then(|| verdict::exceeded(&entry.terms, usage)).flatten()
 }
 
-fn attempts(entry: &Entry) -> Vec<(String, u32)> {
+fn attempts(entry: &Entry) -> Attempts {
     entry.containers.iter().map(|(name, attempt)| (name.clone(), attempt.number)).collect()
 }
 
@@ -232,7 +230,7 @@ fn is_due(ctx: &Context, entry: &Entry, every: Duration) -> bool {
         return false;
     }
     if known.is_like(&attempts, cpu(ctx, &entry.pod.uid)) {
-        known.at = now;
+        known.is_confirmed(now);
         return false;
     }
     true
@@ -245,21 +243,31 @@ fn cpu(ctx: &Context, uid: &str) -> Option<u64> {
 
 async fn measure(ctx: &Context, entry: &Entry) {
     let Some((link, _)) = &entry.sandbox else { return };
-    // Before it is measured: what is written meanwhile is seen the next time.
-    let (attempts, cpu, begun) = (attempts(entry), cpu(ctx, &entry.pod.uid), Instant::now());
-    let measured = link.measure(paths(entry)).await;
-    let usage = match measured {
-        Ok(found) => Some(Arc::new(usage(entry, found))),
-        Err(error) => {
-            tracing::debug!(pod = entry.pod.name, %error, "what a pod takes of the disk was not measured");
-            None
+    let last =
+        Try { attempts: attempts(entry), cpu: cpu(ctx, &entry.pod.uid), begun: Instant::now() };
+    let measured = tokio::time::timeout(ANSWER_LIMIT, link.measure(paths(entry))).await;
+    let outcome = match measured {
+        Ok(Ok(Measured { usage: found, incomplete: false })) => {
+            Ok(Outcome::Whole(usage(entry, found)))
         }
+        Ok(Ok(Measured { usage: found, incomplete: true })) => {
+            tracing::debug!(pod = entry.pod.name, "not all that a pod takes of the disk was found");
+            Ok(Outcome::Part(usage(entry, found)))
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs())),
     };
+    let outcome = outcome.unwrap_or_else(|error| {
+        tracing::debug!(
+            pod = entry.pod.name,
+            error,
+            "what a pod takes of the disk was not measured"
+        );
+        Outcome::Failed
+    });
     let mut known = ctx.storage.known();
-    // What was known is better than nothing.
-    let before = known.get(&entry.pod.uid).and_then(|known| known.usage.clone());
-    let (at, took) = (Instant::now(), begun.elapsed());
-    let news = Known { usage: usage.or(before), attempts, cpu, at, took };
+    let before = known.remove(&entry.pod.uid);
+    let news = Known::after(before, last, outcome, Instant::now());
     known.insert(entry.pod.uid.clone(), news);
 }
 
@@ -290,41 +298,6 @@ fn usage(entry: &Entry, found: Vec<DiskUsage>) -> Usage {
 mod tests {
     use super::*;
     use crate::quantity::Quantity;
-
-    #[test]
-    fn who_is_idle_or_takes_long_is_seldom_measured() {
-        let now = Instant::now();
-        let attempts = vec![("main".to_owned(), 0)];
-        let seconds = Duration::from_secs;
-        let known = |ago: u64, took: u64| Known {
-            usage: Some(Arc::default()),
-            attempts: attempts.clone(),
-            cpu: Some(7),
-            at: now.checked_sub(seconds(ago)).unwrap(),
-            took: seconds(took),
-        };
-        for (ago, took, every, due) in [
-            (9, 0, PERIOD, false),
-            (10, 0, PERIOD, true),
-            (10, 0, SELDOM, false),
-            (60, 0, SELDOM, true),
-            (60, 7, SELDOM, false),
-            (70, 7, PERIOD, true),
-        ] {
-            assert_eq!(
-                known(ago, took).is_due(every, &attempts, now),
-                due,
-                "{ago} {took} {every:?}"
-            );
-        }
-        let other = [("main".to_owned(), 1)];
-        assert!(known(10, 0).is_due(SELDOM, &other, now), "another attempt has another layer");
-        assert!(known(0, 0).is_like(&attempts, Some(7)));
-        assert!(!known(0, 0).is_like(&attempts, Some(8)), "it has worked");
-        assert!(!known(0, 0).is_like(&other, Some(7)));
-        let unmeasured = Known { cpu: None, ..known(0, 0) };
-        assert!(!unmeasured.is_like(&attempts, None), "nobody knows whether it has worked");
-    }
 
     #[test]
     fn who_ends_already_is_not_to_end_for_what_it_takes() {

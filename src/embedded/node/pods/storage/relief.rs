@@ -1,7 +1,7 @@
 //! What is done when the node's disk is short of room: unused images go first, then what pods have left that have ended,
 //! then pods, one at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,8 +14,21 @@ use crate::node::pods::context::{Context, Entry, Stage};
 
 /// Between two removals of images: a shim is started for each.
 const IMAGES_AGAIN: Duration = Duration::from_secs(60);
+/// The longest that a removal of images takes.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(60);
+/// For how long nobody is evicted because pods are being measured still: who takes most may not be known yet.
+const MEASURING: Duration = Duration::from_secs(20);
 /// How long a pod may take to end, and its files to go, until another is evicted.
 const LEAVING: Duration = Duration::from_secs(60);
+
+/// What is to be expected of pods.
+#[derive(Debug, Clone, Copy)]
+enum Soon {
+    /// Some that end by themselves make room.
+    Free,
+    /// It is known what they take.
+    Known,
+}
 
 /// What is done, and was done last.
 #[derive(Debug, Default)]
@@ -27,9 +40,13 @@ pub(super) struct Relief {
 struct State {
     pressure: Pressure,
     images_at: Option<Instant>,
+    /// Images are being removed.
+    removing: bool,
+    /// Who was told to go, by uid, and when. Whoever hears of it may be busy.
+    told: HashMap<String, Instant>,
     /// The directory of the pod that was evicted last, and when.
     leaving: Option<(PathBuf, Instant)>,
-    /// Since when pods that end by themselves have kept others from being evicted.
+    /// Since when others have been kept from being evicted, by pods that end by themselves or are being measured.
     patient_since: Option<Instant>,
     /// Uids of the ended pods whose files were asked to go.
     cleared: HashSet<String>,
@@ -55,27 +72,65 @@ impl Relief {
         })
     }
 
+    /// These pods, as they are once those have heard of it that were told to go.
+    pub(super) fn seen(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        self.state(|state| {
+            for entry in entries.iter_mut().filter(|entry| entry.stage == Stage::On) {
+                if let Some(since) = state.told.get(&entry.pod.uid) {
+                    entry.stage = Stage::Ending(*since);
+                }
+            }
+        });
+        entries
+    }
+
+    /// Notes who is told to go.
+    pub(super) fn orders(&self, uid: &str, now: Instant) {
+        self.state(|state| state.told.insert(uid.to_owned(), now));
+    }
+
+    /// Forgets all but these pods.
+    fn keep(&self, entries: &[Entry]) {
+        let uids: HashSet<&str> = entries.iter().map(|entry| entry.pod.uid.as_str()).collect();
+        self.state(|state| state.told.retain(|uid, _| uids.contains(uid.as_str())));
+    }
+
     /// Whether images were not looked at for long enough; then they are now.
-    fn takes_images(&self) -> bool {
-        let now = Instant::now();
+    fn takes_images(&self, now: Instant) -> bool {
         let rests = |at: Instant| now.saturating_duration_since(at) < IMAGES_AGAIN;
         self.state(|state| {
-            let due = !state.images_at.is_some_and(rests);
+            let due = !state.removing && !state.images_at.is_some_and(rests);
             if due {
-                state.images_at = Some(now);
+                (state.images_at, state.removing) = (Some(now), true);
             }
             due
         })
     }
 
-    /// Whether something may become free still: what an evicted pod took, or what others take that are `ending`. There may
+    /// Others have their turn before the next removal, however long this one took.
+    fn has_removed(&self, now: Instant) {
+        self.state(|state| (state.images_at, state.removing) = (Some(now), false));
+    }
+
+    fn is_removing(&self) -> bool {
+        self.state(|state| state.removing)
+    }
+
+    /// Whether something may become free still, or be known: what an evicted pod took, or what others take. There may
     /// always be such ones, so that all of them together are waited for no longer than one is.
-    fn waits(&self, ending: bool, now: Instant) -> bool {
-        let is_soon = |since: Instant| now.saturating_duration_since(since) < LEAVING;
+    fn waits(&self, soon: Option<Soon>, now: Instant) -> bool {
+        let is_within = |since: Instant, most| now.saturating_duration_since(since) < most;
         self.state(|state| {
             let evicted = state.leaving.as_ref();
-            evicted.is_some_and(|(dir, since)| is_soon(*since) && dir.exists())
-                || (ending && is_soon(*state.patient_since.get_or_insert(now)))
+            if evicted.is_some_and(|(dir, since)| is_within(*since, LEAVING) && dir.exists()) {
+                return true;
+            }
+            let most = match soon {
+                Some(Soon::Free) => LEAVING,
+                Some(Soon::Known) => MEASURING,
+                None => return false,
+            };
+            is_within(*state.patient_since.get_or_insert(now), most)
         })
     }
 
@@ -88,34 +143,62 @@ impl Relief {
     }
 }
 
-/// Makes room if there is too little, with what was measured of the pods.
-pub(super) async fn relieve(ctx: &Context, entries: &[Entry]) {
-    let room = || Room::of(&ctx.config.home);
-    if room().and_then(|room| pressure::of_images(&room)).is_some()
-        && ctx.storage.relief.takes_images()
-    {
-        remove_images(ctx, entries).await;
+/// Makes room if there is too little, with what is known of the pods, while some may be measured still. Begins what takes
+/// time, and goes on when that has ended.
+pub(super) fn relieve(ctx: &Arc<Context>, entries: &[Entry], measuring: bool) {
+    let (relief, now) = (&ctx.storage.relief, Instant::now());
+    relief.keep(entries);
+    let Some(room) = Room::of(&ctx.config.home) else { return };
+    if pressure::of_images(&room).is_some() && relief.takes_images(now) {
+        remove_images(ctx, entries);
     }
-    let Some(shortage) = room().and_then(|room| pressure::of_pods(&room)) else { return };
-    if clear_ended(ctx, entries) {
+    let Some(shortage) = pressure::of_pods(&room) else { return };
+    if relief.is_removing() || clear_ended(ctx, entries) {
         return;
     }
-    let (now, usage) = (Instant::now(), |uid: &str| ctx.storage.of(uid));
-    if !ctx.storage.relief.waits(ends_soon(entries, usage, &shortage, now), now) {
+    let usage = |uid: &str| ctx.storage.at_least(uid);
+    let soon = match ends_soon(entries, usage, &shortage, now) {
+        true => Some(Soon::Free),
+        false => measuring.then_some(Soon::Known),
+    };
+    if !relief.waits(soon, now) {
         evict_one(ctx, entries, &shortage);
     }
 }
 
 /// Removes images that no pod names. What was given to this machine would not come again, and stays.
-async fn remove_images(ctx: &Context, entries: &[Entry]) {
+fn remove_images(ctx: &Arc<Context>, entries: &[Entry]) {
     let named: BTreeSet<&String> = entries.iter().flat_map(|entry| &entry.terms.images).collect();
     let unused = match images::list(&ctx.config.home) {
         Ok(all) => unused(all, &named),
-        Err(error) => return tracing::warn!(%error, "the images that no pod uses are not known"),
+        Err(error) => {
+            tracing::warn!(%error, "the images that no pod uses are not known");
+            Vec::new()
+        }
     };
+    let removing = Removing(ctx.clone());
+    if unused.is_empty() {
+        return;
+    }
     tracing::info!(images = unused.join(", "), "the disk is short of room: removing unused images");
-    if let Err(error) = link::remove_images(&ctx.supervisor, &ctx.config, unused).await {
-        tracing::warn!(error, "not all unused images were removed");
+    tokio::spawn(async move {
+        let Removing(ctx) = &removing;
+        let removed = link::remove_images(&ctx.supervisor, &ctx.config, unused);
+        let removed = tokio::time::timeout(REMOVAL_LIMIT, removed).await;
+        let late = || Err(format!("it took longer than {} s", REMOVAL_LIMIT.as_secs()));
+        if let Err(error) = removed.unwrap_or_else(|_| late()) {
+            tracing::warn!(error, "not all unused images were removed");
+        }
+    });
+}
+
+/// Images are being removed as long as this is there.
+struct Removing(Arc<Context>);
+
+impl Drop for Removing {
+    fn drop(&mut self) {
+        self.0.storage.relief.has_removed(Instant::now());
+        self.0.storage.wake.notify_one();
     }
 }
 
@@ -167,7 +250,7 @@ fn clear_ended(ctx: &Context, entries: &[Entry]) -> bool {
 }
 
 fn evict_one(ctx: &Context, entries: &[Entry], shortage: &Shortage) {
-    let measured = evictable(entries, |uid| ctx.storage.of(uid));
+    let measured = evictable(entries, |uid| ctx.storage.at_least(uid));
     let candidates: Vec<Candidate<'_>> =
         measured.iter().map(|(entry, usage)| Candidate { terms: &entry.terms, usage }).collect();
     let Some(number) = pressure::first(&candidates, shortage.resource) else {
@@ -183,8 +266,7 @@ fn evict_one(ctx: &Context, entries: &[Entry], shortage: &Shortage) {
     let ((entry, _), message) =
         (&measured[number], pressure::message(shortage, &candidates[number]));
     ctx.storage.relief.evicts(entry.places.dir.clone(), Instant::now());
-    // Its worker may have ended meanwhile.
-    let _ = entry.orders.send(Order::Evict(Eviction { message, by_node: true }));
+    super::evict(ctx, entry, Eviction { message, by_node: true });
 }
 
 #[cfg(test)]
@@ -211,22 +293,27 @@ mod tests {
     fn one_after_the_other_goes() {
         let dir = tempfile::tempdir().unwrap();
         let (relief, now) = (Relief::default(), Instant::now());
-        assert!(relief.takes_images() && !relief.takes_images(), "not all the time");
-        assert!(!relief.waits(false, now));
+        assert!(relief.takes_images(now) && relief.is_removing());
+        assert!(!relief.takes_images(now + IMAGES_AGAIN), "that has not ended");
+        let ended = now + IMAGES_AGAIN;
+        relief.has_removed(ended);
+        assert!(!relief.is_removing() && !relief.takes_images(ended), "not all the time");
+        assert!(relief.takes_images(ended + IMAGES_AGAIN));
+        assert!(!relief.waits(None, now));
         let pod = dir.path().join("pod");
         std::fs::create_dir(&pod).unwrap();
         relief.evicts(pod.clone(), now);
-        assert!(relief.waits(false, now));
-        assert!(!relief.waits(false, now + LEAVING), "it takes too long");
+        assert!(relief.waits(None, now));
+        assert!(!relief.waits(None, now + LEAVING), "it takes too long");
         std::fs::remove_dir(&pod).unwrap();
-        assert!(!relief.waits(false, now));
+        assert!(!relief.waits(None, now));
     }
 
     #[test]
     fn those_who_end_by_themselves_are_waited_for_and_not_for_ever() {
         let (relief, start) = (Relief::default(), Instant::now());
         let at = |seconds: u64| start + Duration::from_secs(seconds);
-        let waits = |seconds: u64| relief.waits(true, at(seconds));
+        let waits = |seconds: u64| relief.waits(Some(Soon::Free), at(seconds));
         assert!(waits(0) && waits(59));
         // There is one after the other.
         assert!(!waits(60) && !waits(70));
@@ -234,6 +321,27 @@ mod tests {
         assert!(waits(71) && waits(130) && !waits(131), "what it left may be enough");
         relief.note(false);
         assert!(waits(200), "another shortage");
+    }
+
+    #[test]
+    fn who_is_being_measured_is_waited_for_and_not_for_ever() {
+        let (relief, start) = (Relief::default(), Instant::now());
+        let waits = |soon, seconds| relief.waits(soon, start + Duration::from_secs(seconds));
+        assert!(waits(Some(Soon::Known), 0) && waits(Some(Soon::Known), 19));
+        assert!(!waits(None, 19), "all is known");
+        assert!(!waits(Some(Soon::Known), 20));
+    }
+
+    #[test]
+    fn who_was_told_to_go_is_not_told_again() {
+        let (relief, now) = (Relief::default(), Instant::now());
+        let on = || vec![Entry::of("busy", Stage::On), Entry::of("other", Stage::On)];
+        relief.orders("busy", now);
+        let stages = |entries: Vec<Entry>| entries.iter().map(|one| one.stage).collect::<Vec<_>>();
+        assert_eq!(stages(relief.seen(on())), [Stage::Ending(now), Stage::On]);
+        assert_eq!(stages(relief.seen(vec![Entry::of("busy", Stage::Over)])), [Stage::Over]);
+        relief.keep(&[Entry::of("other", Stage::On)]);
+        assert_eq!(stages(relief.seen(on())), [Stage::On; 2]);
     }
 
     #[test]
