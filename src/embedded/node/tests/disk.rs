@@ -197,6 +197,34 @@ async fn what_ended_pods_have_left_makes_room_before_another_has_to_go() {
 }
 
 #[tokio::test]
+async fn files_that_cannot_be_removed_keep_no_pod_from_being_deleted() {
+    let scratch = tempfile::tempdir().unwrap();
+    own_disk(scratch.path(), "64m");
+    let cluster = TestCluster::below(scratch.path(), "stuck");
+    start(&cluster);
+    let client = client(&cluster).await;
+    let mut large = with_volume("large", &["fill", "/data/file", "4"]);
+    large["spec"]["volumes"][0]["emptyDir"] = json!({"sizeLimit": "2Mi"});
+    let api = create(&client, large).await;
+    let uid = api.get("large").await.unwrap().uid().unwrap();
+    let dir = cluster.config.pods_dir().join(uid);
+    eventually("it has begun", async || dir.exists().then_some(())).await;
+    // Nobody can remove what something is mounted on.
+    let busy = dir.join("busy");
+    std::fs::create_dir(&busy).unwrap();
+    mount(Some("tmpfs"), &busy, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    evicted(&api, "large").await;
+    api.delete("large", &DeleteParams::default()).await.unwrap();
+    let gone =
+        eventually("it is gone", async || api.get_opt("large").await.ok()?.is_none().then_some(()));
+    // The removal is tried again for longer than that.
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("it waits for its files");
+    assert!(busy.exists());
+    nix::mount::umount(&busy).unwrap();
+    eventually("so are its files", async || (!dir.exists()).then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_node_whose_disk_is_full_evicts_who_fills_it_and_takes_nobody_until_there_is_room() {
     let scratch = tempfile::tempdir().unwrap();
     own_disk(scratch.path(), "96m");

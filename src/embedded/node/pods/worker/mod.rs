@@ -21,6 +21,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::build::Places;
 use super::context::{Attempt, Context, Entry, Stage};
@@ -89,6 +90,8 @@ pub(super) struct Worker {
     evicted: Option<Eviction>,
     /// Whether its files are to go although its object stays.
     to_clear: bool,
+    /// The removal of its files, which may be over.
+    removing: Option<AbortHandle>,
 }
 
 /// A preparation that failed, and when it is tried again.
@@ -157,6 +160,7 @@ impl Worker {
             expired: false,
             evicted: None,
             to_clear: ended_before && before.reason.as_deref() == Some(status::EVICTED),
+            removing: None,
             ctx,
             pod,
         }
@@ -194,7 +198,7 @@ impl Worker {
             self.end_due().await;
             if !self.runtimes.values().any(Runtime::is_running) {
                 self.close_sandbox(Duration::ZERO).await;
-                self.clear().await;
+                self.clear();
             }
             return false;
         }

@@ -193,10 +193,11 @@ impl Worker {
             .map_err(|error| format!("cannot serve the pod's network: {error}"))
     }
 
-    /// Ends the sandbox for good and waits for it.
+    /// Ends the sandbox for good and waits for it. Then everybody knows: what follows may take a while.
     pub(super) async fn close_sandbox(&mut self, grace: Duration) {
         if let Some(sandbox) = self.sandbox.take() {
             self.shut_down(sandbox, grace).await;
+            self.post();
         }
         if let Some(ip) = self.address.take() {
             self.ctx.addresses().give_back(ip);
@@ -229,15 +230,28 @@ impl Worker {
         }
     }
 
-    /// Removes the pod's files but its logs.
-    pub(super) async fn remove_dir(&self) {
-        remove(&self.ctx, &self.uid, vec![self.places.dir.clone()]).await;
+    /// Has the pod's files removed but its logs.
+    pub(super) fn remove_dir(&mut self) {
+        self.remove_later(Removal::of(&self.uid, vec![self.places.dir.clone()]));
     }
 
-    /// Removes the pod's files; its logs too, as nobody can ask for them any more.
-    pub(super) async fn remove_files(&self) {
+    /// Removes the pod's files; its logs too, as nobody can ask for them any more. What cannot be removed at once is later.
+    pub(super) async fn remove_files(&mut self) {
+        // Each has a shim of that name.
+        if let Some(removing) = self.removing.take() {
+            removing.abort();
+        }
         let paths = vec![self.places.dir.clone(), self.places.logs.clone()];
-        remove(&self.ctx, &self.uid, paths).await;
+        let mut removal = Removal::of(&self.uid, paths);
+        if !removal.is_done(&self.ctx).await {
+            self.remove_later(removal);
+        }
+    }
+
+    fn remove_later(&mut self, removal: Removal) {
+        let ctx = self.ctx.clone();
+        let task = tokio::spawn(async move { removal.finish(&ctx).await });
+        self.removing = Some(task.abort_handle());
     }
 }
 
@@ -261,7 +275,7 @@ pub(in crate::node::pods) async fn remove_stray(ctx: Arc<Context>, uid: String) 
         let own = name.rsplit_once('_').is_some_and(|(_, owner)| owner == uid);
         own.then(|| ctx.config.logs_dir().join(name))
     }));
-    remove(&ctx, &uid, paths).await;
+    Removal::of(&uid, paths).finish(&ctx).await;
 }
 
 /// Uids of the pods that have left files.
@@ -276,16 +290,35 @@ fn names(dir: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// The files are root's and the containers' users'. Nobody asks for it a second time: what removes them may be killed, and
-/// what has them may be slow to end.
-async fn remove(ctx: &Context, uid: &str, paths: Vec<PathBuf>) {
-    let mut pauses = REMOVE_AGAIN.into_iter();
-    loop {
-        let (paths, group) = (paths.clone(), Some(format!("pods/{uid}")));
-        let removed = link::remove(&ctx.supervisor, &ctx.config, uid, paths, group).await;
-        let Err(error) = removed else { return };
-        tracing::warn!(pod = uid, %error, "not all of a pod's files were removed");
-        let Some(pause) = pauses.next() else { return };
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+/// The removal of what a pod has left. The files are root's and the containers' users'. Nobody asks for it a second time:
+/// what removes them may be killed, and what has them may be slow to end.
+struct Removal {
+    uid: String,
+    paths: Vec<PathBuf>,
+    /// Before each try that is left.
+    pauses: std::vec::IntoIter<Duration>,
+}
+
+impl Removal {
+    fn of(uid: &str, paths: Vec<PathBuf>) -> Self {
+        let pauses = [0].into_iter().chain(REMOVE_AGAIN).map(Duration::from_millis);
+        let pauses = pauses.collect::<Vec<_>>().into_iter();
+        Self { uid: uid.to_owned(), paths, pauses }
+    }
+
+    /// Tries once more; whether there is nothing left to do.
+    async fn is_done(&mut self, ctx: &Context) -> bool {
+        let Some(pause) = self.pauses.next() else { return true };
+        tokio::time::sleep(pause).await;
+        let (paths, group) = (self.paths.clone(), Some(format!("pods/{}", self.uid)));
+        let removed = link::remove(&ctx.supervisor, &ctx.config, &self.uid, paths, group).await;
+        if let Err(error) = &removed {
+            tracing::warn!(pod = self.uid, error, "not all of a pod's files were removed");
+        }
+        removed.is_ok()
+    }
+
+    async fn finish(mut self, ctx: &Context) {
+        while !self.is_done(ctx).await {}
     }
 }

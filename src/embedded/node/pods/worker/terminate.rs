@@ -101,12 +101,10 @@ impl Worker {
         evicted.or(self.expired.then_some(EXPIRED))
     }
 
-    /// Removes the files of a pod that has ended, all but its logs, if somebody needs the room. What has happened is told
-    /// first: it may take a while.
-    pub(super) async fn clear(&mut self) {
+    /// Has the files of a pod removed that has ended, all but its logs, if somebody needs the room.
+    pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.to_clear) && self.places.dir.exists() {
-            self.publish().await;
-            self.remove_dir().await;
+            self.remove_dir();
         }
     }
 
