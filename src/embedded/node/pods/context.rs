@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -72,6 +73,8 @@ impl Context {
 #[derive(Default)]
 pub(super) struct Board {
     pods: Mutex<HashMap<String, Entry>>,
+    /// Whether all pods of the node are here that there were when it began.
+    whole: AtomicBool,
     /// Told when something has changed.
     pub(super) changed: Notify,
 }
@@ -118,7 +121,8 @@ impl Entry {
             (None, None) => true,
             _ => false,
         };
-        sandbox && self.stage == other.stage && self.containers == other.containers
+        let terms = Arc::ptr_eq(&self.terms, &other.terms);
+        sandbox && terms && self.stage == other.stage && self.containers == other.containers
     }
 }
 
@@ -152,6 +156,16 @@ impl Board {
             self.pods().insert(uid.to_owned(), entry);
             self.changed.notify_waiters();
         }
+    }
+
+    /// All pods were listed, and each of them put here.
+    pub(super) fn is_whole_now(&self) {
+        self.whole.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody is missing: what no pod here uses is used by none.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole.load(Ordering::Relaxed)
     }
 
     pub(super) fn get(&self, uid: &str) -> Option<Entry> {

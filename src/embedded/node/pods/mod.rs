@@ -148,6 +148,7 @@ impl Agent {
             }
             Event::InitDone => {
                 self.listing = None;
+                self.ctx.board.is_whole_now();
                 self.workers.retain(|uid, worker| {
                     let known = listed.contains(uid);
                     if !known {
@@ -198,7 +199,59 @@ impl Agent {
         }
         let (sender, inbox) = mpsc::unbounded_channel();
         let worker = Worker::new(self.ctx.clone(), pod, inbox);
+        // What it uses is known as soon as it is, whatever its worker has to wait for.
+        worker.post();
         tokio::spawn(worker.run(self.inherited.remove(&uid)));
         self.workers.insert(uid, sender);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::node::network::Settings;
+    use crate::node::testing::TestCluster;
+    use crate::node::wire::Channel;
+
+    /// One that nobody hears.
+    pub(super) fn agent(name: &str) -> (TestCluster, Agent) {
+        let cluster = TestCluster::new(name);
+        let config = cluster.config.clone();
+        let (socket, _) = Channel::pair().unwrap();
+        let supervisor = SupervisorLink::new(socket).unwrap();
+        let client = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
+        let client = Client::try_from(client).unwrap();
+        let network = Network::new(Settings::from(&config));
+        let machine = (Machine::read(), None);
+        let agent = Agent::new(config, machine, client, supervisor, network, Vec::new());
+        (cluster, agent)
+    }
+
+    /// One that uses the image `own:1`, and what was added.
+    pub(super) fn pod(added: serde_json::Value) -> Pod {
+        let pod = json!({"metadata": {"name": "user", "namespace": "default", "uid": "1"},
+            "spec": {"containers": [{"name": "main", "image": "own:1"}],
+                "ephemeralContainers": added}});
+        serde_json::from_value(pod).unwrap()
+    }
+
+    /// Whether that pod is known to use an image.
+    pub(super) fn uses(agent: &Agent, image: &str) -> bool {
+        let image = format!("docker.io/library/{image}");
+        agent.ctx.board.get("1").is_some_and(|entry| entry.terms.images.contains(&image))
+    }
+
+    #[tokio::test]
+    async fn what_pods_use_is_known_as_soon_as_they_are_and_that_all_are_once_they_were_listed() {
+        let (_cluster, mut agent) = agent("board");
+        let mut listed = HashSet::new();
+        agent.apply(Event::Init, &mut listed).await;
+        // No worker has had its turn yet.
+        agent.apply(Event::InitApply(pod(json!([]))), &mut listed).await;
+        assert!(uses(&agent, "own:1") && !agent.ctx.board.is_whole());
+        agent.apply(Event::InitDone, &mut listed).await;
+        assert!(agent.ctx.board.is_whole());
     }
 }

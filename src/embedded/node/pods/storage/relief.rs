@@ -148,6 +148,10 @@ impl Relief {
 pub(super) fn relieve(ctx: &Arc<Context>, entries: &[Entry], measuring: bool) {
     let (relief, now) = (&ctx.storage.relief, Instant::now());
     relief.keep(entries);
+    // Who is missing may use an image, or take more than those who are here.
+    if !ctx.board.is_whole() {
+        return;
+    }
     let Some(room) = Room::of(&ctx.config.home) else { return };
     if pressure::of_images(&room).is_some() && relief.takes_images(now) {
         remove_images(ctx, entries);

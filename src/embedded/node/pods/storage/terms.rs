@@ -14,7 +14,7 @@ use crate::quantity::Quantity;
 pub(in crate::node::pods) const EPHEMERAL_STORAGE: &str = "ephemeral-storage";
 
 /// The terms of one pod.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::node::pods) struct Terms {
     /// Its `emptyDir` volumes on the disk, by name, with their limits.
     pub(super) volumes: BTreeMap<String, Option<Quantity>>,
@@ -28,7 +28,7 @@ pub(in crate::node::pods) struct Terms {
     /// All of that together.
     pub(super) request: Option<Quantity>,
     /// What it runs from, by full reference.
-    pub(super) images: BTreeSet<String>,
+    pub(in crate::node::pods) images: BTreeSet<String>,
 }
 
 /// The priority from which on nobody is evicted for what it takes: that of `system-cluster-critical`.

@@ -114,6 +114,8 @@ impl Worker {
                     runtime.ready = runtime.started && container.readiness_probe.is_none();
                 }
                 self.follow_start(container);
+                // It writes while others are started.
+                self.post();
             }
             Err(error) => {
                 let message = error.to_string();

@@ -243,6 +243,17 @@ impl Worker {
         self.containers().into_iter().find(|one| one.name == name)
     }
 
+    fn update(&mut self, pod: Arc<Pod>) {
+        self.spec = pod.spec.clone().unwrap_or_default();
+        self.pod = pod;
+        let terms = Terms::of(&self.spec);
+        if *self.terms != terms {
+            self.terms = Arc::new(terms);
+            // What was added may use another image, which is to stay.
+            self.post();
+        }
+    }
+
     fn stage(&self) -> Stage {
         match (&self.ending, &self.sandbox) {
             (Some(ending), Some(_)) => Stage::Ending(ending.since),
@@ -253,7 +264,7 @@ impl Worker {
     }
 
     /// Tells readers which attempts there are.
-    fn post(&self) {
+    pub(super) fn post(&self) {
         let containers = self.runtimes.iter().filter_map(|(name, runtime)| {
             let started =
                 runtime.is_running() || runtime.finished().is_some() || runtime.last.is_some();
@@ -344,10 +355,7 @@ impl Worker {
         };
         tokio::select! {
             message = self.inbox.recv() => match message {
-                Some(Message::Update(pod)) => {
-                    self.spec = pod.spec.clone().unwrap_or_default();
-                    self.pod = pod;
-                }
+                Some(Message::Update(pod)) => self.update(pod),
                 Some(Message::Removed) => self.removed = true,
                 // The agent is going: the pod stays as it is for the next one.
                 None => std::future::pending().await,
@@ -386,7 +394,19 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{agent, pod, uses};
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_added_to_a_pod_is_known_to_be_used() {
+        let (_cluster, agent) = agent("added");
+        let (_agent, inbox) = mpsc::unbounded_channel();
+        let mut worker = Worker::new(agent.ctx.clone(), Arc::new(pod(json!([]))), inbox);
+        worker.post();
+        assert!(!uses(&agent, "added:1"));
+        worker.update(Arc::new(pod(json!([{"name": "debug", "image": "added:1"}]))));
+        assert!(uses(&agent, "added:1") && uses(&agent, "own:1"));
+    }
 
     #[test]
     fn after_a_setback_nothing_is_due_before_the_next_attempt() {

@@ -44,11 +44,13 @@ impl Worker {
     /// Makes sandbox and volumes if they are not there, and refreshes volumes that are due. `false` after a failure,
     /// which is tried again later.
     pub(super) async fn prepare(&mut self) -> bool {
-        if self.sandbox.is_none()
-            && let Err(message) = self.open_sandbox().await
-        {
-            self.set_back("FailedCreatePodSandBox", &message);
-            return false;
+        if self.sandbox.is_none() {
+            if let Err(message) = self.open_sandbox().await {
+                self.set_back("FailedCreatePodSandBox", &message);
+                return false;
+            }
+            // What it takes from now on is seen, whatever it has to wait for until its containers run.
+            self.post();
         }
         let due = match &self.volumes {
             None => true,
