@@ -22,6 +22,13 @@ const BYTES_PER_STEP: usize = 100;
 /// Values looked at one after the other that cost as much as one loop step.
 const ITEMS_PER_STEP: usize = 20;
 
+/// What every value takes, whatever is in it.
+pub(crate) const OVERHEAD: usize = 32;
+
+/// Bytes of values that are compared or copied as a whole, which cost as much as one loop step: those of small values that
+/// many.
+const COMPARED_PER_STEP: usize = ITEMS_PER_STEP * OVERHEAD;
+
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) iterations_left: u64,
@@ -77,17 +84,31 @@ pub(crate) fn spend(count: usize) -> Result<(), ExecutionError> {
 /// Takes what it costs to keep `bytes` from the current evaluation, so that neither doubling a list
 /// nor collecting a large string over and over fills the memory.
 pub(crate) fn keep(bytes: usize) -> Result<(), ExecutionError> {
-    spend(bytes / BYTES_PER_STEP)
+    spend(bytes.div_ceil(BYTES_PER_STEP))
 }
 
 /// Takes what it costs to look through `bytes` of text from the current evaluation.
 pub(crate) fn read(bytes: usize) -> Result<(), ExecutionError> {
-    spend(bytes / BYTES_PER_STEP)
+    spend(bytes.div_ceil(BYTES_PER_STEP))
 }
 
-/// Takes what it costs to look at `items` from the current evaluation.
+/// Takes what it costs to look at `items` from the current evaluation, whatever is in them.
 pub(crate) fn look(items: usize) -> Result<(), ExecutionError> {
-    spend(items / ITEMS_PER_STEP)
+    spend(items.div_ceil(ITEMS_PER_STEP))
+}
+
+/// Takes what it costs to compare, or to copy, values of so many `bytes` from the current evaluation.
+pub(crate) fn compare(bytes: usize) -> Result<(), ExecutionError> {
+    spend(bytes.div_ceil(COMPARED_PER_STEP))
+}
+
+/// More bytes than this cost more than is left, whatever is done with them: nobody needs to count further.
+pub(crate) fn room() -> usize {
+    CURRENT.with(|current| {
+        let left = current.borrow().as_ref().map(|scope| scope.iterations_left);
+        let left = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX);
+        left.saturating_mul(COMPARED_PER_STEP)
+    })
 }
 
 /// Refuses to build more than [`MAX_SIZE`] bytes or items, and takes what it costs to build so many from the current

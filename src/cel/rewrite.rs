@@ -5,8 +5,8 @@
 //!   and sorts the keys of a map.
 //! - What is collected in lists and maps goes through `@kept`, which counts its size; `replace`,
 //!   `join` and `lists.range` go through bounded functions.
-//! - What takes time in proportion to its operands goes through `@walked`, `@compared` or `@paired`, which count it;
-//!   patterns are compiled once.
+//! - What takes time in proportion to its operands goes through `@measured`, `@walked`, `@searched`, `@compared`, `@sorted`
+//!   or `@paired`, which count it; patterns are compiled once.
 //! - `+` goes through `@add`, the other arithmetic through its like where numbers may mix.
 //! - A field that is a variable of its own becomes one name, as `variables.owner`.
 //! - Calls of the caller's functions become `@call(name, [arguments])`.
@@ -209,11 +209,11 @@ impl Pass<'_> {
             let name = Expr::Literal(LiteralValue::String(func_name.into()));
             return Ok(call("@call", vec![bare(name), bare(list)]).expr);
         }
-        let counting = match func_name.as_str() {
-            "distinct" => Some("@paired"),
-            name => WALKING.contains(&name).then_some("@walked"),
-        };
+        let counting = counting(&func_name);
         let (target, args) = match (target, counting) {
+            (Some(target), Some("@compared")) if args.iter().all(is_literal) => {
+                (Some(Box::new(self.expr(*target)?)), self.all(args)?)
+            }
             (Some(target), Some(counting)) => {
                 (Some(Box::new(self.counted(counting, *target)?)), self.all(args)?)
             }
@@ -252,15 +252,17 @@ impl Pass<'_> {
     ) -> Result<Vec<IdedExpr>, Problem> {
         let plain = args.iter().any(is_literal);
         let counted = match name {
-            operators::IN => Some((1, "@walked")),
-            operators::EQUALS | operators::NOT_EQUALS if !plain => Some((0, "@compared")),
-            _ => counting.map(|counting| (0, counting)),
+            // Who is looked for in a map is gone through as well.
+            operators::IN => [Some("@compared"), Some("@searched")],
+            operators::INDEX | operators::OPT_INDEX => [None, Some("@compared")],
+            name if COMPARING.contains(&name) => [Some("@compared").filter(|_| !plain), None],
+            _ => [counting, None],
         };
         let mut operands = Vec::with_capacity(args.len());
         for (index, arg) in args.into_iter().enumerate() {
-            operands.push(match counted {
-                Some((at, counting)) if at == index => self.counted(counting, arg)?,
-                _ => self.expr(arg)?,
+            operands.push(match counted.get(index).copied().flatten() {
+                Some(counting) => self.counted(counting, arg)?,
+                None => self.expr(arg)?,
             });
         }
         Ok(operands)
@@ -341,34 +343,53 @@ fn is_literal(node: &IdedExpr) -> bool {
     matches!(node.expr, Expr::Literal(_))
 }
 
-/// Functions and methods that go through their first operand.
-const WALKING: &[&str] = &[
+/// Operators that compare their operands.
+const COMPARING: &[&str] = &[
+    operators::EQUALS,
+    operators::NOT_EQUALS,
+    operators::LESS,
+    operators::LESS_EQUALS,
+    operators::GREATER,
+    operators::GREATER_EQUALS,
+];
+
+/// How functions and methods count their first operand. Those that are made here count by themselves.
+fn counting(name: &str) -> Option<&'static str> {
+    match name {
+        "distinct" => Some("@paired"),
+        "sort" => Some("@sorted"),
+        "startsWith" | "endsWith" => Some("@compared"),
+        _ if READING.contains(&name) => Some("@measured"),
+        _ if WALKING.contains(&name) => Some("@walked"),
+        _ => None,
+    }
+}
+
+/// Functions and methods that go through a text.
+const READING: &[&str] = &[
     "bytes",
     "charAt",
     "contains",
+    "double",
+    "duration",
     "find",
     "findAll",
-    "first",
-    "flatten",
-    "format",
     "indexOf",
-    "isSorted",
-    "last",
+    "int",
     "lastIndexOf",
     "lowerAscii",
-    "max",
-    "min",
-    "reverse",
     "size",
-    "slice",
-    "sort",
     "split",
     "string",
     "substring",
-    "sum",
+    "timestamp",
     "trim",
+    "uint",
     "upperAscii",
 ];
+
+/// Functions and methods that go through a text or a list.
+const WALKING: &[&str] = &["flatten", "format", "reverse", "slice"];
 
 /// The bounded function in place of a method, or of a function that is one, too.
 fn bounded(name: &str, is_method: bool) -> Option<&'static str> {

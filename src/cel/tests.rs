@@ -258,12 +258,27 @@ fn a_loop_that_goes_on_after_its_bound_does_nothing_more() {
 }
 
 #[test]
+fn what_is_left_of_the_bound_is_all_that_is_counted() {
+    let large = json!(vec![json!({"a": [1, 2, 3]}); 1000]);
+    let vars = json!({ "large": large });
+    let left = |steps: u64| {
+        let vars = Vars::from_object(&vars).limited(steps);
+        let program = Program::compile(&Env::kubernetes(), "large == large").unwrap();
+        program.eval_bool(&vars).map(|_| steps - vars.left())
+    };
+    let takes = left(100_000).expect("there is enough");
+    assert_eq!(takes, 1000_u64 * (6 * 32 + 1) / 640 + 1, "whole, and rounded up");
+    assert_eq!(left(takes), Ok(takes));
+    assert!(left(takes - 1).is_err());
+}
+
+#[test]
 fn what_goes_through_its_operands_counts_as_loop_steps() {
     let vars = json!({"list": (0..2000).collect::<Vec<_>>(), "long": "x".repeat(50_000),
-        "lists": vec![vec![0; 100]; 50], "map": {"a": 1}});
+        "lists": vec![vec![0; 100]; 50], "map": {"a": 1}, "wide": vec!["w".repeat(10_000); 10]});
     let within = |source: &str| {
         let program = Program::compile(&Env::kubernetes(), source).unwrap();
-        let vars = Vars::from_object(&vars).limited(5000);
+        let vars = Vars::from_object(&vars).limited(10_000);
         let outcome = program.eval_bool(&vars);
         assert_eq!(vars.left() == 0, outcome.is_err(), "{source}: {outcome:?}");
         outcome.is_ok_and(|truth| truth)
@@ -282,6 +297,22 @@ fn what_goes_through_its_operands_counts_as_loop_steps() {
         "list.all(x, lists == lists)",
         "list.all(x, base64.encode(bytes(long)) != '')",
         "list.all(x, 'a'.matches('a|' + string(x)))",
+        "list.all(x, !('y' in wide))",
+        "list.all(x, !(long in map))",
+        "list.all(x, !map[?long].hasValue())",
+        "list.all(x, wide.indexOf('y') < 0)",
+        "list.all(x, wide.lastIndexOf('y') < 0)",
+        "list.all(x, wide.distinct().size() == 1)",
+        "list.all(x, sets.contains(wide, wide))",
+        "list.all(x, sets.equivalent(wide, wide))",
+        "list.all(x, sets.intersects(wide, wide))",
+        "list.all(x, wide.sort().size() == 10)",
+        "list.all(x, wide.isSorted() && wide.min() == wide.max())",
+        "list.all(x, wide.reverse().first().hasValue())",
+        "list.all(x, long <= long)",
+        "list.all(x, long.startsWith(long))",
+        "list.all(x, lists.first().hasValue() && lists.last().hasValue())",
+        "list.all(x, x == x && x < x + 1 && x in map || x >= 0 && x in [x] && x != -1)",
     ] {
         assert!(!within(costly), "{costly}");
     }
@@ -291,6 +322,9 @@ fn what_goes_through_its_operands_counts_as_loop_steps() {
         "lists.all(l, 0 in l && l.size() == 100)",
         "lists == lists && !long.contains('y') && long.matches('x')",
         "type(list) == type(lists) && type(long) == string",
+        "!('y' in wide) && wide.indexOf('y') < 0 && wide.distinct().size() == 1 && sets.contains(wide, wide)",
+        "list.all(x, wide.size() == 10 && x >= 0)",
+        "list.all(x, 'a' in map && 'abc'.startsWith('a'))",
     ] {
         assert!(within(cheap), "{cheap}");
     }

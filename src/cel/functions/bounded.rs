@@ -2,7 +2,8 @@
 //! pass puts them in place of the interpreter's.
 
 use super::{Args, Outcome, failed, int, items, string, text};
-use crate::budget;
+use crate::budget::{self, OVERHEAD};
+use crate::kubernetes;
 use cel::common::types::{
     CelBytes, CelInt, CelList, CelMap, CelOptional, CelString, DYN_TYPE, INT_TYPE, LIST_TYPE,
     STRING_TYPE,
@@ -12,7 +13,10 @@ use cel::{DeclarationError, Env, ExecutionError};
 
 pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload("@kept", "@kept", vec![DYN_TYPE], kept)?;
+    env.add_overload("@measured", "@measured", vec![DYN_TYPE], measured)?;
     env.add_overload("@walked", "@walked", vec![DYN_TYPE], walked)?;
+    env.add_overload("@searched", "@searched", vec![DYN_TYPE], searched)?;
+    env.add_overload("@sorted", "@sorted", vec![DYN_TYPE], sorted)?;
     env.add_overload("@paired", "@paired", vec![DYN_TYPE], paired)?;
     env.add_overload("@compared", "@compared", vec![DYN_TYPE], compared)?;
     env.add_overload("@range", "@range", vec![INT_TYPE], range)?;
@@ -32,25 +36,62 @@ fn kept<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     Ok(value)
 }
 
-/// The value itself, after what it costs to go through it once was taken from the budget. A map is asked for a key.
+/// The value itself, after what it costs to go through its text was taken from the budget. What has a length is not gone
+/// through.
+fn measured<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    text_read(value.as_ref())?;
+    Ok(value)
+}
+
+fn text_read(value: &dyn Val) -> Result<(), ExecutionError> {
+    if let Some(text) = value.downcast_ref::<CelString>() {
+        budget::read(text.inner().len())
+    } else if let Some(bytes) = value.downcast_ref::<CelBytes>() {
+        budget::read(bytes.inner().len())
+    } else {
+        Ok(())
+    }
+}
+
+/// The value itself, after what it costs to go through it once was taken from the budget. Whoever goes through a list
+/// copies its items, with all that is in them.
 fn walked<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    if let Some(text) = value.downcast_ref::<CelString>() {
-        budget::read(text.inner().len())?;
-    } else if let Some(bytes) = value.downcast_ref::<CelBytes>() {
-        budget::read(bytes.inner().len())?;
-    } else if let Some(list) = value.downcast_ref::<CelList>() {
-        budget::look(list.inner().len())?;
+    text_read(value.as_ref())?;
+    if value.downcast_ref::<CelList>().is_some() {
+        budget::compare(size(value.as_ref()))?;
     }
     Ok(value)
 }
 
-/// The list itself, after what it costs to compare all its items was taken from the budget.
+/// The list itself, after what it costs to compare each of its items with another value was taken from the budget. A map
+/// is asked for a key.
+fn searched<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    if value.downcast_ref::<CelList>().is_some() {
+        budget::compare(size(value.as_ref()))?;
+    }
+    Ok(value)
+}
+
+/// The list itself, after what it costs to put its items in order was taken from the budget.
+fn sorted<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    if let Some(list) = value.downcast_ref::<CelList>() {
+        let rounds = usize::BITS - list.inner().len().leading_zeros();
+        budget::compare(size(value.as_ref()).saturating_mul(rounds as usize))?;
+    }
+    Ok(value)
+}
+
+/// The list itself, after what it costs to compare all its items with each other was taken from the budget.
 fn paired<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
     if let Some(list) = value.downcast_ref::<CelList>() {
-        let count = list.inner().len();
-        budget::look(count.saturating_mul(count) / 2)?;
+        // Two values are compared no further than the smaller one goes: each counts for half of its pairs.
+        let size = size(value.as_ref());
+        budget::compare(size.saturating_mul(list.inner().len()) / 2)?;
     }
     Ok(value)
 }
@@ -58,7 +99,7 @@ fn paired<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
 /// The value itself, after what it costs to compare it was taken from the budget.
 fn compared<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    budget::look(size(value.as_ref()) / OVERHEAD)?;
+    budget::compare(size(value.as_ref()))?;
     Ok(value)
 }
 
@@ -73,25 +114,43 @@ fn range<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     Ok(CowVal::owned(CelList::from(items.collect::<Vec<_>>())))
 }
 
-/// Of each value, whatever is in it.
-const OVERHEAD: usize = 32;
-
-/// About the bytes a value takes.
+/// About the bytes a value takes, with all that is in it. Beyond what the current evaluation has room for they are not
+/// counted.
 pub(crate) fn size(value: &dyn Val) -> usize {
-    let content = if let Some(text) = value.downcast_ref::<CelString>() {
-        text.inner().len()
+    let mut size = 0;
+    weigh(value, budget::room(), &mut size);
+    size
+}
+
+fn weigh(value: &dyn Val, most: usize, size: &mut usize) {
+    if *size > most {
+        return;
+    }
+    *size = size.saturating_add(OVERHEAD);
+    if let Some(text) = value.downcast_ref::<CelString>() {
+        *size = size.saturating_add(text.inner().len());
     } else if let Some(bytes) = value.downcast_ref::<CelBytes>() {
-        bytes.inner().len()
+        *size = size.saturating_add(bytes.inner().len());
     } else if let Some(list) = value.downcast_ref::<CelList>() {
-        list.inner().iter().map(|item| size(item.as_ref())).sum()
+        for item in list.inner() {
+            if *size > most {
+                return;
+            }
+            weigh(item.as_ref(), most, size);
+        }
     } else if let Some(map) = value.downcast_ref::<CelMap>() {
-        map.inner().iter().map(|(key, item)| size(key.inner()) + size(item.as_ref())).sum()
+        for (key, item) in map.inner() {
+            if *size > most {
+                return;
+            }
+            weigh(key.inner(), most, size);
+            weigh(item.as_ref(), most, size);
+        }
     } else if let Some(optional) = value.downcast_ref::<CelOptional>() {
-        optional.option().map_or(0, size)
+        optional.option().into_iter().for_each(|inner| weigh(inner, most, size));
     } else {
-        0
-    };
-    OVERHEAD + content
+        *size = size.saturating_add(kubernetes::bytes(value));
+    }
 }
 
 fn replace<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
@@ -118,6 +177,7 @@ fn join<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
         length = length.saturating_add(part.inner().len() + separator.len());
         parts.push(part.inner());
     }
+    budget::look(parts.len())?;
     budget::fits("join", length)?;
     Ok(string(parts.join(separator)))
 }

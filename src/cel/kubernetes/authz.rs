@@ -108,6 +108,28 @@ value_type!(
     Decision(Option<String>), "kubernetes.authorization.Decision", DECISION
 );
 
+/// The bytes that one of these takes, beyond those that every value does.
+pub(super) fn bytes(value: &dyn Val) -> usize {
+    let asked = |it: &Authorizer| {
+        let check = &it.check;
+        let account = check.account.as_ref().map_or(0, |(space, name)| space.len() + name.len());
+        let about = [&check.path, &check.verb, &check.group, &check.resource];
+        let whose = [&check.subresource, &check.namespace, &check.name];
+        account + about.into_iter().chain(whose).map(String::len).sum::<usize>()
+    };
+    if let Some(it) = value.downcast_ref::<Asking>() {
+        asked(&it.0)
+    } else if let Some(it) = value.downcast_ref::<PathCheck>() {
+        asked(&it.0)
+    } else if let Some(it) = value.downcast_ref::<GroupCheck>() {
+        asked(&it.0)
+    } else if let Some(it) = value.downcast_ref::<ResourceCheck>() {
+        asked(&it.0)
+    } else {
+        value.downcast_ref::<Decision>().and_then(|it| it.0.as_ref()).map_or(0, String::len)
+    }
+}
+
 fn filled(function: &str, what: &str, args: &Args<'_, '_>) -> Result<String, cel::ExecutionError> {
     let text = text(args, 1);
     if text.trim().is_empty() {

@@ -50,6 +50,17 @@ pub(crate) fn keep(
     all.into_iter().find_map(|keep| keep(value))
 }
 
+/// The bytes that a value takes which is of a type that is made here, beyond those that every value does.
+pub(crate) fn bytes(value: &dyn cel::common::value::Val) -> usize {
+    if let Some(url) = value.downcast_ref::<url::Url>() {
+        url.0.bytes()
+    } else if let Some(version) = value.downcast_ref::<semver::Version>() {
+        version.0.bytes()
+    } else {
+        authz::bytes(value)
+    }
+}
+
 /// Declares a type of the interpreter around a Rust type that can be compared and cloned.
 macro_rules! value_type {
     ($(#[$doc:meta])* $name:ident($inner:ty), $cel:literal, $type:ident) => {

@@ -1,6 +1,7 @@
 //! `semver("1.2.3")`: versions by the rules of semver.org.
 
 use super::value_type;
+use crate::budget::OVERHEAD;
 use crate::functions::{boolean, integer};
 use cel::common::value::CowVal;
 use cel::{DeclarationError, Env};
@@ -11,6 +12,12 @@ use std::cmp::Ordering;
 pub(super) struct Parts {
     numbers: [u64; 3],
     pre_release: Vec<String>,
+}
+
+impl Parts {
+    pub(super) fn bytes(&self) -> usize {
+        self.pre_release.iter().map(|part| OVERHEAD + part.len()).sum()
+    }
 }
 
 value_type!(

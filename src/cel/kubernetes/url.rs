@@ -17,6 +17,12 @@ pub(super) struct Parts {
     query: String,
 }
 
+impl Parts {
+    pub(super) fn bytes(&self) -> usize {
+        self.scheme.len() + self.host.len() + self.path.len() + self.query.len()
+    }
+}
+
 value_type!(
     /// A URL.
     Url(Parts), "kubernetes.URL", TYPE
