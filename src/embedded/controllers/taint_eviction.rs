@@ -1,8 +1,9 @@
 //! Deletes pods from nodes whose taints of the effect `NoExecute` they do not tolerate: at once, or when the time is over for
 //! which they tolerate them.
 //!
-//! The time runs from when the taint is said to have come, else from when it was seen first; after a start of the
-//! controllers it is seen first again.
+//! The time runs for each taint from when both were there: from when the taint is said to have come, else from when it was
+//! seen first on the pod's node, and not before the pod came there. After a start of the controllers a taint that does not
+//! say is seen first again. Of several tolerations of a taint the first one counts, as in real clusters.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +31,8 @@ struct Controller {
     pods: Arc<Cache<Pod>>,
     nodes: Arc<Cache<Node>>,
     recorder: Recorder,
-    /// Pods that are to go later, and since when, with their uids.
-    leaving: Mutex<HashMap<Key, (String, Timestamp)>>,
+    /// Pods that are to go later, by their uids, and since when for each taint.
+    leaving: Mutex<HashMap<Key, (String, Seen)>>,
     queue: Queue<Key>,
 }
 
@@ -59,25 +60,40 @@ enum Stay {
     Until(Timestamp),
 }
 
-/// How long a pod may stay with these taints, the first of which was seen at `since`.
-fn stay(spec: &PodSpec, taints: &[Taint], since: Timestamp) -> Stay {
+/// When the taints of a pod's node were seen first, by key and value.
+type Seen = HashMap<(String, Option<String>), Timestamp>;
+
+fn id(taint: &Taint) -> (String, Option<String>) {
+    (taint.key.clone(), taint.value.clone())
+}
+
+/// How long a pod may stay with these taints, each of which has an effect on it since `start`.
+fn stay(spec: &PodSpec, taints: &[Taint], start: impl Fn(&Taint) -> Timestamp) -> Stay {
     let mut ends = None::<Timestamp>;
     for taint in taints {
-        let start = taint.time_added.as_ref().map_or(since, |time| time.0);
-        let mut tolerated = false;
-        for toleration in tolerations_of(spec, taint) {
-            tolerated = true;
-            if let Some(seconds) = toleration.toleration_seconds {
-                let end = start.saturating_add(SignedDuration::from_secs(seconds.max(0)));
-                let end = end.unwrap_or(Timestamp::MAX);
-                ends = Some(ends.map_or(end, |known| known.min(end)));
-            }
-        }
-        if !tolerated {
+        let Some(toleration) = tolerations_of(spec, taint).next() else {
             return Stay::Until(Timestamp::MIN);
+        };
+        if let Some(seconds) = toleration.toleration_seconds {
+            let end = start(taint).saturating_add(SignedDuration::from_secs(seconds.max(0)));
+            let end = end.unwrap_or(Timestamp::MAX);
+            ends = Some(ends.map_or(end, |known| known.min(end)));
         }
     }
     ends.map_or(Stay::Always, Stay::Until)
+}
+
+/// Since when both were there, the taint and the pod.
+fn start(taint: &Taint, pod: &Pod, seen: Timestamp) -> Timestamp {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    let bound = conditions.find(|it| it.type_ == "PodScheduled" && it.status == "True");
+    // One that came by name has been there from the first.
+    let came = bound
+        .and_then(|it| it.last_transition_time.as_ref())
+        .or(pod.metadata.creation_timestamp.as_ref())
+        .map_or(Timestamp::MIN, |time| time.0);
+    taint.time_added.as_ref().map_or(seen, |time| time.0).max(came)
 }
 
 fn taints(node: &Node) -> Vec<Taint> {
@@ -86,7 +102,7 @@ fn taints(node: &Node) -> Vec<Taint> {
 }
 
 impl Controller {
-    fn leaving(&self) -> MutexGuard<'_, HashMap<Key, (String, Timestamp)>> {
+    fn leaving(&self) -> MutexGuard<'_, HashMap<Key, (String, Seen)>> {
         // Each change is one insertion or removal.
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,8 +146,12 @@ impl Controller {
         let taints = node.as_deref().map(taints).unwrap_or_default();
         let (uid, now) = (pod.uid().unwrap_or_default(), Timestamp::now());
         let known = self.leaving().get(key).filter(|(known, _)| *known == uid).cloned();
-        let since = known.as_ref().map_or(now, |(_, since)| *since);
+        let before = known.as_ref().map(|(_, seen)| seen);
+        let first = |taint: &Taint| before.and_then(|seen| seen.get(&id(taint))).copied();
+        let seen: Seen =
+            taints.iter().map(|taint| (id(taint), first(taint).unwrap_or(now))).collect();
         let spec = pod.spec.clone().unwrap_or_default();
+        let since = |taint: &Taint| start(taint, &pod, first(taint).unwrap_or(now));
         match stay(&spec, &taints, since) {
             Stay::Always => {
                 if self.leaving().remove(key).is_some() && known.is_some() {
@@ -141,7 +161,7 @@ impl Controller {
                 Ok(())
             }
             Stay::Until(end) if end > now => {
-                self.leaving().insert(key.clone(), (uid, since));
+                self.leaving().insert(key.clone(), (uid, seen));
                 self.queue.add_at(key.clone(), end);
                 Ok(())
             }
@@ -181,7 +201,7 @@ mod tests {
         let spec = json!({"containers": [], "tolerations": tolerations});
         let spec: PodSpec = serde_json::from_value(spec).expect("a PodSpec");
         let taints: Vec<Taint> = serde_json::from_value(taints).expect("taints");
-        stay(&spec, &taints, at(100))
+        stay(&spec, &taints, |taint| start(taint, &Pod::default(), at(100)))
     }
 
     fn at(second: i64) -> Timestamp {
@@ -204,7 +224,8 @@ mod tests {
             (json!([may("a", Some(30))]), json!([since]), until(80)),
             (json!([may("a", Some(-1))]), json!([a()]), until(100)),
             (json!([may("a", Some(i64::MAX))]), json!([a()]), Stay::Until(Timestamp::MAX)),
-            (json!([may("a", Some(30)), may("a", Some(10))]), json!([a()]), until(110)),
+            (json!([may("a", Some(30)), may("a", Some(10))]), json!([a()]), until(130)),
+            (json!([may("a", None), may("a", Some(10))]), json!([a()]), Stay::Always),
             (json!([may("a", Some(30)), may("b", Some(10))]), json!([a(), b()]), until(110)),
             (json!([may("a", Some(30))]), json!([a(), b()]), Stay::Until(Timestamp::MIN)),
             (json!([{"operator": "Exists"}]), json!([a(), b()]), Stay::Always),
@@ -214,6 +235,33 @@ mod tests {
                 expected,
                 "{tolerations} {taints}"
             );
+        }
+    }
+
+    #[test]
+    fn the_time_runs_from_when_both_were_there() {
+        let taint = |added: Option<&str>| -> Taint {
+            let taint = json!({"key": "a", "effect": "NoExecute", "timeAdded": added});
+            serde_json::from_value(taint).expect("a taint")
+        };
+        let pod = |created: &str, bound: Option<&str>| -> Pod {
+            let conditions = bound.map(
+                |at| json!([{"type": "PodScheduled", "status": "True", "lastTransitionTime": at}]),
+            );
+            let pod = json!({"metadata": {"creationTimestamp": created}, "status": {"conditions": conditions}});
+            serde_json::from_value(pod).expect("a pod")
+        };
+        let (ten, fifty, ninety) =
+            ("1970-01-01T00:00:10Z", "1970-01-01T00:00:50Z", "1970-01-01T00:01:30Z");
+        for (added, created, bound, expected) in [
+            (None, ten, Some(ten), 100),
+            (Some(fifty), ten, Some(ten), 50),
+            (Some(fifty), ten, Some(ninety), 90),
+            (Some(fifty), ninety, None, 90),
+            (Some(ten), fifty, None, 50),
+        ] {
+            let found = start(&taint(added), &pod(created, bound), at(100));
+            assert_eq!(found, at(expected), "{added:?} {created} {bound:?}");
         }
     }
 }
