@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -22,8 +21,6 @@ const REPORT_EVERY: u64 = 30;
 const AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(5)];
 /// Pods are bounded by addresses and memory; this is what is told to schedulers.
 const PODS: u64 = 500;
-/// The taint of a node whose disk is short of room: key and effect.
-const DISK_PRESSURE: (&str, &str) = ("node.kubernetes.io/disk-pressure", "NoSchedule");
 /// What a node without control groups says of itself.
 const NO_GROUPS: &str = "there are no control groups that this node may use: limits of pods have no effect, and what \
                          they use is not measured";
@@ -67,40 +64,11 @@ async fn register(ctx: &Context) -> kube::Result<()> {
             api.create(&PostParams::default(), &object).await?
         }
     };
-    taint(&api, &known, ctx.storage.is_under_pressure()).await?;
     let before = known.status.and_then(|status| status.conditions).unwrap_or_default();
     let status = status(ctx, &before);
     let patch = Patch::Strategic(json!({"status": status}));
     api.patch_status(&name, &PatchParams::default(), &patch).await?;
     Ok(())
-}
-
-/// Sees to it that nothing is scheduled on a node whose disk is short of room, and that it is where there is room again.
-async fn taint(api: &Api<Node>, node: &Node, short: bool) -> kube::Result<()> {
-    let Some(taints) = taints(node, short) else { return Ok(()) };
-    // Others taint nodes, too: who was faster is heeded the next time.
-    let patch = json!({"metadata": {"resourceVersion": node.metadata.resource_version},
-        "spec": {"taints": taints}});
-    let name = node.metadata.name.as_deref().unwrap_or_default();
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(|_| ())
-}
-
-/// The taints that the node is to have, if they are other ones.
-fn taints(node: &Node, short: bool) -> Option<Vec<Taint>> {
-    let mut taints = node.spec.as_ref().and_then(|spec| spec.taints.clone()).unwrap_or_default();
-    let (key, effect) = DISK_PRESSURE;
-    let own = |taint: &Taint| taint.key == key && taint.effect == effect;
-    let there = taints.iter().any(own);
-    match (short, there) {
-        (true, false) => {
-            let (key, effect) = (key.to_owned(), effect.to_owned());
-            let time_added = Some(Time(Timestamp::now()));
-            taints.push(Taint { key, effect, time_added, value: None });
-        }
-        (false, true) => taints.retain(|taint| !own(taint)),
-        _ => return None,
-    }
-    Some(taints)
 }
 
 fn object(config: &ClusterConfig) -> Value {
@@ -206,35 +174,4 @@ fn architecture() -> &'static str {
 fn first_line(path: &str) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().next().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_that_is_short_of_room_is_tainted_and_keeps_the_taints_of_others() {
-        let node = |taints: Value| -> Node {
-            serde_json::from_value(json!({"spec": {"taints": taints}})).unwrap()
-        };
-        let other = json!({"key": "a", "effect": "NoExecute"});
-        // Of the same name, and somebody else's.
-        let like = json!({"key": DISK_PRESSURE.0, "effect": "NoExecute"});
-        let own = json!({"key": DISK_PRESSURE.0, "effect": DISK_PRESSURE.1});
-        for (there, short, wanted) in [
-            (json!([]), false, None),
-            (json!([other, like]), false, None),
-            (json!([other, like]), true, Some("a/NoExecute disk/NoExecute disk/NoSchedule")),
-            (json!([own, other]), true, None),
-            (json!([own, other, like]), false, Some("a/NoExecute disk/NoExecute")),
-            (json!([own]), false, Some("")),
-        ] {
-            let taints = taints(&node(there.clone()), short).map(|taints| {
-                let name = |key: &str| if key == DISK_PRESSURE.0 { "disk" } else { "a" };
-                let said = taints.iter().map(|one| format!("{}/{}", name(&one.key), one.effect));
-                said.collect::<Vec<_>>().join(" ")
-            });
-            assert_eq!(taints.as_deref(), wanted, "{there} {short}");
-        }
-    }
 }
