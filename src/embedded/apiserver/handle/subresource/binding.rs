@@ -59,13 +59,17 @@ async fn bind(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiEr
             conditions.push(condition);
         }
         if dry_run {
-            break;
+            return Ok(bound(context));
         }
         match pipeline::commit(api, context, Some(live.rv), new, false).await {
             Err(WriteError::Raced) => {}
             Err(error) => return Err(context.write_error(&error)),
-            Ok(_) => break,
+            Ok(_) => return Ok(bound(context)),
         }
     }
-    Ok(reply::json(201, &status::success(json!({"name": context.path.name, "kind": "pods"}))))
+    Err(ApiError::modified(Qualified { group: "", plural: "pods/binding" }, &context.path.name))
+}
+
+fn bound(context: &Context) -> Reply {
+    reply::json(201, &status::success(json!({"name": context.path.name, "kind": "pods"})))
 }
