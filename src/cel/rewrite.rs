@@ -4,7 +4,7 @@
 //! - The range of every comprehension goes through `@items`, which counts it against the budget
 //!   and sorts the keys of a map.
 //! - What is collected in lists and maps goes through `@kept`, which counts its size; `replace`,
-//!   `join` and `lists.range` go through bounded functions.
+//!   `join` and `lists.range` go through bounded functions, `indexOf` through one that takes no longer than it reads.
 //! - What takes time in proportion to its operands goes through `@measured`, `@walked`, `@searched`, `@compared`, `@sorted`
 //!   or `@paired`, which count it; patterns are compiled once.
 //! - `+` goes through `@add`, the other arithmetic through its like where numbers may mix.
@@ -374,9 +374,7 @@ const READING: &[&str] = &[
     "duration",
     "find",
     "findAll",
-    "indexOf",
     "int",
-    "lastIndexOf",
     "lowerAscii",
     "size",
     "split",
@@ -397,6 +395,8 @@ fn bounded(name: &str, is_method: bool) -> Option<&'static str> {
         "matches" => Some("@matches"),
         "replace" if is_method => Some("@replace"),
         "join" if is_method => Some("@join"),
+        "indexOf" if is_method => Some("@indexOf"),
+        "lastIndexOf" if is_method => Some("@lastIndexOf"),
         _ => None,
     }
 }

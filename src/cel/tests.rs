@@ -90,6 +90,13 @@ fn sets_lists_strings_math_and_encoders() {
         ("[1, 3, 2].isSorted()", json!(false)),
         ("[1, 3, 2].max() + [4, 5].min() + [1, 2].sum()", json!(10)),
         ("['a', 'b', 'a'].lastIndexOf('a')", json!(2)),
+        ("[1, 2].indexOf(2.0) + [1].indexOf('1')", json!(0)),
+        ("'äbäb'.indexOf('b') * 10 + 'äbäb'.lastIndexOf('b')", json!(13)),
+        ("'äbäb'.indexOf('ä', 1) * 10 + 'äbäb'.lastIndexOf('ä', 1)", json!(20)),
+        ("'äbäb'.lastIndexOf('ä', 2) * 10 + 'äbäb'.lastIndexOf('bä', 1)", json!(21)),
+        ("'ab'.indexOf('') * 10 + 'ab'.lastIndexOf('')", json!(2)),
+        ("'ab'.indexOf('', 9) * 10 + 'ab'.lastIndexOf('', 1)", json!(21)),
+        ("'ab'.indexOf('c') + 'ab'.lastIndexOf('abc') + 'ab'.indexOf('a', 1)", json!(-3)),
         ("'Ab'.lowerAscii() + ' c '.trim() + 'x'.replace('x', 'y')", json!("abcy")),
         ("'a,b'.split(',')", json!(["a", "b"])),
         ("['a', 'b'].join('-') + ['c'].join()", json!("a-bc")),
@@ -107,6 +114,13 @@ fn sets_lists_strings_math_and_encoders() {
         ("'prod-1'.matches('^prod-[0-9]$')", json!(true)),
     ] {
         assert_eq!(eval(source, json!({})), result, "{source}");
+    }
+}
+
+#[test]
+fn a_place_outside_of_a_text_is_an_error() {
+    for source in ["'ab'.indexOf('a', 2)", "'ab'.lastIndexOf('a', 2)", "''.indexOf('', -1)"] {
+        assert!(fails(source, json!({})).contains("index out of range"), "{source}");
     }
 }
 
@@ -273,6 +287,18 @@ fn what_is_left_of_the_bound_is_all_that_is_counted() {
 }
 
 #[test]
+fn what_is_looked_for_takes_no_longer_for_being_almost_there() {
+    let (whole, part) = ("a".repeat(400_000), "a".repeat(200_000) + "b");
+    let began = std::time::Instant::now();
+    let all = json!({"whole": whole, "part": part});
+    let found =
+        eval("[whole.indexOf(part), whole.lastIndexOf('b' + whole.substring(1, 200000))]", all);
+    assert_eq!(found, json!([-1, -1]));
+    // It would be some hundred times as long, in a build without optimizations.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+#[test]
 fn what_goes_through_its_operands_counts_as_loop_steps() {
     let vars = json!({"list": (0..2000).collect::<Vec<_>>(), "long": "x".repeat(50_000),
         "lists": vec![vec![0; 100]; 50], "map": {"a": 1}, "wide": vec!["w".repeat(10_000); 10]});
@@ -309,6 +335,7 @@ fn what_goes_through_its_operands_counts_as_loop_steps() {
         "list.all(x, wide.sort().size() == 10)",
         "list.all(x, wide.isSorted() && wide.min() == wide.max())",
         "list.all(x, wide.reverse().first().hasValue())",
+        "long.indexOf(long + 'y') < 0 && list.all(x, long.indexOf('y') < 0)",
         "list.all(x, long <= long)",
         "list.all(x, long.startsWith(long))",
         "list.all(x, lists.first().hasValue() && lists.last().hasValue())",

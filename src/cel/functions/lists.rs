@@ -31,22 +31,16 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
         extreme("max", args, Ordering::Greater)
     })?;
     env.add_member_overload("sum", "list.sum()", LIST_TYPE, vec![], sum)?;
-    env.add_member_overload("indexOf", "list.indexOf(dyn)", LIST_TYPE, vec![DYN_TYPE], |args| {
+    env.add_overload("@indexOf", "@index_of_item", vec![LIST_TYPE, DYN_TYPE], |args| {
         budget::compare(size(list(&args)?))?;
         let found = items(list(&args)?)?.iter().position(|item| item.equals(args[1].as_ref()));
         Ok(integer(found.map_or(-1, |index| index as i64)))
     })?;
-    env.add_member_overload(
-        "lastIndexOf",
-        "list.lastIndexOf(dyn)",
-        LIST_TYPE,
-        vec![DYN_TYPE],
-        |args| {
-            budget::compare(size(list(&args)?))?;
-            let found = items(list(&args)?)?.iter().rposition(|item| item.equals(args[1].as_ref()));
-            Ok(integer(found.map_or(-1, |index| index as i64)))
-        },
-    )?;
+    env.add_overload("@lastIndexOf", "@last_index_of_item", vec![LIST_TYPE, DYN_TYPE], |args| {
+        budget::compare(size(list(&args)?))?;
+        let found = items(list(&args)?)?.iter().rposition(|item| item.equals(args[1].as_ref()));
+        Ok(integer(found.map_or(-1, |index| index as i64)))
+    })?;
     env.add_overload("sets.contains", "sets.contains", vec![LIST_TYPE, LIST_TYPE], |args| {
         pairs(&args)?;
         Ok(boolean(contains_all(&args, 0, 1)?))

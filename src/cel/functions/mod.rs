@@ -5,6 +5,7 @@ mod bounded;
 mod collections;
 mod lists;
 mod regex;
+mod text;
 
 use cel::common::types::{CelBool, CelInt, CelString};
 use cel::common::value::{CowVal, Val};
@@ -17,7 +18,8 @@ pub(crate) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     arithmetic::register(env)?;
     bounded::register(env)?;
     lists::register(env)?;
-    regex::register(env)
+    regex::register(env)?;
+    text::register(env)
 }
 
 /// Arguments of an overload, and its result.

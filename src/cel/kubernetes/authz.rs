@@ -3,11 +3,11 @@
 //! Who decides is the caller's: an [`Authorizer`] is asked one [`Check`] at a time.
 
 use super::value_type;
-use crate::budget;
-use crate::functions::{Args, Outcome, boolean, failed, string, text};
+use crate::budget::{self, OVERHEAD};
+use crate::functions::{Args, Outcome, boolean, failed, string};
 use cel::common::types::{STRING_TYPE, Type};
 use cel::common::value::{CowVal, Val};
-use cel::{DeclarationError, Env};
+use cel::{DeclarationError, Env, ExecutionError};
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,10 +64,20 @@ impl Authorizer {
         }
     }
 
-    fn with(&self, change: impl FnOnce(&mut Check)) -> Self {
+    /// A copy that is asked about something else, after what it costs was taken from the budget.
+    fn with(&self, change: impl FnOnce(&mut Check)) -> Result<Self, ExecutionError> {
+        budget::read(OVERHEAD + self.bytes())?;
         let mut changed = self.clone();
         change(&mut changed.check);
-        changed
+        Ok(changed)
+    }
+
+    fn bytes(&self) -> usize {
+        let check = &self.check;
+        let account = check.account.as_ref().map_or(0, |(space, name)| space.len() + name.len());
+        let about = [&check.path, &check.verb, &check.group, &check.resource];
+        let whose = [&check.subresource, &check.namespace, &check.name];
+        account + about.into_iter().chain(whose).map(String::len).sum::<usize>()
     }
 }
 
@@ -110,28 +120,21 @@ value_type!(
 
 /// The bytes that one of these takes, beyond those that every value does.
 pub(super) fn bytes(value: &dyn Val) -> usize {
-    let asked = |it: &Authorizer| {
-        let check = &it.check;
-        let account = check.account.as_ref().map_or(0, |(space, name)| space.len() + name.len());
-        let about = [&check.path, &check.verb, &check.group, &check.resource];
-        let whose = [&check.subresource, &check.namespace, &check.name];
-        account + about.into_iter().chain(whose).map(String::len).sum::<usize>()
-    };
     if let Some(it) = value.downcast_ref::<Asking>() {
-        asked(&it.0)
+        it.0.bytes()
     } else if let Some(it) = value.downcast_ref::<PathCheck>() {
-        asked(&it.0)
+        it.0.bytes()
     } else if let Some(it) = value.downcast_ref::<GroupCheck>() {
-        asked(&it.0)
+        it.0.bytes()
     } else if let Some(it) = value.downcast_ref::<ResourceCheck>() {
-        asked(&it.0)
+        it.0.bytes()
     } else {
         value.downcast_ref::<Decision>().and_then(|it| it.0.as_ref()).map_or(0, String::len)
     }
 }
 
-fn filled(function: &str, what: &str, args: &Args<'_, '_>) -> Result<String, cel::ExecutionError> {
-    let text = text(args, 1);
+fn filled(function: &str, what: &str, args: &Args<'_, '_>) -> Result<String, ExecutionError> {
+    let text = super::read(args, 1)?;
     if text.trim().is_empty() {
         return Err(failed(function, format!("{what} must not be empty")));
     }
@@ -143,11 +146,11 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     let asking = || ASKING.to_owned();
     env.add_member_overload("path", "authorizer.path(string)", asking(), text_of(), |args| {
         let path = filled("path", "path", &args)?;
-        Ok(CowVal::owned(PathCheck(Asking::arg(&args, 0)?.0.with(|check| check.path = path))))
+        Ok(CowVal::owned(PathCheck(Asking::arg(&args, 0)?.0.with(|check| check.path = path)?)))
     })?;
     env.add_member_overload("group", "authorizer.group(string)", asking(), text_of(), |args| {
-        let group = text(&args, 1).to_owned();
-        Ok(CowVal::owned(GroupCheck(Asking::arg(&args, 0)?.0.with(|check| check.group = group))))
+        let group = super::read(&args, 1)?.to_owned();
+        Ok(CowVal::owned(GroupCheck(Asking::arg(&args, 0)?.0.with(|check| check.group = group)?)))
     })?;
     env.add_member_overload(
         "serviceAccount",
@@ -164,7 +167,7 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
         |args| {
             let resource = filled("resource", "resource", &args)?;
             let asked = &GroupCheck::arg(&args, 0)?.0;
-            Ok(CowVal::owned(ResourceCheck(asked.with(|check| check.resource = resource))))
+            Ok(CowVal::owned(ResourceCheck(asked.with(|check| check.resource = resource)?)))
         },
     )?;
     narrowing(env)?;
@@ -206,13 +209,13 @@ fn narrowed<'b, 'v>(
     args: &Args<'b, 'v>,
     field: impl FnOnce(&mut Check) -> &mut String,
 ) -> Outcome<'b, 'v> {
-    let value = text(args, 1).to_owned();
+    let value = super::read(args, 1)?.to_owned();
     let asked = &ResourceCheck::arg(args, 0)?.0;
-    Ok(CowVal::owned(ResourceCheck(asked.with(|check| *field(check) = value))))
+    Ok(CowVal::owned(ResourceCheck(asked.with(|check| *field(check) = value)?)))
 }
 
 fn account<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let (namespace, name) = (text(&args, 1), text(&args, 2));
+    let (namespace, name) = (super::read(&args, 1)?, super::read(&args, 2)?);
     let label = |text: &str| {
         let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         !text.is_empty()
@@ -228,7 +231,7 @@ fn account<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
         return Err(failed("serviceAccount", "Invalid service account namespace"));
     }
     let account = Some((namespace.to_owned(), name.to_owned()));
-    Ok(CowVal::owned(Asking(Asking::arg(&args, 0)?.0.with(|check| check.account = account))))
+    Ok(CowVal::owned(Asking(Asking::arg(&args, 0)?.0.with(|check| check.account = account)?)))
 }
 
 fn decided<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
@@ -237,7 +240,7 @@ fn decided<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
         Ok(path) => &path.0,
         Err(_) => &ResourceCheck::arg(&args, 0)?.0,
     };
-    let mut check = asked.check.clone();
-    check.verb = text(&args, 1).to_owned();
-    Ok(CowVal::owned(Decision((asked.decide)(&check))))
+    let verb = super::read(&args, 1)?.to_owned();
+    let asked = asked.with(|check| check.verb = verb)?;
+    Ok(CowVal::owned(Decision((asked.decide)(&asked.check))))
 }

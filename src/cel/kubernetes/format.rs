@@ -49,7 +49,7 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
         string,
         |args| {
             let Format(name) = Format::arg(&args, 0)?;
-            Ok(CowVal::owned(match problem(name, text(&args, 1)) {
+            Ok(CowVal::owned(match problem(name, super::read(&args, 1)?) {
                 None => CelOptional::none(),
                 Some(message) => {
                     let items: Vec<Box<dyn Val>> = vec![Box::new(CelString::from(message))];

@@ -116,14 +116,14 @@ fn networks(env: &mut Env) -> Result<(), DeclarationError> {
 fn given_ip(args: &Args<'_, '_>) -> Result<IpAddr, ExecutionError> {
     match Ip::arg(args, 1) {
         Ok(ip) => Ok(ip.0),
-        Err(_) => address(text(args, 1)).map_err(|message| failed("containsIP", message)),
+        Err(_) => address(super::read(args, 1)?).map_err(|message| failed("containsIP", message)),
     }
 }
 
 fn given_network(args: &Args<'_, '_>) -> Result<(IpAddr, u8), ExecutionError> {
     match Cidr::arg(args, 1) {
         Ok(cidr) => Ok(cidr.0),
-        Err(_) => network(text(args, 1)).map_err(|message| failed("containsCIDR", message)),
+        Err(_) => network(super::read(args, 1)?).map_err(|message| failed("containsCIDR", message)),
     }
 }
 

@@ -11,7 +11,8 @@ mod quantity;
 mod semver;
 mod url;
 
-use crate::functions::{Args, Outcome, boolean, failed, text};
+use crate::budget;
+use crate::functions::{Args, Outcome, boolean, failed, size, text};
 use cel::common::types::STRING_TYPE;
 use cel::{DeclarationError, Env};
 
@@ -124,19 +125,31 @@ fn parser(
     env.add_overload(is_name, &format!("{is_name}(string)"), vec![STRING_TYPE], test)
 }
 
-/// The answer of an `is…` function.
+/// The answer of an `is…` function, after what it costs to read its text was taken from the budget.
 fn is<'b, 'v, T>(
     args: &Args<'b, 'v>,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Outcome<'b, 'v> {
-    Ok(boolean(parse(text(args, 0)).is_ok()))
+    Ok(boolean(parse(read(args, 0)?).is_ok()))
 }
 
-/// The parsed argument of a conversion.
+/// The parsed argument of a conversion, which is counted in the same way.
 fn parsed<T>(
     function: &str,
     args: &Args<'_, '_>,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<T, cel::ExecutionError> {
-    parse(text(args, 0)).map_err(|message| failed(function, message))
+    parse(read(args, 0)?).map_err(|message| failed(function, message))
+}
+
+/// The text of an argument, after what it costs to read it was taken from the budget.
+fn read<'a>(args: &'a Args<'_, '_>, index: usize) -> Result<&'a str, cel::ExecutionError> {
+    let text = text(args, index);
+    budget::read(text.len())?;
+    Ok(text)
+}
+
+/// A value of a type that is made here, after what it costs to go through it was taken from the budget.
+fn walk(value: &dyn cel::common::value::Val) -> Result<(), cel::ExecutionError> {
+    budget::read(size(value))
 }

@@ -2,9 +2,9 @@
 
 use super::value_type;
 use crate::budget::OVERHEAD;
-use crate::functions::{boolean, integer};
+use crate::functions::{Args, boolean, integer};
 use cel::common::value::CowVal;
-use cel::{DeclarationError, Env};
+use cel::{DeclarationError, Env, ExecutionError};
 use std::cmp::Ordering;
 
 /// Build metadata is checked and forgotten: it does not order versions.
@@ -44,16 +44,21 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
         Ok(integer(Version::arg(&args, 0)?.0.numbers[2] as i64))
     })?;
     env.add_member_overload("compareTo", "semver.compareTo(s)", own(), vec![own()], |args| {
-        Ok(integer(compare(&Version::arg(&args, 0)?.0, &Version::arg(&args, 1)?.0) as i64))
+        Ok(integer(order(&args)? as i64))
     })?;
     env.add_member_overload("isGreaterThan", "semver.gt(s)", own(), vec![own()], |args| {
-        let order = compare(&Version::arg(&args, 0)?.0, &Version::arg(&args, 1)?.0);
-        Ok(boolean(order == Ordering::Greater))
+        Ok(boolean(order(&args)? == Ordering::Greater))
     })?;
     env.add_member_overload("isLessThan", "semver.lt(s)", own(), vec![own()], |args| {
-        let order = compare(&Version::arg(&args, 0)?.0, &Version::arg(&args, 1)?.0);
-        Ok(boolean(order == Ordering::Less))
+        Ok(boolean(order(&args)? == Ordering::Less))
     })
+}
+
+/// Which of two versions comes first.
+fn order(args: &Args<'_, '_>) -> Result<Ordering, ExecutionError> {
+    let (left, right) = (Version::arg(args, 0)?, Version::arg(args, 1)?);
+    super::walk(left)?;
+    Ok(compare(&left.0, &right.0))
 }
 
 fn parse(text: &str) -> Result<Parts, String> {

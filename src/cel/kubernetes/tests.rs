@@ -158,3 +158,31 @@ fn an_authorizer_is_asked_what_an_expression_says() {
     let many = "lists.range(5000).all(i, !authorizer.requestResource.check('list').allowed())";
     assert!(eval(many).unwrap_err().to_string().contains("loop steps"));
 }
+
+#[test]
+fn what_is_parsed_counts() {
+    let within = |source: &str, text: &str, steps: u64| {
+        let text = json!(text);
+        let vars = Vars::new().with("text", &text).limited(steps);
+        let outcome = Program::compile(&Env::kubernetes(), source).unwrap().eval_bool(&vars);
+        assert_eq!(vars.left() == 0, outcome.is_err(), "{source}: {outcome:?}");
+        outcome.is_ok()
+    };
+    for function in ["isURL", "isIP", "isCIDR", "isQuantity", "isSemver"] {
+        let source = format!("lists.range(10).all(i, !{function}(text))");
+        assert!(within(&source, " ", 40), "{source}");
+        assert!(!within(&source, &" ".repeat(10_000), 1000), "{source}");
+    }
+    let long = format!("/{}", "p".repeat(10_000));
+    let version = format!("1.2.3-{}", "p".repeat(10_000));
+    for (source, long) in [
+        ("lists.range(10).all(i, format.dns1123Label().validate(text).hasValue())", &long),
+        ("cel.bind(u, url(text), lists.range(10).all(i, u.getEscapedPath() != ''))", &long),
+        ("cel.bind(u, url(text), lists.range(10).all(i, u.getQuery() == {}))", &long),
+        ("cel.bind(u, url(text), lists.range(10).map(i, u).size() == 10)", &long),
+        ("cel.bind(v, semver(text), lists.range(10).all(i, !v.isLessThan(v)))", &version),
+        ("cel.bind(c, cidr('10.0.0.0/8'), lists.range(10).all(i, !c.containsIP(text)))", &long),
+    ] {
+        assert!(!within(source, long, 900), "{source}");
+    }
+}

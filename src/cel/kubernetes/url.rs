@@ -1,10 +1,10 @@
 //! `url("https://host/path")`: absolute URLs and absolute paths.
 
 use super::value_type;
-use crate::functions::string;
+use crate::functions::{Args, string};
 use cel::common::types::{CelList, CelMap, CelMapKey, CelString};
 use cel::common::value::{CowVal, Val};
-use cel::{DeclarationError, Env};
+use cel::{DeclarationError, Env, ExecutionError};
 use std::collections::HashMap;
 
 /// A URL in its parts; all but the path may be empty.
@@ -36,23 +36,30 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     )?;
     let own = || TYPE.to_owned();
     env.add_member_overload("getScheme", "url.getScheme()", own(), vec![], |args| {
-        Ok(string(&*Url::arg(&args, 0)?.0.scheme))
+        Ok(string(&*walked(&args)?.scheme))
     })?;
     env.add_member_overload("getHost", "url.getHost()", own(), vec![], |args| {
-        Ok(string(&*Url::arg(&args, 0)?.0.host))
+        Ok(string(&*walked(&args)?.host))
     })?;
     env.add_member_overload("getHostname", "url.getHostname()", own(), vec![], |args| {
-        Ok(string(split_port(&Url::arg(&args, 0)?.0.host).0.trim_matches(['[', ']'])))
+        Ok(string(split_port(&walked(&args)?.host).0.trim_matches(['[', ']'])))
     })?;
     env.add_member_overload("getPort", "url.getPort()", own(), vec![], |args| {
-        Ok(string(split_port(&Url::arg(&args, 0)?.0.host).1))
+        Ok(string(split_port(&walked(&args)?.host).1))
     })?;
     env.add_member_overload("getEscapedPath", "url.getEscapedPath()", own(), vec![], |args| {
-        Ok(string(&*Url::arg(&args, 0)?.0.path))
+        Ok(string(&*walked(&args)?.path))
     })?;
     env.add_member_overload("getQuery", "url.getQuery()", own(), vec![], |args| {
-        Ok(query(&Url::arg(&args, 0)?.0.query))
+        Ok(query(&walked(&args)?.query))
     })
+}
+
+/// A URL of which something is copied.
+fn walked<'a>(args: &'a Args<'_, '_>) -> Result<&'a Parts, ExecutionError> {
+    let url = Url::arg(args, 0)?;
+    super::walk(url)?;
+    Ok(&url.0)
 }
 
 fn parse(text: &str) -> Result<Parts, String> {
