@@ -6,6 +6,7 @@
 
 use crate::env::Function;
 use cel::ExecutionError;
+use regex::Regex;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,9 +30,14 @@ pub(crate) const OVERHEAD: usize = 32;
 /// many.
 const COMPARED_PER_STEP: usize = ITEMS_PER_STEP * OVERHEAD;
 
+/// Patterns that an evaluation knows to be paid for.
+const PATTERNS: usize = 64;
+
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) iterations_left: u64,
+    /// Patterns that were paid for.
+    pub(crate) patterns: BTreeMap<String, Regex>,
     pub(crate) functions: Arc<BTreeMap<String, Function>>,
     pub(crate) mixed_numbers: bool,
 }
@@ -120,6 +126,21 @@ pub(crate) fn fits(operation: &str, size: usize) -> Result<(), ExecutionError> {
     Err(ExecutionError::InternalError(format!(
         "{operation} would build a value of {size} bytes or items, more than {MAX_SIZE}"
     )))
+}
+
+/// A pattern that the current evaluation has paid for.
+pub(crate) fn pattern(text: &str) -> Option<Regex> {
+    CURRENT.with(|current| current.borrow().as_ref()?.patterns.get(text).cloned())
+}
+
+/// Lets the current evaluation use a pattern again without paying, unless it has very many.
+pub(crate) fn paid(text: &str, pattern: &Regex) {
+    CURRENT.with(|current| {
+        let mut current = current.borrow_mut();
+        if let Some(scope) = current.as_mut().filter(|scope| scope.patterns.len() < PATTERNS) {
+            scope.patterns.insert(text.to_owned(), pattern.clone());
+        }
+    });
 }
 
 /// Whether the dialect lets arithmetic mix int and double.

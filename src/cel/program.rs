@@ -10,7 +10,7 @@ use cel::Context;
 use cel::common::ast::IdedExpr;
 use cel::common::value::Val;
 use cel::parser::PrattParser;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The longest expression that is compiled, in bytes.
@@ -145,6 +145,7 @@ impl Program {
     fn run(&self, vars: &Vars<'_>) -> Result<Value, Error> {
         let guard = Guard::enter(Scope {
             iterations_left: vars.left(),
+            patterns: BTreeMap::new(),
             functions: Arc::clone(&self.env.0.functions),
             mixed_numbers: self.env.0.mixed_numbers,
         });

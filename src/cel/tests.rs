@@ -287,6 +287,23 @@ fn what_is_left_of_the_bound_is_all_that_is_counted() {
 }
 
 #[test]
+fn a_pattern_costs_the_same_whoever_has_used_it_before() {
+    let takes = |source: &str| {
+        let vars = Vars::new().limited(100_000);
+        let found = Program::compile(&Env::kubernetes(), source).unwrap().eval(&vars);
+        assert!(found.is_ok(), "{source}: {found:?}");
+        100_000 - vars.left()
+    };
+    let once = takes("'a'.matches('^[a-c]$')");
+    assert_eq!(takes("'a'.matches('^[a-c]$')"), once, "the second time");
+    assert!(takes("'a'.matches('^[a-c][a-c]?[a-c]?$')") > once, "a longer one");
+    let often = takes("lists.range(100).all(i, 'a'.matches('^[a-c]$'))");
+    assert!(often < 5 * once, "{often}: it is compiled once");
+    let others = takes("lists.range(100).all(i, !'a'.matches('^[b-c]{' + string(i) + '}$'))");
+    assert!(others > 100 * 100, "{others}: each is compiled");
+}
+
+#[test]
 fn what_is_looked_for_takes_no_longer_for_being_almost_there() {
     let (whole, part) = ("a".repeat(400_000), "a".repeat(200_000) + "b");
     let began = std::time::Instant::now();

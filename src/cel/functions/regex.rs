@@ -1,5 +1,6 @@
 //! Regular expressions: RE2 syntax, which the `regex` crate shares, with the same guarantee of
-//! linear time. Compiled patterns are kept per thread, as rules are evaluated again and again.
+//! linear time. Compiled patterns are kept per thread, as rules are evaluated again and again. What that saves is no
+//! matter of the budget: an evaluation pays for each of its patterns once, whoever has compiled it before.
 
 use super::{Args, Outcome, boolean, failed, int, string, text};
 use crate::budget;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 
 const CACHED: usize = 64;
 const MAX_COMPILED_BYTES: usize = 1 << 20;
-/// Loop steps that compiling a pattern costs.
+/// Loop steps that compiling a pattern costs, besides one for each of its bytes.
 const COMPILING: usize = 100;
 
 pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
@@ -45,8 +46,19 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     })
 }
 
-/// The compiled pattern, from this thread's cache if it is there.
+/// The compiled pattern, after what it costs was taken from the budget, if it is the first time in this evaluation.
 fn compiled(function: &str, pattern: &str) -> Result<Regex, ExecutionError> {
+    if let Some(regex) = budget::pattern(pattern) {
+        return Ok(regex);
+    }
+    budget::spend(COMPILING.saturating_add(pattern.len()))?;
+    let regex = cached(pattern).map_err(|error| failed(function, error))?;
+    budget::paid(pattern, &regex);
+    Ok(regex)
+}
+
+/// The compiled pattern, from this thread's cache if it is there.
+fn cached(pattern: &str) -> Result<Regex, regex::Error> {
     thread_local! {
         static CACHE: RefCell<BTreeMap<String, Regex>> = const { RefCell::new(BTreeMap::new()) };
     }
@@ -55,11 +67,7 @@ fn compiled(function: &str, pattern: &str) -> Result<Regex, ExecutionError> {
         if let Some(regex) = cache.get(pattern) {
             return Ok(regex.clone());
         }
-        budget::spend(COMPILING)?;
-        let regex = regex::RegexBuilder::new(pattern)
-            .size_limit(MAX_COMPILED_BYTES)
-            .build()
-            .map_err(|error| failed(function, error))?;
+        let regex = regex::RegexBuilder::new(pattern).size_limit(MAX_COMPILED_BYTES).build()?;
         if cache.len() >= CACHED {
             cache.clear();
         }
