@@ -9,7 +9,9 @@ use kube::ResourceExt;
 use crate::controllers::cache::Cache;
 use crate::controllers::key::Key;
 use crate::controllers::node_fit::reaches;
-use crate::controllers::volume::{best, claims_of, class, is_bound, phase_of, volume_of, waits};
+use crate::controllers::volume::{
+    asked_of, best, claims_of, class, is_bound, phase_of, volume_of, waits,
+};
 
 /// What a class says that makes no volumes.
 const NOBODY: &str = "kubernetes.io/no-provisioner";
@@ -121,11 +123,18 @@ impl Storage {
         if !self.bound.iter().all(|volume| reaches(volume, node)) {
             return Err("node(s) had volume node affinity conflict".into());
         }
-        let can_have = |(claim, made): &(Arc<PersistentVolumeClaim>, bool)| {
-            *made || best(claim, &self.volumes, Some(node), true).is_some()
-        };
-        if !self.waiting.iter().all(can_have) {
-            return Err("node(s) didn't find available persistent volumes to bind".into());
+        // One after the other, so that no two get the same; those that need least choose first.
+        let mut free = self.volumes.clone();
+        let mut waiting: Vec<_> = self.waiting.iter().collect();
+        waiting.sort_by_key(|(claim, _)| asked_of(claim));
+        for (claim, made) in waiting {
+            match best(claim, &free, Some(node), true) {
+                Some(chosen) => free.retain(|volume| !Arc::ptr_eq(volume, &chosen)),
+                None if *made => {}
+                None => {
+                    return Err("node(s) didn't find available persistent volumes to bind".into());
+                }
+            }
         }
         let wanted: Vec<_> = self.waiting.iter().map(|(claim, _)| claim.clone()).collect();
         Ok(if wanted.is_empty() { Volumes::Ready } else { Volumes::Wanted(wanted) })
@@ -220,6 +229,14 @@ mod tests {
         assert_eq!(found.on(&node).expect_err("it is elsewhere"), none);
         found.volumes = vec![volume("n")];
         assert!(matches!(found.on(&node), Ok(Volumes::Wanted(_))));
+
+        let second = claim(|c| c["metadata"]["name"] = "more".into());
+        found.add("more", second, Some(&local), None).expect("it waits for a node");
+        assert_eq!(found.on(&node).expect_err("both cannot have it"), none);
+        let mut another = PersistentVolume::clone(&volume("n"));
+        another.metadata.name = Some("w".into());
+        found.volumes.push(Arc::new(another));
+        assert!(matches!(found.on(&node), Ok(Volumes::Wanted(claims)) if claims.len() == 2));
 
         let mut bound = Storage { bound: vec![volume("n")], ..Storage::default() };
         assert!(matches!(bound.on(&node), Ok(Volumes::Ready)));

@@ -92,6 +92,11 @@ pub(super) fn request(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
     storage(claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref())
 }
 
+/// How much a claim asks for, as a number to compare by.
+pub(in crate::controllers) fn asked_of(claim: &PersistentVolumeClaim) -> u64 {
+    bytes(request(claim))
+}
+
 /// How much a volume has.
 pub(super) fn capacity(volume: &PersistentVolume) -> Option<&Quantity> {
     storage(volume.spec.as_ref()?.capacity.as_ref())

@@ -31,7 +31,7 @@ use super::queue::Queue;
 use super::registry::Registry;
 use decide::{Notice, Step, Turn, View, may_go, of_claim, of_volume};
 
-pub(super) use facts::{NODE, claims_of, class, is_bound, phase_of, volume_of, waits};
+pub(super) use facts::{NODE, asked_of, claims_of, class, is_bound, phase_of, volume_of, waits};
 pub(super) use matching::best;
 
 /// The node's disk. Directories are root's to make and remove, which controllers are not.
