@@ -287,6 +287,33 @@ fn what_is_left_of_the_bound_is_all_that_is_counted() {
 }
 
 #[test]
+fn ordinary_rules_stay_far_below_the_bound() {
+    let listener = |at: usize| {
+        json!({"name": format!("listener-{at}"), "port": at, "protocol": "HTTPS",
+        "hostname": format!("host-{at}.example.com")})
+    };
+    let labels: serde_json::Map<String, Json> =
+        (0..1000).map(|at| (format!("example.com/label-{at}"), json!("v".repeat(63)))).collect();
+    let resources: Vec<Json> = (0..200).map(|at| json!({"id": format!("r{at}")})).collect();
+    let vars = json!({"listeners": (0..64).map(listener).collect::<Vec<_>>(), "labels": labels,
+        "resources": resources});
+    for rule in [
+        "resources.exists(r, r.id == 'r199')",
+        "labels.all(k, k.size() > 0 && labels[k].size() > 0)",
+        "listeners.all(l, l.protocol in ['HTTP', 'TCP', 'UDP'] ? !has(l.tls) : true)",
+        "listeners.all(a, listeners.exists_one(b, a.name == b.name))",
+        "listeners.all(l, l.hostname.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'))",
+        "listeners.map(l, l.name).distinct().size() == listeners.size()",
+    ] {
+        let vars = Vars::from_object(&vars).limited(crate::MAX_ITERATIONS);
+        let program = Program::compile(&Env::kubernetes(), rule).unwrap();
+        assert_eq!(program.eval_bool(&vars), Ok(true), "{rule}");
+        let takes = crate::MAX_ITERATIONS - vars.left();
+        assert!(takes < crate::MAX_ITERATIONS / 20, "{rule} takes {takes}");
+    }
+}
+
+#[test]
 fn a_pattern_costs_the_same_whoever_has_used_it_before() {
     let takes = |source: &str| {
         let vars = Vars::new().limited(100_000);
