@@ -150,7 +150,7 @@ impl Board {
         lesser.map(|guest| guest.pod.clone()).collect()
     }
 
-    /// The nodes that tell what they have, as one sees them who looks for a place for `pod`.
+    /// The nodes, as one sees them who looks for a place for `pod`.
     pub(super) fn view<'a>(
         &'a self,
         nodes: &'a [Arc<Node>],
@@ -164,14 +164,14 @@ impl Board {
             let others = guests.filter(|(_, guest)| {
                 guest.pod.metadata.uid != pod.metadata.uid && priority(&guest.pod) >= priority(pod)
             });
-            Some(Place {
+            Place {
                 node,
-                room: load::room(node)?,
+                room: load::room(node),
                 load: std::borrow::Cow::Borrowed(self.loads.get(&name).unwrap_or(nobody)),
                 guests: others.map(|(key, guest)| (key.clone(), guest.clone())).collect(),
-            })
+            }
         };
-        View { places: nodes.iter().filter_map(place).collect(), namespaces }
+        View { places: nodes.iter().map(place).collect(), namespaces }
     }
 }
 
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(seen(&asked, has()), [["high", "same"]]);
         let itself = pod(json!({"metadata": {"uid": "same"}, "spec": {"priority": 5}}));
         assert_eq!(seen(&itself, has()), [["high"]]);
-        assert!(seen(&asked, json!({})).is_empty(), "it does not tell what it has");
+        assert_eq!(seen(&asked, json!({})), [["high", "same"]], "it does not tell what it has");
         let rivals = board.rivals("n", &asked);
         assert_eq!(rivals.iter().map(|pod| pod.name_any()).collect::<Vec<_>>(), ["low"]);
     }

@@ -74,6 +74,7 @@ impl Load {
         let mut lack = Lack { reasons: Vec::new(), hopeless: false };
         if Quantity::count(self.tenants.len() + 1) > has("pods") {
             lack.reasons.push("Too many pods".into());
+            lack.hopeless |= Quantity::count(1) > has("pods");
         }
         let asked = needs.amounts.iter().filter(|(_, amount)| **amount > Quantity::ZERO);
         for (name, amount) in asked.filter(|(name, _)| *name != UNTOLD || room.contains_key(UNTOLD))
@@ -88,10 +89,9 @@ impl Load {
     }
 }
 
-/// What a node has for pods. `None` of one that has not told it yet.
-pub(super) fn room(node: &Node) -> Option<Amounts> {
-    let allocatable = node.status.as_ref()?.allocatable.as_ref()?;
-    Some(needs::read(Some(allocatable)))
+/// What a node has for pods: nothing, if it has not told it yet.
+pub(super) fn room(node: &Node) -> Amounts {
+    needs::read(node.status.as_ref().and_then(|status| status.allocatable.as_ref()))
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
     fn a_node_is_short_of_what_others_have_left() {
         let node = |allocatable: Value| {
             let node = json!({"metadata": {"name": "n"}, "status": {"allocatable": allocatable}});
-            room(&serde_json::from_value(node).expect("a Node")).expect("it tells what it has")
+            room(&serde_json::from_value(node).expect("a Node"))
         };
         let has = node(json!({"cpu": "2", "memory": "1Gi", "pods": "3", "example.com/gpu": "1"}));
         let mut load = Load::default();
@@ -154,6 +154,8 @@ mod tests {
 
     #[test]
     fn a_node_that_tells_nothing_is_not_known() {
-        assert_eq!(room(&Node::default()), None);
+        let untold = Load::default().lack(&Needs::default(), &room(&Node::default()));
+        let untold = untold.expect("there is no room");
+        assert_eq!((untold.reasons, untold.hopeless), (vec!["Too many pods".to_owned()], true));
     }
 }

@@ -5,7 +5,7 @@
 //! company of other pods (`spread.rs`, `company.rs`). One that no node takes may make less important ones go
 //! (`preempt.rs`); else it waits, and is looked at again when something changes that it was refused for (`board.rs`).
 //! The more important comes first (`turn.rs`), several decisions are carried out at a time (`work.rs`). A node that does not
-//! tell yet what it has is none.
+//! tell yet what it has has no room.
 //!
 //! A pod whose claims get their volumes with their first pod waits here until they have them.
 
@@ -116,12 +116,12 @@ impl Controller {
         self.queue.add_all(board.woken(what));
     }
 
-    /// A node that came or changed may fit whoever waits.
+    /// A node that came or changed may fit whoever waits; one that goes is no longer what they are told of.
     fn node_changed(&self, change: &Change<Node>) {
         let fit = |node: &Option<Arc<Node>>| {
             node.as_ref().map(|n| (n.spec.clone(), n.metadata.labels.clone(), load::room(n)))
         };
-        if change.new.is_some() && fit(&change.old) != fit(&change.new) {
+        if fit(&change.old) != fit(&change.new) {
             self.look_again(&self.pods.all(), |_| true);
         }
     }

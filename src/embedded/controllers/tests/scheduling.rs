@@ -64,6 +64,25 @@ async fn cordon(world: &World, closed: bool) {
 }
 
 #[tokio::test]
+async fn who_waits_is_told_of_nodes_that_have_nothing_yet_and_of_those_that_have_gone() {
+    let world = World::new().await;
+    world.create::<Pod>(asks("huge", "65", json!({}))).await;
+    let told = |count: usize, why: &str| {
+        let of = format!("0/{count} nodes are available:");
+        format!("{of} {why}. preemption: {of} {count} Preemption is not helpful for scheduling.")
+    };
+    waits(&world, "huge", &told(1, "1 Insufficient cpu")).await;
+    let nodes: Api<Node> = Api::all(world.client.clone());
+    let silent = json!({"metadata": {"name": "silent"}});
+    let silent: Node = serde_json::from_value(silent).expect("a Node");
+    nodes.create(&PostParams::default(), &silent).await.expect("creates");
+    waits(&world, "huge", &told(2, "1 Too many pods, 2 Insufficient cpu")).await;
+    nodes.delete("silent", &DeleteParams::default()).await.expect("deletes");
+    waits(&world, "huge", &told(1, "1 Insufficient cpu")).await;
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn who_finds_no_room_waits_for_who_ends_or_goes() {
     let world = World::new().await;
     let pods: Api<Pod> = world.api();
