@@ -34,6 +34,8 @@ pub(super) struct Board {
     seats: HashMap<Key, Seat>,
     /// The uid and node of pods that were bound and do not say so yet.
     bound: HashMap<Key, (String, String)>,
+    /// The uid and node of pods for which others are to make way, and that do not say so yet.
+    promised: HashMap<Key, (String, String)>,
     waiting: HashMap<Key, (Turn, Waits)>,
 }
 
@@ -43,6 +45,7 @@ impl Board {
         let seat = pod.as_ref().and_then(|pod| self.seat(key, pod));
         if pod.is_none() {
             self.bound.remove(key);
+            self.promised.remove(key);
         }
         let before = self.seats.remove(key).and_then(|seat| Some((self.leave(key, &seat)?, seat)));
         if pod.as_ref().is_none_or(|pod| !is_waiting(pod)) {
@@ -106,7 +109,10 @@ impl Board {
         if told {
             return Some(Seat::On(node(pod).to_owned()));
         }
-        let guest = || preempt::nominated(pod).filter(|_| is_waiting(pod)).map(str::to_owned);
+        let promise = self.promised.get(key);
+        let promise = promise.filter(|(uid, _)| pod.metadata.uid.as_ref() == Some(uid));
+        let promised = promise.map(|(_, node)| node.as_str()).or_else(|| preempt::nominated(pod));
+        let guest = || promised.filter(|_| is_waiting(pod)).map(str::to_owned);
         assumed.map(Seat::On).or_else(|| guest().map(Seat::Guest))
     }
 
@@ -116,9 +122,16 @@ impl Board {
         self.set(key, Some(pod))
     }
 
-    /// It came to nothing; `pod` is what is known of the pod.
+    /// Others are to make way for a pod on a node: nobody else is given that room.
+    pub(super) fn promise(&mut self, key: &Key, uid: String, node: &str, pod: Arc<Pod>) -> Waits {
+        self.promised.insert(key.clone(), (uid, node.to_owned()));
+        self.set(key, Some(pod))
+    }
+
+    /// It came to nothing, or the pod says it itself; `pod` is what is known of the pod.
     pub(super) fn release(&mut self, key: &Key, pod: Option<Arc<Pod>>) -> Waits {
         self.bound.remove(key);
+        self.promised.remove(key);
         self.set(key, pod)
     }
 
@@ -219,6 +232,29 @@ mod tests {
             .expect("an object")
             .extend(more.as_object().cloned().expect("an object"));
         whole
+    }
+
+    #[test]
+    fn room_that_is_made_is_kept_before_the_pod_says_so() {
+        let key = Key::new("default", "p");
+        let mut board = Board::default();
+        let waits = pod(json!({"metadata": {"namespace": "default", "name": "p", "uid": "u"}}));
+        let waits = Arc::new(waits);
+        board.set(&key, Some(waits.clone()));
+        let guests = |board: &Board| board.guests.get("n").map_or(0, BTreeMap::len);
+        assert_eq!(guests(&board), 0);
+        board.promise(&key, "u".into(), "n", waits.clone());
+        assert_eq!(guests(&board), 1);
+        // It changes otherwise meanwhile.
+        board.set(&key, Some(waits.clone()));
+        assert_eq!(guests(&board), 1);
+        board.release(&key, Some(waits.clone()));
+        assert_eq!(guests(&board), 0);
+        board.promise(&key, "u".into(), "n", waits.clone());
+        let mut another = Pod::clone(&waits);
+        another.metadata.uid = Some("other".into());
+        board.set(&key, Some(Arc::new(another)));
+        assert_eq!(guests(&board), 0, "it is for that one alone");
     }
 
     #[test]

@@ -42,7 +42,7 @@ use super::volume::{NODE, claims_of};
 use board::Board;
 use case::{Case, Waits};
 use claims::Storage;
-use decide::Decision;
+use decide::{Decision, Nomination};
 use load::Load;
 use needs::Needs;
 use turn::Turn;
@@ -154,8 +154,8 @@ impl Controller {
         self.queue.add_all(waiting.map(|pod| Turn::of(pod)));
     }
 
-    /// Decides, and notes at once where the pod is from now on, or what it waits for, so that no decision and no change
-    /// comes in between.
+    /// Decides, and notes at once where the pod is from now on, where room is made for it, or what it waits for, so that
+    /// no decision and no change comes in between.
     fn decide(&self, turn: &Turn) -> Option<(Arc<Pod>, Decision)> {
         let mut board = self.board();
         board.forget(&turn.key);
@@ -179,7 +179,14 @@ impl Controller {
                 self.wake(&board, effect);
             }
             Decision::Provision(..) => {}
-            Decision::Wait(verdict) => board.wait(turn.clone(), verdict.waits),
+            Decision::Wait(verdict) => {
+                if let Nomination::Make(plan) = &verdict.nomination {
+                    let uid = pod.uid().unwrap_or_default();
+                    let effect = board.promise(&turn.key, uid, &plan.node, pod.clone());
+                    self.wake(&board, effect);
+                }
+                board.wait(turn.clone(), verdict.waits);
+            }
         }
         Some((pod, decision))
     }

@@ -12,7 +12,7 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
 use super::Controller;
-use super::decide::{Decision, Nomination, Verdict};
+use super::decide::{Decision, Nomination};
 use super::turn::Turn;
 use crate::controllers::events::Severity;
 use crate::controllers::key::Key;
@@ -36,18 +36,9 @@ impl Controller {
                         self.queue.done(&turn);
                         continue;
                     };
-                    let makes_room = matches!(
-                        &decision,
-                        Decision::Wait(Verdict { nomination: Nomination::Make(_), .. })
-                    );
                     let work = self.carry_out(pod, decision);
-                    if makes_room {
-                        // The next one is to see for whom room is made.
-                        self.ended(&turn, work.await);
-                    } else {
-                        again.insert(turn.key.clone(), None);
-                        running.push(async move { (turn, work.await) });
-                    }
+                    again.insert(turn.key.clone(), None);
+                    running.push(async move { (turn, work.await) });
                 }
                 Some((turn, outcome)) = running.next() => {
                     self.ended(&turn, outcome);
@@ -71,8 +62,22 @@ impl Controller {
         match decision {
             Decision::Bind(node) => self.bind(&pod, &node).await,
             Decision::Provision(claims, node) => self.want_volumes(&claims, &node).await,
-            Decision::Wait(verdict) => self.refuse(&pod, verdict).await,
+            Decision::Wait(verdict) => {
+                let makes_room = matches!(verdict.nomination, Nomination::Make(_));
+                let outcome = self.refuse(&pod, verdict).await;
+                if makes_room {
+                    self.release(&Key::of(pod.as_ref()));
+                }
+                outcome
+            }
         }
+    }
+
+    /// What was noted of a pod when it was decided about is no longer so, or is what the pod says.
+    fn release(&self, key: &Key) {
+        let mut board = self.board();
+        let effect = board.release(key, self.pods.get(key));
+        self.wake(&board, effect);
     }
 
     /// The pod is on its node for all decisions since the one about it; if it comes to nothing, it is no longer.
@@ -100,11 +105,10 @@ impl Controller {
             self.recorder.record(pod, Severity::Normal, "Scheduled", &message).await;
             return Ok(());
         };
-        let mut board = self.board();
-        let effect = board.release(&key, self.pods.get(&key));
-        self.wake(&board, effect);
+        self.release(&key);
         match error {
-            kube::Error::Api(status) if matches!(status.code, 404 | 409) => Ok(()),
+            kube::Error::Api(status) if status.code == 404 => Ok(()),
+            // Also where somebody was faster: if it is not on a node then, it is looked at again.
             error => Err(error),
         }
     }
