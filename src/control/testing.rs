@@ -214,6 +214,7 @@ async fn cluster(directory: &Path, shutdown: &Shutdown) -> Server {
         token_key: certified.signing_key.serialize_pem().into_bytes(),
         service_cidr: ([10, 96, 0, 0].into(), 16),
         advertise: ([127, 0, 0, 1], 443).into(),
+        offline: false,
     };
     Server::start(config, shutdown.token()).await.expect("API server")
 }

@@ -67,6 +67,7 @@ async fn server(directory: &Path, stop: CancellationToken) -> Server {
         key,
         service_cidr: ([10, 96, 0, 0].into(), 16),
         advertise: ([127, 0, 0, 1], 443).into(),
+        offline: false,
     };
     Server::start(config, stop).await.unwrap()
 }

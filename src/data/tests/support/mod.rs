@@ -62,6 +62,7 @@ impl Cluster {
             token_key: read(&pki.service_account_key),
             service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
             advertise: address,
+            offline: false,
         };
         let stop = CancellationToken::new();
         let server = Server::start(server, stop.clone()).await.unwrap();

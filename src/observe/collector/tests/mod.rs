@@ -120,6 +120,7 @@ pub(crate) async fn cluster(directory: &std::path::Path, stop: CancellationToken
         token_key: rcgen::KeyPair::generate().expect("a key").serialize_pem().into(),
         service_cidr: (Ipv4Addr::new(10, 96, 0, 0), 16),
         advertise: SocketAddr::from(([127, 0, 0, 1], 6443)),
+        offline: false,
     };
     Server::start(config, stop).await.expect("starts")
 }
