@@ -310,6 +310,20 @@ mod tests {
     }
 
     #[test]
+    fn what_earlier_builds_wrote_of_registries_reads_and_the_cluster_decides() {
+        let dir = tempfile::tempdir().unwrap();
+        for offline in [true, false] {
+            let config = ClusterConfig { offline, ..sample(dir.path()) };
+            let mut older: serde_json::Value =
+                serde_json::from_slice(&config.encode().unwrap()).unwrap();
+            older["registries"]["offline"] = true.into();
+            files::write_private(&config.path(), older.to_string().as_bytes()).unwrap();
+            let read = ClusterConfig::read(&config.path()).unwrap();
+            assert_eq!(read.registries.may_ask("ghcr.io"), !offline);
+        }
+    }
+
+    #[test]
     fn every_address_means_loopback_to_the_machine_itself() {
         let mut config = sample(Path::new("/nowhere"));
         config.api_listen = "0.0.0.0:6443".parse().unwrap();

@@ -14,8 +14,9 @@ pub struct Registries {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// Hosts that may be spoken to without TLS where they have none. Those on loopback always may.
     pub insecure: BTreeSet<String>,
-    /// Whether only hosts on loopback are asked: as the cluster's settings have it when they are read.
-    #[serde(skip)]
+    /// Whether only hosts on loopback are asked: as the cluster's settings have it when they are read, whatever a file of
+    /// an earlier build says here.
+    #[serde(skip_serializing)]
     pub offline: bool,
 }
 

@@ -12,7 +12,7 @@ fn path(service: &str) -> String {
     format!("/namespaces/{NAMESPACE}/workloads/{}", encode(service))
 }
 
-/// The workload of `service`, if there is one and `record` tells of something in it.
+/// The workload of `service`, if there is one that `user` may see and `record` tells of something in it.
 pub(super) async fn workload_of(
     user: &User<'_>,
     service: &str,
@@ -22,7 +22,7 @@ pub(super) async fn workload_of(
         return Ok(None);
     }
     match user.get(&path(service)).await {
-        Err(BackendError::NotFound(_)) => Ok(None),
+        Err(BackendError::NotFound(_) | BackendError::Forbidden(_)) => Ok(None),
         found => found.map(Some),
     }
 }

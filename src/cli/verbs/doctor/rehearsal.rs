@@ -81,7 +81,7 @@ pub(super) async fn rehearse(context: &Context) -> Result<Rehearsal, Failure> {
                 "`curtain up --demo` shows more of it, and `curtain support-bundle` collects it";
             seen.push(Check::new("rehearsal", State::Failed, failure, fix));
             let left = is_own(&stage.home).then_some(Left { instance, code });
-            if left.is_none() {
+            if !stage.home.path().exists() {
                 seen.push(Check::new(GONE, State::Ok, "nothing was left of it", ""));
             }
             left
@@ -90,8 +90,13 @@ pub(super) async fn rehearse(context: &Context) -> Result<Rehearsal, Failure> {
     Ok(Rehearsal { findings: seen.into_iter().map(finding).collect(), left })
 }
 
-/// Takes away what is left of a rehearsal that failed in the process that this one was.
+/// Takes away what is left of a rehearsal that failed in the process that this one was, and of nothing else.
 pub(super) async fn ended(stage: &Context) -> Result<Finding, Failure> {
+    if !is_own(&stage.home) {
+        let instance = stage.home.name();
+        let message = format!("instance {instance} is no rehearsal of this process, and stays");
+        return Err(Failure::new(Exit::Usage, message));
+    }
     Ok(finding(gone(stage, &mut Signals::new()?).await))
 }
 

@@ -272,7 +272,9 @@ impl ShimLink {
             self.shared.measures.store(true, Ordering::Relaxed);
         }
         match self.call(Request::Measure { paths }, &[]).await? {
-            (_, Reply::Measured { usage, incomplete }, _) => Ok(Measured { usage, incomplete }),
+            (_, Reply::Measured { usage, incomplete }, _) => {
+                Ok(Measured { usage, incomplete: incomplete.unwrap_or(true) })
+            }
             (_, other, _) => Err(unexpected(&other)),
         }
     }

@@ -151,11 +151,12 @@ pub(crate) enum Reply {
     Started { pid: i32, at: String },
     /// Somebody has joined the container; what it has of these comes along, in this order.
     Attached { stdin: bool, terminal: bool },
-    /// What was to be measured takes this, in the order of the request; more than this if it is incomplete.
+    /// What was to be measured takes this, in the order of the request; more than this if it is incomplete, which shims of
+    /// earlier builds do not say.
     Measured {
         usage: Vec<DiskUsage>,
         #[serde(default)]
-        incomplete: bool,
+        incomplete: Option<bool>,
     },
     /// What there is.
     State(Versioned),

@@ -180,7 +180,7 @@ impl Shim {
         if let Some(Measured { usage, incomplete }) = measured
             && let Some(Measurement { id, .. }) = self.measurement.take()
         {
-            let result = Ok(Reply::Measured { usage, incomplete });
+            let result = Ok(Reply::Measured { usage, incomplete: Some(incomplete) });
             self.tell(&ToNode::Reply { id, result }, &[]);
         }
     }

@@ -15,7 +15,7 @@ mod summary;
 mod terms;
 mod verdict;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -156,7 +156,8 @@ pub(super) async fn keep(ctx: Arc<Context>) {
 fn look(ctx: &Arc<Context>, measuring: &mut Measuring) {
     let storage = &ctx.storage;
     let entries = storage.relief.seen(ctx.board.all());
-    storage.known().retain(|uid, _| entries.iter().any(|entry| entry.pod.uid == *uid));
+    let uids: HashSet<&str> = entries.iter().map(|entry| entry.pod.uid.as_str()).collect();
+    storage.known().retain(|uid, _| uids.contains(uid.as_str()));
     let wanted = storage.is_wanted();
     let short = Room::of(&ctx.config.home).and_then(|room| pressure::of_pods(&room)).is_some();
     if storage.relief.note(short) {

@@ -24,7 +24,7 @@ const LEAVING: Duration = Duration::from_secs(60);
 /// What is to be expected of pods.
 #[derive(Debug, Clone, Copy)]
 enum Soon {
-    /// Some that end by themselves make room.
+    /// Some that end by themselves, or what ended ones have left, make room.
     Free,
     /// It is known what they take.
     Known,
@@ -48,8 +48,8 @@ struct State {
     leaving: Option<(PathBuf, Instant)>,
     /// Since when others have been kept from being evicted, by pods that end by themselves or are being measured.
     patient_since: Option<Instant>,
-    /// Uids of the ended pods whose files were asked to go.
-    cleared: HashSet<String>,
+    /// Ended pods whose files were asked to go, by uid, and when.
+    cleared: HashMap<String, Instant>,
 }
 
 impl Relief {
@@ -134,6 +134,20 @@ impl Relief {
         })
     }
 
+    /// Notes that the files of these ended pods, all that have any, are to go. Those who were not asked before, and
+    /// whether some may be going still.
+    fn clears(&self, ended: &[&str], now: Instant) -> (HashSet<String>, bool) {
+        let is_going = |since: &Instant| now.saturating_duration_since(*since) < LEAVING;
+        self.state(|state| {
+            state.cleared.retain(|uid, _| ended.contains(&uid.as_str()));
+            let known = |uid: &&&str| !state.cleared.contains_key(**uid);
+            let new: HashSet<String> =
+                ended.iter().filter(known).map(|uid| (*uid).to_owned()).collect();
+            state.cleared.extend(new.iter().map(|uid| (uid.clone(), now)));
+            (new, state.cleared.values().any(is_going))
+        })
+    }
+
     /// Notes who is evicted.
     fn evicts(&self, dir: PathBuf, now: Instant) {
         self.state(|state| {
@@ -157,11 +171,12 @@ pub(super) fn relieve(ctx: &Arc<Context>, entries: &[Entry], measuring: bool) {
         remove_images(ctx, entries);
     }
     let Some(shortage) = pressure::of_pods(&room) else { return };
-    if relief.is_removing() || clear_ended(ctx, entries) {
+    if relief.is_removing() {
         return;
     }
+    let clears = clear_ended(ctx, entries, now);
     let usage = |uid: &str| ctx.storage.at_least(uid);
-    let soon = match ends_soon(entries, usage, &shortage, now) {
+    let soon = match clears || ends_soon(entries, usage, &shortage, now) {
         true => Some(Soon::Free),
         false => measuring.then_some(Soon::Known),
     };
@@ -236,21 +251,17 @@ fn evictable(
     on.filter_map(|entry| Some((entry, usage(&entry.pod.uid)?))).collect()
 }
 
-/// Has the files of pods go that have ended; whether there are any that were not asked to.
-fn clear_ended(ctx: &Context, entries: &[Entry]) -> bool {
+/// Has the files of pods go that have ended; whether some may be going.
+fn clear_ended(ctx: &Context, entries: &[Entry], now: Instant) -> bool {
     let over = |entry: &&Entry| entry.stage == Stage::Over && entry.places.dir.exists();
-    let ended = entries.iter().filter(over);
-    let ended: Vec<&Entry> = ended.collect();
-    let news = ctx.storage.relief.state(|state| {
-        state.cleared.retain(|uid| ended.iter().any(|entry| entry.pod.uid == *uid));
-        let new = |entry: &&&Entry| state.cleared.insert(entry.pod.uid.clone());
-        ended.iter().filter(new).copied().collect::<Vec<_>>()
-    });
-    for entry in &news {
+    let ended: Vec<&Entry> = entries.iter().filter(over).collect();
+    let uids: Vec<&str> = ended.iter().map(|entry| &*entry.pod.uid).collect();
+    let (new, going) = ctx.storage.relief.clears(&uids, now);
+    for entry in ended.iter().filter(|entry| new.contains(&entry.pod.uid)) {
         // One that has not ended yet keeps them.
         let _ = entry.orders.send(Order::Clear);
     }
-    !news.is_empty()
+    going
 }
 
 fn evict_one(ctx: &Context, entries: &[Entry], shortage: &Shortage) {
@@ -325,6 +336,26 @@ mod tests {
         assert!(waits(71) && waits(130) && !waits(131), "what it left may be enough");
         relief.note(false);
         assert!(waits(200), "another shortage");
+    }
+
+    #[test]
+    fn what_ended_pods_have_left_is_waited_for_while_it_goes() {
+        let (relief, start) = (Relief::default(), Instant::now());
+        let clears = |ended: &[&str], seconds| {
+            let (new, going) = relief.clears(ended, start + Duration::from_secs(seconds));
+            (new.into_iter().collect::<Vec<_>>(), going)
+        };
+        let none = Vec::<String>::new;
+        assert_eq!(clears(&["one"], 0), (vec!["one".to_owned()], true));
+        // The next look may follow at once.
+        assert_eq!(clears(&["one"], 0), (none(), true));
+        assert_eq!(clears(&["one", "other"], 59), (vec!["other".to_owned()], true));
+        assert_eq!(
+            clears(&["one"], 60),
+            (none(), false),
+            "it takes too long, and the other is gone"
+        );
+        assert_eq!(clears(&[], 61), (none(), false));
     }
 
     #[test]

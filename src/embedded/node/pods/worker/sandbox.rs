@@ -232,8 +232,12 @@ impl Worker {
         }
     }
 
-    /// Has the pod's files removed but its logs.
+    /// Has the pod's files removed but its logs, unless they are being removed.
     pub(super) fn remove_dir(&mut self) {
+        // Each removal has a shim of that name, and ends the other's.
+        if self.removing.as_ref().is_some_and(|removing| !removing.is_finished()) {
+            return;
+        }
         self.remove_later(Removal::of(&self.uid, vec![self.places.dir.clone()]));
     }
 

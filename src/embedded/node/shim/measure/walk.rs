@@ -94,14 +94,18 @@ struct Count {
 }
 
 impl Count {
+    /// Never counts twice: what is found is there at least.
     fn add(&mut self, meta: &Metadata) {
         if meta.nlink() > 1 && !meta.is_dir() {
             if self.linked.contains(&meta.ino()) {
                 return;
             }
-            if self.linked.len() < MOST_LINKED {
-                self.linked.insert(meta.ino());
+            // It may have been counted by another name.
+            if self.linked.len() == MOST_LINKED {
+                self.incomplete = true;
+                return;
             }
+            self.linked.insert(meta.ino());
         }
         self.usage += DiskUsage { bytes: meta.blocks().saturating_mul(BLOCK), inodes: 1 };
     }
