@@ -97,7 +97,7 @@ impl Arguments {
     }
 
     /// The same, with `name`.
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.insert(name.to_owned(), value.into());
         self
     }

@@ -1,7 +1,9 @@
-//! `/api/v1/authz/names`: whether what a caller names is there, and if not, what is.
+//! `/api/v1/authz/names`: whether what a caller names is there, and if not, what is; and `/api/v1/authz/choices`: what
+//! there is for a name that was left out.
 //!
-//! The other roles ask it in their callers' names before they answer that nothing was found. It answers what the caller
-//! could read and list as well, but is no read of theirs: like a question about permissions it leaves no record.
+//! The other roles ask in their callers' names before they answer that nothing was found, or that a name is missing. It is
+//! answered what the caller could read and list as well, but is no read of theirs: like a question about permissions it
+//! leaves no record.
 
 use axum::{Json, Router, extract::State, routing::get};
 use serde::Serialize;
@@ -13,7 +15,9 @@ use crate::objects::{Error, Names, kind};
 const MOST_NAMES: usize = 50;
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/api/v1/authz/names", get(names))
+    Router::new()
+        .route("/api/v1/authz/names", get(names))
+        .route("/api/v1/authz/choices", get(choices))
 }
 
 /// Of `namespace`, and of `project`, `component` of a project or `environment` in it, if one is named. Who may not see it
@@ -51,6 +55,24 @@ async fn names(State(api): State<Api>, call: Call) -> Result<Json<Answer>, ApiEr
         },
     };
     Ok(Json(Answer { absent, names }))
+}
+
+/// What there is of a kind, in a namespace and of a project where the kind has one. Nothing, where the caller may see none.
+async fn choices(State(api): State<Api>, call: Call) -> Result<Json<Option<Names>>, ApiError> {
+    let (of, project) = (call.required("of")?, call.parameter("project"));
+    let (kind, project) = match (of, project) {
+        ("namespace", _) => (kind("Namespace"), None),
+        ("project", _) => (kind("Project"), None),
+        ("environment", _) => (kind("Environment"), None),
+        ("component", Some(project)) => (kind("Component"), Some(project)),
+        _ => {
+            let error =
+                "of is namespace, project, environment, or component with the project of it";
+            return Err(ApiError::bad_request(error));
+        }
+    };
+    let namespace = if kind.is_namespaced() { call.required("namespace")? } else { "" };
+    Ok(Json(api.objects.choices(call.ask(), kind, (namespace, project)).await))
 }
 
 #[derive(Serialize)]

@@ -90,6 +90,7 @@ impl World {
             .route("/api/v1/authz/profile", get(profile))
             .route("/api/v1/authz/evaluates", post(evaluate))
             .route("/api/v1/authz/names", get(there))
+            .route("/api/v1/authz/choices", get(choices))
             .route(OBSERVED_PATH, post(observed).with_state(sender));
         let control = serve_somewhere(control, &shutdown).await;
 
@@ -327,6 +328,22 @@ async fn there(
         json!({"absent": true, "known": known, "more": false})
     } else {
         json!({"absent": false})
+    })
+}
+
+/// What there is to choose from, for those who may see it.
+async fn choices(
+    headers: http::HeaderMap,
+    axum::extract::Query(asked): axum::extract::Query<HashMap<String, String>>,
+) -> Json<Value> {
+    let known: &[&str] = match asked["of"].as_str() {
+        "namespace" => &["default"],
+        "project" => &["bank", "shop"],
+        other => panic!("nobody asks for {other}"),
+    };
+    Json(match subject(&headers) == "guest" {
+        true => Value::Null,
+        false => json!({"known": known, "more": false}),
     })
 }
 

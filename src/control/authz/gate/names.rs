@@ -15,8 +15,6 @@ use crate::{identity::Secret, mcp::Arguments, objects::Names};
 
 /// A name comes from outside: it stays one value of a query.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-');
-/// Nothing can be called that: whoever asks for it is told all that there is.
-const NO_NAME: &str = "-";
 
 /// What is meant by a name in a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,17 +82,19 @@ impl Gate {
     /// What there is to choose from for an argument called `missing`, `namespace` for example, that a call left out; with
     /// what is `given`, as far as the caller may see it. Nothing, too, where the control plane does not say.
     pub async fn choices(&self, token: &Secret, missing: &str, given: &Arguments) -> Option<Names> {
-        let (namespace, project) = (given.text("namespace"), given.text("project"));
-        let (namespace, named) = match (missing, namespace, project) {
-            ("namespace", ..) => (NO_NAME, Named::Namespace),
-            (_, "", _) | ("component", _, "") => return None,
-            ("project", ..) => (namespace, Named::Project(NO_NAME)),
-            ("component", ..) => (namespace, Named::Component(project, NO_NAME)),
-            ("environment", ..) => (namespace, Named::Environment(NO_NAME)),
+        let within: &[&str] = match missing {
+            "namespace" => &[],
+            "project" | "environment" => &["namespace"],
+            "component" => &["namespace", "project"],
             _ => return None,
         };
-        match self.absent(token, namespace, named).await {
-            Ok(absent) => absent.map(|absent| absent.names),
+        let mut url = format!("{}/api/v1/authz/choices?of={missing}", self.base);
+        for key in within {
+            let name = Some(given.text(key)).filter(|name| !name.is_empty())?;
+            url = format!("{url}&{key}={}", utf8_percent_encode(name, VALUE));
+        }
+        match self.ask(Request::get(url), token, Bytes::new()).await {
+            Ok(names) => names,
             Err(error) => {
                 tracing::warn!(%error, missing, "names to choose from cannot be told");
                 None
@@ -197,6 +197,63 @@ mod tests {
         let calls = audit["items"].as_array().expect("items").iter();
         let calls: Vec<_> = calls.filter_map(|item| item["call"].as_str()).collect();
         assert_eq!(calls, ["GET /api/v1/namespaces/{namespace}/projects/{name}"], "{audit}");
+    }
+
+    #[tokio::test]
+    async fn whoever_sees_a_part_may_choose_from_that() {
+        let platform = Platform::start().await;
+        let spec = json!({
+            "deploymentPipelineRef": {"name": "default"},
+            "type": {"kind": "ClusterProjectType", "name": "default"},
+        });
+        for project in ["bank", "shop"] {
+            let object = json!({
+                "apiVersion": "openchoreo.dev/v1alpha1", "kind": "Project",
+                "metadata": {"name": project, "namespace": "team"}, "spec": spec,
+            });
+            platform.apply(object).await;
+        }
+        let gate =
+            Gate::new(&platform.base.parse().expect("a URL"), Instance::new("ci"), Via::Observer);
+        let token = Secret::new(platform.token("one").await);
+        let choices = async |missing: &str, given: Arguments| {
+            gate.choices(&token, missing, &given).await.map(|names| names.to_string())
+        };
+        assert_eq!(
+            choices("namespace", Arguments::default()).await.as_deref(),
+            Some("there are: team")
+        );
+        let team = || Arguments::default().with("namespace", "team");
+        assert_eq!(choices("project", team()).await.as_deref(), Some("there are: bank, shop"));
+        assert_eq!(choices("environment", team()).await.as_deref(), Some("there are: development"));
+        assert_eq!(choices("component", team()).await, None, "of which project?");
+        assert_eq!(choices("from", team()).await, None);
+
+        let grant = json!({
+            "apiVersion": "openchoreo.dev/v1alpha1", "kind": "AuthzRoleBinding",
+            "metadata": {"name": "shop", "namespace": "team"},
+            "spec": {
+                "entitlement": {"claim": "sub", "value": "one"},
+                "roleMappings": [{
+                    "roleRef": {"kind": "ClusterAuthzRole", "name": "agent-reader"},
+                    "scope": {"project": "shop"},
+                }],
+            },
+        });
+        platform.apply(grant).await;
+        let admin = platform.token("admin").await;
+        let all = "/api/v1/clusterauthzrolebindings/agents";
+        let (status, body) = platform.send(&admin, http::Method::DELETE, all, None).await;
+        assert_eq!(status, 204, "{body}");
+        // Until the policy is known.
+        for _ in 0..400 {
+            let told = choices("project", team()).await;
+            if told.as_deref() == Some("there are: shop") {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("after four seconds it is {:?}", choices("project", team()).await);
     }
 
     #[tokio::test]
