@@ -43,12 +43,16 @@ fn an_archive_answers_at_its_url_and_the_same_name_again_replaces_it() {
     let named: Value = serde_json::from_str(&instance.curtain(&named).success()).unwrap();
     assert_eq!(named["from"], "cluster");
 
-    let listed = instance.curtain(&["component", "list", "-o", "json"]).success();
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    let (one, place) = (&listed[0], &listed[0]["environments"][0]);
-    assert_eq!((&one["name"], &one["project"]), (&json!("my-app"), &json!("default")));
-    let told = (&place["environment"], &place["state"], &place["urls"][0]);
-    assert_eq!(told, (&json!("development"), &json!("Ready"), &json!(url.trim())), "{listed}");
+    // Its state follows its pods.
+    eventually("a component that is ready", Duration::from_secs(30), || {
+        let listed = instance.curtain(&["component", "list", "-o", "json"]).success();
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let (one, place) = (&listed[0], &listed[0]["environments"][0]);
+        assert_eq!((&one["name"], &one["project"]), (&json!("my-app"), &json!("default")));
+        let told = (&place["environment"], &place["urls"][0]);
+        assert_eq!(told, (&json!("development"), &json!(url.trim())), "{listed}");
+        if place["state"] == "Ready" { Ok(()) } else { Err(listed.to_string()) }
+    });
     let nowhere = instance.curtain(&["component", "list", "--project", "shp"]);
     let said = "there is no project \"shp\" in namespace default; there are: default";
     assert!(nowhere.code == 3 && nowhere.stderr.contains(said), "{nowhere:?}");
