@@ -33,8 +33,8 @@ pub(crate) fn columns() -> Option<usize> {
     terminal_size_of(stdout).map(|(Width(width), _)| usize::from(width)).filter(|width| *width > 0)
 }
 
-/// Cuts the widest of the columns that `cuts` lets, those that come last after all others, until the rows fit into `width` or nothing can be cut any more;
-/// returns whether anything was.
+/// Cuts the widest of the columns that `cuts` lets, those that come last after all others, until the rows fit into `width`
+/// or nothing can be cut any more; returns whether anything was.
 pub(crate) fn fit(rows: &mut [Vec<String>], cuts: &[Cut], width: usize) -> bool {
     let widest = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
@@ -42,9 +42,9 @@ pub(crate) fn fit(rows: &mut [Vec<String>], cuts: &[Cut], width: usize) -> bool 
     let mut widths: Vec<usize> =
         (0..cuts.len()).map(|column| widest(column).unwrap_or(0)).collect();
     let gaps = GAP * cuts.len().saturating_sub(1);
-    for now in [&[Cut::Start, Cut::End][..], &[Cut::EndLast]] {
+    for turn in [&[Cut::Start, Cut::End][..], &[Cut::EndLast]] {
         while widths.iter().sum::<usize>() + gaps > width {
-            let can = widths.iter_mut().zip(cuts).filter(|(_, cut)| now.contains(cut));
+            let can = widths.iter_mut().zip(cuts).filter(|(_, cut)| turn.contains(cut));
             match can.map(|(width, _)| width).max() {
                 Some(widest) if *widest > LEAST => *widest -= 1,
                 _ => break,

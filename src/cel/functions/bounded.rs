@@ -5,20 +5,12 @@ use super::{Args, Outcome, failed, int, items, string, text};
 use crate::budget::{self, OVERHEAD};
 use crate::kubernetes;
 use cel::common::types::{
-    CelBytes, CelInt, CelList, CelMap, CelOptional, CelString, DYN_TYPE, INT_TYPE, LIST_TYPE,
-    STRING_TYPE,
+    CelBytes, CelInt, CelList, CelMap, CelOptional, CelString, INT_TYPE, LIST_TYPE, STRING_TYPE,
 };
 use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError};
 
 pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
-    env.add_overload("@kept", "@kept", vec![DYN_TYPE], kept)?;
-    env.add_overload("@measured", "@measured", vec![DYN_TYPE], measured)?;
-    env.add_overload("@walked", "@walked", vec![DYN_TYPE], walked)?;
-    env.add_overload("@searched", "@searched", vec![DYN_TYPE], searched)?;
-    env.add_overload("@sorted", "@sorted", vec![DYN_TYPE], sorted)?;
-    env.add_overload("@paired", "@paired", vec![DYN_TYPE], paired)?;
-    env.add_overload("@compared", "@compared", vec![DYN_TYPE], compared)?;
     env.add_overload("@range", "@range", vec![INT_TYPE], range)?;
     let three = || vec![STRING_TYPE, STRING_TYPE, STRING_TYPE];
     env.add_overload("@replace", "@replace", three(), replace)?;
@@ -27,80 +19,6 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload("@replace", "@replace_count", four, replace)?;
     env.add_overload("@join", "@join", vec![LIST_TYPE], join)?;
     env.add_overload("@join", "@join_separator", vec![LIST_TYPE, STRING_TYPE], join)
-}
-
-/// The value itself, after its size was taken from the budget.
-fn kept<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    budget::keep(size(value.as_ref()))?;
-    Ok(value)
-}
-
-/// The value itself, after what it costs to go through its text was taken from the budget. What has a length is not gone
-/// through.
-fn measured<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    text_read(value.as_ref())?;
-    Ok(value)
-}
-
-fn text_read(value: &dyn Val) -> Result<(), ExecutionError> {
-    if let Some(text) = value.downcast_ref::<CelString>() {
-        budget::read(text.inner().len())
-    } else if let Some(bytes) = value.downcast_ref::<CelBytes>() {
-        budget::read(bytes.inner().len())
-    } else {
-        Ok(())
-    }
-}
-
-/// The value itself, after what it costs to go through it once was taken from the budget. Whoever goes through a list
-/// copies its items, with all that is in them.
-fn walked<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    text_read(value.as_ref())?;
-    if value.downcast_ref::<CelList>().is_some() {
-        budget::compare(size(value.as_ref()))?;
-    }
-    Ok(value)
-}
-
-/// The list itself, after what it costs to compare each of its items with another value was taken from the budget. A map
-/// is asked for a key.
-fn searched<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    if value.downcast_ref::<CelList>().is_some() {
-        budget::compare(size(value.as_ref()))?;
-    }
-    Ok(value)
-}
-
-/// The list itself, after what it costs to put its items in order was taken from the budget.
-fn sorted<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    if let Some(list) = value.downcast_ref::<CelList>() {
-        let rounds = usize::BITS - list.inner().len().leading_zeros();
-        budget::compare(size(value.as_ref()).saturating_mul(rounds as usize))?;
-    }
-    Ok(value)
-}
-
-/// The list itself, after what it costs to compare all its items with each other was taken from the budget.
-fn paired<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    if let Some(list) = value.downcast_ref::<CelList>() {
-        // Two values are compared no further than the smaller one goes: each counts for half of its pairs.
-        let size = size(value.as_ref());
-        budget::compare(size.saturating_mul(list.inner().len()) / 2)?;
-    }
-    Ok(value)
-}
-
-/// The value itself, after what it costs to compare it was taken from the budget.
-fn compared<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
-    let value = args.pop().ok_or(ExecutionError::MissingArgumentOrTarget)?;
-    budget::compare(size(value.as_ref()))?;
-    Ok(value)
 }
 
 /// The numbers below one, after their size was taken from the budget.

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod bounded;
 mod collections;
+mod counting;
 mod lists;
 mod regex;
 mod text;
@@ -17,6 +18,7 @@ pub(crate) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     collections::register(env)?;
     arithmetic::register(env)?;
     bounded::register(env)?;
+    counting::register(env)?;
     lists::register(env)?;
     regex::register(env)?;
     text::register(env)

@@ -1,4 +1,4 @@
-//! Whether what a caller names is there, as far as the caller may see it.
+//! Whether what a caller names is there, and what there is for a name that is missing, as far as the caller may see it.
 //!
 //! A query about a name that nobody knows has an empty answer, which reads as if nothing had happened. Names are looked
 //! up with the caller's own token, so that nobody learns here of what is hidden elsewhere.

@@ -1,14 +1,16 @@
 //! A bare cluster of a program's own, whose processes are the example `cluster`.
 
+#[path = "../shared/beside.rs"]
+mod beside;
+
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use curtain_embedded::{ClusterConfig, FrontDoor, destroy, halt, init, residue, start};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 
 use crate::bare::settings;
 
@@ -25,7 +27,7 @@ pub(crate) struct Instance {
 impl Instance {
     /// Makes what a cluster starts with. Services called in `doors` get a listener of the host each, to their port 80.
     pub(crate) fn new(name: &str, home: &Path, doors: &[&str]) -> Outcome<Self> {
-        let mut config = settings(name, home.to_owned(), program()?, address(0))?;
+        let mut config = settings(name, home.to_owned(), beside::program("cluster")?, address(0))?;
         config.front_doors = doors
             .iter()
             .zip(1..)
@@ -47,10 +49,7 @@ impl Instance {
 
     /// A client of an administrator, once pods are accepted.
     pub(crate) async fn client(&self) -> Outcome<Client> {
-        let kubeconfig = Kubeconfig::read_from(self.config.admin_kubeconfig())?;
-        let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
-        let client = Client::try_from(config)?;
+        let client = beside::connect(&self.config.admin_kubeconfig()).await?;
         let accounts = Api::<ServiceAccount>::default_namespaced(client.clone());
         let made = async {
             while accounts.get_opt("default").await?.is_none() {
@@ -75,15 +74,6 @@ impl Drop for Instance {
         if let Err(error) = halt(&self.config) {
             eprintln!("{}: {error}", self.config.home.display());
         }
-    }
-}
-
-/// The example `cluster`, which lies beside the program that runs.
-fn program() -> Outcome<PathBuf> {
-    let program = std::env::current_exe()?.with_file_name("cluster");
-    match program.exists() {
-        true => Ok(program),
-        false => Err(format!("{} is not there; build the examples", program.display()).into()),
     }
 }
 

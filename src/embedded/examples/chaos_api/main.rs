@@ -9,6 +9,8 @@
 mod check;
 mod clients;
 mod history;
+#[path = "../shared/option.rs"]
+mod option;
 #[path = "../process/mod.rs"]
 mod process;
 
@@ -101,19 +103,9 @@ fn writes(history: &History) -> (usize, usize) {
     (count(|done| matches!(done, Done::Done(_))), count(|done| done == Done::Unknown))
 }
 
-/// The number after an option.
-fn option(name: &str, default: u64) -> Outcome<u64> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let Some(at) = arguments.iter().position(|argument| argument == name) else {
-        return Ok(default);
-    };
-    let value = arguments.get(at + 1).ok_or_else(|| format!("{name} needs a number"))?;
-    value.parse().map_err(|_| format!("{name} needs a number, not {value:?}").into())
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    let (rounds, seed) = (option("--rounds", 1000)?, option("--seed", 1)?);
+    let (rounds, seed) = (option::number("--rounds", 1000)?, option::number("--seed", 1)?);
     let directory = std::env::temp_dir().join(format!("chaos-api-{}", std::process::id()));
     let history = chaos(&Server::program()?, &directory, rounds, seed).await?;
     let (acknowledged, unanswered) = writes(&history);

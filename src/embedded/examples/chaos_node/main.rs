@@ -12,6 +12,8 @@ mod door;
 #[path = "../bare/instance.rs"]
 mod instance;
 mod manifests;
+#[path = "../shared/option.rs"]
+mod option;
 #[path = "../bare/process.rs"]
 mod process;
 mod strikes;
@@ -103,19 +105,9 @@ async fn chaos(home: &Path, rounds: u64, seed: u64) -> Outcome<(u64, Option<Stri
     }
 }
 
-/// The number after an option.
-fn option(name: &str, default: u64) -> Outcome<u64> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let Some(at) = arguments.iter().position(|argument| argument == name) else {
-        return Ok(default);
-    };
-    let value = arguments.get(at + 1).ok_or_else(|| format!("{name} needs a number"))?;
-    value.parse().map_err(|_| format!("{name} needs a number, not {value:?}").into())
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    let (rounds, seed) = (option("--rounds", 200)?, option("--seed", 1)?);
+    let (rounds, seed) = (option::number("--rounds", 200)?, option::number("--seed", 1)?);
     let directory = tempfile::Builder::new().prefix("chaos-node-").tempdir()?;
     let (passed, failure) = chaos(&directory.path().join("cluster"), rounds, seed).await?;
     let Some(why) = failure else {

@@ -1,12 +1,14 @@
 //! The example `api` as a process of its own, which is killed.
 
+#[path = "../shared/beside.rs"]
+mod beside;
+
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+pub(crate) use beside::connect;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -17,23 +19,10 @@ pub(crate) struct Server {
     pub(crate) kubeconfig: PathBuf,
 }
 
-/// A client with a connection of its own.
-pub(crate) async fn connect(kubeconfig: &Path) -> Outcome<Client> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
-    config.read_timeout = None;
-    Ok(Client::try_from(config)?)
-}
-
 impl Server {
-    /// The example `api`, which lies beside the program that runs.
+    /// The example `api`.
     pub(crate) fn program() -> Outcome<PathBuf> {
-        let program = std::env::current_exe()?.with_file_name("api");
-        match program.exists() {
-            true => Ok(program),
-            false => Err(format!("{} is not there; build the examples", program.display()).into()),
-        }
+        beside::program("api")
     }
 
     /// Starts the example `api` on a directory; returns once it serves.
