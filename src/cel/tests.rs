@@ -345,7 +345,7 @@ fn what_is_looked_for_takes_no_longer_for_being_almost_there() {
 #[test]
 fn what_goes_through_its_operands_counts_as_loop_steps() {
     let vars = json!({"list": (0..2000).collect::<Vec<_>>(), "long": "x".repeat(50_000),
-        "lists": vec![vec![0; 100]; 50], "map": {"a": 1}, "wide": vec!["w".repeat(10_000); 10]});
+        "lists": vec![vec![0; 100]; 50], "map": {"a": 1}, "wide": vec!["w".repeat(10_000); 10], "one": ["w".repeat(10_000)]});
     let within = |source: &str| {
         let program = Program::compile(&Env::kubernetes(), source).unwrap();
         let vars = Vars::from_object(&vars).limited(10_000);
@@ -383,6 +383,7 @@ fn what_goes_through_its_operands_counts_as_loop_steps() {
         "list.all(x, long <= long)",
         "list.all(x, long.startsWith(long))",
         "list.all(x, lists.first().hasValue() && lists.last().hasValue())",
+        "list.all(x, one.all(y, x >= 0))",
         "list.all(x, x == x && x < x + 1 && x in map || x >= 0 && x in [x] && x != -1)",
     ] {
         assert!(!within(costly), "{costly}");

@@ -1,6 +1,7 @@
 //! What macros and the rewriting pass expand to. The names start with `@`, so no expression can
 //! call them.
 
+use super::bounded::size;
 use super::{Args, Outcome, failed, items, text};
 use crate::budget;
 use crate::value::{from_value, key_text, to_value};
@@ -24,7 +25,11 @@ fn range<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
         budget::spend(usize::try_from(*sizer.size().inner()).unwrap_or(usize::MAX))?;
     }
     match value.downcast_ref::<CelMap>() {
-        None => Ok(value),
+        // The interpreter copies each item for its step.
+        None => {
+            budget::compare(size(value.as_ref()))?;
+            Ok(value)
+        }
         Some(map) => {
             let keys = sorted(map).into_iter().map(|(key, _)| key.inner().clone_as_boxed());
             Ok(CowVal::owned(CelList::from(keys.collect::<Vec<_>>())))
