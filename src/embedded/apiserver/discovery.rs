@@ -9,7 +9,7 @@ use super::kinds::{
     Catalog, DEFINITIONS, Group, GroupVersion, Resource, Schema, ValueExt, api_version,
 };
 use super::reply::{self, Reply};
-use super::request::accept::{self, DiscoveryFormat};
+use super::request::accept::{self, DiscoveryFormat, OpenApiFormat};
 use super::status::ApiError;
 use super::store::Key;
 use super::{Api, hex};
@@ -58,6 +58,7 @@ pub(super) fn answer(
         }
         ["api", version] => resources(&catalog, "", version),
         ["apis", group, version] => resources(&catalog, group, version),
+        ["openapi", "v2"] => swagger(api, &catalog, accept, headers),
         ["openapi", "v3"] => Ok(reply::json_bytes(200, openapi_index(&catalog))),
         ["openapi", "v3", "api", version] => openapi(api, &catalog, "", version),
         ["openapi", "v3", "apis", group, version] => openapi(api, &catalog, group, version),
@@ -74,7 +75,7 @@ pub(super) fn answer(
         )),
         [""] => Ok(reply::json(
             200,
-            &json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3",
+            &json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3",
             "/openid/v1/jwks", "/readyz", "/version", "/.well-known/openid-configuration"]}),
         )),
         _ => Err(ApiError::no_such_path()),
@@ -226,6 +227,43 @@ fn openapi_index(catalog: &Catalog) -> Vec<u8> {
 fn openapi(api: &Api, catalog: &Catalog, group: &str, version: &str) -> Result<Reply, ApiError> {
     let found = catalog.group(group).and_then(|g| g.versions.iter().find(|v| v.version == version));
     let found = found.ok_or_else(ApiError::no_such_path)?;
+    Ok(reply::json_bytes(200, openapi_of(api, group, found)))
+}
+
+/// All of it in one document of version 2, made anew for who does not have it yet.
+fn swagger(
+    api: &Api,
+    catalog: &Catalog,
+    accept: &str,
+    headers: &HeaderMap,
+) -> Result<Reply, ApiError> {
+    let format = accept::openapi(accept)?;
+    let hash = curtain_schema::openapi::hash(&openapi_index(catalog));
+    let etag = format!("\"{hash:016X}\"");
+    let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    let mut reply = if known == Some(etag.as_str()) {
+        reply::reply(304, format.content_type(), reply::full(Vec::new()))
+    } else {
+        let documents = catalog.groups().iter().flat_map(|group| {
+            let versions = group.versions.iter();
+            versions.filter_map(|v| serde_json::from_slice(&openapi_of(api, &group.name, v)).ok())
+        });
+        let document = curtain_schema::openapi::swagger(documents);
+        let body = match format {
+            OpenApiFormat::Json => document.to_string().into_bytes(),
+            OpenApiFormat::Protobuf => curtain_schema::openapi::swagger_protobuf(&document),
+        };
+        reply::reply(200, format.content_type(), reply::full(body))
+    };
+    let headers = reply.headers_mut();
+    headers.insert("vary", HeaderValue::from_static("Accept"));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert("etag", etag);
+    }
+    Ok(reply)
+}
+
+fn openapi_of(api: &Api, group: &str, found: &GroupVersion) -> Vec<u8> {
     // Schemas of custom resources are read back from their definitions for this moment.
     let schema = |resource: &Resource| {
         let Schema::Structural(_) = resource.schema else { return None };
@@ -266,5 +304,5 @@ fn openapi(api: &Api, catalog: &Catalog, group: &str, version: &str) -> Result<R
             custom: schema.as_ref(),
         })
         .collect();
-    Ok(reply::json_bytes(200, curtain_schema::openapi::document(group, version, &resources)))
+    curtain_schema::openapi::document(group, &found.version, &resources)
 }

@@ -1,11 +1,14 @@
-//! OpenAPI v3 documents, one per group and version, written from what the server serves.
+//! OpenAPI documents, written from what the server serves: of version 3 one per group and version, of version 2 one of
+//! them all.
 //!
 //! kubectl refuses to create or apply without them: it looks for the PATCH operation of a kind with its
 //! `fieldValidation` parameter; `kubectl explain` walks the schemas. Documents are written straight into a
 //! buffer (never parsed, never held as a tree), so the caller may keep them compressed or write them anew.
 
 mod components;
+mod gnostic;
 mod paths;
+mod swagger;
 
 use serde_json::{Map, Value, json};
 
@@ -77,6 +80,16 @@ pub fn index<'a>(documents: impl IntoIterator<Item = (&'a str, u64)>) -> Vec<u8>
         paths.insert(path.to_owned(), json!({"serverRelativeURL": url}));
     }
     json!({ "paths": paths }).to_string().into_bytes()
+}
+
+/// The document of version 2 that says what these of version 3 do, as JSON.
+pub fn swagger(documents: impl IntoIterator<Item = Value>) -> Value {
+    swagger::document(documents)
+}
+
+/// A document of version 2 as protocol buffers, which is how most who want it ask for it.
+pub fn swagger_protobuf(document: &Value) -> Vec<u8> {
+    gnostic::encode(document)
 }
 
 /// A document's hash for [`index`] (64-bit FNV-1a: it names content, it does not protect it).

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod swagger;
+
 const ALL: &[&str] =
     &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 

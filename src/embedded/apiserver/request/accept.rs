@@ -22,6 +22,28 @@ pub(crate) enum DiscoveryFormat {
     Aggregated(&'static str),
 }
 
+/// How the OpenAPI document of version 2 is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenApiFormat {
+    /// As JSON.
+    Json,
+    /// As a message of gnostic's.
+    Protobuf,
+}
+
+impl OpenApiFormat {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Protobuf => SWAGGER_PROTOBUF,
+        }
+    }
+}
+
+const SWAGGER_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// What it was called before somebody noticed that a media type must not have such a sign.
+const SWAGGER_PROTOBUF_ONCE: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
 struct Choice<'a> {
     media: &'a str,
     parameters: Vec<(&'a str, &'a str)>,
@@ -72,6 +94,15 @@ pub(crate) fn discovery(accept: &str) -> DiscoveryFormat {
         }
     }
     DiscoveryFormat::Classic
+}
+
+/// Which document of version 2; 406 if there is none.
+pub(crate) fn openapi(accept: &str) -> Result<OpenApiFormat, ApiError> {
+    let format = |choice: Choice<'_>| match choice.media {
+        SWAGGER_PROTOBUF | SWAGGER_PROTOBUF_ONCE => Some(OpenApiFormat::Protobuf),
+        _ => choice.json().then_some(OpenApiFormat::Json),
+    };
+    choices(accept).find_map(format).ok_or_else(ApiError::not_acceptable)
 }
 
 #[cfg(test)]

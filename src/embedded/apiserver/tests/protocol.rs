@@ -87,6 +87,33 @@ async fn openapi_lets_kubectl_validate() {
 }
 
 #[tokio::test]
+async fn openapi_of_version_2_is_one_document_with_custom_kinds_too() {
+    let cluster = Cluster::start().await;
+    let protobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    let before = accept(&cluster, "/openapi/v2", "application/json").await;
+    let etag = before.headers()["etag"].clone();
+    let before = document(before).await;
+    assert_eq!(before["swagger"], "2.0");
+    let kinds = before["definitions"].as_object().unwrap();
+    assert!(kinds.contains_key("io.k8s.api.apps.v1.Deployment"));
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (code, made) = cluster.post(path, super::custom::definition()).await;
+    assert_eq!(code, 201, "{made}");
+    for asked in [protobuf, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf;q=1, */*"] {
+        let after = accept(&cluster, "/openapi/v2", asked).await;
+        assert_eq!(after.headers()["content-type"], protobuf);
+        assert_ne!(after.headers()["etag"], etag, "there is one kind more");
+        let body = after.into_body().collect().await.unwrap().to_bytes();
+        let name = b"Widget";
+        assert!(body.windows(name.len()).any(|part| part == name));
+    }
+    let (code, _) = cluster.get("/openapi/v2/other").await;
+    assert_eq!(code, 404);
+    let refused = accept(&cluster, "/openapi/v2", "application/yaml").await;
+    assert_eq!(refused.status(), 406);
+}
+
+#[tokio::test]
 async fn lists_have_other_shapes() {
     let cluster = Cluster::start().await;
     let path = "/api/v1/namespaces?fieldSelector=metadata.name%3Ddefault";
