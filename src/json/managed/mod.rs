@@ -14,6 +14,7 @@ mod entries;
 mod items;
 mod merge;
 mod set;
+mod times;
 
 use curtain_schema::Node;
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ use entries::Entry;
 pub use entries::Operation;
 pub use items::TypedError;
 pub use set::Set;
+pub use times::keep_times;
 
 /// Owns what was there before the first apply on an object without managers.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";

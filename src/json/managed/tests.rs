@@ -362,3 +362,29 @@ fn a_list_that_is_applied_empty_is_empty_at_once_and_stays() {
     assert_eq!(live["metadata"]["finalizers"], json!([]));
     assert_eq!(write(Some(&live), &finalizers(json!([])), T1), live);
 }
+
+#[test]
+fn times_stay_with_what_has_not_changed() {
+    let old = applied(None, json!({"replicas": 1}), "one", T0).expect("created");
+    let old =
+        applied(Some(&old), json!({"replicas": 1, "paused": true}), "two", T0).expect("shared");
+    let mut again = old.clone();
+    let managers = again["metadata"]["managedFields"].as_array_mut().expect("managers");
+    managers[0]["time"] = T1.into();
+    managers.reverse();
+    let later = again.clone();
+    keep_times(&mut again, &old);
+    assert_eq!(again, old);
+    for (pointer, value) in [
+        ("/spec/replicas", json!(2)),
+        ("/metadata/name", json!("other")),
+        ("/metadata/managedFields/0/manager", json!("three")),
+        ("/metadata/managedFields/0/fieldsV1", json!({"f:spec": {}})),
+    ] {
+        let mut changed = later.clone();
+        *changed.pointer_mut(pointer).expect(pointer) = value;
+        let kept = changed.clone();
+        keep_times(&mut changed, &old);
+        assert_eq!(changed, kept, "{pointer}");
+    }
+}

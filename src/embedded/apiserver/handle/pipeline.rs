@@ -395,6 +395,7 @@ pub(super) async fn revise(
         new["metadata"]["generation"] =
             json!(old.int(&["metadata", "generation"]).unwrap_or(0) + 1);
     }
+    managed::keep_times(&mut new, old);
     if new == *old && !is_outdated(context, live) {
         return Ok(Ok(Outcome::Stored(live.clone())));
     }

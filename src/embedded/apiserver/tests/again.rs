@@ -5,6 +5,7 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
+use super::super::time;
 use super::custom::{WIDGETS, cluster};
 use super::harness::Cluster;
 
@@ -141,4 +142,21 @@ async fn what_is_applied_replaced_or_patched_as_it_is_keeps_its_version() {
         }
     }
     assert!(done > 40, "{done} were applied and {refused} refused");
+}
+
+#[tokio::test]
+async fn what_is_applied_and_not_stored_changes_nothing_later_either() {
+    let cluster = cluster().await;
+    let applied = json!({"apiVersion": "example.dev/v1", "kind": "Widget", "metadata": {"name": "again"},
+        "spec": {"size": 3, "color": null, "parts": [{"name": "a", "value": null}]}});
+    let path = format!("{WIDGETS}/again?fieldManager=one");
+    let (code, first) = cluster.call("PATCH", &path, APPLY, &applied.to_string()).await;
+    assert_eq!(code, 201, "{first}");
+    let then = time::now();
+    // Times are in whole seconds.
+    while time::now() == then {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let later = cluster.call("PATCH", &path, APPLY, &applied.to_string()).await;
+    assert_eq!(later, (200, first));
 }
