@@ -26,6 +26,7 @@
 //! ```
 
 mod budget;
+mod charges;
 mod env;
 mod error;
 mod functions;

@@ -218,7 +218,7 @@ fn parse(env: &Env, source: &str) -> Result<rewrite::Rewritten, Error> {
             .join("; "),
     })?;
     let syntax = |message| Error::Syntax { expression: source.to_owned(), message };
-    rewrite::rewrite(env, parsed).map_err(|problem| match problem {
+    rewrite::rewrite(env, source, parsed).map_err(|problem| match problem {
         rewrite::Problem::UnknownFunction(name) => {
             Error::UnknownFunction { expression: source.to_owned(), name }
         }

@@ -7,14 +7,18 @@
 //!   `join` and `lists.range` go through bounded functions, `indexOf` through one that takes no longer than it reads.
 //! - What takes time in proportion to its operands goes through `@measured`, `@walked`, `@searched`, `@compared`, `@sorted`
 //!   or `@paired`, which count it; patterns are compiled once.
+//! - What the interpreter copies although nobody keeps it goes through `@copied` and `@optional`: what is bound to a name,
+//!   and what is put into an optional or selected from one.
 //! - `+` goes through `@add`, the other arithmetic through its like where numbers may mix.
 //! - A field that is a variable of its own becomes one name, as `variables.owner`.
 //! - Calls of the caller's functions become `@call(name, [arguments])`.
 
+use crate::charges::{COMPARING, OPTIONAL, bounded, counting};
 use crate::env::{Alias, Env};
 use crate::macros;
 use cel::common::ast::{
-    CallExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators,
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr,
+    operators,
 };
 use std::collections::BTreeSet;
 
@@ -35,9 +39,15 @@ pub(crate) enum Problem {
     TooDeep,
 }
 
-pub(crate) fn rewrite(env: &Env, expression: IdedExpr) -> Result<Rewritten, Problem> {
-    let mut pass =
-        Pass { env, bound: Vec::new(), variables: BTreeSet::new(), depth: 0, deepest: 0 };
+pub(crate) fn rewrite(env: &Env, source: &str, expression: IdedExpr) -> Result<Rewritten, Problem> {
+    let mut pass = Pass {
+        env,
+        bound: Vec::new(),
+        variables: BTreeSet::new(),
+        optionals: has_optionals(env, source),
+        depth: 0,
+        deepest: 0,
+    };
     let expression = pass.expr(expression)?;
     Ok(Rewritten { expression, variables: pass.variables, depth: pass.deepest })
 }
@@ -46,6 +56,8 @@ struct Pass<'e> {
     env: &'e Env,
     bound: Vec<String>,
     variables: BTreeSet<String>,
+    /// Values may be optionals.
+    optionals: bool,
     depth: usize,
     deepest: usize,
 }
@@ -55,11 +67,13 @@ impl Pass<'_> {
         if self.depth >= MAX_DEPTH {
             return Err(Problem::TooDeep);
         }
-        self.depth += 1;
+        let copies = self.copies(&node.expr);
+        let levels = 1 + usize::from(copies);
+        self.depth += levels;
         self.deepest = self.deepest.max(self.depth);
         let result = self.visit(node);
-        self.depth -= 1;
-        result
+        self.depth -= levels;
+        if copies { Ok(call("@optional", vec![result?])) } else { result }
     }
 
     fn visit(&mut self, node: IdedExpr) -> Result<IdedExpr, Problem> {
@@ -71,20 +85,7 @@ impl Pass<'_> {
                 self.mention(&name);
                 Expr::Ident(name)
             }
-            Expr::Select(mut select) => {
-                if let Some(name) = self.grouped(&select) {
-                    self.mention(&name);
-                    return Ok(IdedExpr {
-                        id,
-                        expr: match select.test {
-                            true => Expr::Literal(LiteralValue::Boolean(true.into())),
-                            false => Expr::Ident(name),
-                        },
-                    });
-                }
-                select.operand = Box::new(self.expr(*select.operand)?);
-                Expr::Select(select)
-            }
+            Expr::Select(select) => self.select(select)?,
             Expr::List(mut list) => {
                 let plain = list.elements.iter().all(is_literal);
                 list.elements = self.all(list.elements)?;
@@ -101,26 +102,43 @@ impl Pass<'_> {
             }
             // Message literals need types that no environment of ours declares.
             Expr::Struct(literal) => return Err(Problem::UnknownFunction(literal.type_name)),
-            Expr::Comprehension(mut fold) => {
-                fold.iter_range = self.expr(fold.iter_range)?;
-                fold.accu_init = self.expr(fold.accu_init)?;
-                let is_bind =
-                    matches!(&fold.iter_range.expr, Expr::List(l) if l.elements.is_empty());
-                if !is_bind {
-                    fold.iter_range = call("@items", vec![fold.iter_range]);
-                }
-                let depth = self.bound.len();
-                self.bound.push(fold.iter_var.clone());
-                self.bound.push(fold.accu_var.clone());
-                fold.loop_cond = self.expr(fold.loop_cond)?;
-                fold.loop_step = self.step(fold.loop_step)?;
-                fold.result = self.expr(fold.result)?;
-                self.bound.truncate(depth);
-                Expr::Comprehension(fold)
-            }
+            Expr::Comprehension(fold) => self.fold(fold)?,
             Expr::Call(call) => self.call(call)?,
         };
         Ok(IdedExpr { id, expr })
+    }
+
+    fn select(&mut self, mut select: SelectExpr) -> Result<Expr, Problem> {
+        if let Some(name) = self.grouped(&select) {
+            self.mention(&name);
+            return Ok(match select.test {
+                true => Expr::Literal(LiteralValue::Boolean(true.into())),
+                false => Expr::Ident(name),
+            });
+        }
+        select.operand = Box::new(self.expr(*select.operand)?);
+        Ok(Expr::Select(select))
+    }
+
+    fn fold(&mut self, mut fold: Box<ComprehensionExpr>) -> Result<Expr, Problem> {
+        let is_bind = matches!(&fold.iter_range.expr, Expr::List(l) if l.elements.is_empty());
+        if is_bind {
+            fold.accu_init = self.counted("@copied", fold.accu_init)?;
+        } else {
+            fold.iter_range = call("@items", vec![self.expr(fold.iter_range)?]);
+            fold.accu_init = self.expr(fold.accu_init)?;
+        }
+        let depth = self.bound.len();
+        self.bound.push(fold.iter_var.clone());
+        self.bound.push(fold.accu_var.clone());
+        fold.loop_cond = self.expr(fold.loop_cond)?;
+        fold.loop_step = self.step(fold.loop_step)?;
+        fold.result = match is_bind {
+            true => self.counted("@copied", fold.result)?,
+            false => self.expr(fold.result)?,
+        };
+        self.bound.truncate(depth);
+        Ok(Expr::Comprehension(fold))
     }
 
     fn all(&mut self, nodes: Vec<IdedExpr>) -> Result<Vec<IdedExpr>, Problem> {
@@ -205,9 +223,9 @@ impl Pass<'_> {
             }
         }
         if target.is_none() && self.env.0.functions.contains_key(&func_name) {
-            let list = Expr::List(ListExpr::new(self.all(args)?));
-            let name = Expr::Literal(LiteralValue::String(func_name.into()));
-            return Ok(call("@call", vec![bare(name), bare(list)]).expr);
+            let list = bare(Expr::List(ListExpr::new(self.all(args)?)));
+            let name = bare(Expr::Literal(LiteralValue::String(func_name.into())));
+            return Ok(call("@call", vec![name, call("@copied", vec![list])]).expr);
         }
         let counting = counting(&func_name);
         let (target, args) = match (target, counting) {
@@ -215,7 +233,11 @@ impl Pass<'_> {
                 (Some(Box::new(self.expr(*target)?)), self.all(args)?)
             }
             (Some(target), Some(counting)) => {
-                (Some(Box::new(self.counted(counting, *target)?)), self.all(args)?)
+                let args = match func_name.as_str() {
+                    "format" => self.operands(&func_name, Some("@walked"), args)?,
+                    _ => self.all(args)?,
+                };
+                (Some(Box::new(self.counted(counting, *target)?)), args)
             }
             (Some(target), None) => (Some(Box::new(self.expr(*target)?)), self.all(args)?),
             (None, _) => (None, self.operands(&func_name, counting, args)?),
@@ -279,6 +301,47 @@ impl Pass<'_> {
         Ok(call(counting, vec![operand?]))
     }
 
+    /// Whether the interpreter puts a copy into an optional, which is the result.
+    fn copies(&self, expr: &Expr) -> bool {
+        let made = match expr {
+            Expr::Select(select) => {
+                let plain = select.test || self.grouped(select).is_some();
+                return !plain && self.may_be_optional(&select.operand);
+            }
+            Expr::Call(made) => made,
+            _ => return false,
+        };
+        match (made.func_name.as_str(), &made.target, &made.args[..]) {
+            (operators::OPT_SELECT | operators::OPT_INDEX, ..) => true,
+            (operators::INDEX, _, [operand, _]) => self.may_be_optional(operand),
+            ("of" | "ofNonZeroValue", Some(target), _) => is_named(target, "optional"),
+            (method, Some(target), args) => {
+                self.alias(target, method, args.len()).is_some_and(|alias| alias.takes_key)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether something may be an optional, so that the interpreter copies what is selected from it. What the caller has
+    /// put into the scope is none.
+    fn may_be_optional(&self, operand: &IdedExpr) -> bool {
+        if !self.optionals {
+            return false;
+        }
+        match &operand.expr {
+            Expr::Select(select) => self.may_be_optional(&select.operand),
+            Expr::Call(made) if made.func_name == operators::INDEX && !made.args.is_empty() => {
+                self.may_be_optional(&made.args[0])
+            }
+            Expr::Ident(name) => {
+                let mut groups = self.env.0.groups.iter();
+                self.bound.contains(name) || groups.any(|group| group.receiver == *name)
+            }
+            Expr::Literal(_) => false,
+            _ => true,
+        }
+    }
+
     /// The name of the variable that a field is.
     fn grouped(&self, select: &SelectExpr) -> Option<String> {
         let Expr::Ident(receiver) = &select.operand.expr else { return None };
@@ -339,66 +402,18 @@ fn kept(expr: Expr) -> Expr {
     call("@kept", vec![bare(expr)]).expr
 }
 
+/// Whether anything in an expression may be an optional.
+fn has_optionals(env: &Env, source: &str) -> bool {
+    let from_outside = !env.0.groups.is_empty() || !env.0.aliases.is_empty();
+    from_outside || OPTIONAL.iter().any(|text| source.contains(text))
+}
+
+fn is_named(node: &IdedExpr, name: &str) -> bool {
+    matches!(&node.expr, Expr::Ident(is) if is == name)
+}
+
 fn is_literal(node: &IdedExpr) -> bool {
     matches!(node.expr, Expr::Literal(_))
-}
-
-/// Operators that compare their operands.
-const COMPARING: &[&str] = &[
-    operators::EQUALS,
-    operators::NOT_EQUALS,
-    operators::LESS,
-    operators::LESS_EQUALS,
-    operators::GREATER,
-    operators::GREATER_EQUALS,
-];
-
-/// How functions and methods count their first operand. Those that are made here count by themselves.
-fn counting(name: &str) -> Option<&'static str> {
-    match name {
-        "distinct" => Some("@paired"),
-        "sort" => Some("@sorted"),
-        "startsWith" | "endsWith" => Some("@compared"),
-        _ if READING.contains(&name) => Some("@measured"),
-        _ if WALKING.contains(&name) => Some("@walked"),
-        _ => None,
-    }
-}
-
-/// Functions and methods that go through a text.
-const READING: &[&str] = &[
-    "bytes",
-    "charAt",
-    "contains",
-    "double",
-    "duration",
-    "find",
-    "findAll",
-    "int",
-    "lowerAscii",
-    "size",
-    "split",
-    "string",
-    "substring",
-    "timestamp",
-    "trim",
-    "uint",
-    "upperAscii",
-];
-
-/// Functions and methods that go through a text or a list.
-const WALKING: &[&str] = &["flatten", "format", "reverse", "slice"];
-
-/// The bounded function in place of a method, or of a function that is one, too.
-fn bounded(name: &str, is_method: bool) -> Option<&'static str> {
-    match name {
-        "matches" => Some("@matches"),
-        "replace" if is_method => Some("@replace"),
-        "join" if is_method => Some("@join"),
-        "indexOf" if is_method => Some("@indexOf"),
-        "lastIndexOf" if is_method => Some("@lastIndexOf"),
-        _ => None,
-    }
 }
 
 fn is_operator(name: &str) -> bool {

@@ -345,7 +345,8 @@ fn what_is_looked_for_takes_no_longer_for_being_almost_there() {
 #[test]
 fn what_goes_through_its_operands_counts_as_loop_steps() {
     let vars = json!({"list": (0..2000).collect::<Vec<_>>(), "long": "x".repeat(50_000),
-        "lists": vec![vec![0; 100]; 50], "map": {"a": 1}, "wide": vec!["w".repeat(10_000); 10], "one": ["w".repeat(10_000)]});
+        "lists": vec![vec![0; 100]; 50],
+        "root": {"lists": vec![vec![0; 100]; 50], "deep": {"lists": vec![vec![0; 100]; 50]}}, "map": {"a": 1}, "wide": vec!["w".repeat(10_000); 10], "one": ["w".repeat(10_000)]});
     let within = |source: &str| {
         let program = Program::compile(&Env::kubernetes(), source).unwrap();
         let vars = Vars::from_object(&vars).limited(10_000);
@@ -384,6 +385,18 @@ fn what_goes_through_its_operands_counts_as_loop_steps() {
         "list.all(x, long.startsWith(long))",
         "list.all(x, lists.first().hasValue() && lists.last().hasValue())",
         "list.all(x, one.all(y, x >= 0))",
+        "list.all(x, root.?lists.hasValue())",
+        "list.all(x, root[?'lists'].hasValue())",
+        "cel.bind(o, root.?deep, list.all(x, o.lists.hasValue()))",
+        "cel.bind(o, root.?deep, list.all(x, o['lists'].hasValue()))",
+        "[root.?deep].all(o, list.all(x, o.lists.hasValue()))",
+        "list.all(x, [optional.of(lists)].size() == 1)",
+        "list.all(x, optional.ofNonZeroValue(lists).hasValue())",
+        "list.all(x, cel.bind(l, lists, l.size() == 50))",
+        "list.all(x, cel.bind(l, x, lists).size() == 50)",
+        "list.all(x, math.greatest(list) >= x)",
+        "list.all(x, math.least(list) <= x)",
+        "list.all(x, '%s'.format([lists]) != '')",
         "list.all(x, x == x && x < x + 1 && x in map || x >= 0 && x in [x] && x != -1)",
     ] {
         assert!(!within(costly), "{costly}");
@@ -397,6 +410,9 @@ fn what_goes_through_its_operands_counts_as_loop_steps() {
         "!('y' in wide) && wide.indexOf('y') < 0 && wide.distinct().size() == 1 && sets.contains(wide, wide)",
         "list.all(x, wide.size() == 10 && x >= 0)",
         "list.all(x, 'a' in map && 'abc'.startsWith('a'))",
+        "list.all(x, root.deep.lists.size() == 50 && map.?a.hasValue())",
+        "cel.bind(m, root, list.all(x, m.deep.lists.size() == 50))",
+        "list.all(x, math.greatest(x, 1) >= x && '%d'.format([x]) != '')",
     ] {
         assert!(within(cheap), "{cheap}");
     }

@@ -3,7 +3,7 @@
 
 use super::{Args, Outcome, size};
 use crate::budget;
-use cel::common::types::{CelBytes, CelList, CelString, DYN_TYPE};
+use cel::common::types::{CelBytes, CelList, CelOptional, CelString, DYN_TYPE, Kind};
 use cel::common::value::Val;
 use cel::{DeclarationError, Env, ExecutionError};
 
@@ -14,6 +14,8 @@ pub(super) fn register(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_overload("@searched", "@searched", vec![DYN_TYPE], |args| after(args, search))?;
     env.add_overload("@sorted", "@sorted", vec![DYN_TYPE], |args| after(args, sort))?;
     env.add_overload("@paired", "@paired", vec![DYN_TYPE], |args| after(args, pair))?;
+    env.add_overload("@copied", "@copied", vec![DYN_TYPE], |args| after(args, copy))?;
+    env.add_overload("@optional", "@optional", vec![DYN_TYPE], |args| after(args, select))?;
     env.add_overload("@compared", "@compared", vec![DYN_TYPE], |args| after(args, compare))
 }
 
@@ -74,4 +76,20 @@ fn pair(value: &dyn Val) -> Result<(), ExecutionError> {
 /// To compare it.
 fn compare(value: &dyn Val) -> Result<(), ExecutionError> {
     budget::compare(size(value))
+}
+
+/// To copy it. What has nothing in it costs nothing.
+fn copy(value: &dyn Val) -> Result<(), ExecutionError> {
+    match value.get_type().kind() {
+        Kind::Boolean | Kind::Double | Kind::Int | Kind::UInt | Kind::NullType => Ok(()),
+        _ => compare(value),
+    }
+}
+
+/// To put it into an optional, if it is one.
+fn select(value: &dyn Val) -> Result<(), ExecutionError> {
+    match value.downcast_ref::<CelOptional>() {
+        Some(_) => compare(value),
+        None => Ok(()),
+    }
 }
