@@ -351,4 +351,6 @@ fn decode(bytes: &[u8]) -> Option<Record> {
 }
 
 #[cfg(test)]
+mod power;
+#[cfg(test)]
 mod tests;
