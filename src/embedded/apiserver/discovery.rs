@@ -146,10 +146,7 @@ fn aggregated(
     let etag = format!("\"{}\"", catalog.etag.to_uppercase());
     let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     let mut reply = if known == Some(etag.as_str()) {
-        // Clients take the headers of a 304 over into what they have cached, the content type with them.
-        let mut unchanged = reply::json_bytes(304, "");
-        unchanged.headers_mut().remove(CONTENT_TYPE);
-        unchanged
+        unchanged()
     } else {
         let items: Vec<_> = catalog
             .groups()
@@ -230,6 +227,14 @@ fn openapi(api: &Api, catalog: &Catalog, group: &str, version: &str) -> Result<R
     Ok(reply::json_bytes(200, openapi_of(api, group, found)))
 }
 
+/// What the client has is what there is. It takes the headers of this over into what it has cached, so there is no
+/// content type.
+fn unchanged() -> Reply {
+    let mut reply = reply::json_bytes(304, "");
+    reply.headers_mut().remove(CONTENT_TYPE);
+    reply
+}
+
 /// All of it in one document of version 2, made anew for who does not have it yet.
 fn swagger(
     api: &Api,
@@ -238,11 +243,12 @@ fn swagger(
     headers: &HeaderMap,
 ) -> Result<Reply, ApiError> {
     let format = accept::openapi(accept)?;
-    let hash = curtain_schema::openapi::hash(&openapi_index(catalog));
-    let etag = format!("\"{hash:016X}\"");
+    // What is written in two ways is not the same to a cache.
+    let content = [&openapi_index(catalog), format.content_type().as_bytes()].concat();
+    let etag = format!("\"{:016X}\"", curtain_schema::openapi::hash(&content));
     let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     let mut reply = if known == Some(etag.as_str()) {
-        reply::reply(304, format.content_type(), reply::full(Vec::new()))
+        unchanged()
     } else {
         let documents = catalog.groups().iter().flat_map(|group| {
             let versions = group.versions.iter();
