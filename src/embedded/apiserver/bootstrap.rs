@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::auth::rbac::{self, Rule};
 use super::auth::{User, bootstrap};
-use super::kinds::{CLEANUP, DEFINITIONS, ValueExt, system_classes};
+use super::kinds::{CLEANUP, DEFINITIONS, ValueExt, definition_ends, system_classes};
 use super::store::{Key, Object};
 use super::{Api, ApiError, ServerConfig, route};
 use crate::volume::PROVISIONER;
@@ -258,14 +258,21 @@ pub(super) async fn clean_up_definitions(api: Arc<Api>) {
 
 /// `true` when nothing of the definition is left.
 async fn clean_up(api: &Arc<Api>, definition: &Object) -> Result<bool, ApiError> {
-    let document = definition.value();
-    let (group, plural) =
-        (document.text(&["spec", "group"]), document.text(&["spec", "names", "plural"]));
-    let finalizers: Vec<&Value> =
-        document.list(&["metadata", "finalizers"]).iter().filter(|f| *f != CLEANUP).collect();
-    if finalizers.len() == document.list(&["metadata", "finalizers"]).len() {
+    let mut document = definition.value();
+    let itself =
+        format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}", definition.key.name);
+    let finalizers = document.list(&["metadata", "finalizers"]);
+    let others: Vec<Value> = finalizers.iter().filter(|f| *f != CLEANUP).cloned().collect();
+    if others.len() == finalizers.len() {
         return Ok(true);
     }
+    if definition_ends(&mut document) {
+        let patch = json!({"metadata": {"resourceVersion": definition.rv.to_string()},
+            "status": {"conditions": document["status"]["conditions"]}});
+        call(api, "PATCH", format!("{itself}/status"), &patch).await?;
+    }
+    let (group, plural) =
+        (document.text(&["spec", "group"]), document.text(&["spec", "names", "plural"]));
     let table = format!("{group}/{plural}").into();
     let version = api.catalog().any_version(group, plural).map(|resource| resource.version.clone());
     if let Some(version) = version {
@@ -286,10 +293,8 @@ async fn clean_up(api: &Arc<Api>, definition: &Object) -> Result<bool, ApiError>
     if api.store.count(&table) > 0 {
         return Ok(false);
     }
-    let patch = json!({"metadata": {"finalizers": finalizers}});
-    let path =
-        format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}", definition.key.name);
-    call(api, "PATCH", path, &patch).await.map(|_| true)
+    let patch = json!({"metadata": {"finalizers": others}});
+    call(api, "PATCH", itself, &patch).await.map(|_| true)
 }
 
 /// How long events are kept, and how often is looked.

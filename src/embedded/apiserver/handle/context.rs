@@ -139,6 +139,18 @@ impl Context {
         ApiError::not_found(self.resource.qualified(), &self.path.name)
     }
 
+    /// New objects need their namespace and their definition to be staying.
+    pub(crate) fn check_creation(&self, api: &Api) -> Result<(), ApiError> {
+        if self.resource.ending {
+            return Err(ApiError::plain(
+                405,
+                "MethodNotAllowed",
+                "create not allowed while custom resource definition is terminating",
+            ));
+        }
+        self.check_namespace(api, true)
+    }
+
     /// Namespaced paths need their namespace; new objects need it to be staying.
     pub(crate) fn check_namespace(&self, api: &Api, creating: bool) -> Result<(), ApiError> {
         if !self.resource.namespaced {

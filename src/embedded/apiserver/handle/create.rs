@@ -35,7 +35,7 @@ pub(super) fn review(
 }
 
 pub(super) async fn answer(api: &Api, context: &Context, body: &Bytes) -> Result<Reply, ApiError> {
-    context.check_namespace(api, true)?;
+    context.check_creation(api)?;
     let (value, warnings) = pipeline::decode(context, body)?;
     create(api, context, value, false).await?.reply(context, 201, &warnings)
 }

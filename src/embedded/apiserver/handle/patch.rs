@@ -192,7 +192,7 @@ async fn apply(api: &Api, context: &Context, body: &Bytes, door: Door) -> Result
                 );
                 return Err(ApiError::conflict(resource.qualified(), &context.path.name, &why));
             }
-            context.check_namespace(api, true)?;
+            context.check_creation(api)?;
             route::authorize_create(api, context)?;
             match create::create(api, context, new, true).await {
                 // Somebody else created it meanwhile: apply to that.

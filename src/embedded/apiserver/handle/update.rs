@@ -20,7 +20,7 @@ pub(super) async fn put(api: &Api, context: &Context, body: &Bytes) -> Result<Re
     if context.resource.strategy.create_on_update
         && api.store.latest(&context.resource.table, &context.key()).is_none()
     {
-        context.check_namespace(api, true)?;
+        context.check_creation(api)?;
         route::authorize_create(api, context)?;
         return create::create(api, context, value, false).await?.reply(context, 201, &warnings);
     }

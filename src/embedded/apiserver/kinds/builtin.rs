@@ -113,6 +113,7 @@ fn resource(group: &str, line: &Line) -> Option<Resource> {
         }),
         generation: line.generation,
         revision: String::new(),
+        ending: false,
         strategy: line.strategy,
         schema: Schema::Builtin(builtin::root(group, line.version, line.kind)?),
         reading: None,

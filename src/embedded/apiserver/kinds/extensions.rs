@@ -1,5 +1,6 @@
 //! Custom resource definitions: validation, names, and the descriptors that they make.
 
+mod conditions;
 mod names;
 
 use std::collections::BTreeMap;
@@ -16,9 +17,11 @@ use super::catalog::{Definitions, Served};
 use super::columns::CREATED;
 use super::meta::{immutable, is_dns_1035_label, is_dns_subdomain};
 use super::{
-    Catalog, Column, Columns, Reading, Resource, Scale, Schema, Strategy, ValueExt, api_version,
+    Catalog, Column, Columns, Deletion, Reading, Resource, Scale, Schema, Strategy, ValueExt,
+    api_version,
 };
 
+pub(crate) use conditions::{end, progress};
 pub(crate) use names::Names;
 
 /// Holds a definition until its objects are gone.
@@ -38,8 +41,14 @@ pub(super) const KINDS: &[Line] = &[Line {
     ..CLUSTER
 }];
 
-const DEFINITION: Strategy =
-    Strategy { default, prepare, validate, along: Some(names::along), ..Strategy::PLAIN };
+const DEFINITION: Strategy = Strategy {
+    default,
+    prepare,
+    validate,
+    along: Some(names::along),
+    deletion: Deletion::Definition,
+    ..Strategy::PLAIN
+};
 
 fn default(definition: &mut Value) {
     let spec = definition.sub("spec");
@@ -152,7 +161,7 @@ fn validate(definition: &Value, old: Option<&Value>, errors: &mut Vec<FieldError
     }
     if let Some(old) = old {
         // Its objects are stored by these; of what has never been served there are none.
-        let stored: &[&[&str]] = match names::is_established(old) {
+        let stored: &[&[&str]] = match conditions::is_established(old) {
             true => &[&["spec", "names", "kind"], &["spec", "scope"]],
             false => &[],
         };
@@ -213,12 +222,13 @@ pub(crate) fn custom_resources(store: &Store, known: &Catalog) -> Definitions {
 
 fn served(object: &Object, known: &Catalog) -> Vec<Arc<Resource>> {
     let definition = object.value();
-    if !names::is_established(&definition) {
+    if !conditions::is_established(&definition) {
         return Vec::new();
     }
     let generation = definition.int(&["metadata", "generation"]).unwrap_or(0);
-    let revision =
-        format!("{}/{generation}/{}", object.uid(), definition["status"]["acceptedNames"]);
+    let (names, ending) =
+        (&definition["status"]["acceptedNames"], conditions::is_ending(&definition));
+    let revision = format!("{}/{generation}/{names}/{ending}", object.uid());
     let (group, plural) =
         (definition.text(&["spec", "group"]), definition.text(&["spec", "names", "plural"]));
     let versions = definition.list(&["spec", "versions"]).iter();
@@ -311,6 +321,7 @@ fn descriptor(
         scale,
         generation: true,
         revision: revision.into(),
+        ending: conditions::is_ending(definition),
         strategy: Strategy { unconditional_update: false, ..Strategy::PLAIN },
         schema,
         reading: Some(reading),

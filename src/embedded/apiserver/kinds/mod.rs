@@ -50,7 +50,10 @@ pub(super) use builtin::resources as builtin_resources;
 pub(super) use catalog::{Catalog, Group, GroupVersion};
 pub(super) use check::{is_empty, selects};
 pub(super) use columns::{Column, Columns};
-pub(super) use extensions::{CLEANUP, Names, TABLE as DEFINITIONS, custom_resources};
+pub(super) use extensions::{
+    CLEANUP, Names, TABLE as DEFINITIONS, custom_resources, end as end_definition,
+    progress as definition_ends,
+};
 pub(super) use meta::{is_dns_subdomain, is_label_value, is_qualified_name, validate_metadata};
 pub(super) use reading::Reading;
 pub(super) use registration::{
@@ -100,6 +103,8 @@ pub(super) struct Resource {
     pub generation: bool,
     /// Names the definition that a custom resource comes from, and its generation; empty for built-in kinds.
     pub revision: String,
+    /// The definition is being deleted, and all objects with it: no more are made.
+    pub ending: bool,
     /// What is special.
     pub strategy: Strategy,
     /// Shape of the objects.
@@ -147,6 +152,8 @@ pub(super) enum Deletion {
     Pod,
     /// Its content goes first (`spec.finalizers`).
     Namespace,
+    /// The objects that it defines go first.
+    Definition,
 }
 
 /// Objects that cannot be deleted.

@@ -207,6 +207,45 @@ async fn definitions_take_their_objects_along() {
 }
 
 #[tokio::test]
+async fn a_definition_that_is_being_deleted_gets_no_more_objects() {
+    let cluster = cluster().await;
+    let mut held = widget("a", json!({"size": 3}));
+    held["metadata"]["finalizers"] = json!(["a.b/c"]);
+    cluster.post(WIDGETS, held).await;
+    let itself = format!("{DEFINITIONS}/widgets.example.dev");
+    let (code, answer) = cluster.call("DELETE", &itself, "", "").await;
+    assert_eq!(code, 200, "{answer}");
+    let reason = |definition: &Value| {
+        let conditions = definition["status"]["conditions"].as_array().unwrap();
+        let condition = conditions.iter().find(|c| c["type"] == "Terminating").unwrap();
+        assert_eq!(condition["status"], "True");
+        condition["reason"].as_str().unwrap().to_owned()
+    };
+    let progress = async {
+        while reason(&cluster.get(&itself).await.1) != "InstanceDeletionInProgress" {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), progress).await.expect("progress");
+
+    let (code, answer) = cluster.post(WIDGETS, widget("b", json!({"size": 3}))).await;
+    assert_eq!(
+        (code, &answer["message"]),
+        (405, &json!("create not allowed while custom resource definition is terminating"))
+    );
+    assert_eq!(cluster.get(&format!("{WIDGETS}/a")).await.0, 200, "what is there is served");
+    let free = json!({"metadata": {"finalizers": null}}).to_string();
+    let patch = "application/merge-patch+json";
+    assert_eq!(cluster.call("PATCH", &format!("{WIDGETS}/a"), patch, &free).await.0, 200);
+    let gone = async {
+        while cluster.get(&itself).await.0 != 404 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), gone).await.expect("it goes");
+}
+
+#[tokio::test]
 async fn bad_definitions_are_refused_field_by_field() {
     let cluster = Cluster::start().await;
     let mut definition = definition();

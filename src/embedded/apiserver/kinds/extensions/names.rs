@@ -11,9 +11,10 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::super::Api;
 use super::super::super::store::{Key, Object, Write};
-use super::super::super::{Api, time};
 use super::super::ValueExt;
+use super::conditions::{self, ACCEPTED, ESTABLISHED, holds, is_established};
 use super::{TABLE, strings};
 
 /// What has been read of definitions. Reading a large one costs more than everything else here.
@@ -41,18 +42,6 @@ impl Known {
         let accepted = head.status.at(&["acceptedNames"]).cloned().unwrap_or_default();
         Self { rv: object.rv, accepted, waits: !holds(&head.status, ACCEPTED) }
     }
-}
-
-const ACCEPTED: &str = "NamesAccepted";
-const ESTABLISHED: &str = "Established";
-
-/// Has the definition had all its names?
-pub(super) fn is_established(definition: &Value) -> bool {
-    holds(&definition["status"], ESTABLISHED)
-}
-
-fn holds(status: &Value, kind: &str) -> bool {
-    status.list(&["conditions"]).iter().any(|c| c["type"] == kind && c["status"] == "True")
 }
 
 /// Gives the definition that is written the names that it can have, and others those that it no longer has.
@@ -143,13 +132,13 @@ fn decide(definition: &mut Value, taken: &BTreeMap<Key, Value>) -> bool {
         None => ("True", "NoConflicts", "no conflicts found"),
         Some((reason, message)) => ("False", *reason, message.as_str()),
     };
-    condition(definition, ACCEPTED, status, reason, message);
+    conditions::set(definition, ACCEPTED, status, reason, message);
     if !is_established(definition) {
         let (status, reason, message) = match conflict {
             None => ("True", "InitialNamesAccepted", "the initial names have been accepted"),
             Some(_) => ("False", "NotAccepted", "not all names are accepted"),
         };
-        condition(definition, ESTABLISHED, status, reason, message);
+        conditions::set(definition, ESTABLISHED, status, reason, message);
     }
     definition["status"] != before
 }
@@ -171,24 +160,6 @@ fn take(names: &mut Value, wanted: &Value, field: &str) {
     match wanted.at(&[field]) {
         Some(value) => names[field] = value.clone(),
         None => drop(names.drop_field(field)),
-    }
-}
-
-fn condition(definition: &mut Value, kind: &str, status: &str, reason: &str, message: &str) {
-    let conditions = &mut definition.sub("status")["conditions"];
-    if !conditions.is_array() {
-        *conditions = json!([]);
-    }
-    let Some(list) = conditions.as_array_mut() else { return };
-    let at = list.iter().position(|c| c["type"] == kind).unwrap_or_else(|| {
-        list.push(json!({"type": kind}));
-        list.len() - 1
-    });
-    if list[at]["status"] != status {
-        list[at]["lastTransitionTime"] = time::now().into();
-    }
-    for (field, text) in [("status", status), ("reason", reason), ("message", message)] {
-        list[at][field] = text.into();
     }
 }
 
