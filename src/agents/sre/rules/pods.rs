@@ -70,7 +70,10 @@ fn memory(evidence: &Evidence, name: &str, component: &Component) -> Option<Caus
         .events
         .iter()
         .find(|event| event.reason.contains("OOM") || event.message.contains("OOMKilled"));
-    let restarts = restarts(component).or_else(|| told(evidence, name))?;
+    let restarts = restarts(component).or_else(|| {
+        let ended = killed.is_some() || event.is_some();
+        ended.then(|| told(evidence, name)).flatten()
+    })?;
     let used = component.state.memory.filter(|part| *part >= FULL);
     let (weight, finding) = match (killed, event, used) {
         (Some((pod, why)), ..) => (0.93, seen(evidence, name, format!("Pod {pod}: {why}"))),
@@ -134,7 +137,8 @@ fn down(component: &Component) -> bool {
     component.state.pods.split_once('/').is_some_and(|(ready, all)| ready != all)
 }
 
-/// That the alert itself says that a pod was started anew: it knows before anybody has counted it.
+/// That the alert itself says that a pod was started anew: it knows before anybody has counted it. It may be of something
+/// else that failed.
 fn told(evidence: &Evidence, name: &str) -> Option<String> {
     let pods = evidence.request.alert.concern() == Concern::Pods && evidence.alerted() == name;
     pods.then(|| "A pod was started anew".to_owned())

@@ -259,6 +259,10 @@ fn a_kill_that_nobody_has_counted_yet_is_one_when_the_alert_is_of_it() {
     assert!(summary("failures").contains("OOMKilled"), "{}", summary("failures"));
     // It may have been long ago.
     assert!(summary("slow").contains("slow by itself"), "{}", summary("slow"));
+    // What takes much memory was not ended for it as long as nobody says so.
+    let mut full = World::new("mail", "failures");
+    full.component("mail").state.memory = Some(0.9);
+    assert_eq!(nothing(full), Nothing::Transient);
 }
 
 #[test]
