@@ -96,6 +96,20 @@ async fn a_trace_is_a_waterfall_of_its_spans() {
     observe(&browser, path, json!({"spans": [first, late]}));
     let part = browser.page(&part.replace("&amp;", "&")).await;
     assert!(part.starts_with("<div") && part.contains("2 spans in 100 ms"), "{part}");
+
+    // A page does not wait for ever: not for a trace that is not there, nor for a clock that is ahead.
+    let ahead = span("top", "", "2999-01-01T00:00:00Z", 1, "ok");
+    for spans in [json!([]), json!([ahead])] {
+        observe(&browser, path, json!({"spans": spans}));
+        let page = browser.page(&link).await;
+        let part = page.split("data-fetch=\"").nth(1).unwrap().split('"').next().unwrap();
+        let part = part.replace("&amp;", "&");
+        assert!(!browser.page(&part).await.contains("data-done"), "{part}");
+        let (address, since) = part.split_once("&since=").unwrap();
+        let since: i64 = since.trim_end_matches("&part").parse().unwrap();
+        let later = format!("{address}&since={}&part", since - 120);
+        assert!(browser.page(&later).await.contains("data-done"), "{later}");
+    }
 }
 
 #[tokio::test]

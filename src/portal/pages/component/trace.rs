@@ -25,10 +25,17 @@ use std::sync::Arc;
 const MOST: usize = 500;
 /// Seconds until they are fetched again.
 const EVERY: u32 = 5;
-/// How long after a trace's end its last spans are here: exporters send what they have every few seconds.
+/// How long after a trace's end its last spans are here, and for how long a page waits for them whatever their clocks
+/// say: exporters send what they have every few seconds.
 const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 /// Deeper ones stand no further to the right.
 const DEEPEST: usize = 12;
+
+/// When the page was opened that fetches its part, in seconds; absent on the page itself.
+#[derive(Deserialize)]
+pub(crate) struct Opened {
+    since: Option<i64>,
+}
 
 /// Which trace of which component.
 #[derive(Deserialize)]
@@ -43,6 +50,7 @@ pub(crate) async fn show(
     SignedIn(session): SignedIn,
     Path(Trace { place, trace }): Path<Trace>,
     Query(asked): Query<Asked>,
+    Query(opened): Query<Opened>,
 ) -> Page {
     let user = portal.backend.of(&session.token);
     let frame = Frame::read(&user, place, &asked).await?;
@@ -59,18 +67,23 @@ pub(crate) async fn show(
         found = softly(user.observed(&path, &question(&frame.place.component)).await)?;
     }
     let spans = found.map(|mut answer| taken(&mut answer["spans"]));
-    let settled = spans.as_ref().is_ok_and(|spans| is_settled(spans, Timestamp::now()));
+    let now = Timestamp::now();
+    let since = opened.since.unwrap_or(now.as_second());
+    let settled = spans.as_ref().is_ok_and(|spans| is_settled(spans, now))
+        || now.as_second().saturating_sub(since) > SETTLED.as_secs();
     let part = match spans {
         Err(reason) => parts::missing("The trace cannot be shown", &reason),
         Ok(spans) if spans.is_empty() => html! {
             p.dim { "Nothing of trace " code { (trace) } " is known in this time and environment." }
         },
-        Ok(spans) => html! { div data-done[settled] { (waterfall(&trace, &spans)) } },
+        Ok(spans) => waterfall(&trace, &spans),
     };
+    let part = html! { div data-done[settled] { (part) } };
     if asked.is_part() {
         return Ok(Html(part.into_string()));
     }
-    let address = format!("{}&part", frame.href(&format!("/traces/{}", encode(&trace))));
+    let itself = frame.href(&format!("/traces/{}", encode(&trace)));
+    let address = format!("{itself}&since={since}&part");
     let content = html! {
         p.back { a href=(frame.href("/traces")) { "All traces" } }
         @if settled { (part) } @else { (parts::fetched(&address, EVERY, part)) }
