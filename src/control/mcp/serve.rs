@@ -31,6 +31,8 @@ use crate::{
 
 /// The longest a tool may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that is looked for what could stand in the place of what is missing.
+const LOOK: Duration = Duration::from_secs(2);
 /// The longest request body, in bytes.
 const LONGEST_BODY: usize = 1024 * 1024;
 
@@ -210,7 +212,7 @@ impl<T: Toolbox> Server<T> {
             }
         };
         // Slow or not, the call is answered.
-        let _ = tokio::time::timeout(PATIENCE, look).await;
+        let _ = tokio::time::timeout(LOOK, look).await;
         reason
     }
 
