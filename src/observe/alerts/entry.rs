@@ -161,7 +161,7 @@ pub(super) const INCIDENT: &str = concat!(
     actor!("resolved"),
     ", (SELECT json_object('source', source_type, 'query', source_query, 'metric', source_metric, \
      'value', alert_value) FROM alert_entries WHERE alert_entries.id = incident_entries.alert_id), \
-     (SELECT group_concat(channel || ': ' || state, ', ') FROM delivery \
+     (SELECT group_concat(channel || ': ' || state, ', ' ORDER BY channel) FROM delivery \
      WHERE delivery.alert_id = incident_entries.alert_id AND event = 'trigger')"
 );
 
