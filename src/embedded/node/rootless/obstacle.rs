@@ -7,8 +7,8 @@ const DEBIAN: &str = "/proc/sys/kernel/unprivileged_userns_clone";
 const UBUNTU: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
 /// The first that mounts layers for users.
 const KERNEL: (u32, u32) = (5, 11);
-/// The kernel's own directory for a file system to be mounted on, empty otherwise: it hides nothing.
-const EMPTY: &str = "/proc/sys/fs/binfmt_misc";
+/// The kernel's own directories for file systems to be mounted on, empty otherwise: such a mount hides nothing.
+const EMPTY: [&str; 3] = ["/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd", "/proc/openprom"];
 
 /// Lets the programs that are called curtain make user namespaces, on a system where AppArmor keeps others from it.
 const PROFILE: &str = "abi <abi/4.0>,\ninclude <tunables/global>\n\
@@ -118,7 +118,7 @@ fn version(release: &str) -> (u32, u32) {
 /// A part of `/proc` that something is mounted on.
 fn hidden(mounts: &str) -> Option<&str> {
     let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-    places.into_iter().find(|place| place.starts_with("/proc/") && *place != EMPTY)
+    places.into_iter().find(|place| place.starts_with("/proc/") && !EMPTY.contains(place))
 }
 
 #[cfg(test)]
@@ -147,6 +147,11 @@ mod tests {
         assert_eq!(usual().obstacle(), None);
         let open = Machine { debian: Some("1".into()), ubuntu: Some("0".into()), ..usual() };
         assert_eq!(open.obstacle(), None);
+        // An NFS server's, and firmware's of some machines.
+        let mut served = usual();
+        served.mounts += "42 22 0:35 / /proc/fs/nfsd rw - nfsd nfsd rw\n\
+                          43 22 0:36 / /proc/openprom rw - openpromfs openprom rw\n";
+        assert_eq!(served.obstacle(), None);
     }
 
     #[test]
@@ -174,9 +179,11 @@ mod tests {
     fn old_kernels_and_containers_are_named() {
         let text = said(&Machine { release: "5.10.0-30-amd64".into(), ..usual() });
         assert!(text.contains("Linux 5.10.0-30-amd64") && text.contains("5.11"), "{text}");
-        let mut container = usual();
-        container.mounts += "41 22 0:34 / /proc/kcore rw - tmpfs tmpfs rw\n";
-        let text = said(&container);
-        assert!(text.starts_with("/proc/kcore is hidden"), "{text}");
+        for hidden in ["/proc/kcore", "/proc/fs", "/proc/fs/nfsd2"] {
+            let mut container = usual();
+            container.mounts += &format!("41 22 0:34 / {hidden} rw - tmpfs tmpfs rw\n");
+            let text = said(&container);
+            assert!(text.starts_with(&format!("{hidden} is hidden")), "{text}");
+        }
     }
 }
