@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use curtain_embedded::Registries;
+use serde_json::Value;
 
 use crate::Error;
 
@@ -20,6 +21,13 @@ fn read_file(path: &Path) -> Result<Registries, Error> {
     let fail = |why: String| Error::Registries { path: path.to_owned(), why };
     match std::fs::read(path) {
         Ok(bytes) => {
+            // Earlier builds stored it with the rest, but it was never this file's to say.
+            let said = serde_json::from_slice::<Value>(&bytes);
+            if said.is_ok_and(|said| said.get("offline").is_some()) {
+                let why = "\"offline\" is no setting of the machine: \
+                           `curtain up --offline` chooses it as it makes an instance";
+                return Err(fail(why.to_owned()));
+            }
             let registries: Registries =
                 serde_json::from_slice(&bytes).map_err(|error| fail(error.to_string()))?;
             registries.check().map_err(fail)?;
@@ -41,9 +49,13 @@ mod tests {
         assert_eq!(read_file(&path).unwrap(), Registries::default());
         std::fs::write(&path, r#"{"insecure": ["near:5000"]}"#).unwrap();
         assert!(read_file(&path).unwrap().insecure.contains("near:5000"));
-        for (bad, named) in
-            [(r#"{"insecur": []}"#, "insecur"), (r#"{"insecure": ["http://a"]}"#, "http://a")]
-        {
+        for (bad, named) in [
+            (r#"{"insecur": []}"#, "insecur"),
+            (r#"{"insecure": ["http://a"]}"#, "http://a"),
+            (r#"{"offline": true}"#, "`curtain up --offline`"),
+            (r#"{"offline": false}"#, "`curtain up --offline`"),
+            ("{", "line 1"),
+        ] {
             std::fs::write(&path, bad).unwrap();
             let said = read_file(&path).unwrap_err().to_string();
             assert!(said.contains("registries.json") && said.contains(named), "{said}");
