@@ -153,8 +153,16 @@ pub async fn heal(
     if let Some(service) = service {
         fault_of(service, None)?;
     }
-    let client = access.kube().await?;
-    let bindings = api(&client, "ReleaseBinding", "releasebindings", NAMESPACE);
+    heal_by(&access.kube().await?, service, environment).await
+}
+
+/// As [`heal`], of a service that is known.
+async fn heal_by(
+    client: &Client,
+    service: Option<&str>,
+    environment: Option<&str>,
+) -> Result<Healing, Error> {
+    let bindings = api(client, "ReleaseBinding", "releasebindings", NAMESPACE);
     let all = bindings.list(&ListParams::default()).await;
     let all = all.map_err(refused("list the release bindings"))?;
     let mut healing = Healing::default();
@@ -166,9 +174,9 @@ pub async fn heal(
             continue;
         }
         if is("/spec/owner/componentName", service) && is("/spec/environment", environment) {
-            healing.healed.extend(heal_one(&client, &bindings, binding).await?);
+            healing.healed.extend(heal_one(client, &bindings, binding).await?);
         } else if let Some(record) = record(&binding)
-            && is_broken(&client, &binding, &record).await?
+            && is_broken(client, &binding, &record).await?
         {
             healing.still_broken.push(Still {
                 service: text(&binding, "/spec/owner/componentName").to_owned(),
@@ -186,10 +194,12 @@ async fn heal_one(
     mut binding: DynamicObject,
 ) -> Result<Option<Healed>, Error> {
     let name = name_of(&binding).to_owned();
+    let Some(found) = record(&binding) else { return Ok(None) };
+    // Before anything is put back: a second try finds what the first one mended.
+    let mended = !is_broken(client, &binding, &found).await?;
     for tried in 1.. {
         let Some(record) = record(&binding) else { return Ok(None) };
         let service = text(&binding, "/spec/owner/componentName").to_owned();
-        let mended = !is_broken(client, &binding, &record).await?;
         let mut kept = restore(&mut binding.data, &record);
         if let Some(image) = &record.image
             && !Image::of(client, &service).await?.heal(image).await?
@@ -267,3 +277,6 @@ pub(super) fn name_of(object: &DynamicObject) -> &str {
 pub(super) fn text<'o>(object: &'o DynamicObject, path: &str) -> &'o str {
     object.data.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
