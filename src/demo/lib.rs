@@ -6,7 +6,7 @@
 //!
 //! - [`FAULTS`], [`find`], [`change`]: what there is, and what it does to a service.
 //! - [`set`], [`restore`], [`is_free`]: a fault in the variables of a release binding; [`stands`]: whether one is there still.
-//! - [`Image`]: the one fault that changes a workload.
+//! - [`Image`]: the one fault that changes a workload; [`Workload`]: what is known of that.
 //! - [`pause`]: how long to wait for another writer.
 //! - [`Record`]: what was changed, in the binding's annotation [`ANNOTATION`].
 //!
@@ -22,4 +22,4 @@ pub use faults::{
     Change, FAULTS, Fault, NAMESPACE, PROJECT, SERVICES, Unknown, change, find, variables,
 };
 pub use image::{IMAGE, Image};
-pub use record::{ANNOTATION, Changed, Record, VARIABLES, is_free, restore, set, stands};
+pub use record::{ANNOTATION, Changed, Record, VARIABLES, Workload, is_free, restore, set, stands};

@@ -49,6 +49,17 @@ impl Record {
     }
 }
 
+/// What is known of the workload whose image a fault changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Workload {
+    /// Nothing: no fault that is meant changed it, or it may not be seen.
+    Unknown,
+    /// There is none any more, and nothing in it to put back.
+    Gone,
+    /// What it is like.
+    There(Value),
+}
+
 /// Whether `fault` is still to be made in a binding that was broken by `earlier`: not where it stands already. What
 /// somebody has mended since is broken anew, once the rest of it is put back. `workload` as in [`stands`].
 ///
@@ -56,7 +67,7 @@ impl Record {
 /// The name of another fault, which stands.
 pub fn is_free(
     binding: &mut Value,
-    workload: Option<&Value>,
+    workload: &Workload,
     earlier: Option<&Record>,
     fault: &str,
 ) -> Result<bool, String> {
@@ -96,16 +107,18 @@ pub fn set(binding: &mut Value, variables: &[Value]) -> Record {
 }
 
 /// Whether everything is as the fault left it, and nobody has mended any of it. An image is in the `workload`; while that
-/// is not known, the image counts as broken still.
+/// is not known, the image counts as broken still, and where that is gone, the fault went with it.
 #[must_use]
-pub fn stands(binding: &Value, workload: Option<&Value>, record: &Record) -> bool {
+pub fn stands(binding: &Value, workload: &Workload, record: &Record) -> bool {
     let entries = binding.pointer(VARIABLES).and_then(Value::as_array);
     let variables = record
         .variables
         .iter()
         .all(|changed| entries.is_some_and(|entries| entries.contains(&changed.after)));
-    let image = |changed: &Changed| {
-        workload.is_none_or(|workload| workload.pointer(IMAGE) == Some(&changed.after))
+    let image = |changed: &Changed| match workload {
+        Workload::Unknown => true,
+        Workload::Gone => false,
+        Workload::There(workload) => workload.pointer(IMAGE) == Some(&changed.after),
     };
     variables && record.image.as_ref().is_none_or(image)
 }
@@ -192,38 +205,44 @@ mod tests {
     fn a_fault_stands_until_somebody_mends_it() {
         let mut changed = binding(json!({}));
         let record = set(&mut changed, &[json!({ "key": "A", "value": "bad" })]);
-        assert!(stands(&changed, None, &record));
+        assert!(stands(&changed, &Workload::Unknown, &record));
         changed["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
-        assert!(!stands(&changed, None, &record));
+        assert!(!stands(&changed, &Workload::Unknown, &record));
         changed["spec"] = json!({});
-        assert!(!stands(&changed, None, &record));
-        assert!(stands(&changed, None, &Record::default()));
+        assert!(!stands(&changed, &Workload::Unknown, &record));
+        assert!(stands(&changed, &Workload::Unknown, &Record::default()));
     }
 
     #[test]
-    fn an_image_is_mended_in_the_workload() {
+    fn an_image_is_mended_in_the_workload_and_gone_with_it() {
         let mut workload = json!({ "spec": { "container": { "image": "shop:1" } } });
         let record = crate::Image::break_it(&mut workload);
         let binding = binding(json!({}));
-        assert!(stands(&binding, None, &record) && stands(&binding, Some(&workload), &record));
-        for image in ["shop:1", "shop:2"] {
+        for known in [Workload::Unknown, Workload::There(workload.clone())] {
+            assert!(stands(&binding, &known, &record), "{known:?}");
+        }
+        let mended = ["shop:1", "shop:2"].map(|image| {
             workload["spec"]["container"]["image"] = json!(image);
-            assert!(!stands(&binding, Some(&workload), &record), "{image}");
-            let free = is_free(&mut binding.clone(), Some(&workload), Some(&record), "latency");
-            assert_eq!(free, Ok(true), "{image}");
+            Workload::There(workload.clone())
+        });
+        for known in mended.into_iter().chain([Workload::Gone]) {
+            assert!(!stands(&binding, &known, &record), "{known:?}");
+            let free = is_free(&mut binding.clone(), &known, Some(&record), "latency");
+            assert_eq!(free, Ok(true), "{known:?}");
         }
     }
 
     #[test]
     fn a_fault_is_made_once_and_not_on_top_of_another() {
         let mut changed = binding(json!({}));
-        assert_eq!(is_free(&mut changed, None, None, "one"), Ok(true));
+        let unknown = Workload::Unknown;
+        assert_eq!(is_free(&mut changed, &unknown, None, "one"), Ok(true));
         let record = set(&mut changed, &[json!({ "key": "A", "value": "bad" })]);
         let record = Record { fault: "one".to_owned(), ..record };
-        assert_eq!(is_free(&mut changed, None, Some(&record), "one"), Ok(false));
-        assert_eq!(is_free(&mut changed, None, Some(&record), "two"), Err("one".to_owned()));
+        assert_eq!(is_free(&mut changed, &unknown, Some(&record), "one"), Ok(false));
+        assert_eq!(is_free(&mut changed, &unknown, Some(&record), "two"), Err("one".to_owned()));
         changed["spec"]["workloadOverrides"]["container"]["env"] = json!([]);
-        assert_eq!(is_free(&mut changed, None, Some(&record), "two"), Ok(true));
+        assert_eq!(is_free(&mut changed, &unknown, Some(&record), "two"), Ok(true));
         assert_eq!(changed["spec"], json!({}), "and what is left of it is put back");
     }
 

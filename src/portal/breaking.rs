@@ -52,7 +52,7 @@ pub(crate) async fn state(
     let Some(record) = record(binding) else { return Ok(None) };
     let service = text(binding, "/spec/owner/componentName");
     let workload = workload_of(user, service, Some(&record)).await?;
-    let stands = stands(binding, workload.as_ref(), &record);
+    let stands = stands(binding, &workload, &record);
     Ok(Some((record, stands)))
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn break_it(
     };
     let done = write(&user, &path, |binding| {
         let earlier = record(binding);
-        let free = is_free(binding, workload.as_ref(), earlier.as_ref(), fault.name);
+        let free = is_free(binding, &workload, earlier.as_ref(), fault.name);
         let free = free.map_err(|other| {
             let why = format!("{} is broken by {other} already; heal it first", form.service);
             BackendError::Refused(why)
@@ -123,7 +123,7 @@ pub(crate) async fn heal(
     let user = portal.backend.of(&session.token);
     let (path, binding) = binding(&user, at, (&form.service, &form.environment)).await?;
     if let Some(changed) = record(&binding).and_then(|record| record.image) {
-        Image::of(&user, &form.service).await?.heal(&user, &changed).await?;
+        image::heal(&user, &form.service, &changed).await?;
     }
     let done = write(&user, &path, |binding| {
         let Some(record) = record(binding) else { return Ok(false) };

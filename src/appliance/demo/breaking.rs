@@ -4,7 +4,7 @@
 //! there before. Healing puts that back where the change still stands; what a user has changed meanwhile is kept.
 
 use curtain_demo::{
-    ANNOTATION, Change, Fault, IMAGE, NAMESPACE, PROJECT, Record, VARIABLES, change,
+    ANNOTATION, Change, Fault, IMAGE, NAMESPACE, PROJECT, Record, VARIABLES, Workload, change,
     find as fault_of, is_free, pause, restore, set, stands,
 };
 use kube::{
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     api,
-    image::{Image, workload_of},
+    image::{self, Image, workload_of},
 };
 use crate::{Error, access::Access, identity::refused};
 
@@ -50,6 +50,8 @@ pub struct Healed {
     pub fault: String,
     /// Whether somebody had mended it before.
     pub mended: bool,
+    /// Whether the workload that it was in is gone, and the fault with it.
+    pub gone: bool,
     /// What a user has changed since, and is therefore as the user left it.
     pub kept: Vec<String>,
 }
@@ -82,7 +84,7 @@ pub async fn break_service(
         changed = format!("ReleaseBinding {NAMESPACE}/{}", name_of(&binding));
         let earlier = record(&binding);
         let workload = workload_of(&client, service, earlier.as_ref()).await?;
-        let free = is_free(&mut binding.data, workload.as_ref(), earlier.as_ref(), fault.name);
+        let free = is_free(&mut binding.data, &workload, earlier.as_ref(), fault.name);
         if !free.map_err(|fault| Error::Broken { service: service.to_owned(), fault })? {
             break;
         }
@@ -121,16 +123,19 @@ async fn channels(client: &Client, environment: &str) -> Result<Vec<String>, Err
 }
 
 /// What [`heal`] came to.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Healing {
     /// What is healed.
     pub healed: Vec<Healed>,
-    /// What was not meant, and is broken still.
+    /// What was not meant or could not be healed, and is broken still.
     pub still_broken: Vec<Still>,
+    /// Why the first of those that could not be healed, or looked at, could not.
+    #[serde(skip)]
+    pub failed: Option<Error>,
 }
 
-/// A service that is broken still.
+/// A service that is broken still, as far as is known.
 #[derive(Clone, Debug, Serialize)]
 pub struct Still {
     /// The service.
@@ -141,10 +146,11 @@ pub struct Still {
     pub fault: String,
 }
 
-/// Heals `service`, or every one of them, in `environment` or everywhere.
+/// Heals `service`, or every one of them, in `environment` or everywhere. One that cannot be healed keeps none of the
+/// others from it.
 ///
 /// # Errors
-/// An unknown service, or a cluster that refuses.
+/// An unknown service, or a cluster that does not say what there is.
 pub async fn heal(
     access: &Access,
     service: Option<&str>,
@@ -173,16 +179,23 @@ async fn heal_by(
         if !is("/spec/owner/projectName", Some(PROJECT)) {
             continue;
         }
-        if is("/spec/owner/componentName", service) && is("/spec/environment", environment) {
-            healing.healed.extend(heal_one(client, &bindings, binding).await?);
-        } else if let Some(record) = record(&binding)
-            && is_broken(client, &binding, &record).await?
-        {
-            healing.still_broken.push(Still {
-                service: text(&binding, "/spec/owner/componentName").to_owned(),
-                environment: text(&binding, "/spec/environment").to_owned(),
-                fault: record.fault,
-            });
+        let Some(record) = record(&binding) else { continue };
+        let still = Still {
+            service: text(&binding, "/spec/owner/componentName").to_owned(),
+            environment: text(&binding, "/spec/environment").to_owned(),
+            fault: record.fault.clone(),
+        };
+        let outcome =
+            if is("/spec/owner/componentName", service) && is("/spec/environment", environment) {
+                let healed = heal_one(client, &bindings, binding, &record).await;
+                healed.map(|healed| healing.healed.extend(healed))
+            } else {
+                let stands = state(client, &binding, &record).await;
+                stands.map(|(stands, _)| healing.still_broken.extend(stands.then(|| still.clone())))
+            };
+        if let Err(error) = outcome {
+            healing.still_broken.push(still);
+            healing.failed.get_or_insert(error);
         }
     }
     Ok(healing)
@@ -192,17 +205,17 @@ async fn heal_one(
     client: &Client,
     bindings: &Api<DynamicObject>,
     mut binding: DynamicObject,
+    found: &Record,
 ) -> Result<Option<Healed>, Error> {
     let name = name_of(&binding).to_owned();
-    let Some(found) = record(&binding) else { return Ok(None) };
     // Before anything is put back: a second try finds what the first one mended.
-    let mended = !is_broken(client, &binding, &found).await?;
+    let (stands, gone) = state(client, &binding, found).await?;
     for tried in 1.. {
         let Some(record) = record(&binding) else { return Ok(None) };
         let service = text(&binding, "/spec/owner/componentName").to_owned();
         let mut kept = restore(&mut binding.data, &record);
         if let Some(image) = &record.image
-            && !Image::of(client, &service).await?.heal(image).await?
+            && !image::heal(client, &service, image).await?
         {
             kept.push("image".to_owned());
         }
@@ -211,22 +224,23 @@ async fn heal_one(
         }
         if written(bindings, &binding, tried).await? {
             let environment = text(&binding, "/spec/environment").to_owned();
-            return Ok(Some(Healed { service, environment, fault: record.fault, mended, kept }));
+            let (fault, mended) = (record.fault, !stands && !gone);
+            return Ok(Some(Healed { service, environment, fault, mended, gone, kept }));
         }
         binding = bindings.get(&name).await.map_err(refused("read the release binding"))?;
     }
     Ok(None)
 }
 
-/// Whether `binding` is still as a fault left it.
-async fn is_broken(
+/// Whether `binding` is still as a fault left it, and whether that was in a workload that is gone.
+async fn state(
     client: &Client,
     binding: &DynamicObject,
     record: &Record,
-) -> Result<bool, Error> {
+) -> Result<(bool, bool), Error> {
     let service = text(binding, "/spec/owner/componentName");
     let workload = workload_of(client, service, Some(record)).await?;
-    Ok(stands(&binding.data, workload.as_ref(), record))
+    Ok((stands(&binding.data, &workload, record), workload == Workload::Gone))
 }
 
 fn record(binding: &DynamicObject) -> Option<Record> {

@@ -1,11 +1,10 @@
 //! The image of a service, which is in its workload: a release follows by itself where the newest one runs.
 
-use curtain_demo::{Changed, Image as Made, NAMESPACE, Record};
+use curtain_demo::{Changed, Image as Made, NAMESPACE, Record, Workload};
 use kube::{
     Api, Client,
     api::{DynamicObject, PostParams},
 };
-use serde_json::Value;
 
 use super::{
     api,
@@ -17,17 +16,41 @@ fn workloads(client: &Client) -> Api<DynamicObject> {
     api(client, "Workload", "workloads", NAMESPACE)
 }
 
-/// The workload of `service`, if there is one and `record` tells of something in it.
+/// The workload of `service`, if `record` tells of something in it.
 pub(super) async fn workload_of(
     client: &Client,
     service: &str,
     record: Option<&Record>,
-) -> Result<Option<Value>, Error> {
+) -> Result<Workload, Error> {
     if record.is_none_or(|record| record.image.is_none()) {
-        return Ok(None);
+        return Ok(Workload::Unknown);
     }
-    let found = workloads(client).get_opt(service).await;
-    Ok(found.map_err(refused("read the workload"))?.map(|workload| workload.data))
+    let found = read(&workloads(client), service).await?;
+    Ok(found.map_or(Workload::Gone, |workload| Workload::There(workload.data)))
+}
+
+/// Whether the image of `service` was still the one of the fault, is as before already, or is gone with its workload.
+pub(super) async fn heal(client: &Client, service: &str, changed: &Changed) -> Result<bool, Error> {
+    let workloads = workloads(client);
+    let Some(mut workload) = read(&workloads, service).await? else { return Ok(true) };
+    let made = Made::heal(&mut workload.data, changed);
+    if made == Made::PutBack {
+        write(&workloads, &workload).await?;
+    }
+    Ok(made != Made::Kept)
+}
+
+async fn read(
+    workloads: &Api<DynamicObject>,
+    service: &str,
+) -> Result<Option<DynamicObject>, Error> {
+    workloads.get_opt(service).await.map_err(refused("read the workload"))
+}
+
+async fn write(workloads: &Api<DynamicObject>, workload: &DynamicObject) -> Result<(), Error> {
+    let parameters = PostParams { field_manager: Some("curtain".into()), ..PostParams::default() };
+    let written = workloads.replace(name_of(workload), &parameters, workload).await;
+    written.map(drop).map_err(refused("change the workload"))
 }
 
 /// The image of a service's workload.
@@ -66,23 +89,6 @@ impl Image {
 
     pub(super) async fn break_it(mut self) -> Result<(), Error> {
         Made::break_it(&mut self.workload.data);
-        self.write().await
-    }
-
-    /// Whether the image was still the one of the fault, or is as before already.
-    pub(super) async fn heal(mut self, changed: &Changed) -> Result<bool, Error> {
-        let made = Made::heal(&mut self.workload.data, changed);
-        if made == Made::PutBack {
-            self.write().await?;
-        }
-        Ok(made != Made::Kept)
-    }
-
-    async fn write(self) -> Result<(), Error> {
-        let parameters =
-            PostParams { field_manager: Some("curtain".into()), ..PostParams::default() };
-        let name = name_of(&self.workload).to_owned();
-        let written = self.workloads.replace(&name, &parameters, &self.workload).await;
-        written.map(drop).map_err(refused("change the workload"))
+        write(&self.workloads, &self.workload).await
     }
 }

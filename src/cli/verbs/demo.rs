@@ -122,24 +122,29 @@ pub(crate) async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure>
             let healing = context.within(USUAL, async { Ok(healing.await?) }).await?;
             if context.is_json() {
                 output::json(&healing);
-                return Ok(Exit::Ok);
+            } else {
+                healed(&healing);
             }
-            for one in &healing.healed {
-                output::line(&outcome(one));
-                if !one.kept.is_empty() {
-                    output::note(&format!(
-                        "changed by somebody since, and kept: {}",
-                        one.kept.join(", ")
-                    ));
-                }
-            }
-            if let Some(left) = left(&healing) {
-                output::note(&left);
+            if let Some(failed) = healing.failed {
+                return Err(failed.into());
             }
         }
         Verb::Faults => {}
     }
     Ok(Exit::Ok)
+}
+
+/// Says what became of each fault.
+fn healed(healing: &Healing) {
+    for one in &healing.healed {
+        output::line(&outcome(one));
+        if !one.kept.is_empty() {
+            output::note(&format!("changed by somebody since, and kept: {}", one.kept.join(", ")));
+        }
+    }
+    if let Some(left) = left(healing) {
+        output::note(&left);
+    }
 }
 
 /// Who is told of the incident, and where one sees it.
@@ -156,10 +161,13 @@ fn notified(broken: &Broken) -> String {
 
 /// What became of a fault.
 fn outcome(one: &Healed) -> String {
-    let Healed { service, environment, fault, mended, .. } = one;
-    match mended {
-        true => format!("{service} in {environment}: somebody had mended {fault} already"),
-        false => format!("{service} in {environment}: no more {fault}"),
+    let Healed { service, environment, fault, mended, gone, .. } = one;
+    match (mended, gone) {
+        (true, _) => format!("{service} in {environment}: somebody had mended {fault} already"),
+        (_, true) => {
+            format!("{service} in {environment}: no more {fault}, whose workload is gone")
+        }
+        _ => format!("{service} in {environment}: no more {fault}"),
     }
 }
 
@@ -170,7 +178,8 @@ fn left(healing: &Healing) -> Option<String> {
         format!("{service} in {environment} ({fault})")
     });
     let still = still.collect::<Vec<_>>().join(", ");
-    match (healing.healed.is_empty(), still.is_empty()) {
+    let nothing_meant = healing.healed.is_empty() && healing.failed.is_none();
+    match (nothing_meant, still.is_empty()) {
         (true, true) => Some("nothing is broken".to_owned()),
         (true, false) => Some(format!("nothing of that is broken; broken: {still}")),
         (false, true) => None,
@@ -216,13 +225,21 @@ mod tests {
             environment: "development".to_owned(),
             fault: "bad-config".to_owned(),
             mended: false,
+            gone: false,
             kept: Vec::new(),
         };
         assert_eq!(outcome(&web), "web in development: no more bad-config");
-        web.mended = true;
+        web.gone = true;
+        let gone = "web in development: no more bad-config, whose workload is gone";
+        assert_eq!(outcome(&web), gone);
+        (web.mended, web.gone) = (true, false);
         assert_eq!(outcome(&web), "web in development: somebody had mended bad-config already");
         healing.healed = vec![web];
         assert_eq!(left(&healing), Some(format!("still broken: {both}")));
+        healing.healed.clear();
+        let (what, why) = ("the cluster".to_owned(), "no answer".to_owned());
+        healing.failed = Some(curtain_appliance::Error::Unreachable { what, why });
+        assert_eq!(left(&healing), Some(format!("still broken: {both}")), "and meant");
         healing.still_broken.clear();
         assert_eq!(left(&healing), None);
     }

@@ -5,25 +5,41 @@ use crate::backend::User;
 use crate::error::BackendError;
 use crate::login::encode;
 use crate::model::text;
-use curtain_demo::{Changed, Image as Made, NAMESPACE, PROJECT, Record};
+use curtain_demo::{Changed, Image as Made, NAMESPACE, PROJECT, Record, Workload};
 use serde_json::{Value, json};
 
 fn path(service: &str) -> String {
     format!("/namespaces/{NAMESPACE}/workloads/{}", encode(service))
 }
 
-/// The workload of `service`, if there is one that `user` may see and `record` tells of something in it.
+/// The workload of `service`, if `user` may see it and `record` tells of something in it.
 pub(super) async fn workload_of(
     user: &User<'_>,
     service: &str,
     record: Option<&Record>,
-) -> Result<Option<Value>, BackendError> {
+) -> Result<Workload, BackendError> {
     if record.is_none_or(|record| record.image.is_none()) {
-        return Ok(None);
+        return Ok(Workload::Unknown);
     }
     match user.get(&path(service)).await {
-        Err(BackendError::NotFound(_) | BackendError::Forbidden(_)) => Ok(None),
-        found => found.map(Some),
+        Err(BackendError::NotFound(_)) => Ok(Workload::Gone),
+        Err(BackendError::Forbidden(_)) => Ok(Workload::Unknown),
+        found => found.map(Workload::There),
+    }
+}
+
+/// Puts the image of a service back, if it is still the one of the fault and its workload is there still.
+pub(super) async fn heal(
+    user: &User<'_>,
+    service: &str,
+    changed: &Changed,
+) -> Result<(), BackendError> {
+    let path = path(service);
+    let put_back =
+        write(user, &path, |workload| Ok(Made::heal(workload, changed) == Made::PutBack));
+    match put_back.await {
+        Err(BackendError::NotFound(_)) => Ok(()),
+        other => other,
     }
 }
 
@@ -65,14 +81,5 @@ impl Image {
             Ok(true)
         })
         .await
-    }
-
-    /// Puts the image back, if it is still the one of the fault.
-    pub(super) async fn heal(
-        &self,
-        user: &User<'_>,
-        changed: &Changed,
-    ) -> Result<(), BackendError> {
-        write(user, &self.path, |workload| Ok(Made::heal(workload, changed) == Made::PutBack)).await
     }
 }

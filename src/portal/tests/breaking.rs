@@ -156,6 +156,22 @@ async fn an_image_is_broken_in_the_workload_where_the_newest_release_runs_and_pu
 }
 
 #[tokio::test]
+async fn a_fault_goes_with_the_workload_that_it_was_in_and_is_cleared() {
+    let browser = before_the_shop().await;
+    let image = json!({"before": "shop:1", "after": "shop:no-such-tag"});
+    let record = json!({"fault": "bad-image", "image": image}).to_string();
+    browser.wire.change_binding("checkout-development", |binding| {
+        binding["metadata"]["annotations"][ANNOTATION] = json!(record);
+    });
+    let page = browser.page(BREAK).await;
+    assert!(!page.contains("Broken now"), "{page}");
+    assert!(page.contains("Clear checkout in development"), "{page}");
+    let cleared = browser.submit(&format!("{BREAK}/heal"), ORDER).await;
+    assert_eq!(cleared.status(), StatusCode::SEE_OTHER);
+    assert_eq!(taken(&browser)["metadata"]["annotations"], json!({"mine": "stays"}));
+}
+
+#[tokio::test]
 async fn what_somebody_has_mended_is_not_told_as_broken() {
     let browser = before_the_shop().await;
     assert_eq!(browser.submit(BREAK, ORDER).await.status(), StatusCode::SEE_OTHER);

@@ -130,3 +130,39 @@ async fn what_it_puts_back_itself_nobody_else_has_mended_though_another_writer_i
     assert_eq!(cluster.has(&binding, "/metadata/annotations"), json!({}));
     assert!(cluster.refusals.lock().unwrap().is_empty(), "it was too late once");
 }
+
+#[tokio::test]
+async fn a_fault_whose_workload_is_gone_is_cleared_and_breaks_nothing() {
+    let cluster = Cluster::default();
+    let (workload, record) = cluster.add_workload("checkout");
+    let binding = cluster.add_broken("checkout", &record, json!({}));
+    cluster.objects.lock().unwrap().remove(&workload);
+    let others = heal_by(&cluster.client(), Some("mail"), None).await.unwrap();
+    assert!(others.still_broken.is_empty() && others.failed.is_none(), "{others:?}");
+    let healing = heal_by(&cluster.client(), None, None).await.unwrap();
+    let [healed] = healing.healed.as_slice() else { panic!("{healing:?}") };
+    assert!(healed.gone && !healed.mended && healing.failed.is_none(), "{healing:?}");
+    assert_eq!(cluster.has(&binding, "/metadata/annotations"), json!({}));
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_healed_keeps_none_of_the_others_from_it() {
+    let cluster = Cluster::default();
+    let (workload, record) = cluster.add_workload("checkout");
+    let kept = cluster.add_broken("checkout", &record, json!({}));
+    let mut spec = json!({ "spec": {} });
+    let record = set(&mut spec, &[json!({ "key": "A", "value": "bad" })]);
+    let record = Record { fault: "bad-config".to_owned(), ..record };
+    let mail = cluster.add_broken("mail", &record, spec["spec"].take());
+    for service in [None, Some("mail")] {
+        cluster.refuse(Method::GET, &workload, 403);
+        let healing = heal_by(&cluster.client(), service, None).await.unwrap();
+        let failed = healing.failed.as_ref().expect("it may not be seen").to_string();
+        assert!(failed.contains("read the workload"), "{failed}");
+        let [still] = healing.still_broken.as_slice() else { panic!("{healing:?}") };
+        assert_eq!((&*still.service, &*still.fault), ("checkout", "bad-image"));
+        assert_eq!(healing.healed.len(), usize::from(service.is_none()), "{healing:?}");
+        assert_eq!(cluster.has(&mail, "/metadata/annotations"), json!({}));
+        assert!(cluster.has(&kept, "/metadata/annotations").get(ANNOTATION).is_some());
+    }
+}
