@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::net::UnixListener,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -104,26 +105,82 @@ fn a_rehearsal_shows_everything_once_and_leaves_nothing() {
     home.assert_no_residue();
 
     // A step that fails is on the sheet, and what was begun goes all the same.
-    let failing = |faults: &str| {
+    let failing = |faults: &str, code: Exit| {
         let mut command = home.command_without_name(&["doctor", "--workshop"]);
         let sheet = Output::of(command.env("CURTAIN_FAULT", faults));
-        assert_ne!(sheet.code, 0, "{sheet:?}");
-        assert!(sheet.stdout.contains("FAIL  rehearsal"), "{sheet:?}");
+        assert_eq!(sheet.code, code as i32, "{sheet:?}");
         let last = sheet.stdout.lines().next_back().unwrap_or_default();
         assert!(last.starts_with("NOT READY  curtain "), "{sheet:?}");
         sheet
     };
-    let sheet = failing("cluster:after-do:fail");
+    let sheet = failing("cluster:after-do:fail", Exit::Failed);
+    assert!(sheet.stdout.contains("FAIL  rehearsal"), "{sheet:?}");
     assert!(sheet.stdout.contains("\nok    taken away"), "{sheet:?}");
     home.assert_no_residue();
 
     // What could not be taken away is said, and goes with the next command.
-    let sheet = failing("cluster:after-do:fail,cluster:before-undo:fail");
-    assert!(sheet.stdout.contains("\nFAIL  taken away"), "{sheet:?}");
-    assert!(sheet.stdout.contains("`curtain down --name workshop-"), "{sheet:?}");
-    let next = Output::of(home.command_without_name(&["list"]));
-    assert!(next.code == 0 && next.stderr.contains("removed instance workshop-"), "{next:?}");
-    home.assert_no_residue();
+    for (faults, code, played) in [
+        ("cluster:after-do:fail,cluster:before-undo:fail", Exit::Failed, "FAIL  rehearsal"),
+        ("cluster:before-undo:fail", Exit::Leftovers, "ok    shop up"),
+    ] {
+        let sheet = failing(faults, code);
+        for line in [played, "\nFAIL  taken away", "`curtain down --name workshop-"] {
+            assert!(sheet.stdout.contains(line), "{line} is missing: {sheet:?}");
+        }
+        let next = Output::of(home.command_without_name(&["list"]));
+        assert!(next.code == 0 && next.stderr.contains("removed instance workshop-"), "{next:?}");
+        home.assert_no_residue();
+    }
+}
+
+/// How `command` ends with an Engine that never answers, if it is interrupted as it asks that for the time `nth`; how
+/// often it asked.
+fn unanswered(mut command: Command, socket: &Path, nth: Option<usize>) -> (Output, usize) {
+    let engine = UnixListener::bind(socket).unwrap();
+    engine.set_nonblocking(true).unwrap();
+    command.env("DOCKER_HOST", format!("unix://{}", socket.display()));
+    // Where a cluster could be made, is chosen.
+    command.env("CURTAIN_PROVIDER", "auto");
+    let mut asked = Vec::new();
+    let mut child = start(&mut command);
+    eventually("the command to end", LIMIT, || {
+        if let Ok((question, _)) = engine.accept() {
+            asked.push(question);
+            if nth == Some(asked.len()) {
+                signal("-INT", &child.id().to_string());
+            }
+        }
+        child.try_wait().unwrap().map(drop).ok_or_else(|| format!("asked {} times", asked.len()))
+    });
+    fs::remove_file(socket).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let output = Output {
+        command: format!("{command:?}"),
+        code: ended.status.code().unwrap_or(-1),
+        stdout: text(&ended.stdout),
+        stderr: text(&ended.stderr),
+    };
+    (output, asked.len())
+}
+
+#[test]
+fn a_rehearsal_that_is_interrupted_before_there_is_an_instance_makes_none() {
+    let home = Instance::prepare();
+    let socket = home.scratch().join("engine");
+    let doctor = |words: &[&str], nth: Option<usize>| {
+        unanswered(home.command_without_name(words), &socket, nth)
+    };
+    let (checks, looks) = doctor(&["doctor"], None);
+    assert!(looks > 0, "{checks:?}");
+    // During the checks, and then as the rehearsal chooses where its cluster comes from.
+    for nth in [1, looks + 1] {
+        let (sheet, _) = doctor(&["doctor", "--workshop"], Some(nth));
+        assert_eq!(sheet.code, Exit::Interrupted as i32, "{sheet:?}");
+        assert!(sheet.stderr.contains("interrupted"), "{sheet:?}");
+        assert_eq!(sheet.stdout.contains("NOT READY  curtain "), nth > 1, "{sheet:?}");
+        home.assert_no_residue();
+    }
 }
 
 #[test]

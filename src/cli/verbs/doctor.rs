@@ -2,7 +2,11 @@
 
 mod rehearsal;
 
-use curtain_appliance::doctor::{About, Finding, doctor};
+use curtain_appliance::{
+    InstanceName,
+    doctor::{About, Finding, doctor},
+};
+use curtain_machine::child::Signals;
 use curtain_provider::{Check, State};
 
 use self::rehearsal::Broken;
@@ -51,23 +55,36 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<End, Failure> {
         }
         return Ok(End::Code(code.into()));
     }
+    // Where an instance is made, nobody else listens.
+    let mut signals = Signals::new()?;
     let around = environment::surroundings();
     let look = async { Ok(doctor(&context.homes, &context.home, &around).await?) };
-    let mut findings = context.within(USUAL, look).await?;
+    let mut findings = tokio::select! {
+        findings = context.within(USUAL, look) => findings?,
+        () = signals.asked() => return Err(Failure::new(Exit::Interrupted, "interrupted")),
+    };
+    let mut exit = None;
     if args.workshop && !findings.iter().any(failed) {
-        let rehearsal = rehearsal::rehearse(context).await?;
+        let stage = context.beside(InstanceName::random("workshop"));
+        let rehearsal = rehearsal::rehearse(&stage, &mut signals).await;
         findings.extend(rehearsal.findings);
-        if let Some(left) = rehearsal.left {
-            return Ok(left.sheet(findings, context));
+        exit = rehearsal.exit;
+        if let Some(exit) = exit
+            && rehearsal.left
+        {
+            return Ok(Broken { code: exit as u8, findings }.go_on(&stage));
         }
     }
     let Err(message) = told(&findings, args.workshop, context) else {
         return Ok(End::Code(Exit::Ok.into()));
     };
-    // What the machine lacks comes first: without it, the instance cannot be well.
-    let instance =
-        findings.iter().filter(|one| failed(one)).all(|one| one.about == About::Instance);
-    Err(Failure::new(if instance { Exit::Unreachable } else { Exit::Unmet }, message))
+    Err(Failure::new(exit.unwrap_or_else(|| lack(&findings)), message))
+}
+
+/// The code for checks that failed. What the machine lacks comes first: without it, the instance cannot be well.
+fn lack(findings: &[Finding]) -> Exit {
+    let mut failed = findings.iter().filter(|one| failed(one));
+    if failed.all(|one| one.about == About::Instance) { Exit::Unreachable } else { Exit::Unmet }
 }
 
 /// Shows what was found, with a verdict if it is a workshop's sheet; a sentence about how much of it failed.

@@ -21,15 +21,10 @@ use crate::{context::Context, exit::Exit, failure::Failure, output, progress};
 /// How a rehearsal came out.
 pub(super) struct Rehearsal {
     pub(super) findings: Vec<Finding>,
-    /// What is to be taken away by another process.
-    pub(super) left: Option<Left>,
-}
-
-/// The instance of a rehearsal that failed. Threads may still be at work for it, so this process becomes another, which
-/// has none.
-pub(super) struct Left {
-    instance: InstanceName,
-    code: u8,
+    /// What it failed with: the code of the command.
+    pub(super) exit: Option<Exit>,
+    /// Whether there is an instance that is to be taken away by another process.
+    pub(super) left: bool,
 }
 
 /// A sheet whose last lines are still to come, and the code that the command ends with.
@@ -43,51 +38,48 @@ impl Broken {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
-}
 
-impl Left {
-    /// Ends in the process that takes the instance away and prints the sheet, of which these are the lines so far.
-    pub(super) fn sheet(self, findings: Vec<Finding>, context: &Context) -> End {
-        let sheet = serde_json::json!(Broken { code: self.code, findings }).to_string();
-        let name = self.instance.as_str();
+    /// Ends in the process that takes the instance of `stage` away and prints the sheet. Threads may still be at work for
+    /// it here, and that process has none.
+    pub(super) fn go_on(self, stage: &Context) -> End {
+        let sheet = serde_json::json!(self).to_string();
+        let name = stage.home.name().as_str();
         let mut words = vec!["doctor", "--workshop", "--name", name, "--broken", &sheet];
-        if context.is_json() {
+        if stage.is_json() {
             words.extend(["-o", "json"]);
         }
         End::In(words.into_iter().map(str::to_owned).collect())
     }
 }
 
-/// Brings platform and shop up beside everything else, sees the shop answer, and takes all of it away again.
-pub(super) async fn rehearse(context: &Context) -> Result<Rehearsal, Failure> {
-    let mut signals = Signals::new()?;
-    let stage = context.beside(InstanceName::random("workshop"));
+/// Brings platform and shop up as `stage`, sees the shop answer, and takes all of it away again.
+pub(super) async fn rehearse(stage: &Context, signals: &mut Signals) -> Rehearsal {
     let mut seen = Vec::new();
     let played = tokio::select! {
-        played = play(&stage, &mut seen) => played,
+        played = play(stage, &mut seen) => played,
         () = signals.asked() => Err(Failure::new(Exit::Interrupted, "interrupted in the rehearsal")),
     };
-    let left = match played {
+    let (exit, left) = match played {
         Ok(()) => {
-            seen.push(gone(&stage, &mut signals).await);
-            None
+            let (check, exit) = gone(stage, signals).await;
+            seen.push(check);
+            (exit, false)
         }
         Err(failure) => {
-            let instance = stage.home.name().clone();
-            let code = failure.exit as u8;
-            let failure = failure.about(&instance).to_string();
+            let exit = failure.exit;
+            let failure = failure.about(stage.home.name()).to_string();
             output::error_line(&failure);
             let fix =
                 "`curtain up --demo` shows more of it, and `curtain support-bundle` collects it";
             seen.push(Check::new("rehearsal", State::Failed, failure, fix));
-            let left = is_own(&stage.home).then_some(Left { instance, code });
+            let left = is_own(&stage.home);
             if !stage.home.path().exists() {
                 seen.push(Check::new(GONE, State::Ok, "nothing was left of it", ""));
             }
-            left
+            (Some(exit), left)
         }
     };
-    Ok(Rehearsal { findings: seen.into_iter().map(finding).collect(), left })
+    Rehearsal { findings: seen.into_iter().map(finding).collect(), exit, left }
 }
 
 /// Takes away what is left of a rehearsal that failed in the process that this one was, and of nothing else.
@@ -97,15 +89,18 @@ pub(super) async fn ended(stage: &Context) -> Result<Finding, Failure> {
         let message = format!("instance {instance} is no rehearsal of this process, and stays");
         return Err(Failure::new(Exit::Usage, message));
     }
-    Ok(finding(gone(stage, &mut Signals::new()?).await))
+    let (check, _) = gone(stage, &mut Signals::new()?).await;
+    Ok(finding(check))
 }
 
 const GONE: &str = "taken away";
 
-async fn gone(stage: &Context, signals: &mut Signals) -> Check {
+/// Takes the instance away; what the sheet says of that, and the code if something is left.
+async fn gone(stage: &Context, signals: &mut Signals) -> (Check, Option<Exit>) {
     let began = Instant::now();
     let gone = down::gone(stage, signals).await;
-    end(gone, began.elapsed(), stage.home.name())
+    let exit = gone.as_ref().err().map(|left| left.exit);
+    (end(gone, began.elapsed(), stage.home.name()), exit)
 }
 
 /// What the sheet says of the end of the instance.
