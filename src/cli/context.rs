@@ -102,6 +102,14 @@ impl Context {
         self.timeout.unwrap_or(Duration::from_secs(usual))
     }
 
+    /// The flags by which another command of this program is about the same instance, answers alike and may take as long.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let mut flags = vec![format!("--name={}", self.home.name())];
+        flags.push(format!("--output={}", self.format.word()));
+        flags.extend(self.timeout.map(|limit| format!("--timeout={}s", limit.as_secs())));
+        flags
+    }
+
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }

@@ -2,10 +2,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 /// How a command prints its result.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people.
     #[default]
@@ -14,6 +15,13 @@ pub(crate) enum Format {
     Wide,
     /// For scripts.
     Json,
+}
+
+impl Format {
+    /// What `--output` calls it.
+    pub(crate) fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 /// Writes a line of the result to stdout. A closed pipe is not an error worth a message.

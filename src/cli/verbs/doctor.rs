@@ -1,6 +1,7 @@
 //! `curtain doctor`.
 
 mod rehearsal;
+mod sheet;
 
 use curtain_appliance::{
     InstanceName,
@@ -9,8 +10,8 @@ use curtain_appliance::{
 use curtain_machine::child::Signals;
 use curtain_provider::{Check, State};
 
-use self::rehearsal::Broken;
-use super::{End, USUAL};
+use self::sheet::Broken;
+use super::{End, USUAL, down};
 use crate::{
     context::Context,
     environment,
@@ -31,8 +32,8 @@ pub(crate) struct Args {
     #[arg(long)]
     workshop: bool,
     /// End a rehearsal of this process: take its instance away, and tell of that, too
-    #[arg(long, hide = true, requires = "workshop", value_name = "JSON", value_parser = Broken::parse)]
-    broken: Option<Broken>,
+    #[arg(long, hide = true, requires = "workshop")]
+    broken: bool,
 }
 
 impl Args {
@@ -43,17 +44,17 @@ impl Args {
 
     /// Whether it is about what a rehearsal left.
     pub(super) fn ends_a_rehearsal(&self) -> bool {
-        self.broken.is_some()
+        self.broken
     }
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<End, Failure> {
-    if let Some(Broken { code, mut findings }) = args.broken {
-        findings.push(rehearsal::ended(context).await?);
-        if let Err(message) = told(&findings, true, context) {
+    if args.broken {
+        let sheet = rehearsal::ended(context).await?;
+        if let Err(message) = told(&sheet.findings, true, context) {
             output::error_line(&message);
         }
-        return Ok(End::Code(code.into()));
+        return Ok(End::Code(sheet.code.into()));
     }
     // Where an instance is made, nobody else listens.
     let mut signals = Signals::new()?;
@@ -72,13 +73,26 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<End, Failure> {
         if let Some(exit) = exit
             && rehearsal.left
         {
-            return Ok(Broken { code: exit as u8, findings }.go_on(&stage));
+            return Ok(go_on(findings, exit, &stage));
         }
     }
     let Err(message) = told(&findings, args.workshop, context) else {
         return Ok(End::Code(Exit::Ok.into()));
     };
     Err(Failure::new(exit.unwrap_or_else(|| lack(&findings)), message))
+}
+
+/// Ends in the process that takes the instance of `stage` away, and tells of that in the last line of the sheet.
+fn go_on(findings: Vec<Finding>, exit: Exit, stage: &Context) -> End {
+    let sheet = Broken { code: exit as u8, findings };
+    sheet.go_on(stage).unwrap_or_else(|error| {
+        let after = "what becomes of the instance is told after the sheet";
+        output::note(&format!("{after}, which cannot be kept until then: {error}"));
+        if let Err(message) = told(&sheet.findings, true, stage) {
+            output::error_line(&message);
+        }
+        down::in_another(stage, exit)
+    })
 }
 
 /// The code for checks that failed. What the machine lacks comes first: without it, the instance cannot be well.

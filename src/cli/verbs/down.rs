@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use curtain_appliance::{Down, TakeDown, down};
 use curtain_machine::child::Signals;
 
+use super::End;
 use crate::{context::Context, exit::Exit, failure::Failure, output, progress};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -66,6 +67,14 @@ pub(super) async fn gone(context: &Context, signals: &mut Signals) -> Result<(),
     }
     kept(&args, &result);
     complete(&result)
+}
+
+/// Ends in the process that takes the instance of `context` down and exits with the code of `exit`. Threads may still be at
+/// work for it here, and that process has none.
+pub(super) fn in_another(context: &Context, exit: Exit) -> End {
+    let code = (exit as u8).to_string();
+    let words = ["down", "--then-exit", &code].map(str::to_owned);
+    End::In(words.into_iter().chain(context.flags()).collect())
 }
 
 /// The end of a command that failed: this process was that command, and how that ended says more than what is left.

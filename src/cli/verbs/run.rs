@@ -122,17 +122,13 @@ fn variables(facts: &Facts, token: String) -> Vec<(&'static str, OsString)> {
 }
 
 /// Takes down what there is of the instance, if it is this command's own; else `failure` is still to be said.
-///
-/// Threads may still be at work for an `up` that was given up on, so this process becomes a `down`, which has none.
 fn undone(failure: Failure, context: &Context) -> Result<End, Failure> {
     if !is_own(&context.home) {
         return Err(failure);
     }
-    let name = context.home.name();
-    let code = failure.exit as u8;
-    output::error_line(&failure.about(name).to_string());
-    let down = ["down", "--name", name.as_str(), "--then-exit", &code.to_string()];
-    Ok(End::In(down.map(str::to_owned).to_vec()))
+    let exit = failure.exit;
+    output::error_line(&failure.about(context.home.name()).to_string());
+    Ok(down::in_another(context, exit))
 }
 
 /// Whether there is such a program, as far as can be seen.

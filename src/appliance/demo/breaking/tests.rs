@@ -86,9 +86,14 @@ impl Cluster {
 
     fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (u16, Value) {
         let refused = |status: u16| {
+            let reason = match status {
+                403 => "Forbidden",
+                404 => "NotFound",
+                _ => "Conflict",
+            };
             let why = json!({
                 "apiVersion": "v1", "kind": "Status", "metadata": {},
-                "status": "Failure", "reason": "Refused", "message": "refused", "code": status,
+                "status": "Failure", "reason": reason, "message": "refused", "code": status,
             });
             (status, why)
         };

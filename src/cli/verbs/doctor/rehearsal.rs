@@ -10,11 +10,12 @@ use curtain_appliance::{
 use curtain_machine::child::Signals;
 use curtain_provider::{Check, State};
 
-use serde::{Deserialize, Serialize};
-
-use super::super::{
-    End, down,
-    up::{Cluster, options, shop},
+use super::{
+    super::{
+        down,
+        up::{Cluster, options, shop},
+    },
+    sheet::Broken,
 };
 use crate::{context::Context, exit::Exit, failure::Failure, output, progress};
 
@@ -25,31 +26,6 @@ pub(super) struct Rehearsal {
     pub(super) exit: Option<Exit>,
     /// Whether there is an instance that is to be taken away by another process.
     pub(super) left: bool,
-}
-
-/// A sheet whose last lines are still to come, and the code that the command ends with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Broken {
-    pub(super) code: u8,
-    pub(super) findings: Vec<Finding>,
-}
-
-impl Broken {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
-    }
-
-    /// Ends in the process that takes the instance of `stage` away and prints the sheet. Threads may still be at work for
-    /// it here, and that process has none.
-    pub(super) fn go_on(self, stage: &Context) -> End {
-        let sheet = serde_json::json!(self).to_string();
-        let name = stage.home.name().as_str();
-        let mut words = vec!["doctor", "--workshop", "--name", name, "--broken", &sheet];
-        if stage.is_json() {
-            words.extend(["-o", "json"]);
-        }
-        End::In(words.into_iter().map(str::to_owned).collect())
-    }
 }
 
 /// Brings platform and shop up as `stage`, sees the shop answer, and takes all of it away again.
@@ -82,15 +58,23 @@ pub(super) async fn rehearse(stage: &Context, signals: &mut Signals) -> Rehearsa
     Rehearsal { findings: seen.into_iter().map(finding).collect(), exit, left }
 }
 
-/// Takes away what is left of a rehearsal that failed in the process that this one was, and of nothing else.
-pub(super) async fn ended(stage: &Context) -> Result<Finding, Failure> {
+/// Takes away what is left of a rehearsal that failed in the process that this one was, and of nothing else. Returns the
+/// sheet with all its lines.
+pub(super) async fn ended(stage: &Context) -> Result<Broken, Failure> {
     if !is_own(&stage.home) {
         let instance = stage.home.name();
         let message = format!("instance {instance} is no rehearsal of this process, and stays");
         return Err(Failure::new(Exit::Usage, message));
     }
+    // It goes with the instance, and that goes whatever became of the sheet.
+    let mut sheet = Broken::left(stage).unwrap_or_else(|error| {
+        let lost = format!("what was seen of it cannot be read: {error}");
+        let check = Check::new("rehearsal", State::Failed, lost, "try again");
+        Broken { code: Exit::Failed as u8, findings: vec![finding(check)] }
+    });
     let (check, _) = gone(stage, &mut Signals::new()?).await;
-    Ok(finding(check))
+    sheet.findings.push(finding(check));
+    Ok(sheet)
 }
 
 const GONE: &str = "taken away";
@@ -137,7 +121,7 @@ async fn play(stage: &Context, seen: &mut Vec<Check>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn finding(check: Check) -> Finding {
+pub(super) fn finding(check: Check) -> Finding {
     Finding { about: About::Rehearsal, check }
 }
 
@@ -161,15 +145,5 @@ mod tests {
         for said in [left.seen, left.fix] {
             assert!(said.contains("`curtain down --name workshop-x`"), "{said}");
         }
-    }
-
-    #[test]
-    fn a_sheet_goes_on_in_another_process_as_it_was() {
-        let failed = Check::new("rehearsal", State::Failed, "a \"fault\"\nin a step", "do so");
-        let findings = vec![finding(Check::new("shop up", State::Ok, "1 s", "")), finding(failed)];
-        let sheet = serde_json::json!(Broken { code: 7, findings: findings.clone() }).to_string();
-        let read = Broken::parse(&sheet).unwrap();
-        assert_eq!((read.code, read.findings), (7, findings));
-        assert!(Broken::parse("{").is_err());
     }
 }
