@@ -2,9 +2,6 @@
 
 use cel::common::ast::operators;
 
-/// What is written in every expression that makes an optional: operators, functions and methods.
-pub(crate) const OPTIONAL: &[&str] = &["?", "optional", "first", "last", "extract"];
-
 /// Operators that compare their operands.
 pub(crate) const COMPARING: &[&str] = &[
     operators::EQUALS,
@@ -25,6 +22,11 @@ pub(crate) fn counting(name: &str) -> Option<&'static str> {
         _ if WALKING.contains(&name) => Some("@walked"),
         _ => None,
     }
+}
+
+/// How methods count their arguments, where these are gone through as well.
+pub(crate) fn counting_arguments(name: &str) -> Option<&'static str> {
+    (name == "format").then_some("@walked")
 }
 
 /// Functions and methods that go through a text.

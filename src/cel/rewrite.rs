@@ -13,7 +13,7 @@
 //! - A field that is a variable of its own becomes one name, as `variables.owner`.
 //! - Calls of the caller's functions become `@call(name, [arguments])`.
 
-use crate::charges::{COMPARING, OPTIONAL, bounded, counting};
+use crate::charges::{COMPARING, bounded, counting, counting_arguments};
 use crate::env::{Alias, Env};
 use crate::macros;
 use cel::common::ast::{
@@ -233,10 +233,7 @@ impl Pass<'_> {
                 (Some(Box::new(self.expr(*target)?)), self.all(args)?)
             }
             (Some(target), Some(counting)) => {
-                let args = match func_name.as_str() {
-                    "format" => self.operands(&func_name, Some("@walked"), args)?,
-                    _ => self.all(args)?,
-                };
+                let args = self.operands(&func_name, counting_arguments(&func_name), args)?;
                 (Some(Box::new(self.counted(counting, *target)?)), args)
             }
             (Some(target), None) => (Some(Box::new(self.expr(*target)?)), self.all(args)?),
@@ -305,8 +302,9 @@ impl Pass<'_> {
     fn copies(&self, expr: &Expr) -> bool {
         let made = match expr {
             Expr::Select(select) => {
-                let plain = select.test || self.grouped(select).is_some();
-                return !plain && self.may_be_optional(&select.operand);
+                return !select.test
+                    && self.may_be_optional(&select.operand)
+                    && self.grouped(select).is_none();
             }
             Expr::Call(made) => made,
             _ => return false,
@@ -328,17 +326,20 @@ impl Pass<'_> {
         if !self.optionals {
             return false;
         }
-        match &operand.expr {
-            Expr::Select(select) => self.may_be_optional(&select.operand),
-            Expr::Call(made) if made.func_name == operators::INDEX && !made.args.is_empty() => {
-                self.may_be_optional(&made.args[0])
-            }
-            Expr::Ident(name) => {
-                let mut groups = self.env.0.groups.iter();
-                self.bound.contains(name) || groups.any(|group| group.receiver == *name)
-            }
-            Expr::Literal(_) => false,
-            _ => true,
+        let mut whole = operand;
+        loop {
+            whole = match &whole.expr {
+                Expr::Select(select) => &select.operand,
+                Expr::Call(made) if made.func_name == operators::INDEX && !made.args.is_empty() => {
+                    &made.args[0]
+                }
+                Expr::Ident(name) => {
+                    let mut groups = self.env.0.groups.iter();
+                    return self.bound.contains(name) || groups.any(|g| g.receiver == *name);
+                }
+                Expr::Literal(_) => return false,
+                _ => return true,
+            };
         }
     }
 
@@ -401,6 +402,9 @@ fn call(name: &str, args: Vec<IdedExpr>) -> IdedExpr {
 fn kept(expr: Expr) -> Expr {
     call("@kept", vec![bare(expr)]).expr
 }
+
+/// What is written in every expression that makes an optional: operators, functions and methods.
+const OPTIONAL: &[&str] = &["?", "optional", "first", "last", "extract"];
 
 /// Whether anything in an expression may be an optional.
 fn has_optionals(env: &Env, source: &str) -> bool {

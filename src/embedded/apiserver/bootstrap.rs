@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::auth::rbac::{self, Rule};
 use super::auth::{User, bootstrap};
-use super::kinds::{CLEANUP, DEFINITIONS, ValueExt, definition_ends, system_classes};
+use super::kinds::{CLEANUP, DEFINITIONS, ValueExt, announce_cleanup, system_classes};
 use super::store::{Key, Object};
 use super::{Api, ApiError, ServerConfig, route};
 use crate::volume::PROVISIONER;
@@ -266,7 +266,7 @@ async fn clean_up(api: &Arc<Api>, definition: &Object) -> Result<bool, ApiError>
     if others.len() == finalizers.len() {
         return Ok(true);
     }
-    if definition_ends(&mut document) {
+    if announce_cleanup(&mut document) {
         let patch = json!({"metadata": {"resourceVersion": definition.rv.to_string()},
             "status": {"conditions": document["status"]["conditions"]}});
         call(api, "PATCH", format!("{itself}/status"), &patch).await?;

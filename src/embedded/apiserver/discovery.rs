@@ -144,10 +144,7 @@ fn aggregated(
     headers: &HeaderMap,
 ) -> Result<Reply, ApiError> {
     let etag = format!("\"{}\"", catalog.etag.to_uppercase());
-    let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
-    let mut reply = if known == Some(etag.as_str()) {
-        unchanged()
-    } else {
+    let mut reply = cached(headers, &etag, || {
         let items: Vec<_> = catalog
             .groups()
             .iter()
@@ -162,13 +159,8 @@ fn aggregated(
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         reply::reply(200, content_type, reply::full(body))
-    };
-    let headers = reply.headers_mut();
-    headers.insert("vary", HeaderValue::from_static("Accept"));
-    headers.insert("cache-control", HeaderValue::from_static("public"));
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        headers.insert("etag", etag);
-    }
+    });
+    reply.headers_mut().insert("cache-control", HeaderValue::from_static("public"));
     Ok(reply)
 }
 
@@ -227,11 +219,22 @@ fn openapi(api: &Api, catalog: &Catalog, group: &str, version: &str) -> Result<R
     Ok(reply::json_bytes(200, openapi_of(api, group, found)))
 }
 
-/// What the client has is what there is. It takes the headers of this over into what it has cached, so there is no
-/// content type.
-fn unchanged() -> Reply {
-    let mut reply = reply::json_bytes(304, "");
-    reply.headers_mut().remove(CONTENT_TYPE);
+/// What `make` gives, which goes by `etag` and is written as the client accepts it; 304 for one that has that already.
+fn cached(headers: &HeaderMap, etag: &str, make: impl FnOnce() -> Reply) -> Reply {
+    let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    let mut reply = if known == Some(etag) {
+        // Clients take the headers of a 304 over into what they have cached, the content type with them.
+        let mut unchanged = reply::json_bytes(304, "");
+        unchanged.headers_mut().remove(CONTENT_TYPE);
+        unchanged
+    } else {
+        make()
+    };
+    let headers = reply.headers_mut();
+    headers.insert("vary", HeaderValue::from_static("Accept"));
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        headers.insert("etag", etag);
+    }
     reply
 }
 
@@ -246,10 +249,7 @@ fn swagger(
     // What is written in two ways is not the same to a cache.
     let content = [&openapi_index(catalog), format.content_type().as_bytes()].concat();
     let etag = format!("\"{:016X}\"", curtain_schema::openapi::hash(&content));
-    let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok());
-    let mut reply = if known == Some(etag.as_str()) {
-        unchanged()
-    } else {
+    Ok(cached(headers, &etag, || {
         let documents = catalog.groups().iter().flat_map(|group| {
             let versions = group.versions.iter();
             versions.filter_map(|v| serde_json::from_slice(&openapi_of(api, &group.name, v)).ok())
@@ -260,13 +260,7 @@ fn swagger(
             OpenApiFormat::Protobuf => curtain_schema::openapi::swagger_protobuf(&document),
         };
         reply::reply(200, format.content_type(), reply::full(body))
-    };
-    let headers = reply.headers_mut();
-    headers.insert("vary", HeaderValue::from_static("Accept"));
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        headers.insert("etag", etag);
-    }
-    Ok(reply)
+    }))
 }
 
 fn openapi_of(api: &Api, group: &str, found: &GroupVersion) -> Vec<u8> {

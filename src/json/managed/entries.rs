@@ -38,6 +38,13 @@ impl Entry {
             && self.subresource == other.subresource
             && (self.operation == Operation::Apply || self.api_version == other.api_version)
     }
+
+    /// The same manager owns the same fields of the same version.
+    pub(super) fn is_same_but_time(&self, other: &Entry) -> bool {
+        self.same_manager(other)
+            && self.api_version == other.api_version
+            && self.fields == other.fields
+    }
 }
 
 /// As conflict messages name it: `"kubectl" with subresource "status" using apps/v1`.

@@ -293,8 +293,7 @@ fn settle(
 }
 
 fn same_sets(a: &[Entry], b: &[Entry]) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| a.fields == b.fields && a.api_version == b.api_version)
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same_but_time(b))
 }
 
 #[cfg(test)]

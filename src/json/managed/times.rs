@@ -11,10 +11,9 @@ pub fn keep_times(new: &mut Value, old: &Value) {
         return;
     }
     let (Some(now), Some(before)) = (entries::read(new), entries::read(old)) else { return };
-    let same = |a: &Entry, b: &Entry| {
-        a.same_manager(b) && a.api_version == b.api_version && a.fields == b.fields
-    };
-    if now.len() == before.len() && now.iter().all(|a| before.iter().any(|b| same(a, b))) {
+    // They are in the order of their times.
+    let is_there = |a: &Entry| before.iter().any(|b| a.is_same_but_time(b));
+    if now.len() == before.len() && now.iter().all(is_there) {
         new["metadata"]["managedFields"] = old["metadata"]["managedFields"].clone();
     }
 }

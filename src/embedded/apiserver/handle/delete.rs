@@ -7,7 +7,7 @@ use curtain_schema::FieldError;
 use serde_json::{Value, json};
 
 use super::super::admission::{Admission, Operation};
-use super::super::kinds::{Deletion, ValueExt, end_definition};
+use super::super::kinds::{Deletion, ValueExt, announce_deletion};
 use super::super::reply::{self, Reply};
 use super::super::status::{self, ApiError};
 use super::super::store::{Key, Object, WriteError};
@@ -296,7 +296,7 @@ fn mark(context: &Context, object: &mut Value, options: &Options) -> i64 {
     propagate(metadata, propagation);
     match deletion {
         Deletion::Namespace => object["status"]["phase"] = "Terminating".into(),
-        Deletion::Definition => end_definition(object),
+        Deletion::Definition => announce_deletion(object),
         // No node will ever say how it ended.
         Deletion::Pod if is_unscheduled(object) && !has_ended(object) => {
             object["status"]["phase"] = "Failed".into();

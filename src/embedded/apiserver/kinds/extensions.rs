@@ -21,7 +21,7 @@ use super::{
     api_version,
 };
 
-pub(crate) use conditions::{end, progress};
+pub(crate) use conditions::{announce_cleanup, announce_deletion};
 pub(crate) use names::Names;
 
 /// Holds a definition until its objects are gone.
@@ -226,16 +226,16 @@ fn served(object: &Object, known: &Catalog) -> Vec<Arc<Resource>> {
         return Vec::new();
     }
     let generation = definition.int(&["metadata", "generation"]).unwrap_or(0);
-    let (names, ending) =
-        (&definition["status"]["acceptedNames"], conditions::is_ending(&definition));
-    let revision = format!("{}/{generation}/{names}/{ending}", object.uid());
+    let revision =
+        format!("{}/{generation}/{}", object.uid(), definition["status"]["acceptedNames"]);
+    let ending = conditions::is_ending(&definition);
     let (group, plural) =
         (definition.text(&["spec", "group"]), definition.text(&["spec", "names", "plural"]));
     let versions = definition.list(&["spec", "versions"]).iter();
     let versions: Vec<_> = versions.filter(|version| version["served"] == true).collect();
     let unchanged = versions.iter().map(|version| {
         let known = known.resource(group, version.text(&["name"]), plural)?;
-        (known.revision == revision).then(|| known.clone())
+        (known.revision == revision && known.ending == ending).then(|| known.clone())
     });
     if let Some(unchanged) = unchanged.collect() {
         return unchanged;

@@ -51,8 +51,7 @@ pub(super) use catalog::{Catalog, Group, GroupVersion};
 pub(super) use check::{is_empty, selects};
 pub(super) use columns::{Column, Columns};
 pub(super) use extensions::{
-    CLEANUP, Names, TABLE as DEFINITIONS, custom_resources, end as end_definition,
-    progress as definition_ends,
+    CLEANUP, Names, TABLE as DEFINITIONS, announce_cleanup, announce_deletion, custom_resources,
 };
 pub(super) use meta::{is_dns_subdomain, is_label_value, is_qualified_name, validate_metadata};
 pub(super) use reading::Reading;

@@ -10,7 +10,7 @@ pub(super) const ACCEPTED: &str = "NamesAccepted";
 /// Its objects are served.
 pub(super) const ESTABLISHED: &str = "Established";
 /// It is being deleted, its objects first.
-pub(super) const TERMINATING: &str = "Terminating";
+const TERMINATING: &str = "Terminating";
 
 /// Has the definition had all its names?
 pub(super) fn is_established(definition: &Value) -> bool {
@@ -45,7 +45,7 @@ pub(super) fn set(definition: &mut Value, kind: &str, status: &str, reason: &str
 }
 
 /// Says that the definition is to be deleted.
-pub(crate) fn end(definition: &mut Value) {
+pub(crate) fn announce_deletion(definition: &mut Value) {
     if !is_ending(definition) {
         let message =
             "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
@@ -54,7 +54,7 @@ pub(crate) fn end(definition: &mut Value) {
 }
 
 /// Says that the definition's objects are being deleted; `false` if it is said already.
-pub(crate) fn progress(definition: &mut Value) -> bool {
+pub(crate) fn announce_cleanup(definition: &mut Value) -> bool {
     let before = definition["status"].clone();
     let message = "CustomResource deletion is in progress";
     set(definition, TERMINATING, "True", "InstanceDeletionInProgress", message);
